@@ -1,0 +1,110 @@
+// Package nstest runs tests in network namespaces of their own, without root,
+// so that they neither depend on nor change the host's routes.
+package nstest
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"runtime"
+	"strings"
+	"syscall"
+	"testing"
+)
+
+// inside is set in the environment of the process that runs the tests.
+const inside = "KERNEL_ROUTES_TEST_NAMESPACE"
+
+// Main runs a package's tests in a process in new user and network namespaces,
+// in which it is root. Call it from TestMain. A machine on which these
+// namespaces cannot be made fails the tests: nothing is skipped.
+func Main(m *testing.M) {
+	if os.Getenv(inside) != "" {
+		os.Exit(m.Run())
+	}
+	cmd := exec.Command("/proc/self/exe", os.Args[1:]...)
+	cmd.Env = append(os.Environ(), inside+"=1")
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
+	cmd.SysProcAttr = &syscall.SysProcAttr{
+		Cloneflags:  syscall.CLONE_NEWUSER | syscall.CLONE_NEWNET,
+		UidMappings: []syscall.SysProcIDMap{{HostID: os.Getuid(), Size: 1}},
+		GidMappings: []syscall.SysProcIDMap{{HostID: os.Getgid(), Size: 1}},
+		Pdeathsig:   syscall.SIGKILL,
+	}
+	runtime.LockOSThread() // Pdeathsig is about the thread
+	err := cmd.Run()
+	var exit *exec.ExitError
+	switch {
+	case errors.As(err, &exit) && exit.ExitCode() >= 0:
+		os.Exit(exit.ExitCode())
+	case err != nil:
+		fmt.Fprintf(os.Stderr, "cannot run the tests in user and network namespaces of their own: %v; "+
+			"allow unprivileged user namespaces (sysctl kernel.unprivileged_userns_clone=1, user.max_user_namespaces) or run the tests as root\n", err)
+		os.Exit(1)
+	}
+	os.Exit(0)
+}
+
+// New moves the calling goroutine into a new network namespace until the test
+// ends, with the loopback interface up. Processes that it starts and netlink
+// sockets that it opens are in that namespace; other goroutines are not.
+func New(t testing.TB) {
+	t.Helper()
+	if os.Getenv(inside) == "" {
+		t.Fatal("nstest.New outside of nstest.Main")
+	}
+	// The thread is never unlocked: it ends with the goroutine.
+	runtime.LockOSThread()
+	if err := syscall.Unshare(syscall.CLONE_NEWNET); err != nil {
+		t.Fatalf("make a network namespace: %v", err)
+	}
+	IP(t, "link set lo up")
+}
+
+// IP runs ip with arguments that are separated by blanks and returns what it
+// printed.
+func IP(t testing.TB, args string) string {
+	t.Helper()
+	out, err := exec.Command("ip", strings.Fields(args)...).CombinedOutput()
+	if err != nil {
+		t.Fatalf("ip %s: %v\n%s", args, err, out)
+	}
+	return string(out)
+}
+
+// Batch runs ip -batch with the lines.
+func Batch(t testing.TB, family string, lines ...string) {
+	t.Helper()
+	cmd := exec.Command("ip", family, "-batch", "-")
+	cmd.Stdin = strings.NewReader(strings.Join(lines, "\n") + "\n")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("ip %s -batch: %v\n%s", family, err, out)
+	}
+}
+
+// Veth makes a pair of interfaces NAME and NAMEp, both up, the first with the
+// addresses. IPv6 addresses are usable at once (nodad).
+func Veth(t testing.TB, name string, addrs ...string) {
+	t.Helper()
+	IP(t, "link add "+name+" type veth peer name "+name+"p")
+	IP(t, "link set "+name+" up")
+	IP(t, "link set "+name+"p up")
+	for _, a := range addrs {
+		if strings.Contains(a, ":") {
+			a += " nodad"
+		}
+		IP(t, "addr add "+a+" dev "+name)
+	}
+}
+
+// Sysctl writes a value below /proc/sys, of the namespace that the calling
+// thread is in.
+func Sysctl(t testing.TB, key, value string) {
+	t.Helper()
+	// /proc/sys/net shows the namespace of the thread that opens it.
+	path := "/proc/thread-self/root/proc/sys/" + strings.ReplaceAll(key, ".", "/")
+	if err := os.WriteFile(path, []byte(value), 0o644); err != nil {
+		t.Fatalf("set %s: %v", key, err)
+	}
+}

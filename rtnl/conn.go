@@ -1,0 +1,248 @@
+package rtnl
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"syscall"
+	"time"
+
+	"github.com/mdlayher/netlink"
+	"golang.org/x/sys/unix"
+)
+
+// A conn is one netlink socket, in the network namespace of the thread that
+// opened it. Opening, options, sending and deadlines are mdlayher/netlink's.
+// Datagrams are received here, because three things must be seen that its
+// Receive keeps back: the flags and the error of NLMSG_DONE, an empty datagram
+// (with which Linux 6.9 and later answer for ever where an IPv6 route does not
+// fit), and where one datagram ends and the next begins, for within a datagram
+// the kernel's walk is not interrupted.
+type conn struct {
+	nl   *netlink.Conn
+	raw  syscall.RawConn
+	stop func() bool
+	ctx  context.Context
+	seq  uint32
+
+	// strict: the kernel honours filters in dump requests.
+	strict bool
+}
+
+// dial opens a socket that is a member of the groups (bit N-1 for group N).
+func dial(ctx context.Context, groups uint32) (*conn, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, deadline("open a netlink socket", err)
+	}
+	strict := true
+	nl, err := netlink.Dial(unix.NETLINK_ROUTE, &netlink.Config{Strict: true, Groups: groups})
+	if errors.Is(err, unix.ENOPROTOOPT) { // Linux before 4.20
+		strict = false
+		nl, err = netlink.Dial(unix.NETLINK_ROUTE, &netlink.Config{Groups: groups})
+	}
+	if err == nil {
+		var raw syscall.RawConn
+		if raw, err = nl.SyscallConn(); err == nil {
+			c := &conn{nl: nl, raw: raw, ctx: ctx, strict: strict}
+			// A deadline in the past wakes a receive that waits.
+			c.stop = context.AfterFunc(ctx, func() { nl.SetDeadline(time.Unix(1, 0)) })
+			return c, nil
+		}
+		nl.Close()
+	}
+	kind, remedy := ErrSocket, "check that the kernel has CONFIG_NET and that open files are not at their limit"
+	if errors.Is(err, unix.EPERM) || errors.Is(err, unix.EACCES) {
+		kind, remedy = ErrPermission, permissionRemedy
+	}
+	return nil, &ReadError{Op: "open a netlink socket", Kind: kind, Err: err, Remedy: remedy}
+}
+
+func (c *conn) close() {
+	c.stop()
+	c.nl.Close()
+}
+
+func deadline(op string, cause error) error {
+	return &ReadError{Op: op, Kind: ErrDeadline, Err: cause, Remedy: "allow more time"}
+}
+
+// receive reads one datagram into buf. It waits for one unless nowait is set,
+// then nothing there is unix.EAGAIN.
+func (c *conn) receive(buf []byte, nowait bool) (n int, err error) {
+	rerr := c.raw.Read(func(fd uintptr) bool {
+		for {
+			n, err = unix.Read(int(fd), buf)
+			if err != unix.EINTR {
+				return nowait || err != unix.EAGAIN
+			}
+		}
+	})
+	switch {
+	case rerr != nil && c.ctx.Err() != nil:
+		return 0, deadline("receive from the kernel", context.Cause(c.ctx))
+	case rerr != nil:
+		return 0, rerr
+	case err != nil:
+		return 0, err
+	case n == len(buf):
+		return 0, fmt.Errorf("%w: a datagram of %d bytes or more", ErrTooLarge, n)
+	}
+	return n, nil
+}
+
+// warm lets the kernel know how large a datagram this socket takes, before a
+// dump begins. The kernel sizes a dump's first datagram by the largest buffer
+// that was ever passed to recv (max_recvmsg_len, at most 32 KiB; about a page
+// where there was none), and an IPv4 dump whose first route does not fit ends
+// at once, as if there were no routes. An acknowledged NLMSG_NOOP is the
+// shortest exchange that passes a buffer.
+func (c *conn) warm(buf []byte) error {
+	if _, err := c.send(unix.NLMSG_NOOP, unix.NLM_F_REQUEST|unix.NLM_F_ACK, nil); err != nil {
+		return err
+	}
+	for {
+		n, err := c.receive(buf, false)
+		if err != nil {
+			return err
+		}
+		if n >= unix.NLMSG_HDRLEN && u32(buf[8:]) == c.seq {
+			return nil
+		}
+	}
+}
+
+func (c *conn) send(typ, flags uint16, data []byte) (netlink.Message, error) {
+	m, err := c.nl.Send(netlink.Message{Header: netlink.Header{Type: netlink.HeaderType(typ), Flags: netlink.HeaderFlags(flags)}, Data: data})
+	c.seq = m.Header.Sequence
+	if err != nil && c.ctx.Err() != nil {
+		return m, deadline("send to the kernel", context.Cause(c.ctx))
+	}
+	return m, err
+}
+
+// maxDatagram is the largest datagram that the kernel makes of a dump, with a
+// reserve: netlink_dump allocates at most 32 KiB.
+const maxDatagram = 64 << 10
+
+// A dumpSink takes what a dump sends.
+type dumpSink struct {
+	want uint16 // the message type: others are passed over
+	// buffer returns room for the next datagram.
+	buffer func() []byte
+	// message is shown each message's bytes, header included. It returns false to
+	// end the dump: the rest is not wanted.
+	message func(msg []byte) (more bool, err error)
+	// datagram is told the length of each datagram after its messages.
+	datagram func(n int)
+}
+
+// dump sends a dump request and hands its messages to the sink until the kernel
+// says that it is done. interrupted reports NLM_F_DUMP_INTR on any message:
+// something changed, and what was received may lack something or hold it twice.
+func (c *conn) dump(typ uint16, request []byte, sink dumpSink) (interrupted bool, err error) {
+	if _, err := c.send(typ, unix.NLM_F_REQUEST|unix.NLM_F_DUMP, request); err != nil {
+		return false, err
+	}
+	for {
+		buf := sink.buffer()
+		n, err := c.receive(buf, false)
+		if errors.Is(err, unix.ENOBUFS) {
+			return false, fmt.Errorf("%w: the receive buffer overflowed", ErrInterrupted)
+		}
+		if err != nil {
+			return false, err
+		}
+		if n == 0 {
+			return false, ErrTooLarge
+		}
+		done, err := c.messages(buf[:n], &sink, &interrupted)
+		if done || err != nil {
+			return interrupted, err
+		}
+		sink.datagram(n)
+	}
+}
+
+// messages splits a datagram.
+func (c *conn) messages(b []byte, sink *dumpSink, interrupted *bool) (done bool, err error) {
+	for off := 0; off < len(b); {
+		if len(b)-off < unix.NLMSG_HDRLEN {
+			return false, malformed("datagram", off, "shorter than struct nlmsghdr")
+		}
+		n := int(u32(b[off:]))
+		if n < unix.NLMSG_HDRLEN || n > len(b)-off {
+			return false, malformed("datagram", off, "nlmsg_len does not fit")
+		}
+		msg := b[off : off+n]
+		off += align4(n)
+		typ, flags, seq := u16(msg[4:]), u16(msg[6:]), u32(msg[8:])
+		if seq != c.seq {
+			continue // the late answer to something else
+		}
+		if flags&unix.NLM_F_DUMP_INTR != 0 {
+			*interrupted = true
+		}
+		switch typ {
+		case unix.NLMSG_DONE:
+			if len(msg) >= unix.NLMSG_HDRLEN+4 {
+				return true, dumpErrno(msg)
+			}
+			return true, nil
+		case unix.NLMSG_ERROR:
+			if len(msg) < unix.NLMSG_HDRLEN+4 {
+				return false, malformed("datagram", off-align4(n), "shorter than struct nlmsgerr")
+			}
+			return true, dumpErrno(msg)
+		case unix.NLMSG_OVERRUN:
+			return false, fmt.Errorf("%w: the kernel lost messages", ErrInterrupted)
+		case sink.want:
+			more, err := sink.message(msg)
+			if err != nil || !more {
+				return true, err
+			}
+		}
+	}
+	return false, nil
+}
+
+// dumpErrno reads the error of NLMSG_DONE or NLMSG_ERROR, with the kernel's own
+// words where it sends any (NLMSGERR_ATTR_MSG).
+func dumpErrno(msg []byte) error {
+	errno := -int32(u32(msg[unix.NLMSG_HDRLEN:]))
+	if errno == 0 {
+		return nil
+	}
+	err := error(syscall.Errno(errno))
+	if errno < 0 {
+		err = fmt.Errorf("error %d", -errno)
+	}
+	rest := msg[unix.NLMSG_HDRLEN+4:]
+	if u16(msg[4:]) == unix.NLMSG_ERROR {
+		// The request that failed comes first.
+		if len(rest) < unix.NLMSG_HDRLEN {
+			return err
+		}
+		skip := int(u32(rest))
+		if u16(msg[6:])&unix.NLM_F_CAPPED != 0 || skip < unix.NLMSG_HDRLEN {
+			skip = unix.NLMSG_HDRLEN
+		}
+		rest = rest[min(align4(skip), len(rest)):]
+	}
+	const nlmsgerrAttrMsg = 1
+	for a := walk(rest); a.next(); {
+		if a.typ == nlmsgerrAttrMsg {
+			return fmt.Errorf("%w: %s", err, cstring(a.data))
+		}
+	}
+	return err
+}
+
+// appendHeader appends a struct nlmsghdr.
+func appendHeader(b []byte, length int, typ, flags uint16, seq uint32) []byte {
+	b = binary.NativeEndian.AppendUint32(b, uint32(length))
+	b = binary.NativeEndian.AppendUint16(b, typ)
+	b = binary.NativeEndian.AppendUint16(b, flags)
+	b = binary.NativeEndian.AppendUint32(b, seq)
+	return binary.NativeEndian.AppendUint32(b, 0)
+}

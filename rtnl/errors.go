@@ -1,0 +1,102 @@
+package rtnl
+
+import (
+	"errors"
+	"fmt"
+	"syscall"
+)
+
+// The ways in which reading the kernel's state can fail. errors.Is tells them
+// apart; the error itself says what was being done and what to do.
+var (
+	// ErrSocket: the netlink socket could not be opened or set up.
+	ErrSocket = errors.New("cannot open the netlink socket")
+	// ErrPermission: the kernel or a security module refused.
+	ErrPermission = errors.New("not permitted")
+	// ErrInterrupted: the kernel said that a dump is not consistent
+	// (NLM_F_DUMP_INTR), or messages were lost, on every try.
+	ErrInterrupted = errors.New("dump interrupted")
+	// ErrTooLarge: a route does not fit into one netlink message, so that the
+	// kernel cannot dump it, nor any route that comes after it.
+	ErrTooLarge = errors.New("a route is too large for a netlink message")
+	// ErrMalformed: bytes that are no netlink message; see MalformedError.
+	ErrMalformed = errors.New("malformed message")
+	// ErrDeadline: the context ended before the kernel had answered.
+	ErrDeadline = errors.New("deadline exceeded")
+)
+
+// A MalformedError tells which bytes could not be decoded.
+type MalformedError struct {
+	What   string // "route", "RTA_MULTIPATH", "link", ...
+	Offset int    // of the offending byte, from the beginning of What
+	Why    string
+}
+
+func malformed(what string, offset int, why string) error {
+	return &MalformedError{what, offset, why}
+}
+
+func (e *MalformedError) Error() string {
+	return fmt.Sprintf("malformed %s at byte %d: %s", e.What, e.Offset, e.Why)
+}
+
+// Is makes errors.Is(err, ErrMalformed) true.
+func (e *MalformedError) Is(target error) bool { return target == ErrMalformed }
+
+// A ReadError says what was being read when it failed, and what to do.
+type ReadError struct {
+	Op     string // "dump routes", "dump links", ...
+	Kind   error  // one of the Err values of this package, nil for any other failure
+	Err    error  // the cause, if there is another than Kind
+	Remedy string // what to do
+}
+
+func (e *ReadError) Error() string {
+	s := e.Op + ": "
+	switch {
+	case e.Kind != nil && e.Err != nil:
+		s += e.Kind.Error() + ": " + e.Err.Error()
+	case e.Kind != nil:
+		s += e.Kind.Error()
+	default:
+		s += e.Err.Error()
+	}
+	if e.Remedy != "" {
+		s += "; " + e.Remedy
+	}
+	return s
+}
+
+// Unwrap gives errors.Is and errors.As both the kind and the cause.
+func (e *ReadError) Unwrap() []error {
+	var all []error
+	for _, err := range []error{e.Kind, e.Err} {
+		if err != nil {
+			all = append(all, err)
+		}
+	}
+	return all
+}
+
+// readError sorts the cause of a failure into a kind and adds the remedy.
+func readError(op string, err error) error {
+	var done *ReadError
+	if errors.As(err, &done) {
+		return err
+	}
+	e := &ReadError{Op: op, Err: err}
+	switch {
+	case errors.Is(err, ErrMalformed):
+		e.Kind, e.Remedy = nil, "please report it with the output of the capture command"
+	case errors.Is(err, ErrInterrupted):
+		e.Kind, e.Err, e.Remedy = ErrInterrupted, nil, "routes change too fast: ask again, or ask for one table"
+	case errors.Is(err, ErrTooLarge), errors.Is(err, syscall.EMSGSIZE):
+		e.Kind, e.Err = ErrTooLarge, nil
+		e.Remedy = "it has more nexthops than 32 KiB hold: put them into a nexthop group and set net.ipv4.nexthop_compat_mode=0, or ask for another table"
+	case errors.Is(err, syscall.EPERM), errors.Is(err, syscall.EACCES):
+		e.Kind, e.Remedy = ErrPermission, permissionRemedy
+	}
+	return e
+}
+
+const permissionRemedy = "reading routes needs no privilege: look for a seccomp or LSM rule that denies AF_NETLINK"

@@ -1,0 +1,242 @@
+package rtnl
+
+import (
+	"encoding/binary"
+	"net/netip"
+	"slices"
+)
+
+// A Filter says which routes are wanted. A nil list sets no condition, an empty
+// one that is not nil can be met by no route. The kernel is asked for as little
+// as the conditions allow (NETLINK_GET_STRICT_CHK, Linux 4.20), and each route
+// is checked here in any case.
+type Filter struct {
+	Families  []Family
+	Tables    []uint32
+	Types     []RouteType
+	Protocols []uint8
+	// OIFs are output interfaces by their index, and Link chooses some of all
+	// there are. A route with several nexthops matches if one of them uses such an
+	// interface, unless Single leaves these routes out.
+	OIFs   []uint32
+	Link   func(*Link) bool
+	Single bool
+	// Dsts are exact destinations, not the addresses that they contain.
+	Dsts []netip.Prefix
+	// Cloned asks for cached routes (RTM_F_CLONED) too, which nobody configured.
+	Cloned bool
+}
+
+// Nothing reports whether no route can match.
+func (f *Filter) Nothing() bool {
+	return none(f.Families) || none(f.Tables) || none(f.Types) || none(f.Protocols) ||
+		none(f.OIFs) || none(f.Dsts)
+}
+
+func none[T any](list []T) bool { return list != nil && len(list) == 0 }
+
+func allows[T comparable](list []T, v T) bool { return list == nil || slices.Contains(list, v) }
+
+// A routeHead is what deciding about a message needs, read from the bytes
+// without decoding them.
+type routeHead struct {
+	family   Family
+	typ      RouteType
+	protocol uint8
+	table    uint32
+	flags    uint32
+	tos      uint8
+	dstLen   uint8
+	srcLen   uint8
+	dst      []byte // RTA_DST, nil where absent
+	src      []byte // RTA_SRC, nil where absent
+	priority uint32 // RTA_PRIORITY, 0 where absent
+	oif      uint32 // RTA_OIF, 0 where absent
+	hops     []byte // RTA_MULTIPATH
+	object   bool   // RTA_NH_ID is there
+}
+
+// readHead checks that the payload of a route message can be decoded, nested
+// attributes included, and returns its head. What passes here, Route.decode
+// takes.
+func readHead(b []byte) (h routeHead, err error) {
+	if len(b) < rtmsgLen {
+		return h, malformed("route", len(b), "shorter than struct rtmsg")
+	}
+	h = routeHead{family: Family(b[0]), dstLen: b[1], srcLen: b[2], tos: b[3], table: uint32(b[4]), protocol: b[5],
+		typ: RouteType(b[7]), flags: u32(b[8:])}
+	alen := h.family.addrLen()
+	if alen > 0 && (int(b[1]) > alen*8 || int(b[2]) > alen*8) {
+		return h, malformed("route", 1, "prefix longer than an address")
+	}
+	a := walk(b[rtmsgLen:])
+	for a.next() {
+		switch a.typ {
+		case rtaDst:
+			if alen > 0 && len(a.data) != alen {
+				return h, malformed("route", len(b)-len(a.rest), "destination is no address of its family")
+			}
+			h.dst = a.data
+		case rtaSrc:
+			if len(a.data) == alen {
+				h.src = a.data
+			}
+		case rtaPriority:
+			if len(a.data) == 4 {
+				h.priority = u32(a.data)
+			}
+		case rtaTable:
+			if len(a.data) == 4 {
+				h.table = u32(a.data)
+			}
+		case rtaOIF:
+			if len(a.data) == 4 {
+				h.oif = u32(a.data)
+			}
+		case rtaMetrics:
+			n := walk(a.data)
+			for n.next() {
+			}
+			if !n.ok() {
+				return h, malformed("RTA_METRICS", len(a.data)-len(n.rest), "attribute does not fit")
+			}
+		case rtaMultipath:
+			if err := checkMultipath(a.data); err != nil {
+				return h, err
+			}
+			h.hops = a.data
+		case rtaNHID:
+			h.object = true
+		}
+	}
+	if !a.ok() {
+		return h, malformed("route", len(b)-len(a.rest), "attribute does not fit")
+	}
+	return h, nil
+}
+
+// checkMultipath walks RTA_MULTIPATH as decodeMultipath does.
+func checkMultipath(b []byte) error {
+	for off := 0; off < len(b); {
+		if len(b)-off < rtnhLen {
+			return malformed("RTA_MULTIPATH", off, "shorter than struct rtnexthop")
+		}
+		n := int(u16(b[off:]))
+		if n < rtnhLen || n > len(b)-off {
+			return malformed("RTA_MULTIPATH", off, "rtnh_len does not fit")
+		}
+		a := walk(b[off+rtnhLen : off+n])
+		for a.next() {
+		}
+		if !a.ok() {
+			return malformed("RTA_MULTIPATH", off+n-len(a.rest), "attribute does not fit")
+		}
+		off += align4(n)
+	}
+	return nil
+}
+
+// match decides on the bytes. Interfaces of a nexthop object are not in them, so
+// a route that uses one passes.
+func (f *Filter) match(h *routeHead) bool {
+	switch h.family {
+	case IPv4, IPv6, MPLS, IPMR, IP6MR:
+	default:
+		return false
+	}
+	const cloned = 0x200 // RTM_F_CLONED
+	return (f.Cloned || h.flags&cloned == 0) &&
+		allows(f.Families, h.family) && allows(f.Tables, h.table) &&
+		allows(f.Types, h.typ) && allows(f.Protocols, h.protocol) &&
+		!(f.Single && h.hops != nil) && (f.OIFs == nil || h.object || f.uses(h)) && (f.Dsts == nil || f.goesTo(h))
+}
+
+func (f *Filter) uses(h *routeHead) bool {
+	if h.oif != 0 && slices.Contains(f.OIFs, h.oif) {
+		return true
+	}
+	for b := h.hops; len(b) >= rtnhLen; {
+		if slices.Contains(f.OIFs, u32(b[4:])) {
+			return true
+		}
+		b = b[min(align4(int(u16(b))), len(b)):]
+	}
+	return false
+}
+
+func (f *Filter) goesTo(h *routeHead) bool {
+	alen := h.family.addrLen()
+	for _, p := range f.Dsts {
+		if p.Bits() != int(h.dstLen) || p.Addr().BitLen() != alen*8 {
+			continue
+		}
+		want := p.Addr().As16()
+		if h.dst == nil && p.Addr().IsUnspecified() || string(want[16-alen:]) == string(h.dst) {
+			return true
+		}
+	}
+	return false
+}
+
+// A dumpRequest is one RTM_GETROUTE dump: zero fields set no condition.
+type dumpRequest struct {
+	family   Family
+	table    uint32
+	typ      RouteType
+	protocol uint8
+	oif      uint32
+}
+
+// maxTableDumps is how many tables are dumped one by one rather than all tables
+// at once.
+const maxTableDumps = 8
+
+// requests returns the dumps that together bring every route that matches, each
+// only once.
+//
+// Type blackhole never goes into the kernel: it compares the type that the
+// route was added with, but sends blackhole for a route whose nexthop object is
+// one (fib_dump_info, rt6_fill_node); for the same reason no other type loses
+// routes, it only brings some that are dropped here.
+func (f *Filter) requests() []dumpRequest {
+	var r dumpRequest
+	if len(f.Types) == 1 && f.Types[0] != Blackhole {
+		r.typ = f.Types[0]
+	}
+	if len(f.Protocols) == 1 {
+		r.protocol = f.Protocols[0]
+	}
+	if len(f.OIFs) == 1 && f.Single {
+		// Not every kernel looks at each member of RTA_MULTIPATH.
+		r.oif = f.OIFs[0]
+	}
+	if f.Tables == nil || len(f.Tables) > maxTableDumps {
+		return []dumpRequest{r}
+	}
+	tables := slices.Clone(f.Tables)
+	slices.Sort(tables)
+	var all []dumpRequest
+	for _, t := range slices.Compact(tables) {
+		if t != 0 { // RT_TABLE_UNSPEC: no route is in it, and the kernel would take it for no condition
+			r.table = t
+			all = append(all, r)
+		}
+	}
+	return all
+}
+
+// appendTo appends struct rtmsg and the attributes of the request.
+func (r dumpRequest) appendTo(b []byte) []byte {
+	b = append(b, byte(r.family), 0, 0, 0, 0, r.protocol, 0, byte(r.typ), 0, 0, 0, 0)
+	for _, a := range []struct {
+		typ uint16
+		val uint32
+	}{{rtaTable, r.table}, {rtaOIF, r.oif}} {
+		if a.val != 0 {
+			b = binary.NativeEndian.AppendUint16(b, nlaHeaderLen+4)
+			b = binary.NativeEndian.AppendUint16(b, a.typ)
+			b = binary.NativeEndian.AppendUint32(b, a.val)
+		}
+	}
+	return b
+}

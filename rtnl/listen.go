@@ -1,0 +1,106 @@
+package rtnl
+
+import (
+	"context"
+	"errors"
+
+	"golang.org/x/sys/unix"
+)
+
+// listenGroups are the multicast groups that tell of changes to what a Snapshot
+// holds (bit N-1 for group N). IPv4 routes that go away with their link or
+// address send no RTM_DELROUTE, so that links and addresses are heard too.
+const listenGroups = 1<<(unix.RTNLGRP_LINK-1) |
+	1<<(unix.RTNLGRP_IPV4_IFADDR-1) | 1<<(unix.RTNLGRP_IPV6_IFADDR-1) |
+	1<<(unix.RTNLGRP_IPV4_ROUTE-1) | 1<<(unix.RTNLGRP_IPV6_ROUTE-1) |
+	1<<(unix.RTNLGRP_IPV4_MROUTE-1) | 1<<(unix.RTNLGRP_IPV6_MROUTE-1) |
+	1<<(unix.RTNLGRP_MPLS_ROUTE-1) | 1<<(unix.RTNLGRP_NEXTHOP-1)
+
+// changes are what a listener heard.
+type changes struct {
+	groups  map[group]bool
+	routes  bool // any group may have changed
+	links   bool
+	objects bool
+}
+
+func (c *changes) group(g group) bool { return c.routes || c.groups[g] }
+
+func (c *changes) none() bool {
+	return len(c.groups) == 0 && !c.routes && !c.links && !c.objects
+}
+
+// everything notes that it is not known what changed.
+func (c *changes) everything() { c.routes, c.links, c.objects = true, true, true }
+
+// A listener is a socket that hears of every change from when it was opened. The
+// kernel queues the message about an IPv6 route while it holds the table's lock,
+// and about others while it holds the RTNL lock, which a dump of all families
+// takes for each datagram: what a dump can have seen has been told when it ends.
+type listener struct {
+	conn *conn
+	buf  []byte
+}
+
+func listen(ctx context.Context) (*listener, error) {
+	c, err := dial(ctx, listenGroups)
+	if err != nil {
+		return nil, err
+	}
+	return &listener{c, make([]byte, maxDatagram)}, nil
+}
+
+func (l *listener) close() { l.conn.close() }
+
+// drain adds to c what has been heard since the last call. A socket whose queue
+// overflowed has heard of everything.
+func (l *listener) drain(c *changes) error {
+	for {
+		n, err := l.conn.receive(l.buf, true)
+		switch {
+		case errors.Is(err, unix.EAGAIN):
+			return nil
+		case errors.Is(err, unix.ENOBUFS), errors.Is(err, ErrTooLarge):
+			c.everything()
+		case err != nil:
+			return err
+		default:
+			c.add(l.buf[:n])
+		}
+	}
+}
+
+// add notes the messages of a datagram.
+func (c *changes) add(b []byte) {
+	for len(b) >= unix.NLMSG_HDRLEN {
+		n := int(u32(b))
+		if n < unix.NLMSG_HDRLEN || n > len(b) {
+			break
+		}
+		switch u16(b[4:]) {
+		case unix.RTM_NEWROUTE, unix.RTM_DELROUTE:
+			h, err := readHead(b[unix.NLMSG_HDRLEN:n])
+			if err != nil {
+				c.everything()
+				return
+			}
+			if c.groups == nil {
+				c.groups = map[group]bool{}
+			}
+			c.groups[group{h.family, h.table}] = true
+		case unix.RTM_NEWNEXTHOP, unix.RTM_DELNEXTHOP:
+			// Routes go away with their object, with no message for each.
+			c.routes, c.objects = true, true
+		case unix.RTM_NEWLINK, unix.RTM_DELLINK:
+			c.routes, c.links = true, true
+		case unix.RTM_NEWADDR, unix.RTM_DELADDR:
+			c.routes = true
+		default:
+			c.everything()
+		}
+		b = b[min(align4(n), len(b)):]
+	}
+	if len(b) > 0 {
+		c.everything()
+	}
+}

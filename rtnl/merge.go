@@ -1,0 +1,231 @@
+package rtnl
+
+import (
+	"slices"
+
+	"golang.org/x/sys/unix"
+)
+
+// A piece is a stretch of one group's walk without a gap: one run, or several
+// that follow each other. The routes at its very ends may be incomplete, as the
+// datagram may have begun or ended among routes of one position; so it vouches
+// for what is strictly between, and beyond an end where it is open.
+type piece struct {
+	runs []run
+}
+
+func (p *piece) begins() bool    { return p.runs[0].begins }
+func (p *piece) ends() bool      { return p.runs[len(p.runs)-1].ends }
+func (p *piece) first() position { return p.runs[0].first }
+func (p *piece) last() position  { return p.runs[len(p.runs)-1].last }
+
+// merge puts one list of routes together from dumps that ran one after the
+// other, the newest last. Groups in which nothing changed are taken from the
+// newest dump that has them. Of the others each stretch is taken from exactly one
+// piece, and where one piece ends another must have been inside: then no route
+// that was there all the time can be missing or come twice, and one that was
+// changed is its old or its new self. missing are the groups where the pieces do
+// not reach that far; what is known of them is in the list nevertheless.
+func merge(dumps []*routeDump, changed func(group) bool) (list [][]byte, missing []group) {
+	var order []group
+	runs := map[group][][]run{} // by group, by dump
+	for _, d := range dumps {
+		seen := map[group]bool{}
+		for _, r := range d.runs {
+			if _, ok := runs[r.group]; !ok {
+				order = append(order, r.group)
+			}
+			if !seen[r.group] {
+				seen[r.group] = true
+				runs[r.group] = append(runs[r.group], nil)
+			}
+			last := len(runs[r.group]) - 1
+			runs[r.group][last] = append(runs[r.group][last], r)
+		}
+	}
+	for _, g := range order {
+		if !changed(g) {
+			for _, r := range runs[g][len(runs[g])-1] {
+				list = appendRun(list, r.data)
+			}
+			continue
+		}
+		var whole bool
+		if list, whole = cover(list, g.family, pieces(runs[g])); !whole {
+			missing = append(missing, g)
+		}
+	}
+	return list, missing
+}
+
+func appendRun(list [][]byte, data []byte) [][]byte {
+	if len(data) == 0 {
+		return list
+	}
+	return append(list, data)
+}
+
+// pieces joins the runs that follow each other.
+func pieces(dumps [][]run) []piece {
+	var all []piece
+	for _, runs := range dumps {
+		from := 0
+		for i := range runs {
+			if i > 0 && !runs[i].follows {
+				all = append(all, piece{runs[from:i]})
+				from = i
+			}
+		}
+		all = append(all, piece{runs[from:]})
+	}
+	return all
+}
+
+// cover walks from the beginning of a group to its end over pieces that overlap.
+func cover(list [][]byte, f Family, all []piece) (_ [][]byte, whole bool) {
+	whole = true
+	taken := span{f: f}
+	current := best(all, f, func(p *piece) bool { return p.begins() })
+	if current == nil {
+		whole, current = false, leftmost(all, f, nil)
+	}
+	for current != nil {
+		end := current.last()
+		next := best(all, f, func(p *piece) bool {
+			first := p.first()
+			return p.begins() || f.compare(&first, &end) < 0
+		})
+		switch {
+		case current.ends():
+			next = nil
+			taken.upper = nil
+		case next != nil && (next.ends() || reaches(f, next, &end)):
+			taken.upper = &end
+		default:
+			// A gap. Go on with what comes nearest after it.
+			whole = false
+			next = leftmost(all, f, &end)
+			taken.upper = nil
+		}
+		var ordered bool
+		list, ordered = taken.appendTo(list, current)
+		whole = whole && ordered
+		taken.lower, taken.after = &end, taken.upper == nil
+		current = next
+	}
+	return list, whole
+}
+
+// reaches reports whether a piece leads beyond a position.
+func reaches(f Family, p *piece, end *position) bool {
+	last := p.last()
+	return f.compare(&last, end) > 0
+}
+
+// best returns the piece that reaches farthest of those that are allowed.
+func best(all []piece, f Family, allowed func(*piece) bool) *piece {
+	var far *piece
+	for i := range all {
+		p := &all[i]
+		if !allowed(p) {
+			continue
+		}
+		if far == nil || p.ends() && !far.ends() {
+			far = p
+		} else if !far.ends() {
+			a, b := p.last(), far.last()
+			if f.compare(&a, &b) > 0 {
+				far = p
+			}
+		}
+	}
+	return far
+}
+
+// leftmost returns the piece that begins first of those that reach beyond after.
+func leftmost(all []piece, f Family, after *position) *piece {
+	var left *piece
+	for i := range all {
+		p := &all[i]
+		first := p.first()
+		if after != nil && !reaches(f, p, after) {
+			continue
+		}
+		if left != nil {
+			if l := left.first(); f.compare(&first, &l) >= 0 {
+				continue
+			}
+		}
+		left = p
+	}
+	return left
+}
+
+// A span is the part of a group that is taken from one piece.
+type span struct {
+	f     Family
+	lower *position // from here on; nil: from the beginning
+	after bool      // but without the routes at lower itself
+	upper *position // up to here, without the routes at upper; nil: to the end
+}
+
+// appendTo appends the messages of the piece that are in the span. ordered is
+// false where they do not come in the order that compare knows.
+func (s *span) appendTo(list [][]byte, p *piece) (_ [][]byte, ordered bool) {
+	ordered = true
+	var before *position
+	for _, r := range p.runs {
+		from, to := len(r.data), 0
+		for off := 0; off < len(r.data); {
+			n := int(u32(r.data[off:]))
+			h, err := readHead(r.data[off+unix.NLMSG_HDRLEN : off+n])
+			if err != nil {
+				panic(err) // it was accepted when it came
+			}
+			pos := positionOf(&h)
+			ordered = ordered && (before == nil || s.f.compare(before, &pos) <= 0)
+			before = &pos
+			n = align4(n)
+			if s.holds(&pos) {
+				from, to = min(from, off), off+n
+			}
+			off += n
+		}
+		if from < to {
+			list = appendRun(list, r.data[from:to])
+		}
+	}
+	return list, ordered
+}
+
+func (s *span) holds(pos *position) bool {
+	if s.lower != nil {
+		if c := s.f.compare(pos, s.lower); c < 0 || c == 0 && s.after {
+			return false
+		}
+	}
+	return s.upper == nil || s.f.compare(pos, s.upper) < 0
+}
+
+// missingRequest narrows a request to the groups that have to be dumped again.
+func missingRequest(req dumpRequest, missing []group) dumpRequest {
+	if slices.ContainsFunc(missing, func(g group) bool { return g.family != missing[0].family }) {
+		return req
+	}
+	if f := missing[0].family; f == IPv6 {
+		// Without the RTNL lock on recent kernels, and without walking IPv4.
+		req.family = f
+	}
+	if len(missing) == 1 {
+		req.table = missing[0].table
+	}
+	return req
+}
+
+// inTable returns the groups that a request for a table (0: all) can bring.
+func inTable(groups []group, table uint32) []group {
+	if table == 0 {
+		return groups
+	}
+	return slices.DeleteFunc(slices.Clone(groups), func(g group) bool { return g.table != table })
+}

@@ -1,0 +1,433 @@
+package rtnl
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"maps"
+	"math"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+)
+
+// Names gives the numbers of tables, protocols, scopes and realms the names
+// that iproute2 prints for them on this host. A Names never changes and is safe
+// for concurrent use.
+//
+// The names compiled in ([BuiltinNames]) come first, then, each over the ones
+// before it, those of a file rt_tables, rt_protos, rt_scopes or rt_realms (the
+// one in /etc/iproute2 if it is there, whatever is in it, else the one in
+// /usr/share/iproute2 or, where there is no such folder, /usr/lib/iproute2),
+// then, for tables and protocols, those of the files *.conf in the usr folder's
+// rt_tables.d and rt_protos.d that have no namesake in the etc folder's, then
+// those in the etc folder's. Files of one folder are read in the folder's own
+// order, as readdir gives it. A later line wins over an earlier one.
+//
+// A line is a number, decimal or 0x and hexadecimal, and a name; what follows
+// is ignored. Protocols, scopes and realms have names up to 255, tables up to
+// 2147483647.
+//
+// All of this is iproute2's lib/rt_names.c (as of 7.1), but for these points:
+//   - iproute2 gives up a file at the first malformed line; here the line is
+//     skipped.
+//   - iproute2 takes what a line has beyond its 511th byte for another line;
+//     here it is ignored.
+//   - iproute2 lets a number that overflows wrap around; here the line is
+//     skipped.
+//   - iproute2 looks into its files only when it meets a protocol, scope or
+//     realm without a compiled-in name, so that what it prints for one that has
+//     both depends on what it printed before; here the file always wins.
+//   - Only regular files are read, and of each the lines that lie within the
+//     first MiB; of a folder the first 1,024 entries are considered.
+type Names struct {
+	tables     [256]string       // "" where there is no name, here and below
+	highTables map[uint32]string // of 256 and over
+	protocols  [256]string
+	scopes     [256]string
+	realms     [256]string
+}
+
+const (
+	maxNameLine  = 511     // iproute2's buffer, less the NUL
+	maxNameFile  = 1 << 20 // bytes
+	maxNameFiles = 1024    // entries of a folder
+)
+
+// builtinNames is what iproute2 has compiled in or, for table unspec and the
+// protocols ovn and openr, in its stock files (not every version's), and two
+// numbers of linux/rtnetlink.h that it has no name for: table compat and
+// protocol mrouted.
+var builtinNames = Names{
+	tables: [256]string{0: "unspec", 252: "compat", 253: "default", 254: "main", 255: "local"},
+	protocols: [256]string{
+		0: "unspec", 1: "redirect", 2: "kernel", 3: "boot", 4: "static",
+		8: "gated", 9: "ra", 10: "mrt", 11: "zebra", 12: "bird", 13: "dnrouted", 14: "xorp",
+		15: "ntk", 16: "dhcp", 17: "mrouted", 18: "keepalived", 42: "babel", 84: "ovn", 99: "openr",
+		186: "bgp", 187: "isis", 188: "ospf", 189: "rip", 192: "eigrp",
+	},
+	scopes: [256]string{0: "global", 200: "site", 253: "link", 254: "host", 255: "nowhere"},
+	realms: [256]string{0: "unknown"},
+}
+
+// BuiltinNames returns the names compiled in, the same on every host: for
+// reading a capture that another host made.
+func BuiltinNames() *Names { return &builtinNames }
+
+// ReadNames reads the names from the given folders instead of the host's: etc
+// stands for /etc/iproute2, and the first of usr that exists for
+// /usr/share/iproute2. What cannot be read names nothing.
+func ReadNames(etc string, usr ...string) *Names {
+	var r nameReader
+	return r.read(etc, usr)
+}
+
+// hostNames does not take a file for settled until two seconds after a change:
+// a second change within one tick of the file system's clock (2 s on the
+// coarsest) shows in no time stamp.
+var hostNames = namesCache{
+	etc:    "/etc/iproute2",
+	usr:    []string{"/usr/share/iproute2", "/usr/lib/iproute2"},
+	settle: 2 * time.Second,
+}
+
+// HostNames returns the names that hold on this host now. It costs some stat
+// calls and returns the same *Names as before where no file and no folder has
+// changed, otherwise it reads them again. It is safe for concurrent use.
+func HostNames() *Names { return hostNames.get() }
+
+// Table returns a table's name, or its number in decimal if it has no name.
+func (n *Names) Table(id uint32) string { return nameText(n.table(id), id) }
+
+// Protocol returns the name or the number of a route's origin (RTPROT_*).
+func (n *Names) Protocol(p uint8) string { return nameText(n.protocols[p], uint32(p)) }
+
+// Scope returns the name or the number of a scope (RT_SCOPE_*).
+func (n *Names) Scope(s uint8) string { return nameText(n.scopes[s], uint32(s)) }
+
+// Realm returns the name or the number of a realm, one half of RTA_FLOW.
+func (n *Names) Realm(r uint32) string { return nameText(n.realm(r), r) }
+
+// AppendTable appends Table(id) without allocating.
+func (n *Names) AppendTable(b []byte, id uint32) []byte { return appendName(b, n.table(id), id) }
+
+// AppendProtocol appends Protocol(p) without allocating.
+func (n *Names) AppendProtocol(b []byte, p uint8) []byte {
+	return appendName(b, n.protocols[p], uint32(p))
+}
+
+// AppendScope appends Scope(s) without allocating.
+func (n *Names) AppendScope(b []byte, s uint8) []byte { return appendName(b, n.scopes[s], uint32(s)) }
+
+// AppendRealm appends Realm(r) without allocating.
+func (n *Names) AppendRealm(b []byte, r uint32) []byte { return appendName(b, n.realm(r), r) }
+
+// TableIDs returns, in ascending order, every id for which Table returns name:
+// none for a word that names no table, none for "007", and none for the number
+// of a table that has a name. Two tables may have the same name.
+func (n *Names) TableIDs(name string) []uint32 {
+	ids := nameIDs[uint32](&n.tables, name)
+	for id, s := range n.highTables {
+		if s == name {
+			ids = append(ids, id)
+		}
+	}
+	if id, err := strconv.ParseUint(name, 10, 32); err == nil && id > 255 {
+		if id := uint32(id); n.highTables[id] == "" && n.Table(id) == name {
+			ids = append(ids, id)
+		}
+	}
+	slices.Sort(ids)
+	return ids
+}
+
+// ProtocolIDs returns every number for which Protocol returns name, ascending.
+func (n *Names) ProtocolIDs(name string) []uint8 { return nameIDs[uint8](&n.protocols, name) }
+
+// ScopeIDs returns every number for which Scope returns name, ascending.
+func (n *Names) ScopeIDs(name string) []uint8 { return nameIDs[uint8](&n.scopes, name) }
+
+// table returns a table's name, "" if it has none.
+func (n *Names) table(id uint32) string {
+	if id < 256 {
+		return n.tables[id]
+	}
+	return n.highTables[id]
+}
+
+// realm returns a realm's name, "" if it has none.
+func (n *Names) realm(r uint32) string {
+	if r < 256 {
+		return n.realms[r]
+	}
+	return ""
+}
+
+func (n *Names) equal(o *Names) bool {
+	return n.tables == o.tables && n.protocols == o.protocols && n.scopes == o.scopes && n.realms == o.realms &&
+		maps.Equal(n.highTables, o.highTables)
+}
+
+func nameText(name string, id uint32) string {
+	if name != "" {
+		return name
+	}
+	return strconv.FormatUint(uint64(id), 10)
+}
+
+func appendName(b []byte, name string, id uint32) []byte {
+	if name != "" {
+		return append(b, name...)
+	}
+	return strconv.AppendUint(b, uint64(id), 10)
+}
+
+func nameIDs[T uint8 | uint32](names *[256]string, name string) []T {
+	var ids []T
+	for id, s := range names {
+		if nameText(s, uint32(id)) == name {
+			ids = append(ids, T(id))
+		}
+	}
+	return ids
+}
+
+// parseNames calls set for each entry of a file, in the file's order. Lines
+// that are no entry are skipped.
+func parseNames(data []byte, set func(id uint32, name string)) {
+	for line := range bytes.SplitSeq(data, []byte{'\n'}) {
+		line = line[:min(len(line), maxNameLine)]
+		line, _, _ = bytes.Cut(line, []byte{0}) // a string ends there in C
+		if id, name, ok := parseNameLine(line); ok && id >= 0 && id <= math.MaxInt32 {
+			set(uint32(id), string(name))
+		}
+	}
+}
+
+// parseNameLine tries the two forms of an entry in iproute2's order. So "0x1f"
+// without a name is no malformed line: it names 0 "x1f".
+func parseNameLine(line []byte) (id int64, name []byte, ok bool) {
+	line = bytes.TrimLeft(line, " \t")
+	if hex, found := bytes.CutPrefix(line, []byte("0x")); found {
+		if id, name, ok = scanEntry(hex, 16, "0123456789abcdefABCDEF"); ok {
+			return id, name, true
+		}
+	}
+	return scanEntry(line, 10, "0123456789")
+}
+
+// scanEntry reads a number and a word as sscanf does: white space before the
+// number and a sign are allowed, white space after the number is not needed.
+// A number that overflows is returned as the nearest one that does not.
+func scanEntry(s []byte, base int, digits string) (id int64, name []byte, ok bool) {
+	const space = " \t\n\v\f\r"
+	s = bytes.TrimLeft(s, space)
+	unsigned := s
+	if len(s) > 0 && (s[0] == '+' || s[0] == '-') {
+		unsigned = s[1:]
+	}
+	rest := bytes.TrimLeft(unsigned, digits)
+	if len(rest) == len(unsigned) {
+		return 0, nil, false
+	}
+	// There are digits, so the only error is one of range.
+	id, _ = strconv.ParseInt(string(s[:len(s)-len(rest)]), base, 64)
+	name = bytes.TrimLeft(rest, space)
+	if end := bytes.IndexAny(name, space); end >= 0 {
+		name = name[:end]
+	}
+	return id, name, len(name) > 0
+}
+
+// A namesCache keeps the names until a file that they came from, or would have
+// come from, changes.
+type namesCache struct {
+	etc    string
+	usr    []string
+	settle time.Duration // how long after a change a file is read again each time
+
+	mu    sync.Mutex
+	names *Names
+	from  nameReader
+}
+
+func (c *namesCache) get() *Names {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.names != nil && c.from.current() {
+		return c.names
+	}
+	c.from = nameReader{settle: c.settle}
+	if n := c.from.read(c.etc, c.usr); c.names == nil || !n.equal(c.names) {
+		c.names = n
+	}
+	return c.names
+}
+
+// A nameReader reads files and folders and remembers which, the missing ones
+// included.
+type nameReader struct {
+	settle    time.Duration
+	seen      []fileStamp
+	unsettled bool // what was read may not be what the stamps stand for
+}
+
+// A fileStamp tells one state of a path from another.
+type fileStamp struct {
+	path         string
+	errno        syscall.Errno // of stat
+	dev, ino     uint64
+	mode         uint32
+	size         int64
+	mtime, ctime syscall.Timespec
+}
+
+func stampFile(path string) fileStamp {
+	info, err := os.Stat(path)
+	if err != nil {
+		s := fileStamp{path: path}
+		errors.As(err, &s.errno)
+		return s
+	}
+	st := info.Sys().(*syscall.Stat_t)
+	return fileStamp{path, 0, uint64(st.Dev), st.Ino, st.Mode, info.Size(), st.Mtim, st.Ctim}
+}
+
+func (s fileStamp) is(kind uint32) bool { return s.errno == 0 && s.mode&syscall.S_IFMT == kind }
+
+// current reports whether another read would find the same.
+func (r *nameReader) current() bool {
+	if r.unsettled {
+		return false
+	}
+	for _, s := range r.seen {
+		if s != stampFile(s.path) {
+			return false
+		}
+	}
+	return true
+}
+
+func (r *nameReader) stat(path string) fileStamp {
+	s := stampFile(path)
+	r.seen = append(r.seen, s)
+	if s.errno == 0 && time.Since(time.Unix(s.ctime.Unix())).Abs() < r.settle {
+		r.unsettled = true
+	}
+	return s
+}
+
+func (r *nameReader) read(etc string, usr []string) *Names {
+	n := builtinNames
+	n.highTables = make(map[uint32]string)
+	setTable := func(id uint32, name string) {
+		if id < 256 {
+			n.tables[id] = name
+		} else {
+			n.highTables[id] = name
+		}
+	}
+	dir := ""
+	for _, d := range usr {
+		if r.stat(d).is(syscall.S_IFDIR) {
+			dir = d
+			break
+		}
+	}
+	r.readKind(etc, dir, "rt_tables", setTable)
+	r.readFolders(etc, dir, "rt_tables.d", setTable)
+	r.readKind(etc, dir, "rt_protos", setName(&n.protocols))
+	r.readFolders(etc, dir, "rt_protos.d", setName(&n.protocols))
+	r.readKind(etc, dir, "rt_scopes", setName(&n.scopes))
+	r.readKind(etc, dir, "rt_realms", setName(&n.realms))
+	return &n
+}
+
+func setName(names *[256]string) func(uint32, string) {
+	return func(id uint32, name string) {
+		if id < 256 {
+			names[id] = name
+		}
+	}
+}
+
+// readKind reads etc's file of that name, or usr's if etc has none. A file that
+// is there but cannot be read still stands for usr's.
+func (r *nameReader) readKind(etc, usr, file string, set func(uint32, string)) {
+	if s := r.readFile(filepath.Join(etc, file), set); s.errno == syscall.ENOENT && usr != "" {
+		r.readFile(filepath.Join(usr, file), set)
+	}
+}
+
+func (r *nameReader) readFolders(etc, usr, folder string, set func(uint32, string)) {
+	etc = filepath.Join(etc, folder)
+	if usr != "" {
+		usr = filepath.Join(usr, folder)
+		for _, name := range r.list(usr) {
+			if _, err := os.Lstat(filepath.Join(etc, name)); err != nil {
+				r.readFile(filepath.Join(usr, name), set)
+			}
+		}
+	}
+	for _, name := range r.list(etc) {
+		r.readFile(filepath.Join(etc, name), set)
+	}
+}
+
+// list returns the names of a folder's files that iproute2 would read.
+func (r *nameReader) list(folder string) []string {
+	if !r.stat(folder).is(syscall.S_IFDIR) {
+		return nil
+	}
+	f, err := os.OpenFile(folder, os.O_RDONLY|syscall.O_DIRECTORY|syscall.O_NONBLOCK, 0)
+	if err != nil {
+		r.unsettled = true
+		return nil
+	}
+	defer f.Close()
+	names, err := f.Readdirnames(maxNameFiles)
+	r.unsettled = r.unsettled || err != nil && err != io.EOF
+	return slices.DeleteFunc(names, func(name string) bool {
+		return strings.HasPrefix(name, ".") || !strings.HasSuffix(name, ".conf")
+	})
+}
+
+// readFile parses a regular file; of anything else it returns the stamp alone,
+// without opening it, because that might block or set a device in motion. A
+// failure that may pass makes r unsettled.
+func (r *nameReader) readFile(path string, set func(uint32, string)) fileStamp {
+	s := r.stat(path)
+	if !s.is(syscall.S_IFREG) {
+		return s
+	}
+	data, err := readRegular(path)
+	if err != nil {
+		r.unsettled = true
+		return s
+	}
+	parseNames(data, set)
+	return s
+}
+
+// readRegular reads at most maxNameFile bytes, and then whole lines only.
+func readRegular(path string) ([]byte, error) {
+	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK|syscall.O_NOCTTY, 0)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	// It may have been replaced by something else since it was looked at.
+	if info, err := f.Stat(); err != nil || !info.Mode().IsRegular() {
+		return nil, errors.Join(err, errors.ErrUnsupported)
+	}
+	data, err := io.ReadAll(io.LimitReader(f, maxNameFile+1))
+	if len(data) > maxNameFile {
+		data = data[:1+bytes.LastIndexByte(data, '\n')]
+	}
+	return data, err
+}

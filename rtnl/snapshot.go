@@ -1,0 +1,121 @@
+package rtnl
+
+import (
+	"golang.org/x/sys/unix"
+)
+
+// A Snapshot is the routing state at one time: the kernel's own messages, and
+// the interfaces and nexthop objects that they refer to. It does not change and
+// may be read by several goroutines, each with a Cursor of its own.
+type Snapshot struct {
+	// Consistent is true if nothing changed while the kernel was read, or if all
+	// changes are accounted for: each route that was there all the time is here
+	// once, and one that changed is its old or its new self. Otherwise a route may
+	// be missing, though none comes twice.
+	Consistent bool
+	// Tries is how often the kernel was asked, at most MaxTries.
+	Tries int
+
+	routes  [][]byte // runs of RTM_NEWROUTE messages
+	links   map[uint32]Link
+	objects map[uint32]*NexthopObject
+}
+
+// Link returns an interface by its index. There is none if links were not asked
+// for or if the interface has gone away.
+func (s *Snapshot) Link(index uint32) (Link, bool) {
+	l, ok := s.links[index]
+	return l, ok
+}
+
+// Object returns a nexthop object by its id. There are none unless they were
+// asked for and a route uses one.
+func (s *Snapshot) Object(id uint32) (*NexthopObject, bool) {
+	o, ok := s.objects[id]
+	return o, ok
+}
+
+// Cursor returns a cursor before the first route. Only the parts of each route
+// that are in want are decoded.
+func (s *Snapshot) Cursor(want Fields) *Cursor {
+	return &Cursor{runs: s.routes, want: want}
+}
+
+// A Cursor walks over the routes of a snapshot, in the kernel's order.
+type Cursor struct {
+	runs [][]byte
+	rest []byte
+	msg  []byte
+	want Fields
+
+	route   Route
+	decoded bool
+}
+
+// Next moves to the next route. It returns false at the end.
+func (c *Cursor) Next() bool {
+	for len(c.rest) == 0 {
+		if len(c.runs) == 0 {
+			return false
+		}
+		c.rest, c.runs = c.runs[0], c.runs[1:]
+	}
+	n := int(u32(c.rest))
+	c.msg = c.rest[unix.NLMSG_HDRLEN:n]
+	c.rest = c.rest[min(align4(n), len(c.rest)):]
+	c.decoded = false
+	return true
+}
+
+// Route decodes and returns the current route. It is valid until the next call
+// of Next: copy it, slices included, to keep it.
+func (c *Cursor) Route() *Route {
+	if !c.decoded {
+		if err := c.route.decode(c.msg, c.want); err != nil {
+			panic("rtnl: a route was accepted that cannot be decoded: " + err.Error())
+		}
+		c.decoded = true
+	}
+	return &c.route
+}
+
+// Nexthops returns every way that a route has: the members of its RTA_MULTIPATH,
+// its nexthop object or the members of its group, or the single one that the
+// route itself names. A route without any (a blackhole) has none. buf is reused
+// if it has room; FieldNexthops must have been decoded.
+func (s *Snapshot) Nexthops(r *Route, buf []Nexthop) []Nexthop {
+	buf = buf[:0]
+	o := s.objects[r.NexthopID.V]
+	if !r.NexthopID.OK {
+		o = nil
+	}
+	switch {
+	case len(r.Multipath) > 0:
+		buf = append(buf, r.Multipath...)
+		if o != nil && len(o.Group) == len(buf) {
+			// RTA_MULTIPATH cuts weights to 8 bits and does not name the members.
+			for i, m := range o.Group {
+				buf[i].Weight, buf[i].ID = m.Weight, some(m.ID)
+			}
+		}
+	case r.OIF.OK || r.Gateway.IsValid():
+		buf = append(buf, Nexthop{OIF: r.OIF.V, Gateway: r.Gateway, Weight: 1, Flags: r.Flags & 0xff,
+			Realms: r.Realms, Encap: r.Encap, NewDst: r.NewDst, ID: r.NexthopID})
+		if o != nil && len(o.Group) == 1 {
+			buf[0].Weight, buf[0].ID = o.Group[0].Weight, some(o.Group[0].ID)
+		}
+	case o != nil && len(o.Group) > 0:
+		for _, m := range o.Group {
+			n := Nexthop{Weight: m.Weight, ID: some(m.ID)}
+			if member := s.objects[m.ID]; member != nil {
+				n = member.hop(m.Weight)
+			}
+			buf = append(buf, n)
+		}
+	case o != nil:
+		buf = append(buf, o.hop(1))
+	case r.NexthopID.OK:
+		buf = append(buf, Nexthop{Weight: 1, Flags: r.Flags & 0xff, ID: r.NexthopID})
+	}
+	return buf
+}

@@ -1,0 +1,246 @@
+package shell
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"unsafe"
+
+	"github.com/ncruces/go-sqlite3"
+
+	"kernelroutes/tables"
+)
+
+// maxMemory bounds what SQLite may use, for sorting for example. It is address
+// space that is reserved, not memory that is used.
+const maxMemory = 4 << 30
+
+// A relation is a table as SQLite sees it.
+type relation struct {
+	*tables.Table
+	scan func(context.Context, tables.Source, tables.Query) (tables.Rows, error)
+}
+
+// A database is a connection to SQLite, in memory, in which the tables exist as
+// eponymous virtual tables. It behaves as osquery's does: an absent TEXT reads
+// as ” and an absent number as NULL, "x" is a string where no column is called
+// x, and in_cidr_block is there.
+type database struct {
+	*sqlite3.Conn
+
+	ctx   context.Context
+	src   tables.Source
+	plans []plan // IdxNum is an index into it
+
+	failure error // why a table could not be read
+}
+
+// openDatabase opens a database that reads from src. It is interrupted when ctx
+// ends.
+func openDatabase(ctx context.Context, src tables.Source, all []relation) (*database, error) {
+	conn, err := sqlite3.OpenContext(sqlite3.WithMaxMemory(ctx, maxMemory), ":memory:")
+	if err != nil {
+		return nil, err
+	}
+	db := &database{Conn: conn, ctx: ctx, src: src}
+	conn.SetInterrupt(ctx)
+	_, err = conn.Config(sqlite3.DBCONFIG_DQS_DML, true)
+	err = errors.Join(err, conn.CreateFunction("in_cidr_block", 2, sqlite3.DETERMINISTIC|sqlite3.INNOCUOUS, inCIDRBlock))
+	for _, r := range all {
+		err = errors.Join(err, sqlite3.CreateModule(conn, r.Name, nil,
+			func(conn *sqlite3.Conn, _, _, _ string, _ ...string) (*vtab, error) {
+				return &vtab{db, r}, conn.DeclareVTab(schema(r.Table))
+			}))
+	}
+	if err != nil {
+		conn.Close()
+		return nil, err
+	}
+	return db, nil
+}
+
+// schema returns the CREATE TABLE statement of a table, without the semicolon.
+func schema(t *tables.Table) string {
+	var b strings.Builder
+	b.WriteString("CREATE TABLE " + t.Name)
+	sep := "("
+	for _, c := range t.Columns {
+		b.WriteString(sep + "`" + c.Name + "` " + string(c.Type))
+		if c.Options&tables.Hidden != 0 {
+			b.WriteString(" HIDDEN")
+		}
+		sep = ", "
+	}
+	b.WriteString(")")
+	return b.String()
+}
+
+// A plan is what BestIndex decided and Filter carries out.
+type plan struct {
+	used []bool
+	args []argument
+}
+
+// An argument is a constraint whose value Filter is given.
+type argument struct {
+	column int
+	op     tables.Op
+	list   bool // IN: the value is a list
+}
+
+// done is SQLITE_DONE.
+const done = sqlite3.ErrorCode(101)
+
+// A vtab is a table in SQLite.
+type vtab struct {
+	db *database
+	relation
+}
+
+// What a scan costs, so that SQLite puts the table that can be narrowed inside
+// a join, and narrows it by the column that identifies a row.
+const (
+	fullRows, fullCost   = 1_000_000, 1e7
+	otherRows, otherCost = 10_000, 1e6
+	indexRows, indexCost = 2, 10
+)
+
+// BestIndex hands every condition over that a table may make use of. SQLite
+// evaluates all of them again, so a table is free to ignore them.
+func (v *vtab) BestIndex(idx *sqlite3.IndexInfo) error {
+	p := plan{used: make([]bool, len(v.Columns))}
+	for i := range p.used {
+		p.used[i] = idx.ColumnsUsed&(1<<min(i, 63)) != 0 // bit 63: all columns from there on
+	}
+	idx.EstimatedRows, idx.EstimatedCost = fullRows, fullCost
+	for i, c := range idx.Constraint {
+		op, ok := v.operator(c)
+		// Another collation makes more values equal than the table knows of.
+		if !ok || idx.Collation(i) != "BINARY" {
+			continue
+		}
+		p.args = append(p.args, argument{c.Column, op, op == tables.Equals && idx.In(i, 1)})
+		idx.ConstraintUsage[i].ArgvIndex = len(p.args)
+		switch {
+		case op != tables.Equals:
+			idx.EstimatedRows, idx.EstimatedCost = idx.EstimatedRows-1, idx.EstimatedCost-1
+		case v.Columns[c.Column].Options&tables.Index != 0:
+			idx.EstimatedRows, idx.EstimatedCost = min(idx.EstimatedRows, indexRows), min(idx.EstimatedCost, indexCost)
+		default:
+			idx.EstimatedRows, idx.EstimatedCost = min(idx.EstimatedRows, otherRows), min(idx.EstimatedCost, otherCost)
+		}
+	}
+	idx.IdxNum = len(v.db.plans)
+	v.db.plans = append(v.db.plans, p)
+	return nil
+}
+
+// operator returns the operator of a constraint that a table may make use of.
+func (v *vtab) operator(c sqlite3.IndexConstraint) (tables.Op, bool) {
+	if !c.Usable || c.Column < 0 {
+		return 0, false
+	}
+	switch op := tables.Op(c.Op); op {
+	case tables.Equals:
+		return op, true
+	case tables.GreaterThan, tables.GreaterOrEqual, tables.LessThan, tables.LessOrEqual:
+		return op, v.Columns[c.Column].Type != tables.Text
+	}
+	return 0, false
+}
+
+// Open is called once for each place in a statement where the table is named.
+func (v *vtab) Open() (sqlite3.VTabCursor, error) { return &cursor{vtab: v}, nil }
+
+// A cursor reads the rows of a table.
+type cursor struct {
+	*vtab
+	rows  tables.Rows
+	row   int64
+	eof   bool
+	where []tables.Constraint
+	buf   []byte
+}
+
+// Filter begins a scan.
+func (c *cursor) Filter(idxNum int, _ string, arg ...sqlite3.Value) error {
+	p := &c.db.plans[idxNum]
+	c.rows, c.row, c.eof = nil, 0, true
+	c.where = c.where[:0]
+	for i, a := range p.args {
+		possible, err := c.constrain(a, arg[i])
+		if err != nil || !possible {
+			return err
+		}
+	}
+	rows, err := c.scan(c.db.ctx, c.db.src, tables.Query{Constraints: c.where, Used: p.used})
+	if err != nil {
+		c.db.failure = err
+		return err
+	}
+	c.rows = rows
+	return c.Next()
+}
+
+// constrain adds one condition. It returns false if no row can meet it.
+func (c *cursor) constrain(a argument, v sqlite3.Value) (bool, error) {
+	if !a.list {
+		return c.compare(a, v), nil
+	}
+	possible := false
+	for v, err := v.InFirst(); ; v, err = v.InNext() {
+		switch {
+		case errors.Is(err, done):
+			return possible, nil
+		case err != nil:
+			return false, err
+		case c.compare(a, v):
+			possible = true
+		}
+	}
+}
+
+// compare adds one comparison. It returns false if no row can meet it, because
+// nothing compares with NULL.
+func (c *cursor) compare(a argument, v sqlite3.Value) bool {
+	if v.Type() == sqlite3.NULL {
+		return false
+	}
+	if a.op != tables.Equals && v.NumericType() != sqlite3.INTEGER && v.NumericType() != sqlite3.FLOAT {
+		return true // all numbers are less than any text; tables do not know that
+	}
+	c.where = append(c.where, tables.Constraint{Column: a.column, Op: a.op, Expr: v.Text()})
+	return true
+}
+
+// Next moves to the next row.
+func (c *cursor) Next() error {
+	c.row++
+	c.eof = !c.rows.Next()
+	if c.eof {
+		c.rows = nil
+	}
+	return nil
+}
+
+// EOF reports whether there are no more rows.
+func (c *cursor) EOF() bool { return c.eof }
+
+// RowID numbers the rows of one scan.
+func (c *cursor) RowID() (int64, error) { return c.row, nil }
+
+// Column hands a value over to SQLite.
+func (c *cursor) Column(ctx sqlite3.Context, n int) error {
+	if c.Columns[n].Type != tables.Text {
+		if v, ok := c.rows.Int(n); ok {
+			ctx.ResultInt64(v)
+		} else {
+			ctx.ResultNull()
+		}
+		return nil
+	}
+	c.buf = c.rows.AppendText(c.buf[:0], n)
+	// SQLite copies the bytes before ResultText returns.
+	ctx.ResultText(unsafe.String(unsafe.SliceData(c.buf), len(c.buf)))
+	return nil
+}

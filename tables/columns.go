@@ -1,0 +1,207 @@
+package tables
+
+import (
+	"context"
+	"net/netip"
+
+	"kernelroutes/rtnl"
+)
+
+// needs is what must be read and decoded for a column: rtnl.Fields in the low
+// bits, and what is no part of a route.
+type needs uint64
+
+const (
+	nothing needs = 0
+
+	links   needs = 1 << 62 // interfaces are read
+	objects needs = 1 << 61 // nexthop objects are read
+	hops    needs = 1 << 60 // every nexthop of a route is worked out
+
+	// needLinks is for a column that shows an interface.
+	needLinks = links
+	// needHops is for a column that shows all nexthops.
+	needHops = hops | objects | needs(rtnl.FieldNexthops)
+	// needOnly is for a column that shows a route's only nexthop, which may be
+	// known to a nexthop object alone.
+	needOnly = objects | needs(rtnl.FieldNexthopID|rtnl.FieldOIF|rtnl.FieldGateway)
+
+	fields needs = hops - 1
+)
+
+func field(f rtnl.Fields) needs { return needs(f) & fields }
+
+// A column is declared once: what it is called, how it is read from a row, and
+// what that needs. R is the row of its table.
+type column[R any] struct {
+	ColumnInfo
+	needs  needs
+	text   func([]byte, *R) []byte    // TEXT: appends, nothing where absent
+	number func(*R) (int64, bool)     // INTEGER, BIGINT: false where absent
+	narrow func(*narrowing, []string) // makes a narrower request of equalities; may be nil
+}
+
+// text declares a TEXT column.
+func text[R any](name, description string, n needs, f func([]byte, *R) []byte) column[R] {
+	return column[R]{ColumnInfo: ColumnInfo{name, Text, Additional | Optimized, description}, needs: n, text: f}
+}
+
+// small declares an INTEGER column: it fits into 31 bits.
+func small[R any](name, description string, n needs, f func(*R) (int64, bool)) column[R] {
+	return column[R]{ColumnInfo: ColumnInfo{name, Integer, Additional | Optimized, description}, needs: n, number: f}
+}
+
+// big declares a BIGINT column.
+func big[R any](name, description string, n needs, f func(*R) (int64, bool)) column[R] {
+	c := small(name, description, n, f)
+	c.Type = BigInt
+	return c
+}
+
+// by lets equalities on the column narrow the request.
+func (c column[R]) by(narrow func(*narrowing, []string)) column[R] {
+	c.narrow = narrow
+	return c
+}
+
+// key marks the column that identifies a row.
+func (c column[R]) key() column[R] {
+	c.Options = Index | Optimized
+	return c
+}
+
+// A plan is what a query comes to: the request, and the conditions that are
+// checked here, row by row, so that rows which the engine would drop are not sent.
+type plan[R any] struct {
+	request rtnl.Request
+	names   *rtnl.Names
+	needs   needs
+	columns []column[R]
+	checks  []check
+}
+
+// newPlan works a query out; base is what every row of the table needs.
+func newPlan[R any](columns []column[R], base needs, names *rtnl.Names, q Query) *plan[R] {
+	p := &plan[R]{needs: base, columns: columns, names: names, checks: checks(columnInfos(columns), q.Constraints)}
+	n := narrowing{Filter: &p.request.Filter, names: names}
+	for i := range columns {
+		if q.Used == nil || i < len(q.Used) && q.Used[i] {
+			p.needs |= columns[i].needs
+		}
+	}
+	for _, c := range p.checks {
+		p.needs |= columns[c.column].needs
+		if narrow := columns[c.column].narrow; narrow != nil && len(c.values) > 0 {
+			narrow(&n, c.values)
+		}
+	}
+	p.request.Links = p.needs&links != 0
+	p.request.Nexthops = p.needs&objects != 0
+	return p
+}
+
+// fields is what has to be decoded.
+func (p *plan[R]) fields() rtnl.Fields { return rtnl.Fields(p.needs & fields) }
+
+func columnInfos[R any](columns []column[R]) []ColumnInfo {
+	infos := make([]ColumnInfo, len(columns))
+	for i := range columns {
+		infos[i] = columns[i].ColumnInfo
+	}
+	return infos
+}
+
+// rows walks over the rows of a table that meet the checks.
+type rows[R any] struct {
+	plan *plan[R]
+	next func() *R // nil at the end
+	row  *R
+	buf  []byte
+}
+
+func (r *rows[R]) Next() bool {
+	for r.row = r.next(); r.row != nil; r.row = r.next() {
+		if r.passes() {
+			return true
+		}
+	}
+	return false
+}
+
+func (r *rows[R]) passes() bool {
+	for i := range r.plan.checks {
+		c := &r.plan.checks[i]
+		col := &r.plan.columns[c.column]
+		if col.text != nil {
+			r.buf = col.text(r.buf[:0], r.row)
+			if !c.text(r.buf) {
+				return false
+			}
+		} else if v, ok := col.number(r.row); !ok || !c.number(v) {
+			return false
+		}
+	}
+	return true
+}
+
+func (r *rows[R]) AppendText(b []byte, col int) []byte { return r.plan.columns[col].text(b, r.row) }
+
+func (r *rows[R]) Int(col int) (int64, bool) { return r.plan.columns[col].number(r.row) }
+
+// table makes a Table of columns and the function that yields its rows.
+func table[R any](name, description string, examples []string, base needs, columns []column[R],
+	walk func(*plan[R], *rtnl.Snapshot) func() *R) *Table {
+	return &Table{
+		Name: name, Description: description, Examples: examples, Columns: columnInfos(columns),
+		scan: func(ctx context.Context, src Source, q Query) (Rows, error) {
+			p := newPlan(columns, base, rtnl.HostNames(), q)
+			s, err := src.Read(ctx, p.request)
+			if err != nil {
+				return nil, err
+			}
+			return &rows[R]{plan: p, next: walk(p, s)}, nil
+		},
+	}
+}
+
+// The helpers that follow keep a column's declaration to one line.
+
+func count[T uint8 | uint16 | uint32 | int](v T) (int64, bool) { return int64(v), true }
+
+func optional[T uint8 | uint16 | uint32](o rtnl.Opt[T]) (int64, bool) { return int64(o.V), o.OK }
+
+func appendAddr(b []byte, a netip.Addr) []byte {
+	if !a.IsValid() {
+		return b
+	}
+	return a.AppendTo(b)
+}
+
+func appendPrefix(b []byte, p netip.Prefix) []byte {
+	if !p.IsValid() {
+		return b
+	}
+	return p.AppendTo(b)
+}
+
+// addrFamily is the family of an address that may be absent.
+func addrFamily(a netip.Addr) string {
+	switch {
+	case !a.IsValid():
+		return ""
+	case a.Is4():
+		return "ipv4"
+	}
+	return "ipv6"
+}
+
+func appendAttrs(b []byte, attrs []rtnl.Attr) []byte {
+	b = append(b, '[')
+	for i, a := range attrs {
+		if i > 0 {
+			b = append(b, ',')
+		}
+		b = a.AppendJSON(b)
+	}
+	return append(b, ']')
+}

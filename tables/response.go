@@ -1,0 +1,203 @@
+package tables
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"sync"
+
+	"github.com/apache/thrift/lib/go/thrift"
+	"github.com/osquery/osquery-go/gen/osquery"
+)
+
+// What an answer costs osquery's own memory, which its watchdog limits to 200 MB
+// of growth. ExtensionClient::call copies the answer, so that every row is there
+// twice for a moment, as a std::map<std::string, std::string>: a node of 96
+// bytes for each value, with malloc's share 112, and a buffer for each string
+// that is too long for the one inside std::string. Measured with osquery 5.23:
+// 1.7 KB for a row of seven columns.
+const (
+	rowCost     = 100
+	valueCost   = 228
+	shortString = 15
+)
+
+// stringCost is what osquery pays for a string beside the map's node.
+func stringCost(n int) int64 {
+	if n <= shortString {
+		return 0
+	}
+	return 2 * int64(n+17)
+}
+
+// A chunk has room for some thousand rows, so that an answer of any size is
+// written with few system calls and never copied to grow.
+const (
+	chunkSize   = 256 << 10
+	chunkSpare  = 8 << 10 // a row is begun in a chunk that has this much left
+	chunksReuse = 4       // chunks of one answer that are kept for the next
+)
+
+var chunkPool = sync.Pool{New: func() any { return new([chunkSize]byte) }}
+
+// A response is the rows of one answer as they go over the wire: maps of strings
+// in Thrift's binary protocol. The rows go from the table straight into it,
+// because a Go map for each would cost more than everything else together; and
+// they are held, because Thrift wants their number before the first.
+type response struct {
+	chunks [][]byte
+	rows   int
+}
+
+// newResponse answers q with rows, as long as osquery would not spend more than
+// limit bytes on the answer. Only used columns are sent, and of them only values
+// that are there: osquery reads an absent TEXT as ” and an absent number as
+// NULL.
+func newResponse(ctx context.Context, t *Table, q Query, rows Rows, limit int64) (*response, error) {
+	type column struct {
+		index int
+		key   []byte // on the wire, with room for the value's length
+		cost  int64
+	}
+	var columns []column
+	for i, used := range q.Used {
+		if used {
+			name := t.Columns[i].Name
+			key := binary.BigEndian.AppendUint32(nil, uint32(len(name)))
+			key = append(append(key, name...), 0, 0, 0, 0)
+			columns = append(columns, column{i, key, valueCost + stringCost(len(name))})
+		}
+	}
+
+	r := &response{}
+	var cost int64
+	b := chunkPool.Get().(*[chunkSize]byte)[:0]
+	for rows.Next() {
+		if r.rows%4096 == 0 && ctx.Err() != nil {
+			r.free()
+			return nil, context.Cause(ctx)
+		}
+		if cap(b)-len(b) < chunkSpare {
+			r.chunks = append(r.chunks, b)
+			b = chunkPool.Get().(*[chunkSize]byte)[:0]
+		}
+
+		row := len(b)
+		values := 0
+		b = append(b, thrift.STRING, thrift.STRING, 0, 0, 0, 0)
+		cost += rowCost
+		for i := range columns {
+			c := &columns[i]
+			key := len(b)
+			b = append(b, c.key...)
+			value := len(b)
+			var ok bool
+			if b, ok = t.AppendValue(b, rows, c.index); !ok {
+				b = b[:key]
+				continue
+			}
+			n := len(b) - value
+			binary.BigEndian.PutUint32(b[value-4:], uint32(n))
+			cost += c.cost + stringCost(n)
+			values++
+		}
+		binary.BigEndian.PutUint32(b[row+2:], uint32(values))
+		r.rows++
+
+		if limit > 0 && cost > limit {
+			r.free()
+			perRow := float64(cost) / float64(r.rows)
+			for rows.Next() {
+				r.rows++
+			}
+			return nil, tooLarge(t, r.rows, len(columns), perRow, limit)
+		}
+	}
+	r.chunks = append(r.chunks, b)
+	return r, nil
+}
+
+// mapsResponse is an answer of rows that are maps already, and few.
+func mapsResponse(rows osquery.ExtensionPluginResponse) *response {
+	var b []byte
+	str := func(s string) {
+		b = binary.BigEndian.AppendUint32(b, uint32(len(s)))
+		b = append(b, s...)
+	}
+	for _, row := range rows {
+		b = append(b, thrift.STRING, thrift.STRING)
+		b = binary.BigEndian.AppendUint32(b, uint32(len(row)))
+		for k, v := range row {
+			str(k)
+			str(v)
+		}
+	}
+	return &response{chunks: [][]byte{b}, rows: len(rows)}
+}
+
+// write sends the answer as the reply to call: what osquery.ExtensionCallResult
+// would write, had it the rows as maps.
+func (r *response) write(ctx context.Context, out thrift.TProtocol, seq int32, status *osquery.ExtensionStatus) error {
+	err := errors.Join(
+		out.WriteMessageBegin(ctx, "call", thrift.REPLY, seq),
+		out.WriteFieldBegin(ctx, "success", thrift.STRUCT, 0),
+		out.WriteFieldBegin(ctx, "status", thrift.STRUCT, 1),
+		status.Write(ctx, out),
+		out.WriteFieldBegin(ctx, "response", thrift.LIST, 2),
+		out.WriteListBegin(ctx, thrift.MAP, r.rows),
+	)
+	for _, c := range r.chunks {
+		if err == nil {
+			_, err = out.Transport().Write(c)
+		}
+	}
+	if err != nil {
+		return err
+	}
+	return errors.Join(
+		out.WriteFieldStop(ctx), // ExtensionResponse
+		out.WriteFieldStop(ctx), // ExtensionCallResult
+		out.WriteMessageEnd(ctx),
+		out.Flush(ctx),
+	)
+}
+
+// free gives the memory back, a few chunks of it to the next answer.
+func (r *response) free() {
+	for i, c := range r.chunks {
+		if i < chunksReuse && cap(c) == chunkSize {
+			chunkPool.Put((*[chunkSize]byte)(c[:chunkSize]))
+		}
+	}
+	r.chunks = nil
+}
+
+// tooLarge says how large the answer would have been and what can be done. MB is
+// 1<<20 bytes, as in osquery's watchdog_memory_limit.
+func tooLarge(t *Table, rows, columns int, perRow float64, limit int64) error {
+	const mb = 1 << 20
+	narrow := make([]string, 0, 3)
+	for _, c := range t.Columns {
+		if c.Options&Additional != 0 && len(narrow) < cap(narrow) {
+			narrow = append(narrow, c.Name+"=...")
+		}
+	}
+	advice := "select fewer columns"
+	if len(narrow) > 0 {
+		advice += ", or narrow it with WHERE " + strings.Join(narrow, ", ")
+	}
+	return fmt.Errorf("the answer would take about %s MB of osquery's memory (%s rows, %d columns), over the limit of %s MB (KERNEL_ROUTES_MAX_RESPONSE_MB): %s",
+		thousands(int(perRow*float64(rows)/mb)+1), thousands(rows), columns, thousands(int(limit/mb)), advice)
+}
+
+// thousands formats n with commas.
+func thousands(n int) string {
+	s := strconv.Itoa(n)
+	for i := len(s) - 3; i > 0; i -= 3 {
+		s = s[:i] + "," + s[i:]
+	}
+	return s
+}

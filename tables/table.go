@@ -1,0 +1,132 @@
+// Package tables is the SQL view of the kernel's routing state: what the tables
+// are called, which columns they have, and how a query becomes the narrowest
+// request to the kernel. It knows neither of the engines that ask it; the
+// osquery extension is beside it in this package, embedded SQLite in shell.
+package tables
+
+import (
+	"context"
+	"strconv"
+
+	"kernelroutes/rtnl"
+)
+
+// A Type is the SQL type of a column, as osquery names it.
+type Type string
+
+// The types that the tables use. Booleans are INTEGER; everything that can
+// exceed 31 bits is BIGINT, because osquery cuts INTEGER to 32 bits, signed.
+const (
+	Text    Type = "TEXT"
+	Integer Type = "INTEGER"
+	BigInt  Type = "BIGINT"
+)
+
+// An Option tells osquery how a column takes part in constraints (the numbers
+// are osquery's ColumnOptions).
+type Option uint
+
+// The options that the tables use.
+const (
+	Index      Option = 1  // identifies a row; constraints are sent
+	Additional Option = 4  // constraints are sent, for what they can narrow
+	Hidden     Option = 16 // not part of SELECT *
+	Optimized  Option = 32 // an IN list is sent whole, as several equalities
+)
+
+// An Op is a constraint's operator, with osquery's numbers. Any other number
+// (LIMIT arrives as 73, on the first column) means nothing here.
+type Op int
+
+// The operators that narrow a request.
+const (
+	Equals         Op = 2
+	GreaterThan    Op = 4
+	LessOrEqual    Op = 8
+	LessThan       Op = 16
+	GreaterOrEqual Op = 32
+)
+
+// A Constraint is one condition that all rows asked for meet. Several equalities
+// on one column are alternatives (IN), conditions with other operators all hold.
+type Constraint struct {
+	Column int    // index into Table.Columns
+	Op     Op     //
+	Expr   string // always text: "254", "254.0", "main"
+}
+
+// A Query is what an engine asks of a table. The engine filters every row
+// again, so a table may return more rows than asked for, never fewer.
+type Query struct {
+	Constraints []Constraint
+	Used        []bool // by column: whether its value will be read. Others may be left out
+}
+
+// A Source is where the routing state is read from: the kernel, or a capture.
+type Source interface {
+	Read(context.Context, rtnl.Request) (*rtnl.Snapshot, error)
+}
+
+// Rows are the answer to a query, one after the other. Not for concurrent use.
+type Rows interface {
+	// Next moves to the next row, the first at first. It returns false at the end.
+	Next() bool
+	// AppendText appends the value of a TEXT column; an absent one appends
+	// nothing, as it reads as '' in osquery.
+	AppendText(b []byte, col int) []byte
+	// Int returns the value of an INTEGER or BIGINT column; false: NULL.
+	Int(col int) (int64, bool)
+}
+
+// ColumnInfo is what schema, specification and documentation say of a column.
+type ColumnInfo struct {
+	Name        string
+	Type        Type
+	Options     Option
+	Description string // no full stop, with the unit
+}
+
+// A Table is a table by its name, its columns and the function that answers a
+// query. Adding one takes a file of its own and a line in All.
+type Table struct {
+	Name        string
+	Description string
+	Examples    []string
+	Columns     []ColumnInfo
+
+	scan func(context.Context, Source, Query) (Rows, error)
+}
+
+// Scan answers a query. Rows come only when everything has been read and
+// checked: an error never follows rows.
+func (t *Table) Scan(ctx context.Context, src Source, q Query) (Rows, error) {
+	return t.scan(ctx, src, q)
+}
+
+// Column returns the index of a column by its name, -1 if there is none.
+func (t *Table) Column(name string) int {
+	for i := range t.Columns {
+		if t.Columns[i].Name == name {
+			return i
+		}
+	}
+	return -1
+}
+
+// AppendValue appends a column's value as text, whatever its type; false: it is
+// absent.
+func (t *Table) AppendValue(b []byte, rows Rows, col int) ([]byte, bool) {
+	if t.Columns[col].Type == Text {
+		n := len(b)
+		b = rows.AppendText(b, col)
+		return b, len(b) > n
+	}
+	v, ok := rows.Int(col)
+	if !ok {
+		return b, false
+	}
+	return strconv.AppendInt(b, v, 10), true
+}
+
+// All returns the tables in the order in which they are listed.
+func All() []*Table { return []*Table{Routes, Nexthops} }
