@@ -12,65 +12,58 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A conn is one netlink socket, in the network namespace of the thread that
-// opened it. Opening, options, sending and deadlines are mdlayher/netlink's.
-// Datagrams are received here, because three things must be seen that its
-// Receive keeps back: the flags and the error of NLMSG_DONE, an empty datagram
-// (with which Linux 6.9 and later answer for ever where an IPv6 route does not
-// fit), and where one datagram ends and the next begins, for within a datagram
-// the kernel's walk is not interrupted.
-type conn struct {
+// A socket is a netlink socket: the kernel's, or a fake in tests.
+type socket interface {
+	// send sends one message and returns it with the sequence number that it was
+	// given.
+	send(netlink.Message) (netlink.Message, error)
+	// receive reads one datagram. It waits for one unless nowait is set, then
+	// nothing there is unix.EAGAIN.
+	receive(buf []byte, nowait bool) (int, error)
+	close()
+}
+
+// A dialer opens a socket that is a member of multicast groups (bit N-1 for
+// group N). strict reports whether the kernel honours filters in dump requests.
+type dialer func(ctx context.Context, groups uint32) (s socket, strict bool, err error)
+
+// A kernelSocket is in the network namespace of the thread that opened it.
+// Opening, options, sending and deadlines are mdlayher/netlink's. Datagrams are
+// received here, because three things must be seen that its Receive keeps back:
+// the flags and the error of NLMSG_DONE, an empty datagram (with which Linux 6.9
+// and later answer for ever where an IPv6 route does not fit), and where one
+// datagram ends and the next begins, for within a datagram the kernel's walk is
+// not interrupted.
+type kernelSocket struct {
 	nl   *netlink.Conn
 	raw  syscall.RawConn
 	stop func() bool
-	ctx  context.Context
-	seq  uint32
-
-	// strict: the kernel honours filters in dump requests.
-	strict bool
 }
 
-// dial opens a socket that is a member of the groups (bit N-1 for group N).
-func dial(ctx context.Context, groups uint32) (*conn, error) {
-	if err := ctx.Err(); err != nil {
-		return nil, deadline("open a netlink socket", err)
-	}
+func dialKernel(ctx context.Context, groups uint32) (socket, bool, error) {
 	strict := true
 	nl, err := netlink.Dial(unix.NETLINK_ROUTE, &netlink.Config{Strict: true, Groups: groups})
 	if errors.Is(err, unix.ENOPROTOOPT) { // Linux before 4.20
 		strict = false
 		nl, err = netlink.Dial(unix.NETLINK_ROUTE, &netlink.Config{Groups: groups})
 	}
-	if err == nil {
-		var raw syscall.RawConn
-		if raw, err = nl.SyscallConn(); err == nil {
-			c := &conn{nl: nl, raw: raw, ctx: ctx, strict: strict}
-			// A deadline in the past wakes a receive that waits.
-			c.stop = context.AfterFunc(ctx, func() { nl.SetDeadline(time.Unix(1, 0)) })
-			return c, nil
-		}
+	if err != nil {
+		return nil, false, err
+	}
+	raw, err := nl.SyscallConn()
+	if err != nil {
 		nl.Close()
+		return nil, false, err
 	}
-	kind, remedy := ErrSocket, "check that the kernel has CONFIG_NET and that open files are not at their limit"
-	if errors.Is(err, unix.EPERM) || errors.Is(err, unix.EACCES) {
-		kind, remedy = ErrPermission, permissionRemedy
-	}
-	return nil, &ReadError{Op: "open a netlink socket", Kind: kind, Err: err, Remedy: remedy}
+	// A deadline in the past wakes a receive that waits.
+	stop := context.AfterFunc(ctx, func() { nl.SetDeadline(time.Unix(1, 0)) })
+	return &kernelSocket{nl, raw, stop}, strict, nil
 }
 
-func (c *conn) close() {
-	c.stop()
-	c.nl.Close()
-}
+func (s *kernelSocket) send(m netlink.Message) (netlink.Message, error) { return s.nl.Send(m) }
 
-func deadline(op string, cause error) error {
-	return &ReadError{Op: op, Kind: ErrDeadline, Err: cause, Remedy: "allow more time"}
-}
-
-// receive reads one datagram into buf. It waits for one unless nowait is set,
-// then nothing there is unix.EAGAIN.
-func (c *conn) receive(buf []byte, nowait bool) (n int, err error) {
-	rerr := c.raw.Read(func(fd uintptr) bool {
+func (s *kernelSocket) receive(buf []byte, nowait bool) (n int, err error) {
+	rerr := s.raw.Read(func(fd uintptr) bool {
 		for {
 			n, err = unix.Read(int(fd), buf)
 			if err != unix.EINTR {
@@ -78,11 +71,51 @@ func (c *conn) receive(buf []byte, nowait bool) (n int, err error) {
 			}
 		}
 	})
-	switch {
-	case rerr != nil && c.ctx.Err() != nil:
-		return 0, deadline("receive from the kernel", context.Cause(c.ctx))
-	case rerr != nil:
+	if rerr != nil {
 		return 0, rerr
+	}
+	return max(n, 0), err
+}
+
+func (s *kernelSocket) close() {
+	s.stop()
+	s.nl.Close()
+}
+
+// A conn is one conversation with the kernel.
+type conn struct {
+	socket
+	ctx    context.Context
+	seq    uint32 // of the request whose answer is awaited
+	strict bool
+}
+
+// open opens a connection.
+func (dial dialer) open(ctx context.Context, groups uint32) (*conn, error) {
+	const op = "open a netlink socket"
+	if ctx.Err() != nil {
+		return nil, deadline(op, context.Cause(ctx))
+	}
+	s, strict, err := dial(ctx, groups)
+	switch {
+	case err == nil:
+		return &conn{socket: s, ctx: ctx, strict: strict}, nil
+	case errors.Is(err, unix.EPERM), errors.Is(err, unix.EACCES):
+		return nil, &ReadError{op, ErrPermission, err, permissionRemedy}
+	}
+	return nil, &ReadError{op, ErrSocket, err, "check that the kernel has netlink and that open files are not at their limit"}
+}
+
+func deadline(op string, cause error) error {
+	return &ReadError{Op: op, Kind: ErrDeadline, Err: cause, Remedy: "allow more time"}
+}
+
+// receive reads one datagram into buf, as socket.receive does.
+func (c *conn) receive(buf []byte, nowait bool) (int, error) {
+	n, err := c.socket.receive(buf, nowait)
+	switch {
+	case err != nil && c.ctx.Err() != nil:
+		return 0, deadline("receive from the kernel", context.Cause(c.ctx))
 	case err != nil:
 		return 0, err
 	case n == len(buf):
@@ -113,7 +146,7 @@ func (c *conn) warm(buf []byte) error {
 }
 
 func (c *conn) send(typ, flags uint16, data []byte) (netlink.Message, error) {
-	m, err := c.nl.Send(netlink.Message{Header: netlink.Header{Type: netlink.HeaderType(typ), Flags: netlink.HeaderFlags(flags)}, Data: data})
+	m, err := c.socket.send(netlink.Message{Header: netlink.Header{Type: netlink.HeaderType(typ), Flags: netlink.HeaderFlags(flags)}, Data: data})
 	c.seq = m.Header.Sequence
 	if err != nil && c.ctx.Err() != nil {
 		return m, deadline("send to the kernel", context.Cause(c.ctx))

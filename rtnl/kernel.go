@@ -25,6 +25,8 @@ const MaxTries = 5
 type Kernel struct {
 	// Logger is told of snapshots that are not consistent; nil: nobody is.
 	Logger *slog.Logger
+
+	dial dialer // nil: the kernel
 }
 
 // Read returns a snapshot of what the request asks for. It sees every change
@@ -33,12 +35,16 @@ func (k *Kernel) Read(ctx context.Context, req Request) (*Snapshot, error) {
 	if req.Nothing() {
 		return &Snapshot{Consistent: true}, nil
 	}
-	l, err := listen(ctx)
+	dial := k.dial
+	if dial == nil {
+		dial = dialKernel
+	}
+	l, err := listen(ctx, dial)
 	if err != nil {
 		return nil, err
 	}
 	defer l.close()
-	r := reading{req: req, todo: req.requests()}
+	r := reading{dial: dial, req: req, todo: req.requests()}
 	r.stale.links = req.Links || req.Link != nil
 	for r.tries = 1; ; r.tries++ {
 		err := r.try(ctx)
@@ -69,6 +75,7 @@ func (k *Kernel) Read(ctx context.Context, req Request) (*Snapshot, error) {
 
 // A reading is the work on one snapshot.
 type reading struct {
+	dial  dialer
 	req   Request
 	tries int
 
@@ -93,7 +100,7 @@ var warmUp = [MaxTries]int{maxDatagram, 16 << 10, 24 << 10, 8 << 10, 28 << 10}
 
 // try reads what is missing over a fresh connection.
 func (r *reading) try(ctx context.Context) error {
-	c, err := dial(ctx, 0)
+	c, err := r.dial.open(ctx, 0)
 	if err != nil {
 		return err
 	}

@@ -42,8 +42,8 @@ type listener struct {
 	buf  []byte
 }
 
-func listen(ctx context.Context) (*listener, error) {
-	c, err := dial(ctx, listenGroups)
+func listen(ctx context.Context, dial dialer) (*listener, error) {
+	c, err := dial.open(ctx, listenGroups)
 	if err != nil {
 		return nil, err
 	}

@@ -61,10 +61,10 @@ const (
 
 // builtinNames is what iproute2 has compiled in or, for table unspec and the
 // protocols ovn and openr, in its stock files (not every version's), and two
-// numbers of linux/rtnetlink.h that it has no name for: table compat and
+// numbers of linux/rtnetlink.h that it has no name for:
 // protocol mrouted.
 var builtinNames = Names{
-	tables: [256]string{0: "unspec", 252: "compat", 253: "default", 254: "main", 255: "local"},
+	tables: [256]string{0: "unspec", 253: "default", 254: "main", 255: "local"},
 	protocols: [256]string{
 		0: "unspec", 1: "redirect", 2: "kernel", 3: "boot", 4: "static",
 		8: "gated", 9: "ra", 10: "mrt", 11: "zebra", 12: "bird", 13: "dnrouted", 14: "xorp",
@@ -127,13 +127,13 @@ func (n *Names) AppendScope(b []byte, s uint8) []byte { return appendName(b, n.s
 // AppendRealm appends Realm(r) without allocating.
 func (n *Names) AppendRealm(b []byte, r uint32) []byte { return appendName(b, n.realm(r), r) }
 
-// TableIDs returns, in ascending order, every id for which Table returns name:
-// none for a word that names no table, none for "007", and none for the number
+// TableIDs returns, in ascending order, every id for which Table returns name,
+// without regard to case: none for a word that names no table, none for "007", and none for the number
 // of a table that has a name. Two tables may have the same name.
 func (n *Names) TableIDs(name string) []uint32 {
 	ids := nameIDs[uint32](&n.tables, name)
 	for id, s := range n.highTables {
-		if s == name {
+		if strings.EqualFold(s, name) {
 			ids = append(ids, id)
 		}
 	}
@@ -146,10 +146,12 @@ func (n *Names) TableIDs(name string) []uint32 {
 	return ids
 }
 
-// ProtocolIDs returns every number for which Protocol returns name, ascending.
+// ProtocolIDs returns, ascending, every number for which Protocol returns
+// name, without regard to case.
 func (n *Names) ProtocolIDs(name string) []uint8 { return nameIDs[uint8](&n.protocols, name) }
 
-// ScopeIDs returns every number for which Scope returns name, ascending.
+// ScopeIDs returns, ascending, every number for which Scope returns name,
+// without regard to case.
 func (n *Names) ScopeIDs(name string) []uint8 { return nameIDs[uint8](&n.scopes, name) }
 
 // table returns a table's name, "" if it has none.
@@ -190,7 +192,7 @@ func appendName(b []byte, name string, id uint32) []byte {
 func nameIDs[T uint8 | uint32](names *[256]string, name string) []T {
 	var ids []T
 	for id, s := range names {
-		if nameText(s, uint32(id)) == name {
+		if strings.EqualFold(nameText(s, uint32(id)), name) {
 			ids = append(ids, T(id))
 		}
 	}

@@ -44,7 +44,7 @@ func parsedNames(data []byte) []nameEntry {
 
 func TestNamesBuiltin(t *testing.T) {
 	n := BuiltinNames()
-	for id, want := range map[uint32]string{0: "unspec", 252: "compat", 253: "default", 254: "main", 255: "local",
+	for id, want := range map[uint32]string{0: "unspec", 252: "252", 253: "default", 254: "main", 255: "local",
 		1: "1", 256: "256", math.MaxUint32: "4294967295"} {
 		checkName(t, "table", n.Table(id), string(n.AppendTable([]byte("x"), id)), want)
 	}

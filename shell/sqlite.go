@@ -32,6 +32,7 @@ type database struct {
 	src   tables.Source
 	plans []plan // IdxNum is an index into it
 
+	empty sqlite3.Value
 	failure error // why a table could not be read
 }
 
@@ -56,6 +57,10 @@ func openDatabase(ctx context.Context, src tables.Source, all []relation) (*data
 		conn.Close()
 		return nil, err
 	}
+	st, _, _ := conn.Prepare("SELECT ''")
+	st.Step()
+	db.empty = *st.ColumnValue(0).Dup()
+	st.Close()
 	return db, nil
 }
 
@@ -240,6 +245,10 @@ func (c *cursor) Column(ctx sqlite3.Context, n int) error {
 		return nil
 	}
 	c.buf = c.rows.AppendText(c.buf[:0], n)
+	if len(c.buf) == 0 {
+		ctx.ResultValue(c.db.empty)
+		return nil
+	}
 	// SQLite copies the bytes before ResultText returns.
 	ctx.ResultText(unsafe.String(unsafe.SliceData(c.buf), len(c.buf)))
 	return nil

@@ -161,13 +161,16 @@ func (e *Extension) connect(ctx context.Context) (*manager, error) {
 	defer cancel()
 	poll := time.NewTicker(connectPoll)
 	defer poll.Stop()
-	for {
+	for try := 0; ; try++ {
 		m, err := e.dial(ctx, e.Timeout)
 		if err == nil {
 			if _, err = m.Ping(ctx); err == nil {
 				return m, nil
 			}
 			m.Close()
+		}
+		if try == 0 {
+			e.Logger.Debug("waiting for osquery", "err", err)
 		}
 		select {
 		case <-wait.Done():

@@ -57,18 +57,18 @@ type response struct {
 // that are there: osquery reads an absent TEXT as ” and an absent number as
 // NULL.
 func newResponse(ctx context.Context, t *Table, q Query, rows Rows, limit int64) (*response, error) {
-	type column struct {
-		index int
-		key   []byte // on the wire, with room for the value's length
-		cost  int64
+	type used struct {
+		col  int
+		key  []byte // on the wire, with room for the value's length
+		cost int64
 	}
-	var columns []column
-	for i, used := range q.Used {
-		if used {
-			name := t.Columns[i].Name
+	var columns []used
+	for col, is := range q.Used {
+		if is {
+			name := t.Columns[col].Name
 			key := binary.BigEndian.AppendUint32(nil, uint32(len(name)))
 			key = append(append(key, name...), 0, 0, 0, 0)
-			columns = append(columns, column{i, key, valueCost + stringCost(len(name))})
+			columns = append(columns, used{col, key, valueCost + stringCost(len(name))})
 		}
 	}
 
@@ -95,7 +95,7 @@ func newResponse(ctx context.Context, t *Table, q Query, rows Rows, limit int64)
 			b = append(b, c.key...)
 			value := len(b)
 			var ok bool
-			if b, ok = t.AppendValue(b, rows, c.index); !ok {
+			if b, ok = t.AppendValue(b, rows, c.col); !ok {
 				b = b[:key]
 				continue
 			}

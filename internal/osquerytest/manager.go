@@ -12,6 +12,7 @@ import (
 	"net"
 	"path/filepath"
 	"sync"
+	"time"
 
 	"github.com/apache/thrift/lib/go/thrift"
 	"github.com/osquery/osquery-go/gen/osquery"
@@ -102,10 +103,17 @@ func (m *Manager) WaitRegistered(ctx context.Context) (osquery.ExtensionRouteUUI
 	if err != nil {
 		return 0, fmt.Errorf("no extension has registered: %w", err)
 	}
+	// It can listen only after it has been given its number.
+	poll := time.NewTicker(time.Millisecond)
+	defer poll.Stop()
 	for {
-		// It can listen only after it has been given its number.
-		if err = m.Ping(ctx, uuid); err == nil || ctx.Err() != nil {
-			return uuid, err
+		if err = m.Ping(ctx, uuid); err == nil {
+			return uuid, nil
+		}
+		select {
+		case <-poll.C:
+		case <-ctx.Done():
+			return 0, fmt.Errorf("the extension does not answer: %w", err)
 		}
 	}
 }

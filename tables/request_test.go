@@ -1,0 +1,140 @@
+package tables
+
+import (
+	"encoding/json"
+	"os"
+	"reflect"
+	"strings"
+	"testing"
+	"unicode/utf8"
+)
+
+// requestTable has the columns of these tests.
+var requestTable = &Table{
+	Name:    "t",
+	Columns: []ColumnInfo{{Name: "dev", Type: Text}, {Name: "dst", Type: Text}, {Name: "metric", Type: BigInt}},
+}
+
+func TestParseRequest(t *testing.T) {
+	const dev, dst, metric = 0, 1, 2
+	all, none := []bool{true, true, true}, []bool{false, false, false}
+	for _, test := range []struct {
+		name, context string
+		constraints   []Constraint
+		used          []bool
+	}{
+		{"no context", ``, nil, all},
+		{"empty", `{}`, nil, all},
+		{"no colsUsed", `{"constraints":[]}`, nil, all},
+		{"count(*)", `{"constraints":[{"name":"dev","list":[],"affinity":"TEXT"}],"colsUsed":[],"colsUsedBitset":0}`, nil, none},
+		{"used", `{"constraints":[],"colsUsed":["metric","later"],"colsUsedBitset":4}`, nil, []bool{false, false, true}},
+		{"IN", `{"constraints":[{"name":"dev","list":[{"op":2,"expr":"a"},{"op":2,"expr":"b"}]}],"colsUsed":[]}`,
+			[]Constraint{{dev, Equals, "a"}, {dev, Equals, "b"}}, none},
+		{"every operator", `{"constraints":[{"name":"metric","list":[{"op":4,"expr":"1"},{"op":8,"expr":"2"},{"op":16,"expr":"3"},{"op":32,"expr":"4"},{"op":2,"expr":""}]}]}`,
+			[]Constraint{{metric, GreaterThan, "1"}, {metric, LessOrEqual, "2"}, {metric, LessThan, "3"}, {metric, GreaterOrEqual, "4"}, {metric, Equals, ""}}, all},
+		{"LIMIT and OFFSET are on the first column", `{"constraints":[{"name":"dev","list":[{"op":73,"expr":"1"},{"op":74,"expr":"2"}]}]}`, nil, all},
+		{"operators that do not narrow", `{"constraints":[{"name":"dev","list":[{"op":64,"expr":"x"},{"op":65,"expr":"x"},{"op":66,"expr":"x"},{"op":67,"expr":"x"},{"op":68,"expr":"x"},{"op":1,"expr":"x"},{"op":3,"expr":"x"},{"op":2,"expr":"y"}]}]}`,
+			[]Constraint{{dev, Equals, "y"}}, all},
+		{"a column of another version", `{"constraints":[{"name":"later","list":[{"op":2,"expr":"x"}]}]}`, nil, all},
+		{"osquery before 3.0", `{"constraints":[{"name":"dst","list":[{"op":"2","expr":"x"}],"affinity":"TEXT"},{"name":"dev","list":"","affinity":"TEXT"}]}`,
+			[]Constraint{{dst, Equals, "x"}}, all},
+		{"an operator that is no number", `{"constraints":[{"name":"dst","list":[{"op":"=","expr":"x"},{"op":{},"expr":"y"},{"op":2.5,"expr":"y"}]}]}`, nil, all},
+		{"bytes that JSON loses", "{\"constraints\":[{\"name\":\"dev\",\"list\":[{\"op\":2,\"expr\":\"a\xff\"},{\"op\":2,\"expr\":\"b\"},{\"op\":4,\"expr\":\"c\"}]},{\"name\":\"dst\",\"list\":[{\"op\":2,\"expr\":\"d\"}]}]}",
+			[]Constraint{{dev, GreaterThan, "c"}, {dst, Equals, "d"}}, all},
+		{"quotes", `{"constraints":[{"name":"dev","list":[{"op":2,"expr":"it's \"é\""}]}]}`, []Constraint{{dev, Equals, `it's "é"`}}, all},
+	} {
+		q, err := parseRequest(requestTable, test.context)
+		if err != nil {
+			t.Errorf("%s: %v", test.name, err)
+		} else if !reflect.DeepEqual(q, Query{test.constraints, test.used}) {
+			t.Errorf("%s: %v, want %v %v", test.name, q, test.constraints, test.used)
+		}
+	}
+
+	for context, want := range map[string]string{
+		`{"constraints":[`:   "unexpected end of JSON input",
+		`x`:                  "invalid character 'x'",
+		`[]`:                 "cannot unmarshal array",
+		`{"constraints":{}}`: "constraints",
+		`{"colsUsed":7}`:     "number",
+		`{"constraints":[{"name":"dev","list":[{"op":2,"expr":7}]}]}`: "expr",
+		`{"constraints":[{"name":"dev","list":"x"}]}`:                 "string",
+	} {
+		if q, err := parseRequest(requestTable, context); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v, %v, want an error with %q", context, q, err, want)
+		}
+	}
+}
+
+// Whatever osquery sends: only operators and columns that exist come out, and
+// what has come out means the same when it is sent again.
+func FuzzRequest(f *testing.F) {
+	recorded, err := os.ReadFile("../testdata/osquery-contexts.jsonl")
+	if err != nil {
+		f.Fatal(err)
+	}
+	for line := range strings.Lines(string(recorded)) {
+		var l struct {
+			Calls []struct{ Request map[string]string }
+		}
+		if err := json.Unmarshal([]byte(line), &l); err != nil {
+			f.Fatal(err)
+		}
+		for _, c := range l.Calls {
+			f.Add(c.Request["context"])
+		}
+	}
+	f.Add(`{"constraints":[{"name":"dst","list":"","affinity":"TEXT"},{"name":"metric","list":[{"op":"4","expr":"7"}]}],"colsUsed":""}`)
+	f.Add("{\"constraints\":[{\"name\":\"dev\",\"list\":[{\"op\":2,\"expr\":\"\xff\"},{\"op\":2,\"expr\":\"x\"}]}]}")
+
+	f.Fuzz(func(t *testing.T, context string) {
+		q, err := parseRequest(requestTable, context)
+		if err != nil {
+			return
+		}
+		if context != "" && !json.Valid([]byte(context)) {
+			t.Fatalf("%q was read", context)
+		}
+		if len(q.Used) != len(requestTable.Columns) {
+			t.Fatalf("Used has %d columns", len(q.Used))
+		}
+		type item struct {
+			Op   Op     `json:"op"`
+			Expr string `json:"expr"`
+		}
+		type list struct {
+			Name string `json:"name"`
+			List []item `json:"list"`
+		}
+		again := struct {
+			Constraints []list   `json:"constraints"`
+			ColsUsed    []string `json:"colsUsed"`
+		}{ColsUsed: []string{}}
+		for _, c := range q.Constraints {
+			switch c.Op {
+			case Equals, GreaterThan, LessOrEqual, LessThan, GreaterOrEqual:
+			default:
+				t.Fatalf("operator %d", c.Op)
+			}
+			if c.Column < 0 || c.Column >= len(requestTable.Columns) {
+				t.Fatalf("column %d", c.Column)
+			}
+			if strings.ContainsRune(c.Expr, utf8.RuneError) || !utf8.ValidString(c.Expr) {
+				t.Fatalf("expression %q is not what was asked for", c.Expr)
+			}
+			again.Constraints = append(again.Constraints, list{requestTable.Columns[c.Column].Name, []item{{c.Op, c.Expr}}})
+		}
+		for col, used := range q.Used {
+			if used {
+				again.ColsUsed = append(again.ColsUsed, requestTable.Columns[col].Name)
+			}
+		}
+		b, err := json.Marshal(again)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if q2, err := parseRequest(requestTable, string(b)); err != nil || !reflect.DeepEqual(q2, q) {
+			t.Fatalf("%s: %v, %v, want %v", b, q2, err, q)
+		}
+	})
+}
