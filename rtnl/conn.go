@@ -88,6 +88,7 @@ type conn struct {
 	ctx    context.Context
 	seq    uint32 // of the request whose answer is awaited
 	strict bool
+	spent  bool // a dump was ended early: the rest of it would come first
 }
 
 // open opens a connection.
@@ -166,8 +167,9 @@ type dumpSink struct {
 	// message is shown each message's bytes, header included. It returns false to
 	// end the dump: the rest is not wanted.
 	message func(msg []byte) (more bool, err error)
-	// datagram is told the length of each datagram after its messages.
-	datagram func(n int)
+	// datagram is told the length of each datagram after its messages; it may end
+	// the dump too.
+	datagram func(n int) (more bool)
 }
 
 // dump sends a dump request and hands its messages to the sink until the kernel
@@ -193,7 +195,10 @@ func (c *conn) dump(typ uint16, request []byte, sink dumpSink) (interrupted bool
 		if done || err != nil {
 			return interrupted, err
 		}
-		sink.datagram(n)
+		if c.spent || !sink.datagram(n) {
+			c.spent = true
+			return interrupted, nil
+		}
 	}
 }
 
@@ -231,8 +236,12 @@ func (c *conn) messages(b []byte, sink *dumpSink, interrupted *bool) (done bool,
 			return false, fmt.Errorf("%w: the kernel lost messages", ErrInterrupted)
 		case sink.want:
 			more, err := sink.message(msg)
-			if err != nil || !more {
-				return true, err
+			if err != nil {
+				return false, err
+			}
+			if !more {
+				c.spent = true
+				return false, nil
 			}
 		}
 	}

@@ -142,72 +142,117 @@ type routeDump struct {
 // SKB_WITH_OVERHEAD(32768), with a reserve for a larger overhead.
 const batchCapacity = 32<<10 - 512
 
+// A routeSink takes the messages of one route dump and keeps those that match.
+type routeSink struct {
+	request dumpRequest
+	filter  *Filter
+	mem     *arena
+	dump    routeDump
+
+	buf        []byte // where the current datagram is
+	kept, from int    // bytes kept of it; where its last run begins
+	fresh      bool   // it has no run yet
+	capacity   int    // what the kernel can put into it
+	room       int    // what was left of the datagram before
+	largest    int    // the largest message so far
+	datagrams  int
+
+	// aside, if set, is asked to read IPv6 beside this dump once IPv4 proves long.
+	aside   func() *aside
+	started *aside
+	spared  bool // the dump was ended because the aside has what comes next
+}
+
+// asideAfter is the number of datagrams of IPv4 routes (some 500 each) from which
+// on IPv6 is read beside them.
+const asideAfter = 16
+
+func (s *routeSink) buffer() []byte {
+	s.buf, s.kept, s.fresh = s.mem.room(), 0, true
+	return s.buf
+}
+
+func (s *routeSink) message(msg []byte) (more bool, err error) {
+	h, err := readHead(msg[unix.NLMSG_HDRLEN:])
+	if err != nil {
+		return false, err
+	}
+	s.largest = max(s.largest, len(msg))
+	g, pos := group{h.family, h.table}, positionOf(&h)
+	if n := len(s.dump.runs); s.fresh || s.dump.runs[n-1].group != g {
+		if s.complete(h.family) {
+			return false, nil
+		}
+		s.dump.startRun(g, pos, s.fresh, s.room >= s.largest)
+		s.from = s.kept
+	}
+	s.fresh = false
+	r := &s.dump.runs[len(s.dump.runs)-1]
+	r.last = pos
+	if s.filter.match(&h) {
+		copy(s.buf[s.kept:], msg) // over what was dropped
+		s.kept += align4(len(msg))
+		r.data = s.buf[s.from:s.kept:s.kept]
+		s.dump.objects = s.dump.objects || h.object
+	}
+	return true, nil
+}
+
+// complete reports whether everything that is wanted came before the first route
+// of a family: a dump of all families brings one after the other.
+func (s *routeSink) complete(next Family) bool {
+	switch {
+	case s.request.family != 0:
+		// A kernel that does not know the family dumps all of them.
+		return next != s.request.family
+	case next == IPv4:
+		return false
+	case len(s.filter.Families) == 1 && s.filter.Families[0] == IPv4:
+		return true
+	}
+	s.spared = next == IPv6 && s.started.whole()
+	return s.spared
+}
+
+func (s *routeSink) datagram(n int) (more bool) {
+	s.room, s.capacity = s.capacity-n, batchCapacity
+	s.mem.keep(s.kept)
+	s.kept = 0
+	s.datagrams++
+	if s.datagrams == asideAfter && s.aside != nil && s.dump.runs[len(s.dump.runs)-1].family == IPv4 {
+		s.started = s.aside()
+		if !allows(s.filter.Families, IPv4) {
+			s.spared = s.started.whole()
+			return !s.spared
+		}
+	}
+	return true
+}
+
 // dumpRoutes runs one dump over a connection that was warmed with a buffer of
 // the given size, which is how much the first datagram holds.
-func (c *conn) dumpRoutes(req dumpRequest, f *Filter, mem *arena, warmed int) (*routeDump, error) {
-	d := &routeDump{}
-	// The room that was left in the datagram before, and the largest message so
-	// far: where that would have fitted, the kernel had nothing more to say of the
-	// group and did not stop for want of room.
-	var room, largest int
-	capacity := min(warmed, batchCapacity)
-	var buf []byte
-	kept, from := 0, 0 // bytes kept of this datagram; where its last run begins
-	fresh := true      // whether it has no run yet
-	only4 := len(f.Families) == 1 && f.Families[0] == IPv4
-	interrupted, err := c.dump(unix.RTM_GETROUTE, req.appendTo(nil), dumpSink{
-		want: unix.RTM_NEWROUTE,
-		buffer: func() []byte {
-			buf, kept, fresh = mem.room(), 0, true
-			return buf
-		},
-		message: func(msg []byte) (bool, error) {
-			h, err := readHead(msg[unix.NLMSG_HDRLEN:])
-			if err != nil {
-				return false, err
-			}
-			largest = max(largest, len(msg))
-			g := group{h.family, h.table}
-			pos := positionOf(&h)
-			if n := len(d.runs); fresh || d.runs[n-1].group != g {
-				if only4 && h.family != IPv4 {
-					// Families come one after the other: IPv4 is complete.
-					return false, nil
-				}
-				d.startRun(g, pos, fresh, room >= largest)
-				from = kept
-			}
-			fresh = false
-			r := &d.runs[len(d.runs)-1]
-			r.last = pos
-			if f.match(&h) {
-				// Over what was dropped.
-				copy(buf[kept:], msg)
-				kept += align4(len(msg))
-				r.data = buf[from:kept:kept]
-				d.objects = d.objects || h.object
-			}
-			return true, nil
-		},
-		datagram: func(n int) {
-			room, capacity = capacity-n, batchCapacity
-			mem.keep(kept)
-		},
+func (c *conn) dumpRoutes(s *routeSink, warmed int) error {
+	s.capacity = min(warmed, batchCapacity)
+	interrupted, err := c.dump(unix.RTM_GETROUTE, s.request.appendTo(nil), dumpSink{
+		want:     unix.RTM_NEWROUTE,
+		buffer:   s.buffer,
+		message:  s.message,
+		datagram: s.datagram,
 	})
-	d.interrupted = interrupted
+	s.dump.interrupted = interrupted
 	switch {
-	case errors.Is(err, unix.ENOENT) && req.table != 0, errors.Is(err, unix.ENODEV) && req.oif != 0:
-		err = nil // no such table or interface: no such routes
+	case errors.Is(err, unix.ENOENT) && s.request.table != 0, errors.Is(err, unix.ENODEV) && s.request.oif != 0:
+		// No such table or interface: no such routes.
 	case err != nil:
-		return nil, err
+		return err
 	}
-	mem.keep(kept)
-	if n := len(d.runs); n > 0 {
+	s.mem.keep(s.kept)
+	if n := len(s.dump.runs); n > 0 {
 		// A dump of one family ends in the same way where a route does not fit.
-		last := &d.runs[n-1]
-		last.ends = req.family == 0 && (last.family.keyed() || room >= largest)
+		last := &s.dump.runs[n-1]
+		last.ends = s.request.family == 0 && (last.family.keyed() || s.room >= s.largest)
 	}
-	return d, nil
+	return nil
 }
 
 // startRun begins a run and notes what is known about its neighbour.

@@ -33,6 +33,17 @@ func (f *Filter) Nothing() bool {
 		none(f.OIFs) || none(f.Dsts)
 }
 
+// chooseLinks makes the choice of interfaces a list of indexes.
+func (f *Filter) chooseLinks(links map[uint32]Link) {
+	indexes := []uint32{}
+	for i, l := range links {
+		if f.Link(&l) && allows(f.OIFs, i) {
+			indexes = append(indexes, i)
+		}
+	}
+	f.OIFs = indexes
+}
+
 func none[T any](list []T) bool { return list != nil && len(list) == 0 }
 
 func allows[T comparable](list []T, v T) bool { return list == nil || slices.Contains(list, v) }

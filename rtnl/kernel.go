@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"log/slog"
+	"slices"
 
 	"golang.org/x/sys/unix"
 )
@@ -14,6 +15,8 @@ type Request struct {
 	Filter
 	Links    bool // interfaces, for their names
 	Nexthops bool // the nexthop objects that routes refer to
+
+	raw bool // for a capture: all nexthop objects, and the messages of both kept
 }
 
 // MaxTries bounds how often the kernel is asked again because something changed
@@ -45,7 +48,7 @@ func (k *Kernel) Read(ctx context.Context, req Request) (*Snapshot, error) {
 	}
 	defer l.close()
 	r := reading{dial: dial, req: req, todo: req.requests()}
-	r.stale.links = req.Links || req.Link != nil
+	r.stale.links, r.stale.objects = req.Links || req.Link != nil, req.raw
 	for r.tries = 1; ; r.tries++ {
 		err := r.try(ctx)
 		switch {
@@ -91,6 +94,8 @@ type reading struct {
 	dumps   []*routeDump
 	links   map[uint32]Link
 	objects map[uint32]*NexthopObject
+
+	rawLinks, rawObjects []byte // the messages, if the request is raw
 }
 
 // warmUp is how large the first datagram of a route dump is, by try. Datagrams
@@ -98,51 +103,111 @@ type reading struct {
 // in two there is in one piece here.
 var warmUp = [MaxTries]int{maxDatagram, 16 << 10, 24 << 10, 8 << 10, 28 << 10}
 
-// try reads what is missing over a fresh connection.
-func (r *reading) try(ctx context.Context) error {
+// connect opens a connection and warms it.
+func (r *reading) connect(ctx context.Context, first int) (*conn, error) {
 	c, err := r.dial.open(ctx, 0)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	defer c.close()
+	if err := c.warm(make([]byte, first)); err != nil {
+		c.close()
+		return nil, readError("prepare a netlink socket", err)
+	}
+	return c, nil
+}
+
+// try reads what is missing over a fresh connection.
+func (r *reading) try(ctx context.Context) error {
 	first := warmUp[r.tries-1]
 	if r.tooLarge {
 		first = maxDatagram
 	}
-	if err := c.warm(make([]byte, first)); err != nil {
-		return readError("prepare a netlink socket", err)
-	}
-	if r.stale.links {
-		if r.links, err = c.dumpLinks(); err != nil {
-			return readError("dump links", err)
+	var c *conn
+	// each runs one exchange, over the same connection as long as it is usable.
+	each := func(op string, exchange func() error) (err error) {
+		if c != nil && c.spent {
+			c.close()
+			c = nil
 		}
-		r.stale.links = false
-		if r.req.Link != nil && r.dumps == nil {
-			r.chooseLinks()
+		if c == nil {
+			if c, err = r.connect(ctx, first); err != nil {
+				return err
+			}
+		}
+		if err = exchange(); err != nil {
+			err = readError(op, err)
+		}
+		return err
+	}
+	defer func() {
+		if c != nil {
+			c.close()
+		}
+	}()
+	// Interfaces come last, so that a route's is among them, unless routes are
+	// chosen by them.
+	if r.req.Link != nil && r.dumps == nil {
+		if err := each("dump links", func() error { return r.readLinks(c) }); err != nil {
+			return err
+		}
+		r.req.chooseLinks(r.links)
+		r.todo = nil
+		if !r.req.Nothing() {
+			r.todo = r.req.requests()
 		}
 	}
 	for len(r.todo) > 0 {
-		f := r.req.Filter
-		d, err := c.dumpRoutes(r.todo[0].forKernel(c.strict), &f, &r.mem, first)
+		s := routeSink{filter: &r.req.Filter, mem: &r.mem}
+		err := each("dump routes", func() error {
+			s.request = r.todo[0].forKernel(c.strict)
+			if s.request.beside() && allows(r.req.Families, IPv6) {
+				s.aside = func() *aside { return r.startAside(ctx) }
+			}
+			return c.dumpRoutes(&s, first)
+		})
+		if s.started != nil {
+			<-s.started.done
+		}
 		if err != nil {
-			return readError("dump routes", err)
+			return err
 		}
-		if d.interrupted {
-			r.heard.routes = true
-		}
-		r.dumps = append(r.dumps, d)
+		r.took(&s.dump)
 		r.todo = r.todo[1:]
-		if r.req.Nexthops && d.objects && r.objects == nil {
-			r.stale.objects = true
+		if s.spared {
+			r.took(&s.started.sink.dump)
+			for _, f := range []Family{MPLS, IPMR, IP6MR} { // these come after IPv6
+				if allows(r.req.Families, f) {
+					r.todo = append(r.todo, dumpRequest{family: f, table: s.request.table})
+				}
+			}
+		}
+	}
+	if r.stale.links {
+		if err := each("dump links", func() error { return r.readLinks(c) }); err != nil {
+			return err
 		}
 	}
 	if r.stale.objects {
-		if r.objects, err = c.dumpNexthops(); err != nil {
-			return readError("dump nexthop objects", err)
+		err := each("dump nexthop objects", func() (err error) { r.objects, r.rawObjects, err = c.dumpNexthops(r.req.raw); return err })
+		if err != nil {
+			return err
 		}
 		r.stale.objects = false
 	}
 	return nil
+}
+
+func (r *reading) readLinks(c *conn) (err error) {
+	r.links, r.rawLinks, err = c.dumpLinks(r.req.raw)
+	r.stale.links = err != nil
+	return err
+}
+
+// took takes in a dump that has ended.
+func (r *reading) took(d *routeDump) {
+	r.dumps = append(r.dumps, d)
+	r.heard.routes = r.heard.routes || d.interrupted
+	r.stale.objects = r.stale.objects || r.req.Nexthops && d.objects && r.objects == nil
 }
 
 // forKernel drops the conditions that a kernel without NETLINK_GET_STRICT_CHK
@@ -154,24 +219,9 @@ func (r dumpRequest) forKernel(strict bool) dumpRequest {
 	return r
 }
 
-// chooseLinks makes the filter's choice of interfaces a list of indexes.
-func (r *reading) chooseLinks() {
-	indexes := []uint32{}
-	for i, l := range r.links {
-		if r.req.Link(&l) && allows(r.req.OIFs, i) {
-			indexes = append(indexes, i)
-		}
-	}
-	r.req.OIFs = indexes
-	r.todo = nil
-	if !r.req.Nothing() {
-		r.todo = r.req.requests()
-	}
-}
-
 // assess puts the snapshot together and notes what has to be read again.
 func (r *reading) assess() *Snapshot {
-	s := &Snapshot{Tries: r.tries, links: r.links, objects: r.objects}
+	s := &Snapshot{Tries: r.tries, links: r.links, objects: r.objects, rawLinks: r.rawLinks, rawObjects: r.rawObjects}
 	s.routes, r.missing = merge(r.dumps, r.heard.group)
 	r.stale.links = r.links != nil && r.heard.links
 	r.stale.objects = r.objects != nil && r.heard.objects
@@ -187,50 +237,64 @@ func (r *reading) assess() *Snapshot {
 	return s
 }
 
-// dumpLinks reads all interfaces.
-func (c *conn) dumpLinks() (map[uint32]Link, error) {
+// dumpLinks reads all interfaces, and keeps their messages if asked to.
+func (c *conn) dumpLinks(keep bool) (links map[uint32]Link, raw []byte, err error) {
 	req := make([]byte, ifinfomsgLen)
 	req = binary.NativeEndian.AppendUint16(req, nlaHeaderLen+4)
 	req = binary.NativeEndian.AppendUint16(req, iflaExtMask)
 	req = binary.NativeEndian.AppendUint32(req, rtextFilterSkipStats)
-	links := map[uint32]Link{}
-	err := c.collect(unix.RTM_GETLINK, unix.RTM_NEWLINK, req, func(b []byte) error {
-		var l Link
-		if err := l.UnmarshalBinary(b); err != nil {
-			return err
+	links = map[uint32]Link{}
+	err = c.collect(unix.RTM_GETLINK, unix.RTM_NEWLINK, req, func(msg []byte) error {
+		if keep {
+			raw = appendMessage(raw, msg)
 		}
-		links[l.Index] = l
-		return nil
+		return addLink(links, msg)
 	})
-	return links, err
+	return links, raw, err
 }
 
-// dumpNexthops reads all nexthop objects. A kernel that has none (before Linux
-// 5.3) answers EOPNOTSUPP.
-func (c *conn) dumpNexthops() (map[uint32]*NexthopObject, error) {
-	objects := map[uint32]*NexthopObject{}
-	err := c.collect(unix.RTM_GETNEXTHOP, unix.RTM_NEWNEXTHOP, make([]byte, nhmsgLen), func(b []byte) error {
-		o := new(NexthopObject)
-		if err := o.UnmarshalBinary(append([]byte(nil), b...)); err != nil {
-			return err
+// dumpNexthops reads all nexthop objects, and keeps their messages if asked to.
+// A kernel that has none (before Linux 5.3) answers EOPNOTSUPP.
+func (c *conn) dumpNexthops(keep bool) (objects map[uint32]*NexthopObject, raw []byte, err error) {
+	objects = map[uint32]*NexthopObject{}
+	err = c.collect(unix.RTM_GETNEXTHOP, unix.RTM_NEWNEXTHOP, make([]byte, nhmsgLen), func(msg []byte) error {
+		if keep {
+			raw = appendMessage(raw, msg)
 		}
-		objects[o.ID] = o
-		return nil
+		return addObject(objects, msg)
 	})
 	if errors.Is(err, unix.EOPNOTSUPP) {
-		return objects, nil
+		err = nil
 	}
-	return objects, err
+	return objects, raw, err
+}
+
+func addLink(links map[uint32]Link, msg []byte) error {
+	var l Link
+	if err := l.UnmarshalBinary(msg[unix.NLMSG_HDRLEN:]); err != nil {
+		return err
+	}
+	links[l.Index] = l
+	return nil
+}
+
+func addObject(objects map[uint32]*NexthopObject, msg []byte) error {
+	o := new(NexthopObject)
+	if err := o.UnmarshalBinary(slices.Clone(msg[unix.NLMSG_HDRLEN:])); err != nil {
+		return err
+	}
+	objects[o.ID] = o
+	return nil
 }
 
 // collect runs a dump whose messages are decoded as they come.
-func (c *conn) collect(get, want uint16, req []byte, decode func(payload []byte) error) error {
+func (c *conn) collect(get, want uint16, req []byte, decode func(msg []byte) error) error {
 	buf := make([]byte, 4*maxDatagram)
 	interrupted, err := c.dump(get, req, dumpSink{
 		want:     want,
 		buffer:   func() []byte { return buf },
-		message:  func(msg []byte) (bool, error) { return true, decode(msg[unix.NLMSG_HDRLEN:]) },
-		datagram: func(int) {},
+		message:  func(msg []byte) (bool, error) { return true, decode(msg) },
+		datagram: func(int) bool { return true },
 	})
 	if err == nil && interrupted {
 		err = ErrInterrupted

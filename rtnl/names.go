@@ -60,9 +60,8 @@ const (
 )
 
 // builtinNames is what iproute2 has compiled in or, for table unspec and the
-// protocols ovn and openr, in its stock files (not every version's), and two
-// numbers of linux/rtnetlink.h that it has no name for:
-// protocol mrouted.
+// protocols ovn and openr, in its stock files (not every version's), and
+// protocol mrouted of linux/rtnetlink.h, which it has no name for.
 var builtinNames = Names{
 	tables: [256]string{0: "unspec", 253: "default", 254: "main", 255: "local"},
 	protocols: [256]string{

@@ -19,6 +19,8 @@ type Snapshot struct {
 	routes  [][]byte // runs of RTM_NEWROUTE messages
 	links   map[uint32]Link
 	objects map[uint32]*NexthopObject
+
+	rawLinks, rawObjects []byte // the messages, for a capture
 }
 
 // Link returns an interface by its index. There is none if links were not asked

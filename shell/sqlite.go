@@ -32,7 +32,7 @@ type database struct {
 	src   tables.Source
 	plans []plan // IdxNum is an index into it
 
-	empty sqlite3.Value
+	empty   sqlite3.Value
 	failure error // why a table could not be read
 }
 

@@ -148,8 +148,8 @@ func (r *rows[R]) AppendText(b []byte, col int) []byte { return r.plan.columns[c
 
 func (r *rows[R]) Int(col int) (int64, bool) { return r.plan.columns[col].number(r.row) }
 
-// table makes a Table of columns and the function that yields its rows.
-func table[R any](name, description string, examples []string, base needs, columns []column[R],
+// define makes a Table of columns and the function that yields its rows.
+func define[R any](name, description string, examples []string, base needs, columns []column[R],
 	walk func(*plan[R], *rtnl.Snapshot) func() *R) *Table {
 	return &Table{
 		Name: name, Description: description, Examples: examples, Columns: columnInfos(columns),

@@ -45,7 +45,7 @@ const (
 	requestTimeout = 60 * time.Second      // for one query, and for one read or write of its connection
 	graceTime      = 2 * time.Second       // for running requests, at the end
 	restTime       = 5 * time.Second       // without a query, then memory goes back to the kernel
-	bufferSize     = 64 << 10              // of a connection, each way
+	bufferSize     = 8 << 10               // of a connection, each way; chunks of rows go past it
 )
 
 // Extension is the osquery extension: it registers its tables with the manager
@@ -245,9 +245,10 @@ func (m *manager) check(ctx context.Context, uuid osquery.ExtensionRouteUUID) er
 }
 
 // open puts buffers and Thrift's binary protocol on a connection. The timeout is
-// for each read and each write.
+// for each read and each write. Strict: without a version at the beginning, as
+// osquery writes it, the first bytes of a stranger would be a length to wait for.
 func open(conn net.Conn, timeout time.Duration) (*thrift.TBufferedTransport, thrift.TProtocol) {
-	conf := &thrift.TConfiguration{SocketTimeout: timeout}
+	conf := &thrift.TConfiguration{SocketTimeout: timeout, TBinaryStrictRead: thrift.BoolPtr(true)}
 	trans := thrift.NewTBufferedTransport(thrift.NewTSocketFromConnConf(conn, conf), bufferSize)
 	return trans, thrift.NewTBinaryProtocolConf(trans, conf)
 }

@@ -10,7 +10,7 @@ type nexthopRow struct {
 }
 
 // Nexthops is the table kernel_route_nexthops.
-var Nexthops = table("kernel_route_nexthops",
+var Nexthops = define("kernel_route_nexthops",
 	"Nexthops of the routes of the Linux kernel, one row for each nexthop of every route that has one.",
 	[]string{
 		"SELECT * FROM kernel_route_nexthops WHERE table_name = 'main'",

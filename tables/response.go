@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -59,16 +60,19 @@ type response struct {
 func newResponse(ctx context.Context, t *Table, q Query, rows Rows, limit int64) (*response, error) {
 	type used struct {
 		col  int
+		text bool
 		key  []byte // on the wire, with room for the value's length
 		cost int64
 	}
-	var columns []used
+	columns := make([]used, 0, len(q.Used))
+	keys := make([]byte, 0, 24*len(q.Used))
 	for col, is := range q.Used {
 		if is {
-			name := t.Columns[col].Name
-			key := binary.BigEndian.AppendUint32(nil, uint32(len(name)))
-			key = append(append(key, name...), 0, 0, 0, 0)
-			columns = append(columns, used{col, key, valueCost + stringCost(len(name))})
+			c := &t.Columns[col]
+			start := len(keys)
+			keys = binary.BigEndian.AppendUint32(keys, uint32(len(c.Name)))
+			keys = append(append(keys, c.Name...), 0, 0, 0, 0)
+			columns = append(columns, used{col, c.Type == Text, keys[start:], valueCost + stringCost(len(c.Name))})
 		}
 	}
 
@@ -92,13 +96,18 @@ func newResponse(ctx context.Context, t *Table, q Query, rows Rows, limit int64)
 		for i := range columns {
 			c := &columns[i]
 			key := len(b)
-			b = append(b, c.key...)
-			value := len(b)
-			var ok bool
-			if b, ok = t.AppendValue(b, rows, c.col); !ok {
+			value := key + len(c.key)
+			b = slices.Grow(b, len(c.key))[:value]
+			if c.text {
+				b = rows.AppendText(b, c.col)
+			} else if n, ok := rows.Int(c.col); ok {
+				b = strconv.AppendInt(b, n, 10)
+			}
+			if len(b) == value { // it is not there
 				b = b[:key]
 				continue
 			}
+			copy(b[key:], c.key)
 			n := len(b) - value
 			binary.BigEndian.PutUint32(b[value-4:], uint32(n))
 			cost += c.cost + stringCost(n)

@@ -16,7 +16,7 @@ type routeRow struct {
 }
 
 // Routes is the table kernel_routes.
-var Routes = table("kernel_routes",
+var Routes = define("kernel_routes",
 	"Routes of the Linux kernel in all tables and families, read over RTNetlink.",
 	[]string{
 		"SELECT * FROM kernel_routes WHERE table_name = 'main'",

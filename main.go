@@ -1,0 +1,404 @@
+// Kernel_routes.ext shows the routes of the Linux kernel as SQL tables: inside
+// osquery as an extension, and by itself on the command line.
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"os/signal"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+	"golang.org/x/sys/unix"
+
+	"kernelroutes/rtnl"
+	"kernelroutes/shell"
+	"kernelroutes/tables"
+)
+
+// version can be set by the linker: -ldflags "-X main.version=1.2.3".
+var version = "0.1.0"
+
+const program = "kernel_routes.ext"
+
+// Exit statuses.
+const (
+	exitOK     = 0
+	exitFailed = 1 // the routes could not be read, a query failed, osquery is gone
+	exitUsage  = 2 // the command line means nothing
+)
+
+func main() {
+	// A closed pipe is then an error of the write, not the end of the process.
+	signal.Ignore(syscall.SIGPIPE)
+	os.Exit(status(execute(os.Args[1:])))
+}
+
+// execute runs the extension if osquery started the program, else a command.
+func execute(args []string) error {
+	var ext extension
+	root := rootCommand(&ext)
+	if startedByOsquery(args) {
+		if err := ext.parse(root.Flags(), args); err != nil {
+			return err
+		}
+		return ext.run()
+	}
+	root.SetArgs(args)
+	return root.Execute()
+}
+
+// status reports an error in one line and returns the exit status for it.
+func status(err error) int {
+	if err == nil || errors.Is(err, syscall.EPIPE) {
+		return exitOK
+	}
+	// SQL in a message may have line breaks and worse.
+	line := strings.Map(func(r rune) rune {
+		if !strconv.IsPrint(r) {
+			return ' '
+		}
+		return r
+	}, err.Error())
+	fmt.Fprintf(os.Stderr, "%s: %s\n", program, line)
+	if failure := (*failure)(nil); errors.As(err, &failure) {
+		return exitFailed
+	}
+	return exitUsage
+}
+
+// A failure is an error that is not the command line's.
+type failure struct{ error }
+
+func (f *failure) Unwrap() error { return f.error }
+
+func failed(err error) error {
+	if err == nil {
+		return nil
+	}
+	return &failure{err}
+}
+
+// usage makes an error about the command line that says where to read on.
+func usage(cmd *cobra.Command, format string, args ...any) error {
+	return fmt.Errorf(format+"; see '%s --help'", append(args, cmd.CommandPath())...)
+}
+
+func rootCommand(ext *extension) *cobra.Command {
+	root := &cobra.Command{
+		Use:   program,
+		Short: "Routes of the Linux kernel as SQL tables",
+		Long: `Routes of the Linux kernel as SQL tables: kernel_routes and kernel_route_nexthops.
+
+With --socket it is an extension of osquery, which passes that flag. With a
+command it answers by itself. No privilege is needed for either.`,
+		Example: `  kernel_routes.ext query "SELECT dst, gateway, dev FROM kernel_routes WHERE table_name = 'main'"
+  kernel_routes.ext routes --ipv4 --summary
+  osqueryi --extension ./kernel_routes.ext --extensions_require=kernel_routes "SELECT * FROM kernel_routes"`,
+		Version:       version,
+		SilenceErrors: true,
+		SilenceUsage:  true,
+		Args: func(cmd *cobra.Command, args []string) error {
+			if len(args) == 0 {
+				return nil
+			}
+			return usage(cmd, "unknown command %q: the commands are query, routes and spec", args[0])
+		},
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return usage(cmd, "nothing to do: give a command (query, routes or spec), or --socket to be an osquery extension")
+		},
+	}
+	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error { return usage(cmd, "%w", err) })
+	ext.define(root.Flags())
+	root.AddCommand(queryCommand(), routesCommand(), specCommand())
+	return root
+}
+
+func queryCommand() *cobra.Command {
+	formats := []struct {
+		name   string
+		format shell.Format
+		usage  string
+	}{
+		{"json", shell.JSON, "print a JSON array of objects with text values"},
+		{"jsonl", shell.JSONL, "print one JSON object a line"},
+		{"csv", shell.CSV, "print comma-separated values with a header"},
+		{"line", shell.Line, "print one column a line"},
+		{"list", shell.List, "print values separated by |"},
+	}
+	cmd := &cobra.Command{
+		Use:   "query [SQL]",
+		Short: "Answer SQL statements, as osqueryi does",
+		Long: `Answers SQL statements, as osqueryi does, and prints a table unless another
+format is chosen. Without an argument the SQL is read from standard input.
+The lines .tables and .schema [TABLE] show what there is to ask.`,
+		Example: `  kernel_routes.ext query "SELECT protocol, count(*) FROM kernel_routes GROUP BY protocol"
+  kernel_routes.ext query --json "SELECT * FROM kernel_routes WHERE dst IN ('0.0.0.0/0', '::/0')"
+  kernel_routes.ext query "SELECT dst FROM kernel_routes WHERE in_cidr_block('10.0.0.0/8', gateway) AND gateway != ''"
+  echo "SELECT * FROM kernel_route_nexthops" | kernel_routes.ext query --csv`,
+		Args: func(cmd *cobra.Command, args []string) error {
+			if len(args) > 1 {
+				return usage(cmd, "more than one argument: put the SQL in quotes")
+			}
+			return nil
+		},
+	}
+	for _, f := range formats {
+		cmd.Flags().Bool(f.name, false, f.usage)
+	}
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		format, chosen := shell.Pretty, ""
+		for _, f := range formats {
+			if on, _ := cmd.Flags().GetBool(f.name); !on {
+				continue
+			}
+			if chosen != "" {
+				return usage(cmd, "--%s and --%s exclude each other: choose one format", chosen, f.name)
+			}
+			format, chosen = f.format, f.name
+		}
+		sql := strings.Join(args, "")
+		if len(args) == 0 && !isTerminal(os.Stdin) {
+			in, err := io.ReadAll(os.Stdin)
+			if err != nil {
+				return failed(fmt.Errorf("reading the SQL: %w", err))
+			}
+			sql = string(in)
+		}
+		if strings.TrimSpace(sql) == "" {
+			return usage(cmd, "no SQL: give it as an argument or on standard input")
+		}
+		return withSource(func(ctx context.Context, src tables.Source) error {
+			return failed(shell.Query(ctx, os.Stdout, src, sql, format))
+		})
+	}
+	return cmd
+}
+
+func routesCommand() *cobra.Command {
+	var ipv4, ipv6 bool
+	var opts shell.RoutesOptions
+	cmd := &cobra.Command{
+		Use:   "routes",
+		Short: "Print routes as net_route_info.py did",
+		Long: `Prints the IPv4 and IPv6 routes of all tables as net_route_info.py did: as a JSON
+array with one route a line, or as a summary for people.`,
+		Example: `  kernel_routes.ext routes
+  kernel_routes.ext routes --ipv6 --table main
+  kernel_routes.ext routes --summary`,
+		Args: func(cmd *cobra.Command, args []string) error {
+			if len(args) > 0 {
+				return usage(cmd, "unexpected argument %q: there are only flags here", args[0])
+			}
+			return nil
+		},
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			switch {
+			case ipv4 && ipv6:
+				return usage(cmd, "--ipv4 and --ipv6 exclude each other: leave both out for both families")
+			case ipv4:
+				opts.Family = rtnl.IPv4
+			case ipv6:
+				opts.Family = rtnl.IPv6
+			}
+			if cmd.Flags().Changed("table") && opts.Table == "" {
+				return usage(cmd, "--table is empty: give a name or a number")
+			}
+			return withSource(func(ctx context.Context, src tables.Source) error {
+				err := shell.Routes(ctx, os.Stdout, src, opts)
+				if bad := (*shell.OptionError)(nil); errors.As(err, &bad) {
+					return usage(cmd, "%w", err)
+				}
+				return failed(err)
+			})
+		},
+	}
+	cmd.Flags().BoolVar(&ipv4, "ipv4", false, "only IPv4 routes")
+	cmd.Flags().BoolVar(&ipv6, "ipv6", false, "only IPv6 routes")
+	cmd.Flags().StringVar(&opts.Table, "table", "", "only routes of this table, a `name or number`")
+	cmd.Flags().BoolVar(&opts.Summary, "summary", false, "print text for people instead of JSON")
+	cmd.Flags().BoolVar(&opts.NoUnknownAttrs, "no-unknown-attrs", false, "leave unknown_rta_attrs out")
+	return cmd
+}
+
+func specCommand() *cobra.Command {
+	var names []string
+	for _, t := range tables.All() {
+		names = append(names, t.Name)
+	}
+	return &cobra.Command{
+		Use:   "spec [TABLE]",
+		Short: "Print the specification of the tables, or of one, as JSON",
+		Long: `Prints the specification of a table as JSON in osquery's format: what it is, its
+columns with types and descriptions, and examples. Without a name, an array of
+the specifications of all tables.`,
+		Example:   "  kernel_routes.ext spec kernel_routes",
+		ValidArgs: names,
+		Args: func(cmd *cobra.Command, args []string) error {
+			switch {
+			case len(args) > 1:
+				return usage(cmd, "more than one table: give one, or none for all")
+			case len(args) == 1 && !slices.Contains(names, args[0]):
+				return usage(cmd, "unknown table %q: the tables are %s", args[0], strings.Join(names, " and "))
+			}
+			return nil
+		},
+		RunE: func(_ *cobra.Command, args []string) error {
+			var specs []json.RawMessage
+			for _, t := range tables.All() {
+				spec, err := t.Spec()
+				if err != nil {
+					return failed(err)
+				}
+				if len(args) == 0 || args[0] == t.Name {
+					specs = append(specs, spec)
+				}
+			}
+			enc := json.NewEncoder(os.Stdout)
+			enc.SetEscapeHTML(false)
+			enc.SetIndent("", "  ")
+			if len(args) == 1 {
+				return failed(enc.Encode(specs[0]))
+			}
+			return failed(enc.Encode(specs))
+		},
+	}
+}
+
+// withSource calls f with what routes are read from, in a context that ends on
+// SIGINT and SIGTERM.
+func withSource(f func(context.Context, tables.Source) error) error {
+	ctx, stop := untilSignal()
+	defer stop()
+	src, err := openSource("")
+	if err != nil {
+		return failed(err)
+	}
+	return f(ctx, src)
+}
+
+// openSource opens what routes are read from: the running kernel.
+//
+// HOOK: from is for the flag --from FILE of query and routes, which comes with
+// rtnl's captures.
+func openSource(from string) (tables.Source, error) {
+	if from != "" {
+		return nil, fmt.Errorf("%s: captures cannot be read yet", from)
+	}
+	return &rtnl.Kernel{}, nil
+}
+
+func untilSignal() (context.Context, context.CancelFunc) {
+	return signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
+}
+
+func isTerminal(f *os.File) bool {
+	_, err := unix.IoctlGetTermios(int(f.Fd()), unix.TCGETS)
+	return err == nil
+}
+
+// An extension has the flags that osquery passes to an extension.
+type extension struct {
+	socket            string
+	timeout, interval int
+	verbose           bool
+}
+
+func (e *extension) define(f *pflag.FlagSet) {
+	f.StringVar(&e.socket, "socket", "", "`path` of osquery's extension socket")
+	f.IntVar(&e.timeout, "timeout", 3, "`seconds` to wait for osquery")
+	f.IntVar(&e.interval, "interval", 3, "`seconds` between two looks at osquery")
+	f.BoolVar(&e.verbose, "verbose", false, "log more")
+}
+
+// startedByOsquery reports whether the program is to be an extension: --socket is
+// there, and no command before it.
+func startedByOsquery(args []string) bool {
+	return len(args) > 0 && strings.HasPrefix(args[0], "-") && slices.ContainsFunc(args, func(arg string) bool {
+		name, _, _ := strings.Cut(arg, "=")
+		return name == "--socket" || name == "-socket"
+	})
+}
+
+// parse reads osquery's flags, with one dash or two. What it does not know it
+// only warns of: osquery would start an extension that ends again and again.
+func (e *extension) parse(known *pflag.FlagSet, args []string) error {
+	warn := func(format string, a ...any) { fmt.Fprintf(os.Stderr, program+": warning: "+format+"\n", a...) }
+	for len(args) > 0 {
+		arg := args[0]
+		args = args[1:]
+		name, value, given := strings.Cut(strings.TrimLeft(arg, "-"), "=")
+		flag := known.Lookup(name)
+		switch {
+		case !strings.HasPrefix(arg, "-"):
+			warn("ignoring the argument %q", arg)
+			continue
+		case flag == nil:
+			warn("ignoring the unknown flag %s", arg)
+			if !given && len(args) > 0 && !strings.HasPrefix(args[0], "-") {
+				args = args[1:] // its value
+			}
+			continue
+		case given:
+		case flag.NoOptDefVal != "":
+			value = flag.NoOptDefVal
+		case len(args) == 0:
+			return fmt.Errorf("--%s needs a value", name)
+		default:
+			value, args = args[0], args[1:]
+		}
+		if err := flag.Value.Set(value); err != nil {
+			warn("ignoring --%s=%s: %v", name, value, err)
+		}
+	}
+	if e.socket == "" {
+		return errors.New("--socket needs a value: the path of osquery's extension socket")
+	}
+	return nil
+}
+
+func (e *extension) run() error {
+	ctx, stop := untilSignal()
+	defer stop()
+	level := slog.LevelWarn
+	if e.verbose {
+		level = slog.LevelDebug
+	}
+	log := slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: level}))
+	ext := tables.Extension{
+		Socket:      e.socket,
+		Timeout:     time.Duration(e.timeout) * time.Second,
+		Interval:    time.Duration(e.interval) * time.Second,
+		Version:     version,
+		Source:      &rtnl.Kernel{Logger: log},
+		Tables:      tables.All(),
+		Logger:      log,
+		MaxResponse: maxResponse(log),
+	}
+	return failed(ext.Run(ctx))
+}
+
+// maxResponse reads the limit for one answer to osquery from the environment.
+func maxResponse(log *slog.Logger) int64 {
+	const variable, normal = "KERNEL_ROUTES_MAX_RESPONSE_MB", 150
+	mb := int64(normal)
+	if text, ok := os.LookupEnv(variable); ok {
+		n, err := strconv.ParseUint(text, 10, 40)
+		if err != nil {
+			log.Warn("ignoring an environment variable that is no number of megabytes", "variable", variable, "value", text, "used", normal)
+		} else {
+			mb = int64(n)
+		}
+	}
+	return mb << 20
+}

@@ -1,0 +1,430 @@
+package rtnl
+
+import (
+	"bytes"
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"math/bits"
+	"net/netip"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"reflect"
+	"runtime"
+	"slices"
+	"strings"
+	"testing"
+	"testing/iotest"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"kernelroutes/internal/nstest"
+)
+
+// capturedNamespace makes a namespace with routes of many kinds and returns a
+// capture of it.
+func capturedNamespace(t testing.TB) []byte {
+	nstest.New(t)
+	nstest.Sysctl(t, "net.ipv4.nexthop_compat_mode", "0")
+	nstest.Veth(t, "v0", "10.0.0.1/24", "fd00::1/64")
+	nstest.Veth(t, "v1", "10.0.1.1/24", "fd01::1/64")
+	nstest.IP(t, "nexthop add id 1 via 10.0.0.2 dev v0")
+	nstest.IP(t, "nexthop add id 2 via 10.0.1.2 dev v1")
+	nstest.IP(t, "nexthop add id 3 group 1,5/2,9")
+	nstest.IP(t, "nexthop add id 4 blackhole")
+	nstest.Batch(t, "-4",
+		"route add default via 10.0.0.2 metric 100 proto 16",
+		"route add 10.1.0.0/16 via 10.0.0.3 mtu lock 1400 congctl reno",
+		"route add 10.2.0.0/16 nexthop via 10.0.0.2 weight 3 nexthop via 10.0.1.2",
+		"route add 10.3.0.0/16 nhid 1",
+		"route add 10.4.0.0/16 nhid 3 table 1000",
+		"route add 10.5.0.0/16 nhid 4",
+		"route add 10.6.0.0/16 via inet6 fd00::2 dev v0 table 4294967294",
+		"route add blackhole 10.7.0.0/16 table 1000",
+	)
+	nstest.Batch(t, "-6",
+		"route add default via fd00::2 metric 4294967295",
+		"route add fd02::/64 from fd03::/64 via fd00::2",
+		"route add fd04::/64 nexthop via fd00::2 nexthop via fd01::2",
+		"route add fd05::/64 encap seg6 mode encap segs fd00::9 dev v0",
+		"route add unreachable fd06::/64 table 1000",
+	)
+	var b bytes.Buffer
+	if err := (&Kernel{}).Capture(context.Background(), &b); err != nil {
+		t.Fatal(err)
+	}
+	return b.Bytes()
+}
+
+// dump returns all that a snapshot says, a line a route, sorted.
+func dump(s *Snapshot) []string {
+	lines := []string{}
+	var hops []Nexthop
+	for c := s.Cursor(AllFields); c.Next(); {
+		r := c.Route()
+		hops = s.Nexthops(r, hops)
+		line := fmt.Sprintf("%s %+v %+v", r.AppendID(nil), *r, hops)
+		for _, h := range hops {
+			l, ok := s.Link(h.OIF)
+			line += fmt.Sprintf(" %+v %v", l, ok)
+		}
+		lines = append(lines, line)
+	}
+	slices.Sort(lines)
+	return lines
+}
+
+func TestCaptureAnswersAsTheKernel(t *testing.T) {
+	file := capturedNamespace(t)
+	c, err := ReadCapture(bytes.NewReader(file))
+	if err != nil {
+		t.Fatal(err)
+	}
+	link := func(name string) func(*Link) bool { return func(l *Link) bool { return l.Name == name } }
+	v1 := uint32(0)
+	for i, l := range c.links {
+		if l.Name == "v1" {
+			v1 = i
+		}
+	}
+	both := Request{Links: true, Nexthops: true}
+	for _, f := range []Filter{
+		{},
+		{Families: []Family{IPv4}},
+		{Families: []Family{IPv6}},
+		{Families: []Family{IPv4, IPv6}},
+		{Families: []Family{}},
+		{Tables: []uint32{1000}},
+		{Tables: []uint32{255, 254, 4294967294}},
+		{Tables: []uint32{7}},
+		{Types: []RouteType{Blackhole}},
+		{Types: []RouteType{Local, Unreachable}},
+		{Protocols: []uint8{16}},
+		{Dsts: []netip.Prefix{netip.MustParsePrefix("10.2.0.0/16"), netip.MustParsePrefix("::/0")}},
+		{OIFs: []uint32{v1}},
+		{OIFs: []uint32{v1, 1}},
+		{Link: link("v0")},
+		{Link: link("v1"), OIFs: []uint32{1}},
+		{Link: link("nosuch")},
+		{Link: link("v1"), Tables: []uint32{254}, Families: []Family{IPv6}},
+	} {
+		req := both
+		req.Filter = f
+		want, err := new(Kernel).Read(context.Background(), req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := c.Read(context.Background(), req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if w, g := dump(want), dump(got); !slices.Equal(w, g) {
+			t.Errorf("%+v:\nkernel  %s\ncapture %s", f, strings.Join(w, "\n        "), strings.Join(g, "\n        "))
+		}
+		if !got.Consistent || got.Tries != 0 {
+			t.Errorf("%+v: consistent %v after %d tries", f, got.Consistent, got.Tries)
+		}
+	}
+	if n := len(c.objects); n != 4 {
+		t.Errorf("%d nexthop objects, want all 4", n)
+	}
+	// Nothing that was not asked for.
+	s, err := c.Read(context.Background(), Request{})
+	if err != nil || s.links != nil || s.objects != nil {
+		t.Errorf("links %v, objects %v, error %v", s.links, s.objects, err)
+	}
+	// With Single the kernel may leave out routes that use nexthop objects.
+	s, err = c.Read(context.Background(), Request{Filter: Filter{OIFs: []uint32{v1}, Single: true}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for c := s.Cursor(AllFields); c.Next(); {
+		if r := c.Route(); r.Multipath != nil || r.OIF.V != v1 && !r.NexthopID.OK {
+			t.Errorf("not single and over v1: %+v", *r)
+		}
+	}
+}
+
+func TestCaptureContext(t *testing.T) {
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	c := &Capture{routes: [][]byte{{}}}
+	if _, err := c.Read(ctx, Request{}); !errors.Is(err, ErrDeadline) {
+		t.Errorf("got %v", err)
+	}
+	nstest.New(t)
+	var b bytes.Buffer
+	if err := new(Kernel).Capture(ctx, &b); !errors.Is(err, ErrDeadline) || b.Len() > 0 {
+		t.Errorf("got %v and %d bytes", err, b.Len())
+	}
+}
+
+// testRoute is an RTM_NEWROUTE message for 10.N.0.0/16.
+func testRoute(n byte) []byte {
+	b := appendHeader(nil, unix.NLMSG_HDRLEN+rtmsgLen+8, unix.RTM_NEWROUTE, unix.NLM_F_MULTI, 1)
+	b = append(b, byte(IPv4), 16, 0, 0, 254, 4, 0, 1, 0, 0, 0, 0)
+	b = binary.NativeEndian.AppendUint16(b, 8)
+	b = binary.NativeEndian.AppendUint16(b, rtaDst)
+	return append(b, 10, n, 0, 0)
+}
+
+// testLink is an RTM_NEWLINK message whose length is no multiple of four.
+func testLink() []byte {
+	name := "eth\x00"[:3]
+	b := appendHeader(nil, unix.NLMSG_HDRLEN+ifinfomsgLen+nlaHeaderLen+len(name), unix.RTM_NEWLINK, unix.NLM_F_MULTI, 1)
+	b = append(b, make([]byte, 4)...)
+	b = binary.NativeEndian.AppendUint32(b, 2)
+	b = append(b, make([]byte, 8)...)
+	b = binary.NativeEndian.AppendUint16(b, uint16(nlaHeaderLen+len(name)))
+	b = binary.NativeEndian.AppendUint16(b, iflaIfname)
+	return append(b, name...)
+}
+
+// testCapture is a capture with a link and three routes.
+func testCapture(t testing.TB, consistent bool) []byte {
+	s := Snapshot{
+		Consistent: consistent,
+		rawLinks:   appendMessage(nil, testLink()),
+		routes:     [][]byte{append(testRoute(1), testRoute(2)...), testRoute(3)},
+	}
+	var b bytes.Buffer
+	if err := s.writeCapture(&b, time.Unix(1, 2)); err != nil {
+		t.Fatal(err)
+	}
+	return b.Bytes()
+}
+
+func TestCaptureIsConsistent(t *testing.T) {
+	for _, want := range []bool{true, false} {
+		c, err := ReadCapture(bytes.NewReader(testCapture(t, want)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		s, err := c.Read(context.Background(), Request{Links: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if s.Consistent != want {
+			t.Errorf("consistent: %v, want %v", s.Consistent, want)
+		}
+		if n := len(dump(s)); n != 3 {
+			t.Errorf("%d routes, want 3", n)
+		}
+		if l, ok := s.Link(2); !ok || l.Name != "eth" {
+			t.Errorf("link %+v, %v", l, ok)
+		}
+	}
+}
+
+// TestCutCapture cuts a capture everywhere.
+func TestCutCapture(t *testing.T) {
+	file := capturedNamespace(t)
+	for n := range file {
+		c, err := ReadCapture(bytes.NewReader(file[:n]))
+		var e *CaptureError
+		if c != nil || !errors.As(err, &e) || !errors.Is(err, ErrCapture) || e.Why == "" || e.Remedy == "" {
+			t.Fatalf("the first %d of %d bytes: %v", n, len(file), err)
+		}
+	}
+	if _, err := ReadCapture(iotest.OneByteReader(bytes.NewReader(file))); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestNoCapture(t *testing.T) {
+	good := testCapture(t, true)
+	packet := func(i int) int { // where packet i begins
+		off := pcapHeaderLen
+		for range i {
+			off += packetHeadLen + int(u32(good[off+8:]))
+		}
+		return off
+	}
+	edit := func(off int, to ...byte) []byte {
+		b := slices.Clone(good)
+		copy(b[off:], to)
+		return b
+	}
+	edit32 := func(off int, to uint32) []byte { return edit(off, binary.NativeEndian.AppendUint32(nil, to)...) }
+	swap32 := func(off int) []byte { return edit32(off, bits.ReverseBytes32(u32(good[off:]))) }
+	msg := packet(1) + packetHeadLen + cookedLen // the first route
+	end := packet(4) + packetHeadLen + cookedLen
+	attr := end + unix.NLMSG_HDRLEN + 4
+
+	for _, tc := range []struct {
+		name string
+		file []byte
+		want string
+	}{
+		{"empty", nil, "the file is empty; make a capture"},
+		{"three bytes", good[:3], "it is no pcap file"},
+		{"text", []byte("SELECT * FROM kernel_routes"), "it is no pcap file"},
+		{"gzip", edit(0, 0x1f, 0x8b, 8, 0), "compressed with gzip; decompress it first"},
+		{"pcapng", edit(0, 0x0a, 0x0d, 0x0d, 0x0a), "pcapng format; convert it first: editcap"},
+		{"nanoseconds of the other order", swap32(0), "other byte order"},
+		{"microseconds of the other order", edit32(0, bits.ReverseBytes32(pcapMicro)), "other byte order"},
+		{"messages of the other order", swap32(msg), "other byte order"},
+		{"file header alone", good[:pcapHeaderLen], "cut short after 24 bytes; make it again"},
+		{"cut between packets", good[:packet(2)], fmt.Sprintf("cut short after %d bytes", packet(2))},
+		{"Ethernet", edit32(20, 1), "link type 1, not of netlink messages (253)"},
+		{"a packet of 4 GiB", edit32(packet(1)+8, 1<<32-1), "damaged before byte"},
+		{"two packets of 4 GiB", edit(packet(1)+8, bytes.Repeat([]byte{255}, 8)...), "a packet of 4294967295 bytes"},
+		{"a packet of 15 bytes", edit(packet(1)+8, append(binary.NativeEndian.AppendUint32(nil, 15), binary.NativeEndian.AppendUint32(nil, 15)...)...), "a packet of 15 bytes"},
+		{"snap length", edit32(packet(1)+12, 1000), "not kept whole"},
+		{"no netlink header", edit(packet(1)+packetHeadLen+2, 0, 1), "without the header of netlink"},
+		{"another netlink protocol", edit(packet(1)+packetHeadLen+14, 0, 12), "not the work of the capture command"},
+		{"several messages in a packet", edit32(msg, 20), "not the work of the capture command"},
+		{"a message longer than its packet", edit32(msg, 1000), "not the work of the capture command"},
+		{"a request", edit(msg+4, binary.NativeEndian.AppendUint16(nil, unix.RTM_GETROUTE)...), "not the work of the capture command"},
+		{"a bad route", edit(msg+unix.NLMSG_HDRLEN+1, 200), "malformed route at byte 1"},
+		{"a bad link", edit(packet(0)+packetHeadLen+cookedLen+unix.NLMSG_HDRLEN+ifinfomsgLen, 200), "malformed link at byte"},
+		{"a link that is a nexthop object", edit(packet(0)+packetHeadLen+cookedLen+4, binary.NativeEndian.AppendUint16(nil, unix.RTM_NEWNEXTHOP)...), "malformed nexthop at byte"},
+		{"done with an error", edit32(end+unix.NLMSG_HDRLEN, 1), "not the work of the capture command"},
+		{"done without the text", edit(attr+2, 99), "not the work of the capture command"},
+		{"done with a damaged text", edit(attr+nlaHeaderLen+3, '?'), "not the work of the capture command"},
+		{"done with another count", edit(attr+nlaHeaderLen+len(endBefore), '5'), "it holds 4 messages of 5"},
+		{"a packet taken out", slices.Concat(good[:packet(1)], good[packet(2):]), "it holds 3 messages of 4"},
+		{"a packet twice", slices.Concat(good[:packet(2)], good[packet(1):]), "it holds 5 messages of 4"},
+		{"two captures", slices.Concat(good, good), "more follows the end"},
+	} {
+		c, err := ReadCapture(bytes.NewReader(tc.file))
+		if c != nil || !errors.Is(err, ErrCapture) || !strings.Contains(err.Error(), tc.want) {
+			t.Errorf("%s: got %v, want %q", tc.name, err, tc.want)
+		}
+	}
+	for n := range good {
+		broken := errors.New("broken")
+		r := io.MultiReader(bytes.NewReader(good[:n]), iotest.ErrReader(broken))
+		if c, err := ReadCapture(r); c != nil || !errors.Is(err, broken) {
+			t.Fatalf("broken after %d bytes: %v", n, err)
+		}
+	}
+	if _, err := ReadCapture(bytes.NewReader(edit32(0, pcapMicro))); err != nil {
+		t.Errorf("time stamps in microseconds: %v", err)
+	}
+}
+
+// A message that does not end at a multiple of four is padded as the kernel does.
+func TestCaptureOfOddMessages(t *testing.T) {
+	odd := appendHeader(nil, unix.NLMSG_HDRLEN+rtmsgLen+5, unix.RTM_NEWROUTE, unix.NLM_F_MULTI, 1)
+	odd = append(odd, byte(IPv6), 0, 0, 0, 254, 4, 0, 1, 0, 0, 0, 0)
+	odd = binary.NativeEndian.AppendUint16(odd, 5)
+	odd = binary.NativeEndian.AppendUint16(odd, rtaPref)
+	odd = append(odd, 3)
+	s := Snapshot{routes: [][]byte{append(appendMessage(nil, odd), odd...)}} // the last without padding
+	var b bytes.Buffer
+	if err := s.writeCapture(&b, time.Time{}); err != nil {
+		t.Fatal(err)
+	}
+	c, err := ReadCapture(&b)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := c.Read(context.Background(), Request{})
+	if err != nil || !reflect.DeepEqual(dump(got), dump(&s)) {
+		t.Errorf("got %q, want %q, error %v", dump(got), dump(&s), err)
+	}
+}
+
+// What a file says of its lengths costs no memory.
+func TestCaptureMemory(t *testing.T) {
+	file := testCapture(t, true)
+	binary.NativeEndian.PutUint32(file[pcapHeaderLen+8:], maxPacket)
+	binary.NativeEndian.PutUint32(file[pcapHeaderLen+12:], maxPacket)
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	_, err := ReadCapture(bytes.NewReader(file))
+	runtime.ReadMemStats(&after)
+	if n := after.TotalAlloc - before.TotalAlloc; err == nil || n > 2*maxPacket {
+		t.Errorf("%d bytes allocated, error %v", n, err)
+	}
+}
+
+// TestTshark opens a capture with Wireshark's command line.
+func TestTshark(t *testing.T) {
+	tshark, err := exec.LookPath("tshark")
+	if err != nil {
+		t.Skip("no tshark: it is not checked that Wireshark opens a capture")
+	}
+	file := filepath.Join(t.TempDir(), "test.pcap")
+	if err := os.WriteFile(file, capturedNamespace(t), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command(tshark, "-r", file, "-V")
+	cmd.Env = append(os.Environ(), "HOME="+t.TempDir())
+	text, err := cmd.Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{
+		"Message type: Create network interface (16)",
+		"Message type: Create network route (0x0018)",
+		"Routing protocol: boot (0x03)",
+		"Length of destination: 16",
+		"Message type: End of a dump (0x0003)",
+	} {
+		if !strings.Contains(string(text), want) {
+			t.Errorf("tshark does not print %q", want)
+		}
+	}
+	for _, bad := range []string{"Malformed", "Expert Info"} {
+		if i := strings.Index(string(text), bad); i >= 0 {
+			t.Errorf("tshark complains: ...%s", text[max(i-1000, 0):min(i+200, len(text))])
+		}
+	}
+}
+
+// FuzzCapture: a file is refused, or it is a capture whose every route can be
+// decoded, which lasts if it is written again, and of which no less is a capture.
+func FuzzCapture(f *testing.F) {
+	f.Add(testCapture(f, true))
+	f.Add(testCapture(f, false))
+	files, err := filepath.Glob("../testdata/captures/*.pcap")
+	if err != nil || len(files) == 0 {
+		f.Fatal("no captures to begin with: ", err)
+	}
+	for _, name := range files {
+		b, err := os.ReadFile(name)
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(b)
+	}
+	f.Fuzz(func(t *testing.T, file []byte) {
+		c, err := ReadCapture(bytes.NewReader(file))
+		if err != nil {
+			if c != nil || !errors.Is(err, ErrCapture) {
+				t.Fatalf("%v, %v", c, err)
+			}
+			return
+		}
+		if _, err := ReadCapture(bytes.NewReader(file[:len(file)-1])); err == nil {
+			t.Fatal("without its last byte it is a capture too")
+		}
+		s, err := c.Read(context.Background(), Request{Links: true, Nexthops: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		want := dump(s)
+		var b bytes.Buffer
+		if err := s.writeCapture(&b, time.Time{}); err != nil {
+			t.Fatal(err)
+		}
+		again, err := ReadCapture(&b)
+		if err != nil {
+			t.Fatal(err)
+		}
+		again.links, again.objects = c.links, c.objects
+		s, err = again.Read(context.Background(), Request{Links: true, Nexthops: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := dump(s); !slices.Equal(got, want) {
+			t.Fatalf("got %q, want %q", got, want)
+		}
+	})
+}

@@ -1,0 +1,192 @@
+package shell
+
+import (
+	"context"
+	"net/netip"
+	"strconv"
+	"strings"
+
+	"kernelroutes/rtnl"
+)
+
+// A routeEncoder writes routes as the JSON objects of the older module.
+type routeEncoder struct {
+	snap    *rtnl.Snapshot
+	names   *rtnl.Names
+	unknown bool // with unknown_rta_attrs
+
+	// Names as JSON, each worked out once.
+	types, protocols, scopes [256][]byte
+	tables, devs             map[uint32][]byte
+
+	hops []rtnl.Nexthop
+	rta  rtaList
+}
+
+// printAll prints an array with one route a line.
+func (e *routeEncoder) printAll(ctx context.Context, o *output) error {
+	e.tables, e.devs = map[uint32][]byte{}, map[uint32][]byte{}
+	want := rtnl.AllFields
+	if !e.unknown {
+		want = rtnl.FieldNexthops | rtnl.FieldPriority | rtnl.FieldSrc | rtnl.FieldPrefSrc | rtnl.FieldCache
+	}
+	sep := "[\n"
+	for c := e.snap.Cursor(want); c.Next(); {
+		o.buf = append(o.buf, sep...)
+		sep = ",\n"
+		o.buf = e.append(o.buf, c.Route())
+		if err := o.rowDone(); err != nil {
+			return err
+		}
+		if ctx.Err() != nil {
+			return ErrInterrupted
+		}
+	}
+	if sep == "[\n" {
+		o.buf = append(o.buf, '[')
+	} else {
+		o.buf = append(o.buf, '\n')
+	}
+	o.buf = append(o.buf, "]\n"...)
+	return o.flush()
+}
+
+func (e *routeEncoder) append(b []byte, r *rtnl.Route) []byte {
+	b = append(b, `{"family":"`...)
+	b = append(b, r.Family.String()...)
+	b = append(b, `","type":`...)
+	b = append(b, cached(&e.types, uint8(r.Type), func(uint8) string { return r.Type.String() })...)
+	b = append(b, `,"protocol":`...)
+	b = append(b, cached(&e.protocols, r.Protocol, e.names.Protocol)...)
+	b = append(b, `,"scope":`...)
+	b = append(b, cached(&e.scopes, r.Scope, e.scope)...)
+	b = append(b, `,"table":`...)
+	b = append(b, e.table(r.Table)...)
+	b = append(b, `,"dst":"`...)
+	b = r.Dst.AppendTo(b)
+	b = append(b, `","dst_len":`...)
+	b = strconv.AppendInt(b, int64(r.Dst.Bits()), 10)
+
+	e.hops = nexthops(e.snap, r, e.hops)
+	multipath := several(r, e.hops)
+	switch {
+	case len(e.hops) == 0:
+		b = appendAddr(b, `,"gateway":"`, r.Gateway)
+		if r.OIF.OK {
+			b = e.appendDev(b, r.OIF.V)
+		}
+	case !multipath:
+		b = appendAddr(b, `,"gateway":"`, e.hops[0].Gateway)
+		if e.hops[0].OIF != 0 {
+			b = e.appendDev(b, e.hops[0].OIF)
+		}
+	}
+	if r.Priority.OK {
+		b = appendNumber(b, `,"metric":`, r.Priority.V)
+	}
+	if r.Src.IsValid() {
+		b = append(b, `,"src":"`...)
+		b = append(r.Src.AppendTo(b), '"')
+	}
+	b = appendAddr(b, `,"prefsrc":"`, r.PrefSrc)
+	b = appendNumber(b, `,"flags":`, r.Flags)
+	if r.TOS != 0 {
+		b = appendNumber(b, `,"tos":`, uint32(r.TOS))
+	}
+	if r.Table > 255 {
+		b = appendNumber(b, `,"table_id":`, r.Table)
+	}
+	if multipath {
+		b = e.appendMultipath(b)
+	}
+	if c := &r.Cache; c.OK {
+		b = appendNumber(b, `,"cacheinfo":{"clntref":`, c.V.ClntRef)
+		b = appendNumber(b, `,"last_use":`, c.V.LastUse/rtnl.UserHZ)
+		b = append(b, `,"expires":`...)
+		b = strconv.AppendInt(b, int64(c.V.Expires/rtnl.UserHZ), 10)
+		b = appendNumber(b, `,"error":`, c.V.Error)
+		b = append(appendNumber(b, `,"used":`, c.V.Used), '}')
+	}
+	if e.unknown {
+		e.rta.collect(r, e.names)
+		b = e.rta.appendTo(b)
+	}
+	return append(b, '}')
+}
+
+func (e *routeEncoder) appendMultipath(b []byte) []byte {
+	b = append(b, `,"multipath":[`...)
+	for i := range e.hops {
+		h := &e.hops[i]
+		if i > 0 {
+			b = append(b, ',')
+		}
+		b = appendNumber(b, `{"dev_index":`, h.OIF)
+		b = e.appendDevName(b, h.OIF)
+		b = appendAddr(b, `,"gateway":"`, h.Gateway)
+		b = appendNumber(b, `,"weight":`, h.Weight)
+		b = append(appendNumber(b, `,"flags":`, h.Flags), '}')
+	}
+	return append(b, ']')
+}
+
+func (e *routeEncoder) appendDev(b []byte, index uint32) []byte {
+	return appendNumber(e.appendDevName(b, index), `,"dev_index":`, index)
+}
+
+// appendDevName appends nothing where the interface has gone away.
+func (e *routeEncoder) appendDevName(b []byte, index uint32) []byte {
+	text, ok := e.devs[index]
+	if !ok {
+		if l, ok := e.snap.Link(index); ok {
+			text = append(appendJSON([]byte(`,"dev":"`), []byte(l.Name)), '"')
+		}
+		e.devs[index] = text
+	}
+	return append(b, text...)
+}
+
+func (e *routeEncoder) table(id uint32) []byte {
+	text, ok := e.tables[id]
+	if !ok {
+		text = label(e.names.Table(id))
+		e.tables[id] = text
+	}
+	return text
+}
+
+// scope is the kernel's word for what iproute2 calls global, else iproute2's.
+func (e *routeEncoder) scope(n uint8) string {
+	if n == 0 {
+		return "universe"
+	}
+	return e.names.Scope(n)
+}
+
+// cached returns the label of a number's name, from memory if it can.
+func cached(memory *[256][]byte, n uint8, name func(uint8) string) []byte {
+	if memory[n] == nil {
+		memory[n] = label(name(n))
+	}
+	return memory[n]
+}
+
+// label makes a name a JSON string in capitals, and what is no name but a number
+// a JSON number.
+func label(name string) []byte {
+	if _, err := strconv.ParseUint(name, 10, 32); err == nil {
+		return []byte(name)
+	}
+	return append(appendJSON([]byte{'"'}, []byte(strings.ToUpper(name))), '"')
+}
+
+func appendNumber(b []byte, key string, v uint32) []byte {
+	return strconv.AppendUint(append(b, key...), uint64(v), 10)
+}
+
+func appendAddr(b []byte, key string, a netip.Addr) []byte {
+	if !a.IsValid() {
+		return b
+	}
+	return append(a.AppendTo(append(b, key...)), '"')
+}

@@ -1,0 +1,80 @@
+package shell
+
+import (
+	"context"
+	"net/netip"
+	"strconv"
+	"strings"
+
+	"kernelroutes/rtnl"
+)
+
+// printSummary prints a line a route, in the older module's layout, and below it
+// the nexthops of a route that has several.
+func printSummary(ctx context.Context, o *output, snap *rtnl.Snapshot, names *rtnl.Names) error {
+	total := 0
+	for c := snap.Cursor(0); c.Next(); {
+		total++
+	}
+	rule := strings.Repeat("=", 70)
+	o.buf = append(o.buf, rule+"\nROUTING TABLE QUERY\n"+rule+"\n\nTotal routes: "+strconv.Itoa(total)+"\n\nRoute entries:\n\n"...)
+	var hops []rtnl.Nexthop
+	for c := snap.Cursor(rtnl.FieldNexthops | rtnl.FieldPriority); c.Next(); {
+		r := c.Route()
+		o.buf = pad(r.Dst.AppendTo(append(o.buf, "  "...)), len(o.buf)+2, 40)
+		hops = nexthops(snap, r, hops)
+		switch {
+		case several(r, hops):
+		case len(hops) == 1:
+			o.buf = appendHop(o.buf, snap, hops[0].Gateway, hops[0].OIF)
+		default:
+			o.buf = appendHop(o.buf, snap, r.Gateway, r.OIF.V)
+		}
+		if r.Priority.OK {
+			o.buf = appendNumber(o.buf, " metric ", r.Priority.V)
+		}
+		o.buf = append(o.buf, " ["+strings.ToUpper(names.Protocol(r.Protocol))+"]\n"...)
+		if several(r, hops) {
+			for i := range hops {
+				o.buf = append(o.buf, "    nexthop"...)
+				o.buf = appendHop(o.buf, snap, hops[i].Gateway, hops[i].OIF)
+				o.buf = append(appendNumber(o.buf, " weight ", hops[i].Weight), '\n')
+			}
+		}
+		if err := o.rowDone(); err != nil {
+			return err
+		}
+		if ctx.Err() != nil {
+			return ErrInterrupted
+		}
+	}
+	return o.flush()
+}
+
+// appendHop appends gateway and interface, where there are any. An interface
+// that has gone away is shown by its number.
+func appendHop(b []byte, snap *rtnl.Snapshot, gateway netip.Addr, oif uint32) []byte {
+	if gateway.IsValid() {
+		b = append(b, " via "...)
+		b = pad(gateway.AppendTo(b), len(b), 20)
+	}
+	if oif != 0 {
+		b = append(b, " dev "...)
+		from := len(b)
+		if l, ok := snap.Link(oif); ok {
+			b = append(b, l.Name...)
+		} else {
+			b = strconv.AppendUint(b, uint64(oif), 10)
+		}
+		b = pad(b, from, 10)
+	}
+	return b
+}
+
+// pad fills what begins at from with blanks up to width.
+func pad(b []byte, from, width int) []byte {
+	for len(b)-from < width {
+		b = append(b, ' ')
+	}
+	return b
+}
