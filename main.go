@@ -60,7 +60,7 @@ func execute(args []string) error {
 
 // status reports an error in one line and returns the exit status for it.
 func status(err error) int {
-	if err == nil || errors.Is(err, syscall.EPIPE) {
+	if err == nil || errors.Is(err, errClosedPipe) {
 		return exitOK
 	}
 	// SQL in a message may have line breaks and worse.
@@ -75,6 +75,20 @@ func status(err error) int {
 		return exitFailed
 	}
 	return exitUsage
+}
+
+// stdout is the standard output. That its reader has gone (| head) is an error
+// of its own, and no failure.
+type stdout struct{}
+
+var errClosedPipe = errors.New("nobody reads the output")
+
+func (stdout) Write(b []byte) (int, error) {
+	n, err := os.Stdout.Write(b)
+	if errors.Is(err, syscall.EPIPE) {
+		err = errClosedPipe
+	}
+	return n, err
 }
 
 // A failure is an error that is not the command line's.
@@ -112,15 +126,15 @@ command it answers by itself. No privilege is needed for either.`,
 			if len(args) == 0 {
 				return nil
 			}
-			return usage(cmd, "unknown command %q: the commands are query, routes and spec", args[0])
+			return usage(cmd, "unknown command %q: the commands are query, routes, capture and spec", args[0])
 		},
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return usage(cmd, "nothing to do: give a command (query, routes or spec), or --socket to be an osquery extension")
+			return usage(cmd, "nothing to do: give a command (query, routes, capture or spec), or --socket to be an osquery extension")
 		},
 	}
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error { return usage(cmd, "%w", err) })
 	ext.define(root.Flags())
-	root.AddCommand(queryCommand(), routesCommand(), specCommand())
+	root.AddCommand(queryCommand(), routesCommand(), captureCommand(), specCommand())
 	return root
 }
 
@@ -156,6 +170,7 @@ The lines .tables and .schema [TABLE] show what there is to ask.`,
 	for _, f := range formats {
 		cmd.Flags().Bool(f.name, false, f.usage)
 	}
+	defineFrom(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		format, chosen := shell.Pretty, ""
 		for _, f := range formats {
@@ -178,8 +193,8 @@ The lines .tables and .schema [TABLE] show what there is to ask.`,
 		if strings.TrimSpace(sql) == "" {
 			return usage(cmd, "no SQL: give it as an argument or on standard input")
 		}
-		return withSource(func(ctx context.Context, src tables.Source) error {
-			return failed(shell.Query(ctx, os.Stdout, src, sql, format))
+		return withSource(cmd, func(ctx context.Context, src tables.Source) error {
+			return failed(shell.Query(ctx, stdout{}, src, sql, format))
 		})
 	}
 	return cmd
@@ -214,8 +229,8 @@ array with one route a line, or as a summary for people.`,
 			if cmd.Flags().Changed("table") && opts.Table == "" {
 				return usage(cmd, "--table is empty: give a name or a number")
 			}
-			return withSource(func(ctx context.Context, src tables.Source) error {
-				err := shell.Routes(ctx, os.Stdout, src, opts)
+			return withSource(cmd, func(ctx context.Context, src tables.Source) error {
+				err := shell.Routes(ctx, stdout{}, src, opts)
 				if bad := (*shell.OptionError)(nil); errors.As(err, &bad) {
 					return usage(cmd, "%w", err)
 				}
@@ -227,6 +242,7 @@ array with one route a line, or as a summary for people.`,
 	cmd.Flags().BoolVar(&ipv6, "ipv6", false, "only IPv6 routes")
 	cmd.Flags().StringVar(&opts.Table, "table", "", "only routes of this table, a `name or number`")
 	cmd.Flags().BoolVar(&opts.Summary, "summary", false, "print text for people instead of JSON")
+	defineFrom(cmd)
 	cmd.Flags().BoolVar(&opts.NoUnknownAttrs, "no-unknown-attrs", false, "leave unknown_rta_attrs out")
 	return cmd
 }
@@ -264,7 +280,7 @@ the specifications of all tables.`,
 					specs = append(specs, spec)
 				}
 			}
-			enc := json.NewEncoder(os.Stdout)
+			enc := json.NewEncoder(stdout{})
 			enc.SetEscapeHTML(false)
 			enc.SetIndent("", "  ")
 			if len(args) == 1 {
@@ -273,29 +289,6 @@ the specifications of all tables.`,
 			return failed(enc.Encode(specs))
 		},
 	}
-}
-
-// withSource calls f with what routes are read from, in a context that ends on
-// SIGINT and SIGTERM.
-func withSource(f func(context.Context, tables.Source) error) error {
-	ctx, stop := untilSignal()
-	defer stop()
-	src, err := openSource("")
-	if err != nil {
-		return failed(err)
-	}
-	return f(ctx, src)
-}
-
-// openSource opens what routes are read from: the running kernel.
-//
-// HOOK: from is for the flag --from FILE of query and routes, which comes with
-// rtnl's captures.
-func openSource(from string) (tables.Source, error) {
-	if from != "" {
-		return nil, fmt.Errorf("%s: captures cannot be read yet", from)
-	}
-	return &rtnl.Kernel{}, nil
 }
 
 func untilSignal() (context.Context, context.CancelFunc) {

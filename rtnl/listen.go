@@ -22,13 +22,11 @@ type changes struct {
 	routes  bool // any group may have changed
 	links   bool
 	objects bool
+
+	route func(*routeHead) // is told of each route that changed; may be nil
 }
 
 func (c *changes) group(g group) bool { return c.routes || c.groups[g] }
-
-func (c *changes) none() bool {
-	return len(c.groups) == 0 && !c.routes && !c.links && !c.objects
-}
 
 // everything notes that it is not known what changed.
 func (c *changes) everything() { c.routes, c.links, c.objects = true, true, true }
@@ -83,6 +81,9 @@ func (c *changes) add(b []byte) {
 			if err != nil {
 				c.everything()
 				return
+			}
+			if c.route != nil {
+				c.route(&h)
 			}
 			if c.groups == nil {
 				c.groups = map[group]bool{}

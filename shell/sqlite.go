@@ -188,12 +188,12 @@ func (c *cursor) Filter(idxNum int, _ string, arg ...sqlite3.Value) error {
 }
 
 // constrain adds one condition. It returns false if no row can meet it.
-func (c *cursor) constrain(a argument, v sqlite3.Value) (bool, error) {
+func (c *cursor) constrain(a argument, arg sqlite3.Value) (bool, error) {
 	if !a.list {
-		return c.compare(a, v), nil
+		return c.compare(a, arg), nil
 	}
 	possible := false
-	for v, err := v.InFirst(); ; v, err = v.InNext() {
+	for v, err := arg.InFirst(); ; v, err = arg.InNext() {
 		switch {
 		case errors.Is(err, done):
 			return possible, nil

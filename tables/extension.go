@@ -144,6 +144,8 @@ func (e *Extension) watch(ctx context.Context, m *manager, s *server) error {
 		}
 		if err := m.check(ctx, s.uuid); err != nil {
 			select {
+			case <-ctx.Done(): // which has closed the connection
+				return nil
 			case <-s.shutdown: // and osquery was faster to go
 				return nil
 			default:
@@ -248,7 +250,7 @@ func (m *manager) check(ctx context.Context, uuid osquery.ExtensionRouteUUID) er
 // for each read and each write. Strict: without a version at the beginning, as
 // osquery writes it, the first bytes of a stranger would be a length to wait for.
 func open(conn net.Conn, timeout time.Duration) (*thrift.TBufferedTransport, thrift.TProtocol) {
-	conf := &thrift.TConfiguration{SocketTimeout: timeout, TBinaryStrictRead: thrift.BoolPtr(true)}
+	conf := &thrift.TConfiguration{SocketTimeout: timeout, TBinaryStrictRead: new(true)}
 	trans := thrift.NewTBufferedTransport(thrift.NewTSocketFromConnConf(conn, conf), bufferSize)
 	return trans, thrift.NewTBinaryProtocolConf(trans, conf)
 }

@@ -55,7 +55,7 @@ type response struct {
 
 // newResponse answers q with rows, as long as osquery would not spend more than
 // limit bytes on the answer. Only used columns are sent, and of them only values
-// that are there: osquery reads an absent TEXT as ” and an absent number as
+// that are there: osquery reads an absent TEXT as empty and an absent number as
 // NULL.
 func newResponse(ctx context.Context, t *Table, q Query, rows Rows, limit int64) (*response, error) {
 	type used struct {
@@ -98,7 +98,7 @@ func newResponse(ctx context.Context, t *Table, q Query, rows Rows, limit int64)
 			key := len(b)
 			value := key + len(c.key)
 			b = slices.Grow(b, len(c.key))[:value]
-			if c.text {
+			if c.text { // as AppendValue, which looks the type up each time
 				b = rows.AppendText(b, c.col)
 			} else if n, ok := rows.Int(c.col); ok {
 				b = strconv.AppendInt(b, n, 10)

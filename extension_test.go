@@ -1,0 +1,312 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"slices"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/osquery/osquery-go/gen/osquery"
+
+	"kernelroutes/internal/nstest"
+	"kernelroutes/internal/osquerytest"
+	"kernelroutes/tables"
+)
+
+// An extensionProcess is the built binary as osquery starts it.
+type extensionProcess struct {
+	*osquerytest.Manager
+	cmd    *exec.Cmd
+	stderr bytes.Buffer
+	uuid   osquery.ExtensionRouteUUID
+	ctx    context.Context
+}
+
+// startExtension starts an extension manager, and the binary as its child, in
+// the calling goroutine's namespace.
+func startExtension(t *testing.T, flags ...string) *extensionProcess {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "kr")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	m, err := osquerytest.New(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(m.Close)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	t.Cleanup(cancel)
+	x := &extensionProcess{Manager: m, ctx: ctx}
+	x.cmd = exec.Command(binary(t), append([]string{"--verbose", "--socket", m.Socket(), "--timeout", "3", "--interval", "1"}, flags...)...)
+	x.cmd.Stderr = &x.stderr
+	if err := x.cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		x.cmd.Process.Kill()
+		x.cmd.Wait()
+	})
+	if x.uuid, err = m.WaitRegistered(ctx); err != nil {
+		t.Fatalf("not registered: %v", err)
+	}
+	return x
+}
+
+// wait waits for the end of the process and returns its exit status.
+func (x *extensionProcess) wait(t *testing.T) int {
+	t.Helper()
+	done := make(chan error, 1)
+	go func() { done <- x.cmd.Wait() }()
+	select {
+	case err := <-done:
+		var exit *exec.ExitError
+		if err != nil && !errors.As(err, &exit) {
+			t.Fatal(err)
+		}
+		return x.cmd.ProcessState.ExitCode()
+	case <-x.ctx.Done():
+		t.Fatalf("the extension does not end")
+		return 0
+	}
+}
+
+// generate asks a table, with constraints written as "column=value", and for the
+// columns named.
+func (x *extensionProcess) generate(t *testing.T, table string, constraints []string, used ...string) []map[string]string {
+	t.Helper()
+	lists := []map[string]any{}
+	for _, c := range constraints {
+		name, value, _ := strings.Cut(c, "=")
+		lists = append(lists, map[string]any{"name": name, "affinity": "TEXT", "list": []map[string]any{{"op": 2, "expr": value}}})
+	}
+	request, err := json.Marshal(map[string]any{"constraints": lists, "colsUsed": used})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := x.Call(x.ctx, table, map[string]string{"action": "generate", "context": string(request)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r.Status.Code != 0 {
+		t.Fatalf("%s: %s", table, r.Status.Message)
+	}
+	return r.Response
+}
+
+// TestExtension asks the built binary what osquery asks.
+func TestExtension(t *testing.T) {
+	fixedNamespace(t)
+	x := startExtension(t, "--an_unknown_flag=1")
+	if got := x.Extensions()[x.uuid]; got.Name != "kernel_routes" || got.Version != version {
+		t.Errorf("registered as %q %q", got.Name, got.Version)
+	}
+	for _, table := range tables.All() {
+		columns := x.Registry(x.uuid)["table"][table.Name]
+		if len(columns) != len(table.Columns) {
+			t.Errorf("%s: %d columns are registered, of %d", table.Name, len(columns), len(table.Columns))
+		}
+	}
+
+	t.Run("rows", func(t *testing.T) {
+		rows := x.generate(t, "kernel_routes", []string{"dst=0.0.0.0/0"}, "route_id", "table_name", "gateway", "metric", "locked", "src")
+		if len(rows) != 2 {
+			t.Fatalf("%d default routes", len(rows))
+		}
+		for i, want := range []map[string]string{
+			{"table_name": "main", "gateway": "192.0.2.1", "metric": "100"},
+			{"table_name": "1000", "gateway": "203.0.113.1", "locked": "mtu"},
+		} {
+			// The kernel dumps table 1000 (232 in its hash) before main.
+			got := rows[1-i]
+			if got["route_id"] == "" {
+				t.Errorf("no route_id in %v", got)
+			}
+			delete(got, "route_id")
+			if fmt.Sprint(got) != fmt.Sprint(want) {
+				t.Errorf("got %v, want %v", got, want)
+			}
+		}
+	})
+	t.Run("join", func(t *testing.T) {
+		for _, r := range x.generate(t, "kernel_routes", nil, "route_id", "dst", "nexthop_count") {
+			hops := x.generate(t, "kernel_route_nexthops", []string{"route_id=" + r["route_id"]}, "route_id", "dst", "gateway")
+			if fmt.Sprint(len(hops)) != r["nexthop_count"] {
+				t.Errorf("%s: %d nexthops, nexthop_count %s", r["dst"], len(hops), r["nexthop_count"])
+			}
+			for _, h := range hops {
+				if h["route_id"] != r["route_id"] || h["dst"] != r["dst"] {
+					t.Errorf("%v among the nexthops of %v", h, r)
+				}
+			}
+		}
+	})
+	t.Run("recorded", func(t *testing.T) { recorded(t, x) })
+	t.Run("errors", func(t *testing.T) {
+		for _, tc := range []struct{ table, action, context string }{
+			{"kernel_routes", "generate", "{"},
+			{"kernel_routes", "delete", "{}"},
+			{"kernel_routes", "", ""},
+		} {
+			r, err := x.Call(x.ctx, tc.table, map[string]string{"action": tc.action, "context": tc.context})
+			if err != nil || r.Status.Code == 0 || !strings.Contains(r.Status.Message, tc.table) || len(r.Response) != 0 {
+				t.Errorf("%v: %v %v", tc, r, err)
+			}
+		}
+	})
+	t.Run("parallel", func(t *testing.T) {
+		var wg sync.WaitGroup
+		for range 16 {
+			wg.Go(func() {
+				for range 20 {
+					r, err := x.Call(x.ctx, "kernel_routes", map[string]string{"action": "generate", "context": `{"constraints":[],"colsUsed":["dst"]}`})
+					if err != nil || len(r.Response) < 10 {
+						t.Errorf("%d rows, %v", len(r.Response), err)
+						return
+					}
+				}
+			})
+		}
+		wg.Wait()
+	})
+	t.Run("SIGTERM", func(t *testing.T) {
+		x.cmd.Process.Signal(syscall.SIGTERM)
+		if code := x.wait(t); code != 0 {
+			t.Errorf("exit status %d\n%s", code, &x.stderr)
+		}
+		if err := x.WaitDeregistered(x.ctx, x.uuid); err != nil {
+			t.Error("it did not deregister")
+		}
+		if !strings.Contains(x.stderr.String(), "an_unknown_flag") {
+			t.Errorf("no warning of the unknown flag:\n%s", &x.stderr)
+		}
+	})
+}
+
+// recorded sends every request that was recorded from osqueryi.
+func recorded(t *testing.T, x *extensionProcess) {
+	f, err := os.Open("testdata/osquery-contexts.jsonl")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	n := 0
+	for lines := bufio.NewScanner(f); lines.Scan(); {
+		var rec struct {
+			SQL   string
+			Calls []struct {
+				Table   string
+				Request map[string]string
+			}
+		}
+		if err := json.Unmarshal(lines.Bytes(), &rec); err != nil {
+			t.Fatal(err)
+		}
+		for _, c := range rec.Calls {
+			n++
+			r, err := x.Call(x.ctx, c.Table, c.Request)
+			if err != nil || r.Status.Code != 0 {
+				t.Errorf("%s: %v %v", rec.SQL, r.Status, err)
+				continue
+			}
+			var q struct{ ColsUsed []string }
+			if err := json.Unmarshal([]byte(c.Request["context"]), &q); err != nil {
+				t.Fatal(err)
+			}
+			for _, row := range r.Response {
+				for name := range row {
+					if !slices.Contains(q.ColsUsed, name) {
+						t.Errorf("%s: column %s was not asked for", rec.SQL, name)
+					}
+				}
+			}
+			// LIMIT narrows nothing, whatever it comes on.
+			if strings.Contains(rec.SQL, "LIMIT") && len(r.Response) < 10 {
+				t.Errorf("%s: only %d rows", rec.SQL, len(r.Response))
+			}
+		}
+	}
+	if n < 24 {
+		t.Errorf("only %d requests are recorded", n)
+	}
+}
+
+// TestExtensionOrphan checks that the extension ends, so that osquery's watcher
+// starts it again, when osquery is gone and when osquery has dropped it.
+func TestExtensionOrphan(t *testing.T) {
+	nstest.New(t)
+	for name, orphan := range map[string]func(*extensionProcess){
+		"osquery is gone":         func(x *extensionProcess) { x.Close() },
+		"deregistered by osquery": func(x *extensionProcess) { x.Deregister(x.uuid) },
+	} {
+		x := startExtension(t)
+		orphan(x)
+		if code := x.wait(t); code == 0 {
+			t.Errorf("%s: exit status 0", name)
+		}
+		if !strings.Contains(x.stderr.String(), name) {
+			t.Errorf("%s: stderr is %q", name, &x.stderr)
+		}
+	}
+}
+
+// TestOsqueryi runs queries in a real osqueryi, named by OSQUERYI or on PATH.
+func TestOsqueryi(t *testing.T) {
+	osqueryi := os.Getenv("OSQUERYI")
+	if osqueryi == "" {
+		var err error
+		if osqueryi, err = exec.LookPath("osqueryi"); err != nil {
+			t.Skip("no osqueryi: it is not on PATH and OSQUERYI does not name one")
+		}
+	}
+	fixedNamespace(t)
+	for _, sql := range []string{
+		"SELECT * FROM kernel_routes",
+		"SELECT * FROM kernel_routes WHERE table_name = 'main'",
+		"SELECT * FROM kernel_routes WHERE table_name IN ('main', '1000') AND family = 'ipv4'",
+		"SELECT count(*) AS n FROM kernel_routes",
+		"SELECT dst FROM kernel_routes WHERE metric IS NULL",
+		"SELECT dst FROM kernel_routes WHERE gateway = '' ORDER BY metric DESC LIMIT 3",
+		"SELECT r.dst, n.gateway, n.weight FROM kernel_routes r JOIN kernel_route_nexthops n USING (route_id)",
+		"SELECT n.* FROM kernel_route_nexthops n WHERE n.route_id IN (SELECT route_id FROM kernel_routes WHERE nexthop_count > 1)",
+		"SELECT dst FROM kernel_routes WHERE table_name = 'MAIN' COLLATE NOCASE",
+	} {
+		dir, err := os.MkdirTemp("", "kr") // t.TempDir is too long for a socket
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer os.RemoveAll(dir)
+		cmd := exec.Command(osqueryi, "--json", "--disable_database", "--disable_events", "--allow_unsafe",
+			"--extensions_socket="+dir+"/s", "--extensions_timeout=10",
+			"--extension", binary(t), "--extensions_require=kernel_routes", sql)
+		var stderr bytes.Buffer
+		cmd.Stderr = &stderr
+		out, err := cmd.Output()
+		if err != nil {
+			t.Fatalf("%s: %v\n%s", sql, err, &stderr)
+		}
+		if got, want := decodeRows(t, out), decodeRows(t, []byte(run(t, "", "query", "--json", sql))); got != want {
+			t.Errorf("%s:\nosqueryi: %s\n   query: %s", sql, got, want)
+		}
+	}
+}
+
+// decodeRows makes JSON comparable.
+func decodeRows(t *testing.T, data []byte) string {
+	var rows []map[string]string
+	if err := json.Unmarshal(data, &rows); err != nil {
+		t.Fatalf("%v in %s", err, data)
+	}
+	return fmt.Sprint(rows)
+}

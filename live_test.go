@@ -1,0 +1,121 @@
+package main
+
+import (
+	"bytes"
+	"flag"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"kernelroutes/internal/nstest"
+)
+
+var update = flag.Bool("update", false, "write the golden files anew")
+
+// fixedNamespace moves the test into a network namespace that is the same in
+// every run, interface indexes included: a host with a DHCP lease, a BGP
+// multipath route, a VPN with a table of its own, and a blackhole.
+func fixedNamespace(t *testing.T) {
+	t.Helper()
+	nstest.New(t)
+	for _, name := range []string{"eth0", "vpn0"} {
+		nstest.IP(t, "link add "+name+" type veth peer name "+name+"p")
+		// No link-local addresses: they come from random MAC addresses.
+		nstest.IP(t, "link set "+name+" addrgenmode none")
+		nstest.IP(t, "link set "+name+"p addrgenmode none")
+		nstest.IP(t, "link set "+name+" up")
+		nstest.IP(t, "link set "+name+"p up")
+	}
+	nstest.IP(t, "addr add 192.0.2.10/24 dev eth0")
+	nstest.IP(t, "addr add 203.0.113.2/32 peer 203.0.113.1 dev vpn0")
+	nstest.IP(t, "addr add 2001:db8::10/64 dev eth0 nodad")
+	nstest.Batch(t, "-4",
+		"route add default via 192.0.2.1 dev eth0 proto dhcp src 192.0.2.10 metric 100",
+		"route add 198.18.0.0/15 via 192.0.2.1 dev eth0 proto dhcp metric 100",
+		"route add 10.0.0.0/8 proto bgp metric 20 nexthop via 192.0.2.2 weight 3 nexthop via 192.0.2.3",
+		"route add blackhole 198.51.100.0/24 proto static",
+		"route add default via 203.0.113.1 dev vpn0 table 1000 mtu lock 1420",
+		"route add 172.16.0.0/12 via inet6 2001:db8::1 dev eth0 proto bgp metric 20",
+	)
+	nstest.Batch(t, "-6",
+		"route add default via 2001:db8::1 dev eth0 proto ra metric 100 pref high",
+		"route add 2001:db8:ffff::/48 encap seg6 mode encap segs 2001:db8::5 dev eth0",
+	)
+}
+
+// run runs the program and returns what it printed.
+func run(t *testing.T, stdin string, args ...string) string {
+	t.Helper()
+	cmd := exec.Command(binary(t), args...)
+	cmd.Stdin = strings.NewReader(stdin)
+	var stderr bytes.Buffer
+	cmd.Stderr = &stderr
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("%s: %v\n%s", strings.Join(args, " "), err, &stderr)
+	}
+	return string(out)
+}
+
+// TestGolden compares what the commands print about the fixed namespace.
+func TestGolden(t *testing.T) {
+	fixedNamespace(t)
+	const all = "SELECT * FROM kernel_routes"
+	for name, args := range map[string][]string{
+		"query.txt":           {"query", "SELECT family, table_name, type, protocol, dst, gateway, dev, metric FROM kernel_routes WHERE table_name <> 'local'"},
+		"query.json":          {"query", "--json", all},
+		"query.jsonl":         {"query", "--jsonl", all},
+		"query.csv":           {"query", "--csv", all},
+		"query.line":          {"query", "--line", all + " WHERE dst = '10.0.0.0/8'"},
+		"query.list":          {"query", "--list", all + " WHERE table_name = 'main'"},
+		"nexthops.json":       {"query", "--json", "SELECT * FROM kernel_route_nexthops"},
+		"join.txt":            {"query", "SELECT r.dst, n.nexthop_index, n.gateway, n.dev, n.weight FROM kernel_routes r JOIN kernel_route_nexthops n USING (route_id) WHERE r.nexthop_count > 1"},
+		"routes.json":         {"routes"},
+		"routes-ipv4.json":    {"routes", "--ipv4"},
+		"routes-ipv6.json":    {"routes", "--ipv6"},
+		"routes-main.json":    {"routes", "--table", "main", "--no-unknown-attrs"},
+		"routes-1000.json":    {"routes", "--table", "1000"},
+		"routes-summary.txt":  {"routes", "--summary"},
+		"routes-4-main.txt":   {"routes", "--ipv4", "--table", "main", "--summary"},
+		"routes-no-table.txt": {"routes", "--table", "77"},
+	} {
+		golden(t, filepath.Join("testdata", "golden", name), run(t, "", args...))
+	}
+}
+
+// golden compares with a file, or writes it.
+func golden(t *testing.T, path, got string) {
+	t.Helper()
+	if *update {
+		if err := os.WriteFile(path, []byte(got), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got != string(want) {
+		t.Errorf("%s:\n%s", path, firstDifference(string(want), got))
+	}
+}
+
+// firstDifference shows the first line that differs.
+func firstDifference(want, got string) string {
+	w, g := strings.Split(want, "\n"), strings.Split(got, "\n")
+	for i := range max(len(w), len(g)) {
+		a, b := "(nothing)", "(nothing)"
+		if i < len(w) {
+			a = w[i]
+		}
+		if i < len(g) {
+			b = g[i]
+		}
+		if a != b {
+			return "want: " + a + "\n got: " + b
+		}
+	}
+	return ""
+}

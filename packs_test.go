@@ -1,0 +1,74 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"regexp"
+	"testing"
+)
+
+// changing are the columns that change with time. In a differential query each
+// of them would make a log line every time.
+var changing = regexp.MustCompile(`\bcache_|\bexpires\b|\bmfc_|\bsnapshot_consistent\b|\bflags?\b|\bflag_names\b|\bencap\b|\bdev_operstate\b|SELECT \*`)
+
+// A pack is a file of packs/ in osquery's format.
+type pack struct {
+	Platform string               `json:"platform"`
+	Version  string               `json:"version"`
+	Queries  map[string]packQuery `json:"queries"`
+}
+
+type packQuery struct {
+	Query       string `json:"query"`
+	Interval    int    `json:"interval"`
+	Description string `json:"description"`
+	Value       string `json:"value"`
+	Snapshot    *bool  `json:"snapshot"`
+	Removed     *bool  `json:"removed"`
+}
+
+// TestPacks runs every query of every pack.
+func TestPacks(t *testing.T) {
+	fixedNamespace(t)
+	files, err := filepath.Glob("packs/*.conf")
+	if err != nil || len(files) == 0 {
+		t.Fatalf("no packs: %v", err)
+	}
+	for _, file := range files {
+		data, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var p pack
+		dec := json.NewDecoder(bytes.NewReader(data))
+		// A discovery query, too, is a field that is not known here: it would run
+		// before the extension has registered, and the pack would sleep for an hour.
+		dec.DisallowUnknownFields()
+		if err := dec.Decode(&p); err != nil {
+			t.Fatalf("%s: %v", file, err)
+		}
+		if p.Platform != "linux" || p.Version == "" || len(p.Queries) == 0 {
+			t.Errorf("%s: platform %q, version %q, %d queries", file, p.Platform, p.Version, len(p.Queries))
+		}
+		for name, q := range p.Queries {
+			if q.Interval < 1 || q.Interval > 604800 || q.Description == "" || q.Value == "" {
+				t.Errorf("%s: %s: interval %d, description %q, value %q", file, name, q.Interval, q.Description, q.Value)
+			}
+			if (q.Snapshot == nil) == (q.Removed == nil) {
+				t.Errorf("%s: %s: needs either snapshot or removed", file, name)
+			}
+			if c := changing.FindString(q.Query); c != "" {
+				t.Errorf("%s: %s: asks for %q, which changes with time", file, name, c)
+			}
+			var rows []map[string]string
+			if err := json.Unmarshal([]byte(run(t, "", "query", "--json", q.Query)), &rows); err != nil {
+				t.Errorf("%s: %s: %v", file, name, err)
+			}
+			if len(rows) == 0 {
+				t.Errorf("%s: %s: no rows, though the namespace has what it looks for", file, name)
+			}
+		}
+	}
+}
