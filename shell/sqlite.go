@@ -1,6 +1,7 @@
 package shell
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"strings"
@@ -32,8 +33,9 @@ type database struct {
 	src   tables.Source
 	plans []plan // IdxNum is an index into it
 
-	empty   sqlite3.Value
-	failure error // why a table could not be read
+	parameter *sqlite3.Stmt // SELECT ?
+	empty     sqlite3.Value
+	failure   error // why a table could not be read
 }
 
 // openDatabase opens a database that reads from src. It is interrupted when ctx
@@ -57,11 +59,27 @@ func openDatabase(ctx context.Context, src tables.Source, all []relation) (*data
 		conn.Close()
 		return nil, err
 	}
-	st, _, _ := conn.Prepare("SELECT ''")
-	st.Step()
-	db.empty = *st.ColumnValue(0).Dup()
-	st.Close()
+	if db.parameter, _, err = conn.Prepare("SELECT ?"); err != nil {
+		conn.Close()
+		return nil, err
+	}
+	db.empty = *db.value("")
 	return db, nil
+}
+
+// Close closes the connection.
+func (db *database) Close() error {
+	return errors.Join(db.parameter.Close(), db.Conn.Close())
+}
+
+// value returns a text as a value that may be handed over many times.
+func (db *database) value(text string) *sqlite3.Value {
+	if db.parameter.BindText(1, text) != nil || !db.parameter.Step() {
+		return nil
+	}
+	v := db.parameter.ColumnValue(0).Dup()
+	db.parameter.Reset()
+	return v
 }
 
 // schema returns the CREATE TABLE statement of a table, without the semicolon.
@@ -155,7 +173,9 @@ func (v *vtab) operator(c sqlite3.IndexConstraint) (tables.Op, bool) {
 }
 
 // Open is called once for each place in a statement where the table is named.
-func (v *vtab) Open() (sqlite3.VTabCursor, error) { return &cursor{vtab: v}, nil }
+func (v *vtab) Open() (sqlite3.VTabCursor, error) {
+	return &cursor{vtab: v, texts: make([]repeated, len(v.Columns))}, nil
+}
 
 // A cursor reads the rows of a table.
 type cursor struct {
@@ -165,6 +185,15 @@ type cursor struct {
 	eof   bool
 	where []tables.Constraint
 	buf   []byte
+	texts []repeated // by column
+}
+
+// Close frees what the cursor has left with SQLite.
+func (c *cursor) Close() error {
+	for i := range c.texts {
+		c.texts[i].free()
+	}
+	return nil
 }
 
 // Filter begins a scan.
@@ -234,22 +263,54 @@ func (c *cursor) EOF() bool { return c.eof }
 // RowID numbers the rows of one scan.
 func (c *cursor) RowID() (int64, error) { return c.row, nil }
 
-// Column hands a value over to SQLite.
+// Column hands a value over to SQLite. Without a result the value is NULL.
 func (c *cursor) Column(ctx sqlite3.Context, n int) error {
 	if c.Columns[n].Type != tables.Text {
 		if v, ok := c.rows.Int(n); ok {
 			ctx.ResultInt64(v)
-		} else {
-			ctx.ResultNull()
 		}
 		return nil
 	}
 	c.buf = c.rows.AppendText(c.buf[:0], n)
-	if len(c.buf) == 0 {
-		ctx.ResultValue(c.db.empty)
+	if v := c.texts[n].value(c.db, c.buf); v != nil {
+		ctx.ResultValue(*v)
 		return nil
 	}
 	// SQLite copies the bytes before ResultText returns.
 	ctx.ResultText(unsafe.String(unsafe.SliceData(c.buf), len(c.buf)))
 	return nil
+}
+
+// A repeated is the text that a column had last. Most columns have the same one
+// in many rows, and handing a value over that SQLite has already costs a fifth.
+type repeated struct {
+	text  []byte
+	times int
+	held  *sqlite3.Value // the text, once it has come often enough
+}
+
+// worthHolding is how often a text comes before it is held.
+const worthHolding = 4
+
+// value returns the text as a value that SQLite has already, nil if there is none.
+func (r *repeated) value(db *database, text []byte) *sqlite3.Value {
+	switch {
+	case len(text) == 0:
+		return &db.empty
+	case !bytes.Equal(text, r.text):
+		r.free()
+		r.text, r.times = append(r.text[:0], text...), 1
+	case r.held == nil:
+		if r.times++; r.times == worthHolding {
+			r.held = db.value(string(text))
+		}
+	}
+	return r.held
+}
+
+func (r *repeated) free() {
+	if r.held != nil {
+		r.held.Close()
+		r.held = nil
+	}
 }
