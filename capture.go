@@ -35,7 +35,8 @@ that host. The file is a pcap file (LINKTYPE_NETLINK): Wireshark opens it.`,
 			ctx, stop := untilSignal()
 			defer stop()
 			f := lateFile{name: args[0]}
-			return captureError(args[0], errors.Join(kernel().Capture(ctx, &f), f.Close()))
+			k := rtnl.Kernel{Logger: stderrLog(slog.LevelWarn)}
+			return captureError(args[0], errors.Join(k.Capture(ctx, &f), f.Close()))
 		},
 	}
 }
@@ -84,7 +85,7 @@ func withSource(cmd *cobra.Command, f func(context.Context, tables.Source) error
 	ctx, stop := untilSignal()
 	defer stop()
 	if !cmd.Flags().Changed("from") {
-		return f(ctx, kernel())
+		return f(ctx, &rtnl.Cache{Kernel: rtnl.Kernel{Logger: stderrLog(slog.LevelWarn)}})
 	}
 	name, err := cmd.Flags().GetString("from")
 	if err != nil || name == "" {
@@ -104,9 +105,4 @@ func readCapture(name string) (*rtnl.Capture, error) {
 	}
 	defer f.Close()
 	return rtnl.ReadCapture(f)
-}
-
-// kernel is the running kernel, with a line on stderr if it changes too fast.
-func kernel() *rtnl.Kernel {
-	return &rtnl.Kernel{Logger: slog.New(slog.NewTextHandler(os.Stderr, nil))}
 }

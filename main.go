@@ -291,6 +291,11 @@ the specifications of all tables.`,
 	}
 }
 
+// stderrLog logs to stderr what is at least of a level.
+func stderrLog(level slog.Level) *slog.Logger {
+	return slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: level}))
+}
+
 func untilSignal() (context.Context, context.CancelFunc) {
 	return signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 }
@@ -367,13 +372,13 @@ func (e *extension) run() error {
 	if e.verbose {
 		level = slog.LevelDebug
 	}
-	log := slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: level}))
+	log := stderrLog(level)
 	ext := tables.Extension{
 		Socket:      e.socket,
 		Timeout:     time.Duration(e.timeout) * time.Second,
 		Interval:    time.Duration(e.interval) * time.Second,
 		Version:     version,
-		Source:      &rtnl.Kernel{Logger: log},
+		Source:      &rtnl.Cache{Kernel: rtnl.Kernel{Logger: log}},
 		Tables:      tables.All(),
 		Logger:      log,
 		MaxResponse: maxResponse(log),

@@ -282,7 +282,7 @@ func multicastRouting(t testing.TB) {
 	mf6cctl := slices.Concat(
 		sockaddr("fd00::9"),
 		sockaddr("ff05::1"),
-		make([]byte, 4), // parent
+		make([]byte, 4),                              // parent
 		ne.AppendUint32(nil, 1<<1), make([]byte, 28)) // interfaces
 	set(fd, unix.IPPROTO_IPV6, addRoute, mf6cctl)
 }

@@ -451,7 +451,7 @@ func (v *ipView) takeEncap(o object) (rest object, columns row) {
 	if i < 0 {
 		return o, row{}
 	}
-	typ := o[i].value.(string)
+	typ, isRoute := o[i].value.(string), o.get("type") != nil
 	keys, ok := encapKeys[typ]
 	if !ok {
 		v.t.Fatalf("ip printed encap %s, of which this test knows nothing", typ)
@@ -459,8 +459,8 @@ func (v *ipView) takeEncap(o object) (rest object, columns row) {
 	end := i + 1
 	for ; end < len(o); end++ {
 		n := slices.Index(keys, o[end].key)
-		// An encap that has no table is followed by the route's.
-		if n < 0 || o[end].key == "table" && typ == "seg6local" && !slices.ContainsFunc(o[end+1:], func(m member) bool { return m.key == "table" }) {
+		// The last table of a route is its own.
+		if n < 0 || o[end].key == "table" && isRoute && !slices.ContainsFunc(o[end+1:], func(m member) bool { return m.key == "table" }) {
 			break
 		}
 		keys = keys[n+1:]

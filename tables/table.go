@@ -31,7 +31,7 @@ const (
 	Index      Option = 1  // identifies a row; constraints are sent
 	Additional Option = 4  // constraints are sent, for what they can narrow
 	Hidden     Option = 16 // not part of SELECT *
-	Optimized  Option = 32 // an IN list is sent whole, as several equalities
+	Optimized  Option = 8  // an IN list is sent whole, as several equalities
 )
 
 // An Op is a constraint's operator, with osquery's numbers. Any other number

@@ -1,0 +1,65 @@
+package tables
+
+import (
+	"encoding/json"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// TestColumns checks what osquery and its users rely on.
+func TestColumns(t *testing.T) {
+	const first = "route_id, family, type, protocol, scope, table_id, table_name, dst, dst_len, src, src_len, gateway, gateway_family, dev, dev_index, dev_kind, dev_operstate, metric, prefsrc, tos, flags, flag_names, pref, nexthop_count, nexthop_id, " +
+		"mtu, advmss, window, hoplimit, initcwnd, initrwnd, rtt, rttvar, ssthresh, cwnd, reordering, rto_min, quickack, congctl, features, fastopen_no_cookie, locked, " +
+		"realm_from, realm_to, mark, uid, iif, ttl_propagate, encap_type, encap, cache_clntref, cache_last_use, cache_expires, cache_error, cache_used, cache_id, cache_ts, cache_tsage, expires, mfc_packets, mfc_bytes, mfc_wrong_if, ip_proto, sport, dport, newdst, unknown_attrs"
+	const hops = "route_id, nexthop_index, family, table_id, table_name, dst, metric, gateway, gateway_family, dev, dev_index, weight, flags, flag_names, nexthop_id, realm_from, realm_to, encap_type, encap, newdst, unknown_attrs"
+	for table, want := range map[*Table]string{Routes: first, Nexthops: hops} {
+		var names []string
+		for _, c := range table.Columns {
+			names = append(names, c.Name)
+		}
+		if got := strings.Join(names, ", "); !strings.HasPrefix(got, want+",") {
+			t.Errorf("%s: columns are %s", table.Name, got)
+		}
+		if !slices.Contains(names, "snapshot_consistent") {
+			t.Errorf("%s has no snapshot_consistent", table.Name)
+		}
+	}
+	// osquery's ColumnOptions: INDEX 1, ADDITIONAL 4, OPTIMIZED 8.
+	for _, tc := range []struct {
+		column string
+		want   Option
+	}{{"route_id", 1 | 8}, {"table_name", 4 | 8}, {"metric", 4 | 8}} {
+		if got := Routes.Columns[Routes.Column(tc.column)].Options; got != tc.want {
+			t.Errorf("%s: options %d, want %d", tc.column, got, tc.want)
+		}
+	}
+}
+
+// TestSpec checks the specification against osquery's conventions.
+func TestSpec(t *testing.T) {
+	for _, table := range All() {
+		data, err := table.Spec()
+		if err != nil {
+			t.Fatal(err)
+		}
+		var spec struct {
+			Name, Description string
+			Platforms         []string
+			Examples          []string
+			Columns           []struct{ Name, Type, Description string }
+		}
+		if err := json.Unmarshal(data, &spec); err != nil {
+			t.Fatal(err)
+		}
+		if spec.Name != table.Name || !strings.HasSuffix(spec.Description, ".") || len(spec.Examples) == 0 ||
+			!slices.Equal(spec.Platforms, []string{"linux"}) || len(spec.Columns) != len(table.Columns) {
+			t.Errorf("%s", data)
+		}
+		for _, c := range spec.Columns {
+			if c.Description == "" || strings.HasSuffix(c.Description, ".") || !slices.Contains([]string{"text", "integer", "bigint"}, c.Type) {
+				t.Errorf("%s.%s: %s %q", spec.Name, c.Name, c.Type, c.Description)
+			}
+		}
+	}
+}
