@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"kernelroutes/internal/nstest"
 )
@@ -22,9 +23,13 @@ func fixedNamespace(t *testing.T) {
 	nstest.New(t)
 	for _, name := range []string{"eth0", "vpn0"} {
 		nstest.IP(t, "link add "+name+" type veth peer name "+name+"p")
-		// No link-local addresses: they come from random MAC addresses.
+		// No link-local addresses, which come from random MAC addresses, and no
+		// multicast routes but one, whose order would be by chance.
 		nstest.IP(t, "link set "+name+" addrgenmode none")
-		nstest.IP(t, "link set "+name+"p addrgenmode none")
+		nstest.Sysctl(t, "net.ipv6.conf."+name+"p.disable_ipv6", "1")
+		if name != "eth0" {
+			nstest.Sysctl(t, "net.ipv6.conf."+name+".disable_ipv6", "1")
+		}
 		nstest.IP(t, "link set "+name+" up")
 		nstest.IP(t, "link set "+name+"p up")
 	}
@@ -43,6 +48,16 @@ func fixedNamespace(t *testing.T) {
 		"route add default via 2001:db8::1 dev eth0 proto ra metric 100 pref high",
 		"route add 2001:db8:ffff::/48 encap seg6 mode encap segs 2001:db8::5 dev eth0",
 	)
+	// The kernel adds these two when it has noticed the carrier.
+	start := time.Now()
+	for missing := true; missing; {
+		local := nstest.IP(t, "-6 route show table local")
+		missing = !strings.Contains(local, "ff00::/8") || !strings.Contains(local, "2001:db8::10")
+		if time.Since(start) > time.Minute {
+			t.Fatalf("the kernel adds no routes for eth0:\n%s", local)
+		}
+		time.Sleep(time.Millisecond)
+	}
 }
 
 // run runs the program and returns what it printed.

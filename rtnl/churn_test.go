@@ -117,7 +117,7 @@ func TestChurn(t *testing.T) {
 					consistent++
 				}
 				clear(seen)
-				for c := s.Cursor(FieldGateway); c.Next(); {
+				for c := s.Cursor(FieldDst | FieldTable | FieldGateway); c.Next(); {
 					r := c.Route()
 					if i, ok := want[r.Dst]; ok && r.Table == 254 {
 						seen[i]++

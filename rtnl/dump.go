@@ -155,7 +155,9 @@ type routeSink struct {
 	mem     *arena
 	dump    routeDump
 
-	buf        []byte // where the current datagram is
+	head       routeHead // of the current message
+	last       []byte    // the message before it, in the same datagram
+	buf        []byte    // where the current datagram is
 	kept, from int    // bytes kept of it; where its last run begins
 	fresh      bool   // it has no run yet
 	capacity   int    // what the kernel can put into it
@@ -179,29 +181,44 @@ func (s *routeSink) buffer() []byte {
 }
 
 func (s *routeSink) message(msg []byte) (more bool, err error) {
-	h, err := readHead(msg[unix.NLMSG_HDRLEN:])
-	if err != nil {
+	h := &s.head
+	if err := h.read(msg[unix.NLMSG_HDRLEN:]); err != nil {
 		return false, err
 	}
 	s.largest = max(s.largest, len(msg))
-	g, pos := group{h.family, h.table}, positionOf(&h)
+	g := group{h.family, h.table}
 	if n := len(s.dump.runs); s.fresh || s.dump.runs[n-1].group != g {
+		s.endRun()
 		if s.complete(h.family) {
 			return false, nil
 		}
-		s.dump.startRun(g, pos, s.fresh, s.room >= s.largest)
+		s.dump.startRun(g, positionOf(h), s.fresh, s.room >= s.largest)
 		s.from = s.kept
 	}
 	s.fresh = false
-	r := &s.dump.runs[len(s.dump.runs)-1]
-	r.last = pos
-	if s.filter.match(&h) {
-		copy(s.buf[s.kept:], msg) // over what was dropped
-		s.kept += align4(len(msg))
+	s.last = msg
+	if s.filter.match(h) {
+		n := copy(s.buf[s.kept:], msg) // over what was dropped
+		s.last = s.buf[s.kept : s.kept+n]
+		s.kept += align4(n)
+		r := &s.dump.runs[len(s.dump.runs)-1]
 		r.data = s.buf[s.from:s.kept:s.kept]
 		s.dump.objects = s.dump.objects || h.object
 	}
 	return true, nil
+}
+
+// endRun notes the last position of the run that has ended.
+func (s *routeSink) endRun() {
+	if s.last == nil {
+		return
+	}
+	h, err := readHead(s.last[unix.NLMSG_HDRLEN:])
+	if err != nil {
+		panic(err) // it was accepted when it came
+	}
+	s.dump.runs[len(s.dump.runs)-1].last = positionOf(&h)
+	s.last = nil
 }
 
 // complete reports whether everything that is wanted came before the first route
@@ -221,6 +238,7 @@ func (s *routeSink) complete(next Family) bool {
 }
 
 func (s *routeSink) datagram(n int) (more bool) {
+	s.endRun()
 	s.room, s.capacity = s.capacity-n, batchCapacity
 	s.mem.keep(s.kept)
 	s.kept = 0
@@ -252,6 +270,7 @@ func (c *conn) dumpRoutes(s *routeSink, warmed int) error {
 	case err != nil:
 		return err
 	}
+	s.endRun()
 	s.mem.keep(s.kept)
 	if n := len(s.dump.runs); n > 0 {
 		// A dump of one family ends in the same way where a route does not fit.

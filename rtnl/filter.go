@@ -71,21 +71,26 @@ type routeHead struct {
 // attributes included, and returns its head. What passes here, Route.decode
 // takes.
 func readHead(b []byte) (h routeHead, err error) {
+	err = h.read(b)
+	return h, err
+}
+
+func (h *routeHead) read(b []byte) error {
 	if len(b) < rtmsgLen {
-		return h, malformed("route", len(b), "shorter than struct rtmsg")
+		return malformed("route", len(b), "shorter than struct rtmsg")
 	}
-	h = routeHead{family: Family(b[0]), dstLen: b[1], srcLen: b[2], tos: b[3], table: uint32(b[4]), protocol: b[5],
+	*h = routeHead{family: Family(b[0]), dstLen: b[1], srcLen: b[2], tos: b[3], table: uint32(b[4]), protocol: b[5],
 		typ: RouteType(b[7]), flags: u32(b[8:])}
 	alen := h.family.addrLen()
 	if alen > 0 && (int(b[1]) > alen*8 || int(b[2]) > alen*8) {
-		return h, malformed("route", 1, "prefix longer than an address")
+		return malformed("route", 1, "prefix longer than an address")
 	}
 	a := walk(b[rtmsgLen:])
 	for a.next() {
 		switch a.typ {
 		case rtaDst:
 			if alen > 0 && len(a.data) != alen {
-				return h, malformed("route", len(b)-len(a.rest), "destination is no address of its family")
+				return malformed("route", len(b)-len(a.rest), "destination is no address of its family")
 			}
 			h.dst = a.data
 		case rtaSrc:
@@ -109,11 +114,11 @@ func readHead(b []byte) (h routeHead, err error) {
 			for n.next() {
 			}
 			if !n.ok() {
-				return h, malformed("RTA_METRICS", len(a.data)-len(n.rest), "attribute does not fit")
+				return malformed("RTA_METRICS", len(a.data)-len(n.rest), "attribute does not fit")
 			}
 		case rtaMultipath:
 			if err := checkMultipath(a.data); err != nil {
-				return h, err
+				return err
 			}
 			h.hops = a.data
 		case rtaNHID:
@@ -121,9 +126,9 @@ func readHead(b []byte) (h routeHead, err error) {
 		}
 	}
 	if !a.ok() {
-		return h, malformed("route", len(b)-len(a.rest), "attribute does not fit")
+		return malformed("route", len(b)-len(a.rest), "attribute does not fit")
 	}
-	return h, nil
+	return nil
 }
 
 // checkMultipath walks RTA_MULTIPATH as decodeMultipath does.

@@ -184,7 +184,8 @@ type Nexthop struct {
 }
 
 // Fields says which parts of a Route are to be decoded: bit N for attribute
-// RTA_N. The struct rtmsg, the destination and the table are always decoded.
+// RTA_N. What struct rtmsg holds is always decoded: family, type, protocol,
+// scope, tos and flags.
 type Fields uint64
 
 // The attributes of linux/rtnetlink.h (RTA_*).
@@ -223,6 +224,7 @@ const (
 
 // What a caller may ask for.
 const (
+	FieldDst          Fields = 1 << rtaDst
 	FieldSrc          Fields = 1 << rtaSrc
 	FieldIIF          Fields = 1 << rtaIIF
 	FieldOIF          Fields = 1 << rtaOIF
@@ -233,6 +235,7 @@ const (
 	FieldMultipath    Fields = 1 << rtaMultipath
 	FieldRealms       Fields = 1 << rtaFlow
 	FieldCache        Fields = 1 << rtaCacheInfo
+	FieldTable        Fields = 1 << rtaTable
 	FieldMark         Fields = 1 << rtaMark
 	FieldMFC          Fields = 1 << rtaMFCStats
 	FieldNewDst       Fields = 1 << rtaNewDst
@@ -253,7 +256,7 @@ const (
 	// FieldNexthops is what Snapshot.Nexthops needs.
 	FieldNexthops = FieldOIF | FieldGateway | FieldMultipath | FieldRealms | FieldEncap | FieldNewDst | FieldNexthopID
 	// FieldID is what Route.AppendID needs.
-	FieldID = FieldNexthops | FieldSrc | FieldIIF | FieldPriority | FieldPrefSrc | FieldMetrics
+	FieldID = FieldNexthops | FieldDst | FieldTable | FieldSrc | FieldIIF | FieldPriority | FieldPrefSrc | FieldMetrics
 )
 
 // rtmsgLen is the size of struct rtmsg.
@@ -288,8 +291,10 @@ func (r *Route) decode(b []byte, want Fields) error {
 	if alen > 0 && (dstLen > alen*8 || srcLen > alen*8) {
 		return malformed("route", 1, "prefix longer than an address")
 	}
+	if want == 0 {
+		return nil
+	}
 	var dst, src []byte
-	want |= 1<<rtaDst | 1<<rtaTable
 	a := walk(b[rtmsgLen:])
 	for a.next() {
 		d := a.data
@@ -399,7 +404,9 @@ func (r *Route) decode(b []byte, want Fields) error {
 		return malformed("route", len(b)-len(a.rest), "attribute does not fit")
 	}
 	if alen > 0 {
-		r.Dst = prefix(dst, dstLen, alen)
+		if want&FieldDst != 0 {
+			r.Dst = prefix(dst, dstLen, alen)
+		}
 		if src != nil || srcLen > 0 && want&FieldSrc != 0 {
 			r.Src = prefix(src, srcLen, alen)
 		}

@@ -35,11 +35,14 @@ func query(ctx context.Context, out io.Writer, src tables.Source, all []relation
 			if e.Error() != "sqlite3: out of memory" {
 				panic(e)
 			}
-			err = fmt.Errorf("out of memory: SQLite would need more than %d GiB; ask for fewer rows or columns, or without ORDER BY", maxMemory>>30)
+			err = fmt.Errorf("out of memory: SQLite would need more than %d MiB; ask for fewer rows or columns, or without ORDER BY", maxMemory>>20)
 		}
 	}()
 	if strings.Contains(sql, "\x00") {
 		return errors.New("the SQL has a NUL byte in it; it has to be UTF-8 text")
+	}
+	if ctx.Err() != nil {
+		return ErrInterrupted
 	}
 	db, err := openDatabase(ctx, src, all)
 	if err != nil {

@@ -28,7 +28,7 @@ func (e *routeEncoder) printAll(ctx context.Context, o *output) error {
 	e.tables, e.devs = map[uint32][]byte{}, map[uint32][]byte{}
 	want := rtnl.AllFields
 	if !e.unknown {
-		want = rtnl.FieldNexthops | rtnl.FieldPriority | rtnl.FieldSrc | rtnl.FieldPrefSrc | rtnl.FieldCache
+		want = rtnl.FieldDst | rtnl.FieldTable | rtnl.FieldNexthops | rtnl.FieldPriority | rtnl.FieldSrc | rtnl.FieldPrefSrc | rtnl.FieldCache
 	}
 	sep := "[\n"
 	for c := e.snap.Cursor(want); c.Next(); {

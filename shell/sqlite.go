@@ -13,8 +13,8 @@ import (
 )
 
 // maxMemory bounds what SQLite may use, for sorting for example. It is address
-// space that is reserved, not memory that is used.
-const maxMemory = 4 << 30
+// space that is reserved, not memory that is used. A variable for tests.
+var maxMemory int64 = 4 << 30
 
 // A relation is a table as SQLite sees it.
 type relation struct {
@@ -24,7 +24,7 @@ type relation struct {
 
 // A database is a connection to SQLite, in memory, in which the tables exist as
 // eponymous virtual tables. It behaves as osquery's does: an absent TEXT reads
-// as ” and an absent number as NULL, "x" is a string where no column is called
+// as an empty string and an absent number as NULL, "x" is a string where no column is called
 // x, and in_cidr_block is there.
 type database struct {
 	*sqlite3.Conn

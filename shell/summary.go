@@ -19,7 +19,7 @@ func printSummary(ctx context.Context, o *output, snap *rtnl.Snapshot, names *rt
 	rule := strings.Repeat("=", 70)
 	o.buf = append(o.buf, rule+"\nROUTING TABLE QUERY\n"+rule+"\n\nTotal routes: "+strconv.Itoa(total)+"\n\nRoute entries:\n\n"...)
 	var hops []rtnl.Nexthop
-	for c := snap.Cursor(rtnl.FieldNexthops | rtnl.FieldPriority); c.Next(); {
+	for c := snap.Cursor(rtnl.FieldDst | rtnl.FieldNexthops | rtnl.FieldPriority); c.Next(); {
 		r := c.Route()
 		o.buf = pad(r.Dst.AppendTo(append(o.buf, "  "...)), len(o.buf)+2, 40)
 		hops = nexthops(snap, r, hops)

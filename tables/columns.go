@@ -14,6 +14,9 @@ type needs uint64
 const (
 	nothing needs = 0
 
+	// header is for a column that is in struct rtmsg.
+	header needs = 1 // RTA_UNSPEC, which is never sent
+
 	links   needs = 1 << 62 // interfaces are read
 	objects needs = 1 << 61 // nexthop objects are read
 	hops    needs = 1 << 60 // every nexthop of a route is worked out

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os/exec"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -83,40 +84,76 @@ func TestDifferential(t *testing.T) {
 	if testing.Short() {
 		want = min(want, 2000)
 	}
-	compared, refused := 0, 0
-	for round := uint64(0); compared < want; round++ {
+	var c coverage
+	for round := uint64(0); c.routes < want; round++ {
 		ok := t.Run(fmt.Sprint(round), func(t *testing.T) {
-			g := generator{rand.New(rand.NewPCG(*seed, round))}
-			nstest.New(t)
-			network(t)
-			if g.chance(2) {
-				nstest.Sysctl(t, "net.ipv4.conf.v2.ignore_routes_with_linkdown", "1")
-				nstest.Sysctl(t, "net.ipv6.conf.v2.ignore_routes_with_linkdown", "1")
-			}
-			g.objects(t)
-			const each = 3000
-			var lines4, lines6 []string
-			for range each {
-				lines4, lines6 = append(lines4, g.route4()), append(lines6, g.route6())
-			}
-			own := len(kernelRoutes(t))
-			batch(t, "-4", lines4...)
-			batch(t, "-6", lines6...)
-			for _, compat := range []string{"1", "0"} {
-				nstest.Sysctl(t, "net.ipv4.nexthop_compat_mode", compat)
-				all := compareAll(t)
-				if compat == "1" {
-					accepted := len(all) - own
-					compared += accepted
-					refused += 2*each - accepted
-				}
-			}
+			differential(t, generator{rand.New(rand.NewPCG(*seed, round))}, &c)
 		})
 		if !ok {
-			t.Fatalf("with -seed %d, in round %d", *seed, round)
+			t.Fatalf("run again with -seed %d: round %d failed", *seed, round)
 		}
 	}
-	t.Logf("seed %d: %d routes compared, %d refused or merged into others by the kernel", *seed, compared, refused)
+	t.Logf("seed %d: %d routes compared, %d lines refused or merged into other routes by the kernel", *seed, c.routes, c.refused)
+	for _, k := range []string{"src", "gateway", "dev", "dev_kind", "metric", "prefsrc", "flag_names", "pref", "nexthop_id", "mtu", "advmss", "window",
+		"hoplimit", "initcwnd", "initrwnd", "rtt", "rttvar", "ssthresh", "cwnd", "reordering", "rto_min", "quickack", "congctl", "features",
+		"fastopen_no_cookie", "locked", "realm_from", "realm_to", "encap_type", "encap", "cache_expires", "expires", "nexthop1.gateway",
+		"nexthop1.dev", "nexthop1.weight", "nexthop1.flag_names", "nexthop1.nexthop_id", "nexthop1.realm_from", "nexthop1.realm_to", "nexthop1.encap"} {
+		if c.values[k] == 0 {
+			t.Errorf("with -seed %d no route had a value of %s", *seed, k)
+		}
+	}
+}
+
+// coverage is what the routes had that were compared.
+type coverage struct {
+	routes  int
+	refused int
+	values  map[string]int // by column
+}
+
+// differential fills a namespace with routes and compares them, with and without
+// the copies of nexthop objects that older programs need in routes.
+func differential(t *testing.T, g generator, c *coverage) {
+	nstest.New(t)
+	network(t)
+	if g.chance(2) {
+		nstest.Sysctl(t, "net.ipv4.conf.v2.ignore_routes_with_linkdown", "1")
+		nstest.Sysctl(t, "net.ipv6.conf.v2.ignore_routes_with_linkdown", "1")
+	}
+	g.objects(t)
+	const each = 3000
+	var lines4, lines6 []string
+	for range each {
+		lines4, lines6 = append(lines4, g.route4()), append(lines6, g.route6())
+	}
+	own := len(kernelRoutes(t))
+	batch(t, "-4", lines4...)
+	batch(t, "-6", lines6...)
+	all := compareAll(t)
+	c.routes += len(all) - own
+	c.refused += 2*each - (len(all) - own)
+	if c.values == nil {
+		c.values = map[string]int{}
+	}
+	for _, r := range all {
+		for k := range r.flat() {
+			c.values[k]++
+		}
+	}
+	nstest.Sysctl(t, "net.ipv4.nexthop_compat_mode", "0")
+	if !slices.Equal(identities(all), identities(compareAll(t))) {
+		t.Error("net.ipv4.nexthop_compat_mode changed a route_id")
+	}
+}
+
+// identities returns the route_id of all routes, sorted.
+func identities(all []route) []string {
+	var ids []string
+	for _, r := range all {
+		ids = append(ids, r.row["route_id"])
+	}
+	slices.Sort(ids)
+	return ids
 }
 
 // A generator makes lines for ip -batch that ip understands and of which the

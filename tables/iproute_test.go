@@ -140,7 +140,7 @@ func newIPView(t testing.TB) *ipView {
 		}
 		v.links[l.text("ifname")] = link
 	}
-	for _, o := range ipJSON(t, "-d -j nexthop show") {
+	for _, o := range ipJSON(t, "-s -d -j nexthop show") {
 		v.single[number(o.text("id"))] = o
 	}
 	return v

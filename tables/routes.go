@@ -27,14 +27,14 @@ var Routes = define("kernel_routes",
 	nothing,
 	[]column[routeRow]{
 		text("route_id", "Identity of the route, the same in every query as long as the route exists; joins with kernel_route_nexthops", field(rtnl.FieldID), func(b []byte, r *routeRow) []byte { return r.AppendID(b) }).by(byRouteID).key(),
-		text("family", "Address family: ipv4, ipv6, mpls, and ipmr or ip6mr for multicast routing", nothing, func(b []byte, r *routeRow) []byte { return append(b, r.Family.String()...) }).by(byFamily),
-		text("type", "Type: unicast, local, broadcast, anycast, multicast, blackhole, unreachable, prohibit, throw, nat, xresolve", nothing, func(b []byte, r *routeRow) []byte { return append(b, r.Type.String()...) }).by(byType),
-		text("protocol", "Who installed the route: kernel, boot, static, dhcp, ra, bgp, or another name in rt_protos", nothing, func(b []byte, r *routeRow) []byte { return r.names.AppendProtocol(b, r.Protocol) }).by(byProtocol),
-		text("scope", "Distance to the destination: global, site, link, host, nowhere, or another name in rt_scopes", nothing, func(b []byte, r *routeRow) []byte { return r.names.AppendScope(b, r.Scope) }),
-		big("table_id", "Number of the routing table", nothing, func(r *routeRow) (int64, bool) { return count(r.Table) }).by(byTableID),
-		text("table_name", "Name of the routing table in rt_tables, its number where it has none", nothing, func(b []byte, r *routeRow) []byte { return r.names.AppendTable(b, r.Table) }).by(byTableName),
-		text("dst", "Destination in CIDR notation, 0.0.0.0/0 or ::/0 for a default route; a label for mpls", nothing, func(b []byte, r *routeRow) []byte { return r.AppendDst(b) }).by(byDst),
-		small("dst_len", "Length of the destination's prefix in bits", nothing, func(r *routeRow) (int64, bool) { return count(r.dstLen()) }),
+		text("family", "Address family: ipv4, ipv6, mpls, and ipmr or ip6mr for multicast routing", header, func(b []byte, r *routeRow) []byte { return append(b, r.Family.String()...) }).by(byFamily),
+		text("type", "Type: unicast, local, broadcast, anycast, multicast, blackhole, unreachable, prohibit, throw, nat, xresolve", header, func(b []byte, r *routeRow) []byte { return append(b, r.Type.String()...) }).by(byType),
+		text("protocol", "Who installed the route: kernel, boot, static, dhcp, ra, bgp, or another name in rt_protos", header, func(b []byte, r *routeRow) []byte { return r.names.AppendProtocol(b, r.Protocol) }).by(byProtocol),
+		text("scope", "Distance to the destination: global, site, link, host, nowhere, or another name in rt_scopes", header, func(b []byte, r *routeRow) []byte { return r.names.AppendScope(b, r.Scope) }),
+		big("table_id", "Number of the routing table", field(rtnl.FieldTable), func(r *routeRow) (int64, bool) { return count(r.Table) }).by(byTableID),
+		text("table_name", "Name of the routing table in rt_tables, its number where it has none", field(rtnl.FieldTable), func(b []byte, r *routeRow) []byte { return r.names.AppendTable(b, r.Table) }).by(byTableName),
+		text("dst", "Destination in CIDR notation, 0.0.0.0/0 or ::/0 for a default route; a label for mpls", field(rtnl.FieldDst), func(b []byte, r *routeRow) []byte { return r.AppendDst(b) }).by(byDst),
+		small("dst_len", "Length of the destination's prefix in bits", field(rtnl.FieldDst), func(r *routeRow) (int64, bool) { return count(r.dstLen()) }),
 		text("src", "Source that the route is restricted to, in CIDR notation", field(rtnl.FieldSrc), func(b []byte, r *routeRow) []byte { return appendPrefix(b, r.Src) }),
 		small("src_len", "Length of the source's prefix in bits, 0 for any source", field(rtnl.FieldSrc), func(r *routeRow) (int64, bool) { return count(max(r.Src.Bits(), 0)) }),
 		text("gateway", "Address of the gateway, empty for a route without one and for several nexthops", needOnly, func(b []byte, r *routeRow) []byte { return appendAddr(b, r.gateway()) }),
@@ -45,9 +45,9 @@ var Routes = define("kernel_routes",
 		text("dev_operstate", "Operational state of the output interface: UP, DOWN, UNKNOWN, LOWERLAYERDOWN and others", needOnly|needLinks, func(b []byte, r *routeRow) []byte { return append(b, r.operState()...) }),
 		big("metric", "Metric (priority): the lower is preferred", field(rtnl.FieldPriority), func(r *routeRow) (int64, bool) { return optional(r.Priority) }),
 		text("prefsrc", "Preferred source address", field(rtnl.FieldPrefSrc), func(b []byte, r *routeRow) []byte { return appendAddr(b, r.PrefSrc) }),
-		small("tos", "Type of service", nothing, func(r *routeRow) (int64, bool) { return count(r.TOS) }),
-		big("flags", "Flags of the route and of its single nexthop (rtm_flags)", nothing, func(r *routeRow) (int64, bool) { return count(r.Flags) }),
-		text("flag_names", "Names of the flags, separated by commas: onlink, linkdown, dead, offload and others", nothing, func(b []byte, r *routeRow) []byte { return rtnl.AppendFlags(b, r.Flags) }),
+		small("tos", "Type of service", header, func(r *routeRow) (int64, bool) { return count(r.TOS) }),
+		big("flags", "Flags of the route and of its single nexthop (rtm_flags)", header, func(r *routeRow) (int64, bool) { return count(r.Flags) }),
+		text("flag_names", "Names of the flags, separated by commas: onlink, linkdown, dead, offload and others", header, func(b []byte, r *routeRow) []byte { return rtnl.AppendFlags(b, r.Flags) }),
 		text("pref", "Preference of an IPv6 router: low, medium, high", field(rtnl.FieldPref), func(b []byte, r *routeRow) []byte { return appendPref(b, r.Pref) }),
 		small("nexthop_count", "Number of nexthops, 0 for a route without any, as a blackhole", needHops, func(r *routeRow) (int64, bool) { return count(len(r.hops)) }),
 		big("nexthop_id", "Id of the nexthop object that the route uses", field(rtnl.FieldNexthopID), func(r *routeRow) (int64, bool) { return optional(r.NexthopID) }),
@@ -101,6 +101,9 @@ var Routes = define("kernel_routes",
 		return func() *routeRow {
 			if !c.Next() {
 				return nil
+			}
+			if p.needs == nothing {
+				return row // count(*)
 			}
 			row.Route = c.Route()
 			row.hops = row.hops[:0]

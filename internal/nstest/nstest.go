@@ -102,8 +102,7 @@ func Veth(t testing.TB, name string, addrs ...string) {
 // thread is in.
 func Sysctl(t testing.TB, key, value string) {
 	t.Helper()
-	// /proc/sys/net shows the namespace of the thread that opens it.
-	path := "/proc/thread-self/root/proc/sys/" + strings.ReplaceAll(key, ".", "/")
+	path := "/proc/sys/" + strings.ReplaceAll(key, ".", "/")
 	if err := os.WriteFile(path, []byte(value), 0o644); err != nil {
 		t.Fatalf("set %s: %v", key, err)
 	}

@@ -1,0 +1,97 @@
+package shell
+
+import (
+	"bytes"
+	"context"
+	"strings"
+	"testing"
+
+	"kernelroutes/tables"
+)
+
+// A fake is a table with fixed rows. It keeps the queries that it was asked.
+type fake struct {
+	relation
+	rows    [][]any // string, int, or nil where absent
+	err     error
+	queries []tables.Query
+}
+
+// newFake makes a table; a column is a name and, where it is not TEXT, a type:
+// "dst", "metric BIGINT".
+func newFake(name string, columns []string, rows ...[]any) *fake {
+	f := &fake{rows: rows}
+	f.Table = &tables.Table{Name: name}
+	for _, c := range columns {
+		name, typ, _ := strings.Cut(c, " ")
+		info := tables.ColumnInfo{Name: name, Type: tables.Text, Options: tables.Additional}
+		if typ != "" {
+			info.Type = tables.Type(typ)
+		}
+		if name == "id" {
+			info.Options = tables.Index
+		}
+		f.Columns = append(f.Columns, info)
+	}
+	f.scan = func(_ context.Context, _ tables.Source, q tables.Query) (tables.Rows, error) {
+		q.Constraints = append([]tables.Constraint(nil), q.Constraints...)
+		f.queries = append(f.queries, q)
+		if f.err != nil {
+			return nil, f.err
+		}
+		return &fakeRows{rows: f.rows}, nil
+	}
+	return f
+}
+
+type fakeRows struct {
+	rows    [][]any
+	started bool
+}
+
+func (r *fakeRows) Next() bool {
+	if r.started {
+		r.rows = r.rows[1:]
+	}
+	r.started = true
+	return len(r.rows) > 0
+}
+
+func (r *fakeRows) AppendText(b []byte, col int) []byte {
+	text, _ := r.rows[0][col].(string)
+	return append(b, text...)
+}
+
+func (r *fakeRows) Int(col int) (int64, bool) {
+	v, ok := r.rows[0][col].(int)
+	return int64(v), ok
+}
+
+// ask runs SQL on fake tables and returns what was printed.
+func ask(f Format, sql string, fakes ...*fake) (string, error) {
+	var all []relation
+	for _, t := range fakes {
+		all = append(all, t.relation)
+	}
+	var out bytes.Buffer
+	err := query(context.Background(), &out, nil, all, sql, f)
+	return out.String(), err
+}
+
+// mustAsk is ask where no error is expected.
+func mustAsk(t *testing.T, f Format, sql string, fakes ...*fake) string {
+	t.Helper()
+	out, err := ask(f, sql, fakes...)
+	if err != nil {
+		t.Fatalf("%s: %v", sql, err)
+	}
+	return out
+}
+
+func routesFake() *fake {
+	return newFake("r", []string{"id", "dst", "dev", "metric BIGINT", "flags INTEGER"},
+		[]any{"a", "0.0.0.0/0", "eth0", 100, 0},
+		[]any{"b", "10.0.0.0/8", "eth1", nil, 4},
+		[]any{"c", "192.0.2.0/24", nil, 4294967295, 0},
+	)
+}
