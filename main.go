@@ -54,6 +54,11 @@ func execute(args []string) error {
 		}
 		return ext.run()
 	}
+	for i, arg := range args {
+		if strings.HasPrefix(arg, "-- ") {
+			args[i] = "\n" + arg // SQL that begins with a comment is no flag
+		}
+	}
 	root.SetArgs(args)
 	return root.Execute()
 }
@@ -357,6 +362,7 @@ func (e *extension) parse(known *pflag.FlagSet, args []string) error {
 		}
 		if err := flag.Value.Set(value); err != nil {
 			warn("ignoring --%s=%s: %v", name, value, err)
+			flag.Value.Set(flag.DefValue) // it may have been changed nevertheless
 		}
 	}
 	if e.socket == "" {

@@ -49,6 +49,9 @@ func (a *attrs) next() bool {
 	return true
 }
 
+// at returns where in b, at whose end the walk ends, the current attribute begins.
+func (a *attrs) at(b []byte) int { return cap(b) - cap(a.data) - nlaHeaderLen }
+
 // ok reports, after next returned false, whether every attribute was well formed.
 func (a *attrs) ok() bool { return !a.bad }
 

@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"net/netip"
 	"os/exec"
+	"slices"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -70,25 +72,26 @@ func TestChurn(t *testing.T) {
 		{"ipv4", "-4", false,
 			func(i int) string { return fmt.Sprintf("20.%d.%d.0/24", i/200, i%200) },
 			func(i int) string {
-				n := (i / 2) * 7919 % untouched
-				dst := fmt.Sprintf("20.%d.%d.%d/32", n/200, n%200, 1+i/2%200)
-				return change(i, dst, "10.0.0.%d")
+				n := i / 4 * 7919 % untouched
+				dst := fmt.Sprintf("20.%d.%d.%d/32", n/200, n%200, 1+i/4%200)
+				return change(i, dst, false)
 			}},
 		{"ipv6", "-6", true,
 			func(i int) string { return fmt.Sprintf("fd01:%x:%x::/64", i/200, i%200) },
 			func(i int) string {
-				n := (i / 2) * 7919 % untouched
-				dst := fmt.Sprintf("fd01:%x:%x:%x::/80", n/200, n%200, 1+i/2%200)
-				return change(i, dst, "fd00::%d")
+				n := i / 4 * 7919 % untouched
+				dst := fmt.Sprintf("fd01:%x:%x:%x::/80", n/200, n%200, 1+i/4%200)
+				return change(i, dst, true)
 			}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			nstest.New(t)
 			nstest.Veth(t, "v0", "10.0.0.1/16", "fd00::1/64")
-			gw := "10.0.0.9"
-			f := IPv4
+			gw, f := "10.0.0.9", IPv4
+			selves := []string{"10.0.0.2 10.0.0.3 ", "10.0.0.4 10.0.0.5 10.0.0.6 "} // of the route that is replaced
 			if tc.family6 {
 				gw, f = "fd00::9", IPv6
+				selves = []string{"fd00::2 fd00::3 ", "fd00::4 fd00::5 fd00::6 "}
 			}
 			var lines []string
 			want := map[netip.Prefix]int{}
@@ -97,7 +100,7 @@ func TestChurn(t *testing.T) {
 				want[netip.MustParsePrefix(dst)] = i
 				lines = append(lines, "route add "+dst+" via "+gw)
 			}
-			lines = append(lines, "route add "+replaced(tc.family6)+" via "+gw)
+			lines = append(lines, "route add "+replaced(tc.family6)+viaEach(selves[0]))
 			nstest.Batch(t, tc.family, lines...)
 			want[netip.MustParsePrefix(replaced(tc.family6))] = untouched
 
@@ -117,13 +120,19 @@ func TestChurn(t *testing.T) {
 					consistent++
 				}
 				clear(seen)
-				for c := s.Cursor(FieldDst | FieldTable | FieldGateway); c.Next(); {
+				for c := s.Cursor(FieldDst | FieldTable | FieldNexthops); c.Next(); {
 					r := c.Route()
-					if i, ok := want[r.Dst]; ok && r.Table == 254 {
-						seen[i]++
-						if !r.Gateway.IsValid() {
-							t.Fatalf("%v without a gateway", r.Dst)
-						}
+					i, ok := want[r.Dst]
+					if !ok || r.Table != 254 {
+						continue
+					}
+					seen[i]++
+					text := ""
+					for _, n := range s.Nexthops(r, nil) {
+						text += n.Gateway.String() + " "
+					}
+					if i < untouched && text != gw+" " || i == untouched && !slices.Contains(selves, text) {
+						t.Errorf("%v has the gateways %s", r.Dst, text)
 					}
 				}
 				lost, twice := 0, 0
@@ -164,14 +173,26 @@ func replaced(v6 bool) string {
 	return "20.50.50.128/25"
 }
 
+// viaEach makes the arguments of ip for gateways.
+func viaEach(gateways string) (args string) {
+	for _, g := range strings.Fields(gateways) {
+		args += " nexthop via " + g
+	}
+	return args
+}
+
 // change adds and deletes a route in turn, and sometimes replaces the one that
 // is always there.
-func change(i int, dst, via string) string {
-	if i%20 == 19 {
-		return "route replace " + replaced(via[0] == 'f') + " via " + fmt.Sprintf(via, 2+i/20%2)
+func change(i int, dst string, v6 bool) string {
+	gateways := []string{"10.0.0.2 10.0.0.3", "10.0.0.4 10.0.0.5 10.0.0.6"}
+	if v6 {
+		gateways = []string{"fd00::2 fd00::3", "fd00::4 fd00::5 fd00::6"}
 	}
-	if i%2 == 0 {
-		return "route add " + dst + " via " + fmt.Sprintf(via, 3)
+	switch {
+	case i%2 == 1:
+		return "route replace " + replaced(v6) + viaEach(gateways[i/2%2])
+	case i%4 == 0:
+		return "route add " + dst + viaEach(gateways[0])
 	}
 	return "route del " + dst
 }

@@ -158,11 +158,11 @@ type routeSink struct {
 	head       routeHead // of the current message
 	last       []byte    // the message before it, in the same datagram
 	buf        []byte    // where the current datagram is
-	kept, from int    // bytes kept of it; where its last run begins
-	fresh      bool   // it has no run yet
-	capacity   int    // what the kernel can put into it
-	room       int    // what was left of the datagram before
-	largest    int    // the largest message so far
+	kept, from int       // bytes kept of it; where its last run begins
+	fresh      bool      // it has no run yet
+	capacity   int       // what the kernel can put into it
+	room       int       // what was left of the datagram before
+	largest    int       // the largest message so far
 	datagrams  int
 
 	// aside, if set, is asked to read IPv6 beside this dump once IPv4 proves long.

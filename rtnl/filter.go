@@ -82,15 +82,15 @@ func (h *routeHead) read(b []byte) error {
 	*h = routeHead{family: Family(b[0]), dstLen: b[1], srcLen: b[2], tos: b[3], table: uint32(b[4]), protocol: b[5],
 		typ: RouteType(b[7]), flags: u32(b[8:])}
 	alen := h.family.addrLen()
-	if alen > 0 && (int(b[1]) > alen*8 || int(b[2]) > alen*8) {
-		return malformed("route", 1, "prefix longer than an address")
+	if err := checkLengths(b, alen); err != nil {
+		return err
 	}
 	a := walk(b[rtmsgLen:])
 	for a.next() {
 		switch a.typ {
 		case rtaDst:
 			if alen > 0 && len(a.data) != alen {
-				return malformed("route", len(b)-len(a.rest), "destination is no address of its family")
+				return malformed("route", a.at(b), "destination is no address of its family")
 			}
 			h.dst = a.data
 		case rtaSrc:

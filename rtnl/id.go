@@ -173,7 +173,7 @@ func (h *hash) hop(f Family, oif uint32, gw netip.Addr, flags, weight uint32, re
 // encap leaves out the counters that a seg6local action keeps
 // (SEG6_LOCAL_COUNTERS): the kernel compares only whether they are there.
 func (h *hash) encap(e Encap) {
-	const seg6Local, counters = 7, 9
+	const seg6Local, counters = 7, 10 // LWTUNNEL_ENCAP_SEG6_LOCAL, SEG6_LOCAL_COUNTERS
 	if e.Type != seg6Local {
 		h.bytes(e.Raw)
 		return

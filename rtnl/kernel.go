@@ -223,11 +223,17 @@ func (r dumpRequest) forKernel(strict bool) dumpRequest {
 func (r *reading) assess() *Snapshot {
 	s := &Snapshot{Tries: r.tries, links: r.links, objects: r.objects, rawLinks: r.rawLinks, rawObjects: r.rawObjects}
 	s.routes, r.missing = merge(r.dumps, r.heard.group)
+	s.routes = settle(s.routes, r.heard.multipath, &r.req.Filter)
 	r.stale.links = r.links != nil && r.heard.links
 	r.stale.objects = r.objects != nil && r.heard.objects
 	r.heard.links, r.heard.objects = false, false
-	s.Consistent = len(r.missing) == 0 && !r.stale.links && !r.stale.objects
-	if len(r.missing) > 0 {
+	s.Consistent = len(r.missing) == 0 && !r.stale.links && !r.stale.objects && !r.heard.lost
+	switch {
+	case r.stale.objects:
+		// A route and the object that it uses must be of one time.
+		r.dumps, r.mem, r.heard = nil, arena{}, changes{}
+		r.todo = r.req.requests()
+	case len(r.missing) > 0:
 		for _, req := range r.req.requests() {
 			if missing := inTable(r.missing, req.table); len(missing) > 0 {
 				r.todo = append(r.todo, missingRequest(req, missing))

@@ -23,10 +23,22 @@ type changes struct {
 	links   bool
 	objects bool
 
-	route func(*routeHead) // is told of each route that changed; may be nil
+	route     func(*routeHead) // is told of each route that changed; may be nil
+	multipath [][]byte         // messages about new IPv6 multipath routes, for settle
+	size      int              // of these
+	lost      bool             // there were more of them
 }
 
 func (c *changes) group(g group) bool { return c.routes || c.groups[g] }
+
+// keep keeps a message about a multipath route.
+func (c *changes) keep(msg []byte) {
+	if c.size += len(msg); c.size > maxMultipath {
+		c.lost = true
+		return
+	}
+	c.multipath = append(c.multipath, append(make([]byte, 0, align4(len(msg))), msg...)[:align4(len(msg))])
+}
 
 // everything notes that it is not known what changed.
 func (c *changes) everything() { c.routes, c.links, c.objects = true, true, true }
@@ -89,6 +101,9 @@ func (c *changes) add(b []byte) {
 				c.groups = map[group]bool{}
 			}
 			c.groups[group{h.family, h.table}] = true
+			if h.family == IPv6 && h.hops != nil && u16(b[4:]) == unix.RTM_NEWROUTE {
+				c.keep(b[:n])
+			}
 		case unix.RTM_NEWNEXTHOP, unix.RTM_DELNEXTHOP:
 			// Routes go away with their object, with no message for each.
 			c.routes, c.objects = true, true

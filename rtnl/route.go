@@ -288,8 +288,8 @@ func (r *Route) decode(b []byte, want Fields) error {
 	}
 	dstLen, srcLen := int(b[1]), int(b[2])
 	alen := r.Family.addrLen()
-	if alen > 0 && (dstLen > alen*8 || srcLen > alen*8) {
-		return malformed("route", 1, "prefix longer than an address")
+	if err := checkLengths(b, alen); err != nil {
+		return err
 	}
 	if want == 0 {
 		return nil
@@ -309,7 +309,7 @@ func (r *Route) decode(b []byte, want Fields) error {
 			} else if ok = alen > 0 && len(d) == alen; ok {
 				dst = d
 			} else if alen > 0 {
-				return malformed("route", len(b)-len(a.rest), "destination is no address of its family")
+				return malformed("route", a.at(b), "destination is no address of its family")
 			}
 		case rtaSrc:
 			if ok = alen > 0 && len(d) == alen; ok {
@@ -409,6 +409,17 @@ func (r *Route) decode(b []byte, want Fields) error {
 		}
 		if src != nil || srcLen > 0 && want&FieldSrc != 0 {
 			r.Src = prefix(src, srcLen, alen)
+		}
+	}
+	return nil
+}
+
+// checkLengths checks rtm_dst_len and rtm_src_len against the length of an
+// address in bytes, 0 for a family without any.
+func checkLengths(b []byte, alen int) error {
+	for i, bits := range b[1:3] {
+		if alen > 0 && int(bits) > alen*8 {
+			return malformed("route", 1+i, "prefix longer than an address")
 		}
 	}
 	return nil

@@ -6,6 +6,9 @@ import (
 	"encoding/json"
 	"errors"
 	"net/netip"
+	"os"
+	"path/filepath"
+	"reflect"
 	"strings"
 	"testing"
 
@@ -131,5 +134,37 @@ func TestEmptySummary(t *testing.T) {
 	rule := strings.Repeat("=", 70)
 	if want := rule + "\nROUTING TABLE QUERY\n" + rule + "\n\nTotal routes: 0\n\nRoute entries:\n\n"; out.String() != want {
 		t.Errorf("got\n%s", &out)
+	}
+}
+
+// TestNoUnknownAttrs: less is decoded then, and nothing else may be missing.
+func TestNoUnknownAttrs(t *testing.T) {
+	for _, c := range goldenCases {
+		f, err := os.Open(filepath.Join(captures, c.name) + ".pcap")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer f.Close()
+		src, err := rtnl.ReadCapture(f)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var routes [2][]map[string]any
+		for i, without := range []bool{false, true} {
+			var out bytes.Buffer
+			if err := Routes(context.Background(), &out, src, RoutesOptions{NoUnknownAttrs: without}); err != nil {
+				t.Fatal(err)
+			}
+			if err := json.Unmarshal(out.Bytes(), &routes[i]); err != nil {
+				t.Fatal(c.name, err)
+			}
+		}
+		for _, r := range routes[0] {
+			delete(r, "unknown_rta_attrs")
+			delete(r, "unknown_rta_attrs_decoded")
+		}
+		if !reflect.DeepEqual(routes[0], routes[1]) {
+			t.Errorf("%s: got\n%v\nwant\n%v", c.name, routes[1], routes[0])
+		}
 	}
 }

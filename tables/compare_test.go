@@ -1,6 +1,7 @@
 package tables_test
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"maps"
@@ -133,7 +134,7 @@ func shownByIP(all []route) (routes []row, expires map[string][]int64) {
 			}
 			_, metric := slices.BinarySearch(zeroMetrics, k)
 			switch {
-			case notFromIP[name] != "", name == "expires", name == "cache_expires", metric && v == "0":
+			case notFromIP[name] != "", name == "expires", name == "cache_expires" && v == cmp.Or(when, "0"), metric && v == "0":
 				delete(flat, k)
 			case strings.HasSuffix(name, "realm_to"):
 				flat[k] = canonicalRealm(v)

@@ -2,6 +2,7 @@ package tables_test
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -251,7 +252,7 @@ func (v *ipView) route(family string, o, numeric object) route {
 		}
 	case only["dev"] != "" || only["gateway"] != "":
 		hops = []row{only}
-		if group := v.groups[number(cmpOr(r["nexthop_id"], "0"))]; len(group) == 1 {
+		if group := v.groups[number(cmp.Or(r["nexthop_id"], "0"))]; len(group) == 1 {
 			only["nexthop_id"], only["weight"] = fmt.Sprint(group[0].id), fmt.Sprint(group[0].weight)
 		}
 	case r["nexthop_id"] != "":
@@ -292,13 +293,6 @@ func (v *ipView) route(family string, o, numeric object) route {
 
 // sharedColumns are the columns of a nexthop that are its route's.
 var sharedColumns = []string{"family", "table_id", "table_name", "dst", "metric"}
-
-func cmpOr(a, b string) string {
-	if a != "" {
-		return a
-	}
-	return b
-}
 
 // object returns the nexthops that a nexthop object is.
 func (v *ipView) object(id uint32) []row {

@@ -50,11 +50,12 @@ func tellWire(c *netlink.Conn, typ uint16, header []byte, attributes *netlink.At
 // An nhMember is a member of a nexthop group.
 type nhMember struct{ id, weight uint32 }
 
+const sizeofNhmsg = 8
+
 // wireGroups returns the nexthop groups. Weights have 16 bits.
 func wireGroups(t testing.TB) map[uint32][]nhMember {
 	t.Helper()
 	groups := map[uint32][]nhMember{}
-	const sizeofNhmsg = 8
 	for _, m := range dumpWire(t, dialWire(t), unix.RTM_GETNEXTHOP, make([]byte, sizeofNhmsg)) {
 		var id uint32
 		var members []nhMember
@@ -73,6 +74,40 @@ func wireGroups(t testing.TB) map[uint32][]nhMember {
 		}
 	}
 	return groups
+}
+
+// addWireGroup makes a nexthop group, with weights of up to 65536: iproute2 6.1
+// knows 256 at most, as does Linux before 6.12.
+func addWireGroup(t testing.TB, id uint32, members ...nhMember) {
+	t.Helper()
+	var group []byte
+	for _, m := range members {
+		group = binary.NativeEndian.AppendUint32(group, m.id)
+		group = append(group, byte(m.weight-1), byte((m.weight-1)>>8), 0, 0)
+	}
+	ae := netlink.NewAttributeEncoder()
+	ae.Uint32(unix.NHA_ID, id)
+	ae.Bytes(unix.NHA_GROUP, group)
+	if err := tellWire(dialWire(t), unix.RTM_NEWNEXTHOP, make([]byte, sizeofNhmsg), ae); err != nil {
+		t.Fatalf("nexthop group %d: %v", id, err)
+	}
+}
+
+// maxWeight is the highest weight that the kernel takes in a nexthop group.
+func maxWeight(t testing.TB) uint32 {
+	t.Helper()
+	var name unix.Utsname
+	if err := unix.Uname(&name); err != nil {
+		t.Fatal(err)
+	}
+	var major, minor int
+	if _, err := fmt.Sscanf(unix.ByteSliceToString(name.Release[:]), "%d.%d", &major, &minor); err != nil {
+		t.Fatal(err)
+	}
+	if major > 6 || major == 6 && minor >= 12 {
+		return 65535 // 65536 is taken for an overflow
+	}
+	return 255
 }
 
 func wireAttributes(t testing.TB, b []byte, f func(*netlink.AttributeDecoder)) {

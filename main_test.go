@@ -1,0 +1,303 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"os/exec"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"kernelroutes/tables"
+)
+
+// command runs the program and returns its exit status.
+func command(t *testing.T, stdin io.Reader, args ...string) (stdout, stderr string, status int) {
+	t.Helper()
+	cmd := exec.Command(binary(t), args...)
+	var out, errs bytes.Buffer
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = stdin, &out, &errs
+	if err := cmd.Run(); err != nil && cmd.ProcessState == nil {
+		t.Fatal(err)
+	}
+	return out.String(), errs.String(), cmd.ProcessState.ExitCode()
+}
+
+// TestBadInput: one line that says what is wrong and what to do, nothing printed.
+func TestBadInput(t *testing.T) {
+	for _, test := range []struct {
+		args   string // separated by |
+		stdin  string
+		status int
+		want   []string // parts of the line
+	}{
+		{"", "", exitUsage, []string{"nothing to do", "query, routes", "--help"}},
+		{"--verbose", "", exitUsage, []string{"nothing to do"}},
+		{"frobnicate", "", exitUsage, []string{`unknown command "frobnicate"`, "query, routes"}},
+		{"SELECT 1", "", exitUsage, []string{`unknown command "SELECT 1"`, "query, routes"}},
+		{"--frobnicate", "", exitUsage, []string{"unknown flag: --frobnicate", "--help"}},
+		{"-x", "", exitUsage, []string{"unknown shorthand flag", "--help"}},
+		{"--timeout|x|query|SELECT 1", "", exitUsage, []string{"unknown flag: --timeout"}},
+
+		{"query", "", exitUsage, []string{"no SQL", "standard input", "query --help"}},
+		{"query", " \n", exitUsage, []string{"no SQL"}},
+		{"query|", "", exitUsage, []string{"no SQL"}},
+		{"query|SELECT|1", "", exitUsage, []string{"more than one argument", "quotes"}},
+		{"query|--frobnicate|SELECT 1", "", exitUsage, []string{"unknown flag: --frobnicate", "query --help"}},
+		{"query|--socket|x|SELECT 1", "", exitUsage, []string{"unknown flag: --socket"}},
+		{"query|--json|--csv|SELECT 1", "", exitUsage, []string{"--json", "--csv", "choose one"}},
+		{"query|SELECT * FROM routes", "", exitFailed, []string{"no such table: routes", "kernel_routes"}},
+		{"query|SELECT nope FROM kernel_routes", "", exitFailed, []string{"no such column: nope", ".schema"}},
+		{"query|--json|SELEC 1", "", exitFailed, []string{"syntax error", "SELEC"}},
+		{"query|--jsonl|SELECT 1; SELECT", "", exitFailed, []string{"incomplete input"}},
+		{"query", "SELECT * FROM\nnope", exitFailed, []string{"no such table: nope"}},
+		{"query|SELECT 'not\nended", "", exitFailed, []string{"unrecognized token", "quote"}},
+		{"query|SELECT abs(-9223372036854775807 - value) FROM generate_series(0, 1)", "", exitFailed, []string{"overflow"}},
+		{"query|.frobnicate", "", exitFailed, []string{`".frobnicate"`, ".tables"}},
+
+		{"routes|--ipv4|--ipv6", "", exitUsage, []string{"--ipv4 and --ipv6", "both"}},
+		{"routes|--table|nope", "", exitUsage, []string{`unknown table "nope"`, "number", "rt_tables"}},
+		{"routes|--table|-1", "", exitUsage, []string{`unknown table "-1"`}},
+		{"routes|--table|4294967296", "", exitUsage, []string{`unknown table "4294967296"`, "4294967295"}},
+		{"routes|--table|", "", exitUsage, []string{"--table is empty"}},
+		{"routes|--table", "", exitUsage, []string{"needs an argument: --table"}},
+		{"routes|main", "", exitUsage, []string{`unexpected argument "main"`}},
+		{"routes|--frobnicate", "", exitUsage, []string{"unknown flag: --frobnicate"}},
+
+		{"spec|nope", "", exitUsage, []string{`unknown table "nope"`, "kernel_routes"}},
+		{"spec|kernel_routes|kernel_routes", "", exitUsage, []string{"more than one table"}},
+
+		{"--socket", "", exitUsage, []string{"--socket needs a value"}},
+		{"--socket=", "", exitUsage, []string{"--socket needs a value"}},
+		{"--socket|/nonexistent|--timeout|1", "", exitFailed, []string{"/nonexistent", "1s"}},
+	} {
+		t.Run(test.args, func(t *testing.T) {
+			t.Parallel()
+			var args []string
+			if test.args != "" {
+				args = strings.Split(test.args, "|")
+			}
+			stdout, stderr, status := command(t, strings.NewReader(test.stdin), args...)
+			if status != test.status || stdout != "" {
+				t.Errorf("exit status %d, want %d; printed %q", status, test.status, stdout)
+			}
+			line, more, _ := strings.Cut(stderr, "\n")
+			if !strings.HasPrefix(line, program+": ") || more != "" {
+				t.Errorf("not one line of %s: %q", program, stderr)
+			}
+			for _, want := range test.want {
+				if !strings.Contains(line, want) {
+					t.Errorf("%q is missing: %s", want, line)
+				}
+			}
+		})
+	}
+}
+
+func TestGoodInput(t *testing.T) {
+	for _, test := range []struct{ args, stdin, want string }{
+		{"--version", "", program + " version " + version + "\n"},
+		{"query|--csv|SELECT 1 AS a", "SELECT 2", "a\n1\n"},
+		{"query|--csv", "SELECT 1 AS a;\n-- comment\n.tables\nSELECT 'x\ny' AS b", "a\n1\n  => kernel_route_nexthops\n  => kernel_routes\nb\n\"x\ny\"\n"},
+		{"query", "-- nothing\n", ""},
+		{"query|-- first comment\nSELECT 1 AS a|--csv", "", "a\n1\n"},
+		{"query|--line|--line|SELECT 1 AS a", "", "    a = 1\n"},
+		{"routes|--table|4294967295", "", "[]\n"},
+	} {
+		stdout, stderr, status := command(t, strings.NewReader(test.stdin), strings.Split(test.args, "|")...)
+		if stdout != test.want || stderr != "" || status != exitOK {
+			t.Errorf("%s: exit status %d, printed %q, %q", test.args, status, stdout, stderr)
+		}
+	}
+	for args, want := range map[string]string{
+		"--help":           "osqueryi --extension",
+		"query|--help":     "in_cidr_block",
+		"routes|--help":    "--no-unknown-attrs",
+		"spec|--help":      "osquery's format",
+		"completion|bash":  "__complete",
+		"__complete|spec|": "kernel_routes\nkernel_route_nexthops\n",
+	} {
+		stdout, _, status := command(t, nil, strings.Split(args, "|")...)
+		if status != exitOK || !strings.Contains(stdout, want) {
+			t.Errorf("%s: exit status %d, printed %s", args, status, stdout)
+		}
+	}
+}
+
+func TestSpec(t *testing.T) {
+	type spec struct {
+		Name, Description string
+		Columns           []struct{ Name, Type, Description string }
+		Examples          []string
+	}
+	check := func(s spec, want *tables.Table) {
+		if s.Name != want.Name || s.Description != want.Description || len(s.Examples) != len(want.Examples) || len(s.Columns) != len(want.Columns) {
+			t.Errorf("spec %s: got %+v", want.Name, s)
+		}
+	}
+	all := tables.All()
+	stdout, _, _ := command(t, nil, "spec")
+	var specs []spec
+	if err := json.Unmarshal([]byte(stdout), &specs); err != nil || len(specs) != len(all) {
+		t.Fatal(err, stdout)
+	}
+	for i, table := range all {
+		check(specs[i], table)
+		stdout, _, _ := command(t, nil, "spec", table.Name)
+		var one spec
+		if err := json.Unmarshal([]byte(stdout), &one); err != nil {
+			t.Fatal(err)
+		}
+		check(one, table)
+	}
+}
+
+// TestClosedPipe: a reader that has had enough is no failure.
+func TestClosedPipe(t *testing.T) {
+	const much = "SELECT a.value, b.value FROM generate_series(1, 10000) a, generate_series(1, 10000) b"
+	for _, args := range [][]string{
+		{"query", "--csv", much}, {"query", "--json", much}, {"query", "SELECT 1"}, {"routes"}, {"routes", "--summary"}, {"spec"},
+	} {
+		cmd := exec.Command(binary(t), args...)
+		var stderr bytes.Buffer
+		cmd.Stderr = &stderr
+		r, w, err := os.Pipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		cmd.Stdout = w
+		if len(args[len(args)-1]) < len(much) {
+			r.Close() // at once, as the answer is short
+		}
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		w.Close()
+		io.ReadFull(r, make([]byte, 100))
+		r.Close()
+		if err := cmd.Wait(); err != nil || stderr.Len() > 0 {
+			t.Errorf("%s: %v, %s", args, err, &stderr)
+		}
+	}
+}
+
+// TestFullDisk: a write that fails is a failure.
+func TestFullDisk(t *testing.T) {
+	full, err := os.OpenFile("/dev/full", os.O_WRONLY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer full.Close()
+	for _, args := range [][]string{{"query", "SELECT 1"}, {"routes"}, {"spec"}} {
+		cmd := exec.Command(binary(t), args...)
+		var stderr bytes.Buffer
+		cmd.Stdout, cmd.Stderr = full, &stderr
+		var exit *exec.ExitError
+		if err := cmd.Run(); !errors.As(err, &exit) || exit.ExitCode() != exitFailed || !strings.Contains(stderr.String(), "no space left") {
+			t.Errorf("%s: %v, %s", args, err, &stderr)
+		}
+	}
+}
+
+func TestSignals(t *testing.T) {
+	for _, sig := range []syscall.Signal{syscall.SIGINT, syscall.SIGTERM} {
+		cmd := exec.Command(binary(t), "query", "--csv", "SELECT value FROM generate_series(1, 1000000000000)")
+		var stderr bytes.Buffer
+		cmd.Stderr = &stderr
+		out, err := cmd.StdoutPipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		io.ReadFull(out, make([]byte, 100)) // it is at work
+		go io.Copy(io.Discard, out)
+		if err := cmd.Process.Signal(sig); err != nil {
+			t.Fatal(err)
+		}
+		stuck := time.AfterFunc(time.Minute, func() { cmd.Process.Kill() })
+		cmd.Wait()
+		stuck.Stop()
+		if status := cmd.ProcessState.ExitCode(); status != exitFailed || stderr.String() != program+": interrupted\n" {
+			t.Errorf("%v: exit status %d, %s", sig, status, &stderr)
+		}
+	}
+}
+
+// TestExtensionFlags: whatever osquery passes, the extension starts.
+func TestExtensionFlags(t *testing.T) {
+	for _, test := range []struct {
+		args     string
+		want     extension
+		warnings string
+	}{
+		{"--socket|/s|--timeout|7|--interval|9", extension{"/s", 7, 9, false}, ""},
+		{"--verbose|--socket|/s", extension{"/s", 3, 3, true}, ""},
+		{"--socket=/s=1|--timeout=0|--verbose=true", extension{"/s=1", 0, 3, true}, ""},
+		{"-verbose|-socket|/s|-interval=4", extension{"/s", 3, 4, true}, ""},
+		{"--socket|/s|--frob|x|--verbose", extension{"/s", 3, 3, true}, "the unknown flag --frob"},
+		{"--frob=x|--socket|/s", extension{"/s", 3, 3, false}, "the unknown flag --frob=x"},
+		{"--frob|--socket|/s|x", extension{"/s", 3, 3, false}, "the unknown flag --frob,the argument \"x\""},
+		{"--socket|/s|--timeout|x|--interval=1", extension{"/s", 3, 1, false}, "--timeout=x"},
+	} {
+		args := strings.Split(test.args, "|")
+		if !startedByOsquery(args) {
+			t.Errorf("%s: not taken for osquery's", test.args)
+		}
+		r, w, err := os.Pipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		stderr := os.Stderr
+		os.Stderr = w
+		var got extension
+		err = got.parse(rootCommand(&got).Flags(), args)
+		os.Stderr = stderr
+		w.Close()
+		said, _ := io.ReadAll(r)
+		if err != nil || got != test.want {
+			t.Errorf("%s: %+v, %v", test.args, got, err)
+		}
+		lines := slices.Collect(strings.Lines(string(said)))
+		wants := strings.FieldsFunc(test.warnings, func(r rune) bool { return r == ',' })
+		if len(lines) != len(wants) {
+			t.Errorf("%s: warnings %q, want %q", test.args, lines, wants)
+			continue
+		}
+		for i, want := range wants {
+			if !strings.Contains(lines[i], "warning: ignoring "+want) {
+				t.Errorf("%s: warning %q, want %q", test.args, lines[i], want)
+			}
+		}
+	}
+	for _, args := range []string{"", "query|--socket|x", "--version", "--help|-x", "--sockets|x"} {
+		if startedByOsquery(strings.Split(args, "|")) {
+			t.Errorf("%s: taken for osquery's", args)
+		}
+	}
+}
+
+func TestMaxResponse(t *testing.T) {
+	for value, want := range map[string]int64{"150": 150, "0": 0, "1": 1, "1000000": 1000000, "": 150, "-1": 150, "1e3": 150, "junk": 150, "99999999999999999999": 150} {
+		t.Setenv("KERNEL_ROUTES_MAX_RESPONSE_MB", value)
+		var log bytes.Buffer
+		if got := maxResponse(slog.New(slog.NewTextHandler(&log, nil))); got != want<<20 {
+			t.Errorf("%q: %d, want %d MiB", value, got, want)
+		}
+		if junk := fmt.Sprint(want) != value; junk != (log.Len() > 0) {
+			t.Errorf("%q: logged %q", value, &log)
+		}
+	}
+	os.Unsetenv("KERNEL_ROUTES_MAX_RESPONSE_MB")
+	if got := maxResponse(slog.New(slog.DiscardHandler)); got != 150<<20 {
+		t.Errorf("not set: %d", got)
+	}
+}
