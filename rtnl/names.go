@@ -23,11 +23,10 @@ import (
 // The names compiled in ([BuiltinNames]) come first, then, each over the ones
 // before it, those of a file rt_tables, rt_protos, rt_scopes or rt_realms (the
 // one in /etc/iproute2 if it is there, whatever is in it, else the one in
-// /usr/share/iproute2 or, where there is no such folder, /usr/lib/iproute2),
-// then, for tables and protocols, those of the files *.conf in the usr folder's
-// rt_tables.d and rt_protos.d that have no namesake in the etc folder's, then
-// those in the etc folder's. Files of one folder are read in the folder's own
-// order, as readdir gives it. A later line wins over an earlier one.
+// /usr/share/iproute2, else the one in /usr/lib/iproute2), then those of the
+// files *.conf in the folders rt_tables.d and so on: /usr's first, those without
+// a namesake in /etc's, then /etc's. Files of one folder are read in the folder's
+// own order, as readdir gives it. A later line wins over an earlier one.
 //
 // A line is a number, decimal or 0x and hexadecimal, and a name; what follows
 // is ignored. Protocols, scopes and realms have names up to 255, tables up to
@@ -43,6 +42,8 @@ import (
 //   - iproute2 looks into its files only when it meets a protocol, scope or
 //     realm without a compiled-in name, so that what it prints for one that has
 //     both depends on what it printed before; here the file always wins.
+//   - iproute2 is built for one of the two folders below /usr, and has no .d
+//     folders for scopes and realms.
 //   - Only regular files are read, and of each the lines that lie within the
 //     first MiB; of a folder the first 1,024 entries are considered.
 type Names struct {
@@ -333,19 +334,19 @@ func (r *nameReader) read(etc string, usr []string) *Names {
 			n.highTables[id] = name
 		}
 	}
-	dir := ""
-	for _, d := range usr {
-		if r.stat(d).is(syscall.S_IFDIR) {
-			dir = d
-			break
-		}
+	dirs := append([]string{etc}, usr...)
+	for _, kind := range []struct {
+		file string
+		set  func(uint32, string)
+	}{
+		{"rt_tables", setTable},
+		{"rt_protos", setName(&n.protocols)},
+		{"rt_scopes", setName(&n.scopes)},
+		{"rt_realms", setName(&n.realms)},
+	} {
+		r.readFirst(dirs, kind.file, kind.set)
+		r.readFolders(dirs, kind.file+".d", kind.set)
 	}
-	r.readKind(etc, dir, "rt_tables", setTable)
-	r.readFolders(etc, dir, "rt_tables.d", setTable)
-	r.readKind(etc, dir, "rt_protos", setName(&n.protocols))
-	r.readFolders(etc, dir, "rt_protos.d", setName(&n.protocols))
-	r.readKind(etc, dir, "rt_scopes", setName(&n.scopes))
-	r.readKind(etc, dir, "rt_realms", setName(&n.realms))
 	return &n
 }
 
@@ -357,26 +358,28 @@ func setName(names *[256]string) func(uint32, string) {
 	}
 }
 
-// readKind reads etc's file of that name, or usr's if etc has none. A file that
-// is there but cannot be read still stands for usr's.
-func (r *nameReader) readKind(etc, usr, file string, set func(uint32, string)) {
-	if s := r.readFile(filepath.Join(etc, file), set); s.errno == syscall.ENOENT && usr != "" {
-		r.readFile(filepath.Join(usr, file), set)
+// readFirst reads the file of the first folder that has it. A file that is there
+// but cannot be read still stands for those of the other folders.
+func (r *nameReader) readFirst(dirs []string, file string, set func(uint32, string)) {
+	for _, dir := range dirs {
+		if r.readFile(filepath.Join(dir, file), set).errno != syscall.ENOENT {
+			return
+		}
 	}
 }
 
-func (r *nameReader) readFolders(etc, usr, folder string, set func(uint32, string)) {
-	etc = filepath.Join(etc, folder)
-	if usr != "" {
-		usr = filepath.Join(usr, folder)
-		for _, name := range r.list(usr) {
-			if _, err := os.Lstat(filepath.Join(etc, name)); err != nil {
-				r.readFile(filepath.Join(usr, name), set)
+// readFolders reads the files of a .d folder, those of the first of dirs last, so
+// that they win. A file that an earlier one of dirs has too is passed over.
+func (r *nameReader) readFolders(dirs []string, folder string, set func(uint32, string)) {
+	for i, dir := range slices.Backward(dirs) {
+		for _, name := range r.list(filepath.Join(dir, folder)) {
+			if !slices.ContainsFunc(dirs[:i], func(before string) bool {
+				_, err := os.Lstat(filepath.Join(before, folder, name))
+				return err == nil
+			}) {
+				r.readFile(filepath.Join(dir, folder, name), set)
 			}
 		}
-	}
-	for _, name := range r.list(etc) {
-		r.readFile(filepath.Join(etc, name), set)
 	}
 }
 

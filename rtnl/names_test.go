@@ -154,11 +154,11 @@ func TestNamesOrder(t *testing.T) {
 			usr:  files{"rt_tables": "1 usr\n", "rt_protos": "5 usr\n"},
 			want: func(n *Names) []string { return []string{n.Table(1), n.Protocol(5)} },
 			is:   "1 5"},
-		{name: "the first usr folder that exists, alone",
+		{name: "of the usr folders, each file of the first that has it",
 			usr:   files{"rt_tables": "1 usr\n"},
 			other: files{"rt_tables": "1 other\n2 other\n", "rt_protos": "5 other\n"},
 			want:  func(n *Names) []string { return []string{n.Table(1), n.Table(2), n.Protocol(5)} },
-			is:    "usr 2 5"},
+			is:    "usr 2 other"},
 		{name: "the second usr folder where the first does not exist",
 			other: files{"rt_tables": "1 other\n", "rt_tables.d/a.conf": "2 other\n"},
 			want:  func(n *Names) []string { return []string{n.Table(1), n.Table(2)} },
@@ -180,10 +180,10 @@ func TestNamesOrder(t *testing.T) {
 				return []string{n.Table(1), n.Table(2), n.Table(3), n.Table(4), n.Table(5), n.Table(6)}
 			},
 			is: "1 2 3 4 5 x"},
-		{name: "no .d folder for scopes and realms",
+		{name: ".d folders for scopes and realms too",
 			etc:  files{"rt_scopes.d/a.conf": "5 x\n", "rt_realms.d/a.conf": "5 x\n"},
 			want: func(n *Names) []string { return []string{n.Scope(5), n.Realm(5)} },
-			is:   "5 5"},
+			is:   "x x"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			root := t.TempDir()
@@ -494,8 +494,7 @@ func TestNamesIproute2(t *testing.T) {
 		"rt_tables.d/c.conf": "1010 c\n", "rt_tables.d/.d.conf": "1013 d\n", "rt_tables.d/README": "1014 r\n",
 		"rt_tables.d/stop.conf": "1015 before\njunk\n",
 		"rt_protos":             "77 seventy\n0x4e hex\n", "rt_protos.d/x.conf": "79 dotd\n77 dotd\n",
-		"rt_scopes": "100 near\n", "rt_scopes.d/x.conf": "101 far\n", "rt_realms": "0 cosmos\n5 five\n0x6 six\n",
-		"rt_realms.d/x.conf": "7 seven\n"})
+		"rt_scopes": "100 near\n", "rt_realms": "0 cosmos\n5 five\n0x6 six\n"})
 	writeNames(t, usr, map[string]string{
 		"rt_tables": "1016 usr\n", "rt_tables.d/b.conf": "1017 usr\n", "rt_tables.d/u.conf": "1018 usr\n1012 usr\n",
 		"rt_protos": tables, "rt_scopes": "100 usr\n"})

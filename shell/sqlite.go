@@ -23,9 +23,9 @@ type relation struct {
 }
 
 // A database is a connection to SQLite, in memory, in which the tables exist as
-// eponymous virtual tables. It behaves as osquery's does: an absent TEXT reads
-// as an empty string and an absent number as NULL, "x" is a string where no column is called
-// x, and in_cidr_block is there.
+// eponymous virtual tables. It behaves as osquery's does: an absent TEXT reads as
+// an empty string and an absent number as NULL, "x" is a string where no column
+// is called x, and in_cidr_block is there.
 type database struct {
 	*sqlite3.Conn
 
@@ -50,6 +50,7 @@ func openDatabase(ctx context.Context, src tables.Source, all []relation) (*data
 	_, err = conn.Config(sqlite3.DBCONFIG_DQS_DML, true)
 	err = errors.Join(err, conn.CreateFunction("in_cidr_block", 2, sqlite3.DETERMINISTIC|sqlite3.INNOCUOUS, inCIDRBlock))
 	for _, r := range all {
+		//lint:ignore SA1019 the method that is to be used instead needs Go 1.27
 		err = errors.Join(err, sqlite3.CreateModule(conn, r.Name, nil,
 			func(conn *sqlite3.Conn, _, _, _ string, _ ...string) (*vtab, error) {
 				return &vtab{db, r}, conn.DeclareVTab(schema(r.Table))
