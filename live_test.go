@@ -3,15 +3,48 @@ package main
 import (
 	"bytes"
 	"flag"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
 	"kernelroutes/internal/nstest"
 )
+
+func TestMain(m *testing.M) { nstest.Main(m, func() { os.RemoveAll(buildDir) }) }
+
+// buildDir is where the program was built, "" if it was not.
+var buildDir string
+
+// build builds the program once, as it is shipped.
+var build = sync.OnceValues(func() (string, error) {
+	dir, err := os.MkdirTemp("", "kernelroutes")
+	if err != nil {
+		return "", err
+	}
+	buildDir = dir
+	file := filepath.Join(dir, program)
+	cmd := exec.Command("go", "build", "-o", file, ".")
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return "", fmt.Errorf("go build: %w\n%s", err, out)
+	}
+	return file, nil
+})
+
+// binary returns the path of the built program.
+func binary(t testing.TB) string {
+	t.Helper()
+	file, err := build()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return file
+}
 
 var update = flag.Bool("update", false, "write the golden files anew")
 

@@ -1,6 +1,7 @@
 package tables_test
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"os/exec"
@@ -20,6 +21,9 @@ type liveCase struct {
 	want row
 	hops []row
 }
+
+// heaviest stands for the highest weight that the kernel takes.
+const heaviest = "maxWeight"
 
 // objectLines make the nexthop objects of liveIPv4 and liveIPv6. Group 60 is made
 // over netlink, with weights of 16 bits.
@@ -96,7 +100,7 @@ var liveIPv4 = []liveCase{
 	{"10.1.23.0/24 nhid 31", row{"dst": "10.1.23.0/24", "nexthop_id": "31", "nexthop_count": "2"}, []row{{"nexthop_id": "21", "weight": "1"}, {"nexthop_id": "1", "weight": "256", "gateway": "fd00::9"}}},
 	{"10.1.24.0/24 nhid 32", row{"dst": "10.1.24.0/24", "nexthop_id": "32", "type": "blackhole"}, []row{{"nexthop_id": "23", "gateway": ""}}},
 	{"10.1.25.0/24 nhid 33", row{"dst": "10.1.25.0/24", "nexthop_id": "33", "gateway": "10.0.0.9", "dev": "v0", "nexthop_count": "1"}, []row{{"nexthop_id": "21"}}},
-	{"10.1.26.0/24 nhid 60", row{"dst": "10.1.26.0/24", "nexthop_id": "60", "nexthop_count": "2"}, []row{{"nexthop_id": "21", "weight": "WEIGHT"}, {"nexthop_id": "1", "weight": "3"}}},
+	{"10.1.26.0/24 nhid 60", row{"dst": "10.1.26.0/24", "nexthop_id": "60", "nexthop_count": "2"}, []row{{"nexthop_id": "21", "weight": heaviest}, {"nexthop_id": "1", "weight": "3"}}},
 	// Tunnels.
 	{"10.1.27.0/24 via 10.0.0.9 encap ip id 42 src 10.0.0.1 dst 10.9.9.9 ttl 3 tos 0x5 key csum seq",
 		row{"dst": "10.1.27.0/24", "encap_type": "ip", "encap": "ip id 42 src 10.0.0.1 dst 10.9.9.9 ttl 3 tos 5 key csum seq"}, nil},
@@ -142,7 +146,7 @@ var liveIPv6 = []liveCase{
 	{"fd01:e::/32 nhid 11", row{"dst": "fd01:e::/32", "nexthop_id": "11", "nexthop_count": "2"}, []row{{"nexthop_id": "1", "weight": "1"}, {"nexthop_id": "2", "weight": "256", "dev": "v1"}}},
 	{"fd01:f::/32 nhid 12", row{"dst": "fd01:f::/32", "nexthop_id": "12", "type": "blackhole"}, nil},
 	{"fd01:10::/32 nhid 13", row{"dst": "fd01:10::/32", "nexthop_id": "13", "nexthop_count": "1", "gateway": "fd00::9", "dev": "v0"}, nil},
-	{"fd01:11::/32 nhid 61", row{"dst": "fd01:11::/32", "nexthop_id": "61", "nexthop_count": "2"}, []row{{"nexthop_id": "1", "weight": "WEIGHT"}, {"nexthop_id": "2", "weight": "3"}}},
+	{"fd01:11::/32 nhid 61", row{"dst": "fd01:11::/32", "nexthop_id": "61", "nexthop_count": "2"}, []row{{"nexthop_id": "1", "weight": heaviest}, {"nexthop_id": "2", "weight": "3"}}},
 	{"fd01:12::/32 via fd00::9 encap seg6 mode encap.red segs fd00::1,::ffff:10.9.9.9 hmac 171", row{"dst": "fd01:12::/32", "encap_type": "seg6",
 		"encap": "seg6 mode encap.red segs 2 [ fd00::1 ::ffff:10.9.9.9 ] hmac AB"}, nil},
 	{"fd01:13::/32 dev v0 encap seg6 mode inline segs fd00::1", row{"dst": "fd01:13::/32", "encap": "seg6 mode inline segs 2 [ fd00::1 :: ]"}, nil},
@@ -165,18 +169,249 @@ func live(t testing.TB) {
 	network(t)
 	nstest.Batch(t, "-4", objectLines4...)
 	nstest.Batch(t, "-6", objectLines6...)
-	nstest.Batch(t, "-family", "any")
+	for _, line := range groupLines {
+		nstest.IP(t, line)
+	}
+	addWireGroup(t, 60, nhMember{21, maxWeight(t)}, nhMember{1, 3})
+	addWireGroup(t, 61, nhMember{1, maxWeight(t)}, nhMember{2, 3})
+	for family, cases := range map[string][]liveCase{"-4": liveIPv4, "-6": liveIPv6} {
+		var lines []string
+		for _, c := range cases {
+			lines = append(lines, "route add "+c.line)
+		}
+		nstest.Batch(t, family, lines...)
+	}
 }
 
-// TestLive compares every column of routes of all kinds with ip, with the bytes,
-// and with what it should be.
+// TestLive compares every column of routes of all kinds with what it should be,
+// with ip, and with the bytes, with and without the copies of nexthop objects
+// that older programs need in routes.
 func TestLive(t *testing.T) {
 	live(t)
-	_ = fmt.Sprint
-	_ = os.Args
-	_ = exec.Command
-	_ = slices.Sort[[]int]
-	_ = strings.Cut
-	_ = rtnl.IPv4
-	_ = tables.All
+	for _, compat := range []string{"1", "0"} {
+		nstest.Sysctl(t, "net.ipv4.nexthop_compat_mode", compat)
+		all := compareAll(t)
+		for _, c := range slices.Concat(liveIPv4, liveIPv6) {
+			c.check(t, all)
+		}
+		if t.Failed() {
+			t.Fatalf("with net.ipv4.nexthop_compat_mode=%s", compat)
+		}
+	}
+}
+
+func (c liveCase) check(t *testing.T, all []route) {
+	t.Helper()
+	var found []route
+	for _, r := range all {
+		// A route is told by these; the others are then compared.
+		same := true
+		for _, k := range []string{"dst", "src", "table_id", "nexthop_id"} {
+			if v, ok := c.want[k]; ok || k == "src" {
+				same = same && r.row[k] == v
+			}
+		}
+		if same {
+			found = append(found, r)
+		}
+	}
+	if len(found) != 1 {
+		t.Errorf("%s: %d routes", c.line, len(found))
+		return
+	}
+	r := found[0]
+	for k, v := range c.want {
+		if r.row[k] != v {
+			t.Errorf("%s: %s is %q, not %q", c.line, k, r.row[k], v)
+		}
+	}
+	if c.hops == nil {
+		return
+	}
+	if len(r.hops) != len(c.hops) {
+		t.Errorf("%s: %d nexthops", c.line, len(r.hops))
+		return
+	}
+	for i, want := range c.hops {
+		for k, v := range want {
+			if v == heaviest {
+				v = fmt.Sprint(maxWeight(t))
+			}
+			if r.hops[i][k] != v {
+				t.Errorf("%s: %s of nexthop %d is %q, not %q", c.line, k, i, r.hops[i][k], v)
+			}
+		}
+	}
+}
+
+// TestExpires sees that a route with a lifetime says so, in both columns, and
+// that one that is about to expire is there until it has.
+func TestExpires(t *testing.T) {
+	nstest.New(t)
+	network(t)
+	nstest.IP(t, "-6 route add fd01::/32 dev v0 expires 3000")
+	for _, r := range scan(t, tables.Routes, &rtnl.Kernel{}, where(tables.Routes, "dst", tables.Equals, "fd01::/32")) {
+		if e := atoi(r["expires"]); e < 2900 || e > 3000 || r["cache_expires"] != r["expires"] {
+			t.Errorf("expires %s, cache_expires %s", r["expires"], r["cache_expires"])
+		}
+		return
+	}
+	t.Error("no such route")
+}
+
+// TestRename looks for the interface's new name at once after a rename.
+func TestRename(t *testing.T) {
+	nstest.New(t)
+	network(t)
+	for i := range 10 {
+		old, now := fmt.Sprintf("br%d", i), fmt.Sprintf("br%d", i+1)
+		nstest.IP(t, "link set "+old+" down") // not needed since Linux 6.2
+		nstest.IP(t, "link set "+old+" name "+now)
+		nstest.IP(t, "link set "+now+" up")
+		nstest.Batch(t, "-4", "route add 10.1.0.0/24 dev "+now, "route add 10.2.0.0/24 nexthop dev v0 nexthop dev "+now)
+		routes := scan(t, tables.Routes, &rtnl.Kernel{}, where(tables.Routes, "dst", tables.Equals, "10.1.0.0/24"))
+		hops := scan(t, tables.Nexthops, &rtnl.Kernel{}, where(tables.Nexthops, "dst", tables.Equals, "10.2.0.0/24"))
+		if len(routes) != 1 || routes[0]["dev"] != now || len(hops) != 2 || hops[1]["dev"] != now {
+			t.Fatalf("after a rename from %s to %s: %v %v", old, now, routes, hops)
+		}
+		for name, want := range map[string]int{old: 0, now: 1} {
+			got := scan(t, tables.Nexthops, &rtnl.Kernel{}, where(tables.Nexthops, "dev", tables.Equals, name), where(tables.Nexthops, "dst", tables.Equals, "10.2.0.0/24"))
+			if len(got) != want {
+				t.Errorf("dev = %s: %v", name, got)
+			}
+		}
+		nstest.IP(t, "route del 10.2.0.0/24")
+	}
+}
+
+// noLinks reads no interfaces, as if all had gone away.
+type noLinks struct{ rtnl.Kernel }
+
+func (s *noLinks) Read(ctx context.Context, r rtnl.Request) (*rtnl.Snapshot, error) {
+	r.Links = false
+	return s.Kernel.Read(ctx, r)
+}
+
+// TestNoInterface looks at interfaces that are not there. The kernel has no such
+// routes: an interface takes its routes and nexthop objects with it under the
+// same lock. They can only be seen if it goes between two dumps.
+func TestNoInterface(t *testing.T) {
+	nstest.New(t)
+	network(t)
+	nstest.Batch(t, "-4", "nexthop add id 1 via 10.0.0.9 dev v0", "route add 10.1.0.0/24 nhid 1")
+	for _, table := range tables.All() {
+		rows := scan(t, table, &noLinks{}, where(table, "dst", tables.Equals, "10.1.0.0/24"))
+		if len(rows) != 1 || rows[0]["dev"] != "" || rows[0]["dev_index"] == "" || rows[0]["dev_kind"] != "" || rows[0]["dev_operstate"] != "" {
+			t.Errorf("%s: %v", table.Name, rows)
+		}
+	}
+	nstest.IP(t, "link del v0")
+	for _, table := range tables.All() {
+		if rows := scan(t, table, &rtnl.Kernel{}, where(table, "dst", tables.Equals, "10.1.0.0/24")); len(rows) > 0 {
+			t.Errorf("%s: %v", table.Name, rows)
+		}
+	}
+}
+
+// idsFor tells a child process to print route_ids.
+const idsFor = "KERNEL_ROUTES_TEST_PRINT_IDS"
+
+// TestIdentity sees that routes which the kernel keeps apart have identities of
+// their own, which last, here and in another process, whatever comes and goes.
+func TestIdentity(t *testing.T) {
+	if os.Getenv(idsFor) != "" {
+		for _, r := range scan(t, tables.Routes, &rtnl.Kernel{}) {
+			fmt.Println("id", r.name(), r["route_id"])
+		}
+		return
+	}
+	live(t)
+	// The same destination, apart in one thing alone.
+	nstest.Batch(t, "-4",
+		"route add 10.5.0.0/24 via 10.0.0.9",
+		"route append 10.5.0.0/24 via 10.0.0.8",
+		"route append 10.5.0.0/24 via 10.0.0.9 proto 16",
+		"route append 10.5.0.0/24 via 10.0.0.9 src 10.0.0.2",
+		"route append 10.5.0.0/24 via 10.0.0.9 mtu 1400",
+		"route append 10.5.0.0/24 via 10.0.0.9 mtu lock 1400",
+		"route append 10.5.0.0/24 via 10.0.0.9 realm 5",
+		"route append 10.5.0.0/24 via 10.0.0.9 realm 5/5",
+		"route append 10.5.0.0/24 via 10.0.0.9 congctl cubic",
+		"route append 10.5.0.0/24 via 10.0.0.9 dev v0 onlink",
+		"route append 10.5.0.0/24 via 10.0.0.9 encap ip id 1 dst 10.9.9.9",
+		"route append 10.5.0.0/24 via 10.0.0.9 encap ip id 2 dst 10.9.9.9",
+		"route append 10.5.0.0/24 nhid 21",
+		"route append 10.5.0.0/24 nhid 33",
+		"route append 10.5.0.0/24 dev v0",
+		"route append 10.5.0.0/24 dev v0 scope host",
+		"route append 10.5.0.0/24 nexthop dev v0 nexthop dev v1",
+		"route append 10.5.0.0/24 nexthop dev v0 weight 2 nexthop dev v1",
+		"route append 10.5.0.0/24 nexthop dev v1 nexthop dev v0",
+		"route append blackhole 10.5.0.0/24",
+		"route append prohibit 10.5.0.0/24",
+		"route add 10.5.0.0/24 via 10.0.0.9 tos 4",
+		"route add 10.5.0.0/24 via 10.0.0.9 metric 7",
+		"route add 10.5.0.0/24 via 10.0.0.9 table 7",
+		"route add 10.5.0.0/25 via 10.0.0.9")
+	nstest.Batch(t, "-6",
+		"route add fd05::/64 via fd00::9",
+		"route append fd05::/64 dev v0",
+		"route append fd05::/64 dev v1",
+		"route append fd05::/64 dev v0 encap seg6 mode encap segs fd00::9",
+		"route append fd05::/64 dev v0 encap seg6 mode encap segs fd00::8",
+		"route append fd05::/64 nhid 1",
+		"route append fd05::/64 nhid 13",
+		"route append fd05::/64 via fd00::9 metric 7",
+		"route append fd05::/64 via fd00::9 from fd00::/16",
+		"route append fd05::/64 via fd00::9 from fd00::/17",
+		"route append fd05::/64 via fd00::9 table 7")
+	ids := identities(kernelRoutes(t)) // which sees that no two are the same
+	same := func(when string, got []string) {
+		t.Helper()
+		for _, id := range ids {
+			if !slices.Contains(got, id) {
+				t.Errorf("%s: no %s", when, id)
+			}
+		}
+	}
+	for range 3 {
+		same("again", identities(kernelRoutes(t)))
+	}
+	nstest.Batch(t, "-4",
+		"route prepend 10.5.0.0/24 via 10.0.0.77", "route add 10.5.0.0/23 via 10.0.0.9", "route add 10.5.0.0/26 via 10.0.0.9", "route add 10.5.0.0/24 via 10.0.0.9 tos 8")
+	nstest.Batch(t, "-6", "route add fd05::/63 dev v0", "route add fd05::/65 dev v0", "route add fd05::/64 via fd00::9 metric 6", "nexthop add id 99 dev v0")
+	same("with other routes", identities(kernelRoutes(t)))
+	nstest.IP(t, "route del 10.5.0.0/24 via 10.0.0.77")
+	nstest.IP(t, "-6 route del fd05::/64 metric 6")
+	if got := identities(kernelRoutes(t)); len(got) != len(ids)+5 {
+		t.Errorf("%d routes, then %d", len(ids), len(got))
+	}
+	cmd := exec.Command("/proc/self/exe", "-test.run=^TestIdentity$", "-test.count=1")
+	cmd.Env = append(os.Environ(), idsFor+"=1")
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	same("in another process", strings.Fields(string(out)))
+}
+
+// TestTwins has IPv6 routes that differ in nothing by which the kernel tells
+// routes from each other: "replace" takes the place of the first route with the
+// same metric that is no part of a multipath route (fib6_add_rt2node), even if
+// there is a second one to which the new one is equal.
+func TestTwins(t *testing.T) {
+	nstest.New(t)
+	network(t)
+	nstest.Batch(t, "-6",
+		"route add fd05::/64 dev v0", "route append fd05::/64 dev v1", "route replace fd05::/64 dev v1 proto 16 pref low",
+		"route add fd06::/64 dev v0", "route append fd06::/64 dev v1", "route replace fd06::/64 dev v1")
+	twins := 0
+	for _, r := range compareAll(t) {
+		if d := r.row["dst"]; d == "fd05::/64" || d == "fd06::/64" {
+			twins++
+		}
+	}
+	if twins != 4 {
+		t.Errorf("%d routes: the kernel makes no twins any more", twins)
+	}
 }

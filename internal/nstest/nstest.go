@@ -19,9 +19,13 @@ const inside = "KERNEL_ROUTES_TEST_NAMESPACE"
 // Main runs a package's tests in a process in new user and network namespaces,
 // in which it is root. Call it from TestMain. A machine on which these
 // namespaces cannot be made fails the tests: nothing is skipped.
-func Main(m *testing.M) {
+func Main(m *testing.M, cleanup ...func()) {
 	if os.Getenv(inside) != "" {
-		os.Exit(m.Run())
+		status := m.Run()
+		for _, f := range cleanup {
+			f()
+		}
+		os.Exit(status)
 	}
 	cmd := exec.Command("/proc/self/exe", os.Args[1:]...)
 	cmd.Env = append(os.Environ(), inside+"=1")
