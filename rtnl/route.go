@@ -524,7 +524,7 @@ func address(a *netip.Addr, d []byte) bool {
 
 // via reads struct rtvia: a u16 family and an address of it.
 func via(a *netip.Addr, d []byte) bool {
-	return len(d) > 2 && len(d)-2 == Family(u16(d)).addrLen() && address(a, d[2:])
+	return len(d) > 2 && u16(d) <= 0xff && len(d)-2 == Family(u16(d)).addrLen() && address(a, d[2:])
 }
 
 // AppendLabels appends an MPLS label stack as iproute2 prints it ("100/200"),

@@ -1,6 +1,9 @@
 package shell
 
-import "unicode/utf8"
+import (
+	"slices"
+	"unicode/utf8"
+)
 
 // plainJSON tells the bytes that stand for themselves in a JSON string.
 var plainJSON = func() (plain [256]bool) {
@@ -9,6 +12,16 @@ var plainJSON = func() (plain [256]bool) {
 	}
 	return plain
 }()
+
+// escapeJSON escapes what has been appended to b since start.
+func escapeJSON(b []byte, start int) []byte {
+	for _, c := range b[start:] {
+		if !plainJSON[c] {
+			return appendJSON(b[:start], slices.Clone(b[start:]))
+		}
+	}
+	return b
+}
 
 // appendJSON appends s escaped for a JSON string, without the quotes. That is
 // valid JSON whatever s is: what is no UTF-8 becomes U+FFFD.

@@ -29,7 +29,7 @@ type printer interface {
 	// begin is called before the first row of a statement that can have rows.
 	begin(o *output, columns []string)
 	// row prints the current row.
-	row(o *output, s *sqlite3.Stmt)
+	row(o *output, r *row)
 	// end is called after the last row of a statement.
 	end(o *output) error
 	// finish ends what statements share.
@@ -56,17 +56,6 @@ func (f Format) printer() printer {
 		return &listPrinter{}
 	}
 	return &prettyPrinter{}
-}
-
-// appendColumn appends a value as it is.
-func appendColumn(b []byte, s *sqlite3.Stmt, col int) []byte {
-	switch s.ColumnType(col) {
-	case sqlite3.NULL:
-		return b
-	case sqlite3.INTEGER:
-		return strconv.AppendInt(b, s.ColumnInt64(col), 10)
-	}
-	return append(b, s.ColumnRawText(col)...)
 }
 
 // A jsonPrinter prints objects. If they go into an array, all statements share
@@ -108,7 +97,7 @@ func (p *jsonPrinter) begin(o *output, columns []string) {
 	}
 }
 
-func (p *jsonPrinter) row(o *output, s *sqlite3.Stmt) {
+func (p *jsonPrinter) row(o *output, r *row) {
 	b := o.buf
 	if p.array {
 		if p.rows {
@@ -119,13 +108,9 @@ func (p *jsonPrinter) row(o *output, s *sqlite3.Stmt) {
 	p.rows = true
 	for _, k := range p.keys {
 		b = append(b, k.text...)
-		switch s.ColumnType(k.col) {
-		case sqlite3.NULL:
-		case sqlite3.INTEGER:
-			b = strconv.AppendInt(b, s.ColumnInt64(k.col), 10)
-		default:
-			b = appendJSON(b, s.ColumnRawText(k.col))
-		}
+		start := len(b)
+		b = r.appendTo(b, k.col)
+		b = escapeJSON(b, start)
 	}
 	b = append(b, `"}`...)
 	if !p.array {
@@ -157,21 +142,21 @@ func (p *csvPrinter) begin(o *output, columns []string) {
 	o.buf = append(o.buf, '\n')
 }
 
-func (p *csvPrinter) row(o *output, s *sqlite3.Stmt) {
+func (p *csvPrinter) row(o *output, r *row) {
 	b := o.buf
 	for i := range p.columns {
 		if i > 0 {
 			b = append(b, ',')
 		}
-		switch s.ColumnType(i) {
+		switch typ, text, number := r.value(i); typ {
 		case sqlite3.NULL:
 			if p.columns == 1 {
 				b = append(b, `""`...) // readers skip empty lines
 			}
 		case sqlite3.INTEGER:
-			b = strconv.AppendInt(b, s.ColumnInt64(i), 10)
+			b = strconv.AppendInt(b, number, 10)
 		default:
-			b = appendCSV(b, s.ColumnRawText(i))
+			b = appendCSV(b, text)
 		}
 	}
 	o.buf = append(b, '\n')
@@ -204,14 +189,14 @@ func (p *linePrinter) begin(_ *output, columns []string) {
 	}
 }
 
-func (p *linePrinter) row(o *output, s *sqlite3.Stmt) {
+func (p *linePrinter) row(o *output, r *row) {
 	if p.rows {
 		o.buf = append(o.buf, '\n')
 	}
 	p.rows = true
 	for i, name := range p.names {
 		o.buf = append(o.buf, name...)
-		o.buf = append(appendColumn(o.buf, s, i), '\n')
+		o.buf = append(r.appendTo(o.buf, i), '\n')
 	}
 }
 
@@ -223,7 +208,7 @@ type listPrinter struct {
 
 func (p *listPrinter) begin(_ *output, columns []string) { p.columns, p.rows = columns, false }
 
-func (p *listPrinter) row(o *output, s *sqlite3.Stmt) {
+func (p *listPrinter) row(o *output, r *row) {
 	if !p.rows {
 		o.buf = append(o.buf, strings.Join(p.columns, "|")...)
 		o.buf = append(o.buf, '\n')
@@ -233,7 +218,7 @@ func (p *listPrinter) row(o *output, s *sqlite3.Stmt) {
 		if i > 0 {
 			o.buf = append(o.buf, '|')
 		}
-		o.buf = appendColumn(o.buf, s, i)
+		o.buf = r.appendTo(o.buf, i)
 	}
 	o.buf = append(o.buf, '\n')
 }
@@ -254,10 +239,10 @@ func (p *prettyPrinter) begin(_ *output, columns []string) {
 	}
 }
 
-func (p *prettyPrinter) row(_ *output, s *sqlite3.Stmt) {
+func (p *prettyPrinter) row(_ *output, r *row) {
 	for i := range p.columns {
 		n := len(p.text)
-		p.text = appendColumn(p.text, s, i)
+		p.text = r.appendTo(p.text, i)
 		p.lengths = append(p.lengths, uint32(len(p.text)-n))
 		p.widths[i] = max(p.widths[i], utf8.RuneCount(p.text[n:]))
 	}

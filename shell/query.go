@@ -30,12 +30,13 @@ func Query(ctx context.Context, out io.Writer, src tables.Source, sql string, f 
 
 func query(ctx context.Context, out io.Writer, src tables.Source, all []relation, sql string, f Format) (err error) {
 	defer func() {
-		// The only way in which the library tells that memory is used up.
-		if e, ok := recover().(error); ok {
-			if e.Error() != "sqlite3: out of memory" {
-				panic(e)
-			}
+		// The library panics when memory is used up.
+		switch e := recover(); fmt.Sprint(e) {
+		case "<nil>":
+		case "sqlite3: out of memory":
 			err = fmt.Errorf("out of memory: SQLite would need more than %d MiB; ask for fewer rows or columns, or without ORDER BY", maxMemory>>20)
+		default:
+			panic(e)
 		}
 	}()
 	if strings.Contains(sql, "\x00") {
@@ -49,7 +50,8 @@ func query(ctx context.Context, out io.Writer, src tables.Source, all []relation
 		return err
 	}
 	defer db.Close()
-	s := session{db: db, tables: all, out: newOutput(out), printer: f.printer()}
+	s := session{db: db, tables: all, out: newOutput(ctx, out), printer: f.printer()}
+	defer s.out.wait() // also if it fails
 	if err := s.run(sql); err != nil {
 		return err
 	}
@@ -101,6 +103,7 @@ func skipBlank(sql string) string {
 
 // statement runs the first statement and returns what comes after it.
 func (s *session) statement(sql string) (tail string, err error) {
+	plans := len(s.db.plans)
 	stmt, tail, err := s.db.Prepare(sql)
 	if err != nil {
 		return "", s.explain(err)
@@ -113,16 +116,20 @@ func (s *session) statement(sql string) (tail string, err error) {
 	for i := range columns {
 		columns[i] = stmt.ColumnName(i)
 	}
+	r := row{Stmt: stmt, db: s.db}
 	if len(columns) > 0 {
+		if len(s.db.plans) > plans { // one of the tables is read
+			r.from = s.db.passedOn(sql[:len(sql)-len(tail)], len(columns))
+		}
 		s.printer.begin(s.out, columns)
 	}
-	for stmt.Step() {
-		s.printer.row(s.out, stmt)
+	for r.next() {
+		s.printer.row(s.out, &r)
 		if err := s.out.rowDone(); err != nil {
 			return "", err
 		}
 	}
-	if err := stmt.Err(); err != nil {
+	if err := r.err(); err != nil {
 		return "", s.explain(err)
 	}
 	if len(columns) > 0 {
@@ -167,11 +174,11 @@ func (s *session) names() string {
 
 // explain makes SQLite's error one for the user: what failed and what to do.
 func (s *session) explain(err error) error {
-	if s.db.failure != nil {
-		return s.db.failure
-	}
 	if s.db.ctx.Err() != nil {
 		return ErrInterrupted
+	}
+	if s.db.failure != nil {
+		return s.db.failure
 	}
 	msg := strings.TrimPrefix(strings.TrimPrefix(err.Error(), "sqlite3: "), "SQL logic error: ")
 	for _, hint := range []struct{ sign, text string }{

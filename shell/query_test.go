@@ -6,6 +6,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"kernelroutes/tables"
 )
 
 func TestCommands(t *testing.T) {
@@ -68,6 +70,18 @@ func TestMemory(t *testing.T) {
 	if err == nil || !strings.Contains(err.Error(), "more than 16 MiB") || out != "" {
 		t.Errorf("printed %d bytes, error %v", len(out), err)
 	}
+}
+
+// TestPanic: a fault of the program is not hidden.
+func TestPanic(t *testing.T) {
+	f := routesFake()
+	f.scan = func(context.Context, tables.Source, tables.Query) (tables.Rows, error) { panic("a fault") }
+	defer func() {
+		if e := recover(); e != "a fault" {
+			t.Error(e)
+		}
+	}()
+	ask(CSV, "SELECT * FROM r", f)
 }
 
 // A limitedWriter fails once it has been written to a number of times.

@@ -17,7 +17,7 @@ type routeEncoder struct {
 
 	// Names as JSON, each worked out once.
 	types, protocols, scopes [256][]byte
-	tables, devs             map[uint32][]byte
+	tables, devs             memory
 
 	hops []rtnl.Nexthop
 	rta  rtaList
@@ -25,7 +25,6 @@ type routeEncoder struct {
 
 // printAll prints an array with one route a line.
 func (e *routeEncoder) printAll(ctx context.Context, o *output) error {
-	e.tables, e.devs = map[uint32][]byte{}, map[uint32][]byte{}
 	want := rtnl.AllFields
 	if !e.unknown {
 		want = rtnl.FieldDst | rtnl.FieldTable | rtnl.FieldNexthops | rtnl.FieldPriority | rtnl.FieldSrc | rtnl.FieldPrefSrc | rtnl.FieldCache
@@ -136,22 +135,39 @@ func (e *routeEncoder) appendDev(b []byte, index uint32) []byte {
 
 // appendDevName appends nothing where the interface has gone away.
 func (e *routeEncoder) appendDevName(b []byte, index uint32) []byte {
-	text, ok := e.devs[index]
-	if !ok {
+	return append(b, e.devs.get(index, func() []byte {
 		if l, ok := e.snap.Link(index); ok {
-			text = append(appendJSON([]byte(`,"dev":"`), []byte(l.Name)), '"')
+			return append(appendJSON([]byte(`,"dev":"`), []byte(l.Name)), '"')
 		}
-		e.devs[index] = text
-	}
-	return append(b, text...)
+		return nil
+	})...)
 }
 
 func (e *routeEncoder) table(id uint32) []byte {
-	text, ok := e.tables[id]
-	if !ok {
-		text = label(e.names.Table(id))
-		e.tables[id] = text
+	return e.tables.get(id, func() []byte { return label(e.names.Table(id)) })
+}
+
+// A memory has what was worked out for a number. Mostly it is asked for the same
+// one again.
+type memory struct {
+	all  map[uint32][]byte
+	last uint32
+	text []byte // of last
+}
+
+func (m *memory) get(n uint32, work func() []byte) []byte {
+	if n == m.last && m.all != nil {
+		return m.text
 	}
+	text, ok := m.all[n]
+	if !ok {
+		if m.all == nil {
+			m.all = map[uint32][]byte{}
+		}
+		text = work()
+		m.all[n] = text
+	}
+	m.last, m.text = n, text
 	return text
 }
 

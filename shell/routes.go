@@ -41,14 +41,17 @@ func Routes(ctx context.Context, out io.Writer, src tables.Source, opts RoutesOp
 		req.Tables = ids
 	}
 	snap, err := src.Read(ctx, req)
+	if ctx.Err() != nil {
+		return ErrInterrupted
+	}
 	if err != nil {
 		return err
 	}
 	if opts.Summary {
-		return printSummary(ctx, newOutput(out), snap, names)
+		return printSummary(ctx, newOutput(ctx, out), snap, names)
 	}
 	e := &routeEncoder{snap: snap, names: names, unknown: !opts.NoUnknownAttrs}
-	return e.printAll(ctx, newOutput(out))
+	return e.printAll(ctx, newOutput(ctx, out))
 }
 
 // tableIDs returns the tables that have a name, which may be written in capitals

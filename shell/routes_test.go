@@ -76,7 +76,7 @@ func TestRouteObject(t *testing.T) {
 			`{"type":28,"name":"RTA_SPORT","value":53},{"type":99,"len":2,"hex":"0102"}]}`},
 	} {
 		e := &routeEncoder{snap: &rtnl.Snapshot{}, names: rtnl.BuiltinNames(), unknown: true,
-			tables: map[uint32][]byte{}, devs: map[uint32][]byte{2: []byte(`,"dev":"eth0"`)}}
+			devs: memory{all: map[uint32][]byte{2: []byte(`,"dev":"eth0"`)}}}
 		for range 2 { // the second time names are remembered
 			got := string(e.append(nil, &test.route))
 			if got != test.want {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"slices"
 	"strings"
 	"unsafe"
 
@@ -33,6 +34,8 @@ type database struct {
 	src   tables.Source
 	plans []plan // IdxNum is an index into it
 
+	opened *cursor // the last one
+
 	parameter *sqlite3.Stmt // SELECT ?
 	empty     sqlite3.Value
 	failure   error // why a table could not be read
@@ -53,7 +56,11 @@ func openDatabase(ctx context.Context, src tables.Source, all []relation) (*data
 		//lint:ignore SA1019 the method that is to be used instead needs Go 1.27
 		err = errors.Join(err, sqlite3.CreateModule(conn, r.Name, nil,
 			func(conn *sqlite3.Conn, _, _, _ string, _ ...string) (*vtab, error) {
-				return &vtab{db, r}, conn.DeclareVTab(schema(r.Table))
+				v := &vtab{db: db, relation: r}
+				for _, c := range r.Columns {
+					v.text = append(v.text, c.Type == tables.Text)
+				}
+				return v, conn.DeclareVTab(schema(r.Table))
 			}))
 	}
 	if err != nil {
@@ -101,8 +108,9 @@ func schema(t *tables.Table) string {
 
 // A plan is what BestIndex decided and Filter carries out.
 type plan struct {
-	used []bool
-	args []argument
+	used  []bool
+	args  []argument
+	order []sqlite3.IndexOrderBy // what rows are grouped by
 }
 
 // An argument is a constraint whose value Filter is given.
@@ -119,6 +127,7 @@ const done = sqlite3.ErrorCode(101)
 type vtab struct {
 	db *database
 	relation
+	text []bool // by column: its type is TEXT
 }
 
 // What a scan costs, so that SQLite puts the table that can be narrowed inside
@@ -154,6 +163,11 @@ func (v *vtab) BestIndex(idx *sqlite3.IndexInfo) error {
 			idx.EstimatedRows, idx.EstimatedCost = min(idx.EstimatedRows, otherRows), min(idx.EstimatedCost, otherCost)
 		}
 	}
+	const groupBy = 1
+	if idx.Distinct() == groupBy && len(idx.OrderBy) > 0 && !slices.ContainsFunc(idx.OrderBy, func(o sqlite3.IndexOrderBy) bool { return o.Column < 0 }) {
+		p.order = idx.OrderBy
+		idx.OrderByConsumed = true
+	}
 	idx.IdxNum = len(v.db.plans)
 	v.db.plans = append(v.db.plans, p)
 	return nil
@@ -168,14 +182,15 @@ func (v *vtab) operator(c sqlite3.IndexConstraint) (tables.Op, bool) {
 	case tables.Equals:
 		return op, true
 	case tables.GreaterThan, tables.GreaterOrEqual, tables.LessThan, tables.LessOrEqual:
-		return op, v.Columns[c.Column].Type != tables.Text
+		return op, !v.text[c.Column]
 	}
 	return 0, false
 }
 
 // Open is called once for each place in a statement where the table is named.
 func (v *vtab) Open() (sqlite3.VTabCursor, error) {
-	return &cursor{vtab: v, texts: make([]repeated, len(v.Columns))}, nil
+	v.db.opened = &cursor{vtab: v, texts: make([]repeated, len(v.Columns))}
+	return v.db.opened, nil
 }
 
 // A cursor reads the rows of a table.
@@ -212,6 +227,9 @@ func (c *cursor) Filter(idxNum int, _ string, arg ...sqlite3.Value) error {
 	if err != nil {
 		c.db.failure = err
 		return err
+	}
+	if p.order != nil {
+		rows = groupRows(rows, c.Columns, p.used, p.order)
 	}
 	c.rows = rows
 	return c.Next()
@@ -266,7 +284,7 @@ func (c *cursor) RowID() (int64, error) { return c.row, nil }
 
 // Column hands a value over to SQLite. Without a result the value is NULL.
 func (c *cursor) Column(ctx sqlite3.Context, n int) error {
-	if c.Columns[n].Type != tables.Text {
+	if !c.text[n] {
 		if v, ok := c.rows.Int(n); ok {
 			ctx.ResultInt64(v)
 		}

@@ -1,0 +1,30 @@
+module kernelroutes/bench
+
+go 1.26.0
+
+replace kernelroutes => ../
+
+require (
+	github.com/apache/thrift v0.23.0
+	github.com/jsimonetti/rtnetlink/v2 v2.0.2
+	github.com/osquery/osquery-go v0.0.0-20260630173615-eb39ad3443df
+	github.com/vishvananda/netlink v1.3.1
+	golang.org/x/sys v0.50.0
+	kernelroutes v0.0.0
+)
+
+require (
+	github.com/Microsoft/go-winio v0.6.2 // indirect
+	github.com/go-logr/logr v1.2.4 // indirect
+	github.com/go-logr/stdr v1.2.2 // indirect
+	github.com/google/go-cmp v0.7.0 // indirect
+	github.com/mdlayher/netlink v1.11.2 // indirect
+	github.com/mdlayher/socket v0.6.0 // indirect
+	github.com/pkg/errors v0.8.0 // indirect
+	github.com/vishvananda/netns v0.0.5 // indirect
+	go.opentelemetry.io/otel v1.16.0 // indirect
+	go.opentelemetry.io/otel/metric v1.16.0 // indirect
+	go.opentelemetry.io/otel/trace v1.16.0 // indirect
+	golang.org/x/net v0.53.0 // indirect
+	golang.org/x/sync v0.24.0 // indirect
+)

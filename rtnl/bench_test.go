@@ -1,0 +1,117 @@
+package rtnl
+
+import (
+	"net/netip"
+	"testing"
+)
+
+// everyAttribute is a route with every attribute that there is. No kernel sends
+// such a one.
+func everyAttribute() *Route {
+	encap := Encap{Type: 1, Raw: encAttr(1, encLabels(100, 200))}
+	hop := Nexthop{OIF: 2, Gateway: addr4, Weight: 10, Flags: 4, Realms: some[uint32](1<<16 | 2), Encap: encap, NewDst: encLabels(300)}
+	r := &Route{Family: IPv4, Type: Unicast, Protocol: 186, Scope: 200, TOS: 8, Flags: 4, Table: 1000,
+		Dst: netip.MustParsePrefix("192.0.2.0/24"), Src: netip.MustParsePrefix("198.51.100.0/24"),
+		IIF: some[uint32](3), OIF: some[uint32](2), Gateway: addr4, Priority: some[uint32](20), PrefSrc: addr4,
+		Multipath: []Nexthop{hop, hop, hop, hop}, Realms: hop.Realms, Cache: some(CacheInfo{1, 2, 3, 4, 5, 6, 7, 8}),
+		Mark: some[uint32](1), MFC: some(MFCStats{1, 2, 3}), NewDst: hop.NewDst, Pref: some[uint8](1), Encap: encap,
+		Expires: some[uint64](100), UID: some[uint32](1000), TTLPropagate: some[uint8](1), IPProto: some[uint8](6),
+		SPort: some[uint16](80), DPort: some[uint16](443), NexthopID: some[uint32](5), FlowLabel: some[uint32](9),
+		DelReason: some[uint32](1), Unknown: []Attr{{99, []byte{1, 2, 3, 4}}}}
+	for n := MetricLock; n < metricEnd; n++ {
+		if n != MetricCCAlgo {
+			r.Metrics.values[n] = uint32(n)
+			r.Metrics.has |= 1 << n
+		}
+	}
+	return r
+}
+
+// plainRoute is a route as a router has a million of.
+func plainRoute() *Route {
+	return &Route{Family: IPv4, Type: Unicast, Protocol: 186, Table: 254, Dst: netip.MustParsePrefix("192.0.2.0/24"),
+		OIF: some[uint32](2), Gateway: addr4, Priority: some[uint32](20)}
+}
+
+var benchRoutes = []struct {
+	name  string
+	route func() *Route
+}{{"plain", plainRoute}, {"every attribute", everyAttribute}}
+
+// TestDecodingDoesNotAllocate checks the steady state, in which the memory of the
+// route before is used again. The name of a congestion control algorithm is a
+// string that leaves.
+func TestDecodingDoesNotAllocate(t *testing.T) {
+	full := everyAttribute()
+	full.Metrics.CC = "bbr"
+	full.Metrics.has |= 1 << MetricCCAlgo
+	for _, tc := range []struct {
+		name  string
+		route *Route
+		want  float64
+	}{
+		{"plain", plainRoute(), 0},
+		{"every attribute", everyAttribute(), 0},
+		{"every attribute, congestion control", full, 1},
+	} {
+		msg := appendRoute(nil, tc.route)
+		var r Route
+		var id []byte
+		decode := func() {
+			if err := r.decode(msg, AllFields); err != nil {
+				t.Fatal(err)
+			}
+			id = r.AppendID(id[:0])
+			if _, err := readHead(msg); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if got := testing.AllocsPerRun(100, decode); got != tc.want {
+			t.Errorf("%s: %v allocations, want %v", tc.name, got, tc.want)
+		}
+	}
+}
+
+func BenchmarkDecode(b *testing.B) {
+	for _, tc := range benchRoutes {
+		b.Run(tc.name, func(b *testing.B) {
+			msg := appendRoute(nil, tc.route())
+			b.SetBytes(int64(len(msg)))
+			b.ReportAllocs()
+			var r Route
+			for b.Loop() {
+				if err := r.decode(msg, AllFields); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}
+
+func BenchmarkReadHead(b *testing.B) {
+	for _, tc := range benchRoutes {
+		b.Run(tc.name, func(b *testing.B) {
+			msg := appendRoute(nil, tc.route())
+			b.SetBytes(int64(len(msg)))
+			b.ReportAllocs()
+			for b.Loop() {
+				if _, err := readHead(msg); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}
+
+func BenchmarkAppendID(b *testing.B) {
+	for _, tc := range benchRoutes {
+		b.Run(tc.name, func(b *testing.B) {
+			r := tc.route()
+			b.ReportAllocs()
+			var id []byte
+			for b.Loop() {
+				id = r.AppendID(id[:0])
+			}
+		})
+	}
+}

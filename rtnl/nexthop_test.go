@@ -1,0 +1,177 @@
+package rtnl
+
+import (
+	"errors"
+	"net/netip"
+	"reflect"
+	"slices"
+	"testing"
+)
+
+// appendNexthop encodes what NexthopObject.UnmarshalBinary decodes.
+func appendNexthop(b []byte, o *NexthopObject) []byte {
+	b = append(b, byte(o.Family), o.Scope, o.Protocol, 0)
+	b = append(b, encNE(o.Flags)...)
+	for _, a := range o.Unknown {
+		b = append(b, encAttr(a.Type, a.Data)...)
+	}
+	if o.ID != 0 {
+		b = append(b, encAttr(nhaID, encNE(o.ID))...)
+	}
+	if o.Group != nil {
+		var group []byte
+		for _, m := range o.Group {
+			w := m.Weight - 1
+			group = append(append(group, encNE(m.ID)...), byte(w), byte(w>>8), 0, 0)
+		}
+		b = append(b, encAttr(nhaGroup, group)...)
+	}
+	if o.GroupType != 0 {
+		b = append(b, encAttr(nhaGroupType, encNE(o.GroupType))...)
+	}
+	if o.Blackhole {
+		b = append(b, encAttr(nhaBlackhole)...)
+	}
+	if o.OIF != 0 {
+		b = append(b, encAttr(nhaOIF, encNE(o.OIF))...)
+	}
+	if o.Gateway.IsValid() {
+		b = append(b, encAttr(nhaGateway, o.Gateway.AsSlice())...)
+	}
+	return appendEncap(b, nhaEncapType, o.Encap)
+}
+
+func (c chance) nexthop() *NexthopObject {
+	o := &NexthopObject{ID: c.u32(), Family: []Family{0, IPv4, IPv6}[c.IntN(3)], Protocol: byte(c.u32()), Scope: byte(c.u32()),
+		Flags: c.u32(), Unknown: c.unknown(0, 9, 10, 11, 12, 13, 14, 15, 300)}
+	switch c.IntN(3) {
+	case 0:
+		o.Blackhole = true
+	case 1:
+		o.GroupType = uint16(c.IntN(2))
+		for range 1 + c.IntN(4) {
+			o.Group = append(o.Group, GroupMember{c.u32(), 1 + c.Uint32N(1<<16)})
+		}
+	default:
+		o.OIF, o.Gateway, o.Encap = c.u32(), c.gateway(), c.encap()
+	}
+	return o
+}
+
+func TestNexthopRoundTrip(t *testing.T) {
+	for seed := range uint64(1000) {
+		want := newChance(seed).nexthop()
+		b := appendNexthop(nil, want)
+		var got NexthopObject
+		if err := got.UnmarshalBinary(b); err != nil || !reflect.DeepEqual(&got, want) {
+			t.Fatalf("seed %d: %v\n got %+v\nwant %+v", seed, err, got, *want)
+		}
+		checkNexthop(t, b)
+	}
+}
+
+func TestNexthopAttributes(t *testing.T) {
+	head := []byte{byte(IPv6), 253, 186, 0, 0x14, 0, 0, 0}
+	bare := NexthopObject{Family: IPv6, Scope: 253, Protocol: 186, Flags: u32([]byte{0x14, 0, 0, 0})}
+	for _, c := range []struct {
+		name  string
+		attrs []byte
+		set   func(*NexthopObject)
+	}{
+		{"none", nil, func(*NexthopObject) {}},
+		{"NHA_ID", encAttr(nhaID, encNE(^uint32(0))), func(o *NexthopObject) { o.ID = 1<<32 - 1 }},
+		{"NHA_GROUP", encAttr(nhaGroup, encNE(uint32(1)), []byte{0, 0, 0, 0}, encNE(uint32(2)), []byte{254, 0, 0, 0},
+			encNE(uint32(3)), []byte{255, 0, 0, 0}, encNE(uint32(4)), []byte{0, 1, 0, 0}, encNE(uint32(5)), []byte{255, 255, 0, 0}),
+			func(o *NexthopObject) { o.Group = []GroupMember{{1, 1}, {2, 255}, {3, 256}, {4, 257}, {5, 65536}} }},
+		{"NHA_GROUP, empty", encAttr(nhaGroup), func(*NexthopObject) {}},
+		{"NHA_GROUP of a wrong length", encAttr(nhaGroup, make([]byte, 12)), func(o *NexthopObject) { o.Unknown = []Attr{{nhaGroup, make([]byte, 12)}} }},
+		{"NHA_GROUP_TYPE", encAttr(nhaGroupType, encNE(uint16(1))), func(o *NexthopObject) { o.GroupType = 1 }},
+		{"NHA_BLACKHOLE", encAttr(nhaBlackhole), func(o *NexthopObject) { o.Blackhole = true }},
+		{"NHA_OIF", encAttr(nhaOIF, encNE(uint32(7))), func(o *NexthopObject) { o.OIF = 7 }},
+		{"NHA_GATEWAY of IPv6", encAttr(nhaGateway, bytes6), func(o *NexthopObject) { o.Gateway = addr6 }},
+		{"NHA_GATEWAY of IPv4", encAttr(nhaGateway, bytes4), func(o *NexthopObject) { o.Gateway = addr4 }},
+		{"NHA_ENCAP", encCat(encAttr(nhaEncapType, encNE(uint16(5))), encAttr(nhaEncap|0x8000, []byte{1, 2})), func(o *NexthopObject) { o.Encap = Encap{5, []byte{1, 2}} }},
+		{"NHA_RES_GROUP and what comes after", encCat(encAttr(12, encAttr(1, encNE(uint16(32)))), encAttr(15, encNE(uint32(0)))),
+			func(o *NexthopObject) {
+				o.Unknown = []Attr{{12, encAttr(1, encNE(uint16(32)))}, {15, encNE(uint32(0))}}
+			}},
+		{"wrong lengths", encCat(encAttr(nhaID, []byte{1}), encAttr(nhaGroupType, []byte{1}), encAttr(nhaOIF, []byte{1}), encAttr(nhaGateway, []byte{1}), encAttr(nhaEncapType, []byte{1})),
+			func(o *NexthopObject) {
+				o.Unknown = []Attr{{nhaID, []byte{1}}, {nhaGroupType, []byte{1}}, {nhaOIF, []byte{1}}, {nhaGateway, []byte{1}}, {nhaEncapType, []byte{1}}}
+			}},
+	} {
+		want := bare
+		c.set(&want)
+		b := append(slices.Clone(head), c.attrs...)
+		var got NexthopObject
+		if err := got.UnmarshalBinary(b); err != nil || !reflect.DeepEqual(got, want) {
+			t.Errorf("%s: %v\n got %+v\nwant %+v", c.name, err, got, want)
+		}
+		checkNexthop(t, b)
+	}
+	for _, c := range []struct {
+		b      []byte
+		offset int
+	}{
+		{nil, 0}, {head[:7], 7}, {append(slices.Clone(head), 3, 0, 0, 0), 8}, {encCat(head, encAttr(nhaBlackhole), []byte{9, 0, 5, 0, 1, 2}), 12},
+	} {
+		var o NexthopObject
+		var m *MalformedError
+		if err := o.UnmarshalBinary(c.b); !errors.As(err, &m) || m.What != "nexthop" || m.Offset != c.offset {
+			t.Errorf("%x: %v", c.b, err)
+		}
+	}
+}
+
+func TestSnapshotNexthops(t *testing.T) {
+	id := func(n uint32) Opt[uint32] { return some(n) }
+	addr := netip.MustParseAddr
+	encap := Encap{Type: 5, Raw: []byte{1}}
+	s := &Snapshot{objects: map[uint32]*NexthopObject{
+		1: {ID: 1, Family: IPv4, OIF: 3, Gateway: addr("10.0.0.2"), Flags: 0x104},
+		2: {ID: 2, Family: IPv6, OIF: 4, Gateway: addr("fd00::2"), Encap: encap, Flags: 16},
+		3: {ID: 3, Group: []GroupMember{{1, 1}, {2, 65536}}},
+		4: {ID: 4, Group: []GroupMember{{2, 300}}},
+		5: {ID: 5, Blackhole: true},
+		6: {ID: 6, Group: []GroupMember{{1, 5}, {99, 6}}}, // 99 went away
+	}}
+	for _, c := range []struct {
+		name  string
+		route Route
+		want  []Nexthop
+	}{
+		{"blackhole", Route{Type: Blackhole}, nil},
+		{"device", Route{OIF: id(3)}, []Nexthop{{OIF: 3, Weight: 1}}},
+		{"gateway alone", Route{Gateway: addr("10.0.0.2")}, []Nexthop{{Gateway: addr("10.0.0.2"), Weight: 1}}},
+		{"device 0", Route{OIF: id(0)}, []Nexthop{{Weight: 1}}},
+		{"all of a single one", Route{OIF: id(3), Gateway: addr("fd00::9"), Flags: 0x4014, Realms: id(7), Encap: encap, NewDst: []byte{0, 0, 0x11, 0}},
+			[]Nexthop{{OIF: 3, Gateway: addr("fd00::9"), Weight: 1, Flags: 0x14, Realms: id(7), Encap: encap, NewDst: []byte{0, 0, 0x11, 0}}}},
+		{"multipath", Route{Multipath: []Nexthop{{OIF: 3, Weight: 2}, {OIF: 4, Weight: 256}}}, []Nexthop{{OIF: 3, Weight: 2}, {OIF: 4, Weight: 256}}},
+		{"object", Route{NexthopID: id(1)}, []Nexthop{{OIF: 3, Gateway: addr("10.0.0.2"), Weight: 1, Flags: 4, ID: id(1)}}},
+		{"object with encap", Route{NexthopID: id(2)}, []Nexthop{{OIF: 4, Gateway: addr("fd00::2"), Weight: 1, Flags: 16, Encap: encap, ID: id(2)}}},
+		{"object, copied into the route", Route{NexthopID: id(1), OIF: id(3), Gateway: addr("10.0.0.2"), Flags: 4},
+			[]Nexthop{{OIF: 3, Gateway: addr("10.0.0.2"), Weight: 1, Flags: 4, ID: id(1)}}},
+		{"group", Route{NexthopID: id(3)}, []Nexthop{{OIF: 3, Gateway: addr("10.0.0.2"), Weight: 1, Flags: 4, ID: id(1)},
+			{OIF: 4, Gateway: addr("fd00::2"), Weight: 65536, Flags: 16, Encap: encap, ID: id(2)}}},
+		{"group, copied with weights of 8 bits", Route{NexthopID: id(3), Multipath: []Nexthop{{OIF: 3, Weight: 1}, {OIF: 4, Weight: 256, Flags: 16}}},
+			[]Nexthop{{OIF: 3, Weight: 1, ID: id(1)}, {OIF: 4, Weight: 65536, Flags: 16, ID: id(2)}}},
+		{"group that changed its size meanwhile", Route{NexthopID: id(3), Multipath: []Nexthop{{OIF: 3, Weight: 1}}}, []Nexthop{{OIF: 3, Weight: 1}}},
+		{"group of one", Route{NexthopID: id(4)}, []Nexthop{{OIF: 4, Gateway: addr("fd00::2"), Weight: 300, Flags: 16, Encap: encap, ID: id(2)}}},
+		{"group of one, copied", Route{NexthopID: id(4), OIF: id(4), Gateway: addr("fd00::2")}, []Nexthop{{OIF: 4, Gateway: addr("fd00::2"), Weight: 300, ID: id(2)}}},
+		{"blackhole object", Route{NexthopID: id(5), Type: Blackhole}, []Nexthop{{Weight: 1, ID: id(5)}}},
+		{"group with a member that went away", Route{NexthopID: id(6)}, []Nexthop{{OIF: 3, Gateway: addr("10.0.0.2"), Weight: 5, Flags: 4, ID: id(1)}, {Weight: 6, ID: id(99)}}},
+		{"object that went away", Route{NexthopID: id(99), Flags: 0x108}, []Nexthop{{Weight: 1, Flags: 8, ID: id(99)}}},
+		{"object 0 that is none", Route{NexthopID: Opt[uint32]{V: 1}}, nil},
+	} {
+		got := s.Nexthops(&c.route, []Nexthop{{OIF: 77, Unknown: []Attr{{1, nil}}}})
+		if len(got)+len(c.want) > 0 && !reflect.DeepEqual(got, c.want) {
+			t.Errorf("%s:\n got %+v\nwant %+v", c.name, got, c.want)
+		}
+	}
+	if o, ok := s.Object(3); !ok || o.ID != 3 {
+		t.Errorf("object 3 is %+v, %v", o, ok)
+	}
+	if o, ok := s.Object(99); ok {
+		t.Errorf("object 99 is %+v", o)
+	}
+}

@@ -1,0 +1,93 @@
+package tables_test
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"testing"
+
+	"kernelroutes/internal/nstest"
+	"kernelroutes/rtnl"
+	"kernelroutes/tables"
+)
+
+// A heldSource answers each request with the same snapshot.
+type heldSource struct{ *rtnl.Snapshot }
+
+func (h heldSource) Read(context.Context, rtnl.Request) (*rtnl.Snapshot, error) {
+	return h.Snapshot, nil
+}
+
+// BenchmarkRows builds rows of all columns, of 10,000 routes: decoded, and each
+// column appended. One operation is all of them, ns/row one.
+func BenchmarkRows(b *testing.B) {
+	nstest.New(b)
+	nstest.Veth(b, "v0", "10.0.0.1/16")
+	var lines []string
+	for i := range 10_000 {
+		lines = append(lines, fmt.Sprintf("route add 20.%d.%d.0/24 via 10.0.0.%d proto bgp metric 20", i>>8, i&255, 2+i%70))
+	}
+	nstest.Batch(b, "-4", lines...)
+	s, err := new(rtnl.Kernel).Read(context.Background(), rtnl.Request{Links: true, Nexthops: true})
+	if err != nil {
+		b.Fatal(err)
+	}
+	for _, t := range tables.All() {
+		b.Run(t.Name, func(b *testing.B) {
+			b.ReportAllocs()
+			rows := 0
+			var value []byte
+			for b.Loop() {
+				r, err := t.Scan(context.Background(), heldSource{s}, tables.Query{})
+				if err != nil {
+					b.Fatal(err)
+				}
+				for rows = 0; r.Next(); rows++ {
+					for col := range t.Columns {
+						value, _ = t.AppendValue(value[:0], r, col)
+					}
+				}
+			}
+			if rows < len(lines) {
+				b.Fatalf("%d rows", rows)
+			}
+			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/float64(rows), "ns/row")
+		})
+	}
+}
+
+// TestRowsDoNotAllocate checks that the columns of a row are appended without
+// allocations, however many there are.
+func TestRowsDoNotAllocate(t *testing.T) {
+	for _, name := range []string{"basics-ipv4", "ecmp", "encaps"} {
+		capture := openCapture(t, name)
+		for _, table := range tables.All() {
+			r, err := table.Scan(context.Background(), capture, tables.Query{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			value := make([]byte, 0, 4<<10)
+			for r.Next() {
+				for col, c := range table.Columns {
+					if n := testing.AllocsPerRun(5, func() { value, _ = table.AppendValue(value[:0], r, col) }); n != 0 {
+						t.Errorf("%s, %s: %v allocations for %s", name, table.Name, n, c.Name)
+					}
+				}
+			}
+		}
+	}
+}
+
+func openCapture(t testing.TB, name string) *rtnl.Capture {
+	t.Helper()
+	f, err := os.Open("../testdata/captures/" + name + ".pcap")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	c, err := rtnl.ReadCapture(f)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
