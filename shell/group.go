@@ -16,7 +16,7 @@ import (
 
 // maxGroups bounds how many different rows are remembered. A row that is like
 // none of them is kept by itself.
-const maxGroups = 1 << 16
+var maxGroups = 1 << 16 // a variable for tests
 
 // groupedRows are rows in an order that was asked for. They have the values of
 // used columns only.

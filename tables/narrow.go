@@ -2,6 +2,7 @@ package tables
 
 import (
 	"bytes"
+	"errors"
 	"net/netip"
 	"slices"
 	"strconv"
@@ -74,9 +75,13 @@ func parseBound(op Op, expr string) (bound, bool) {
 		b.exact, b.isInt, b.value = i, true, float64(i)
 		return b, true
 	}
+	// What else Go takes for a number is text to SQLite: 0x10p0, inf, nan.
+	if strings.Trim(expr, "0123456789+-.eE") != "" {
+		return b, false
+	}
 	f, err := strconv.ParseFloat(expr, 64)
 	b.value = f
-	return b, err == nil
+	return b, err == nil || errors.Is(err, strconv.ErrRange)
 }
 
 func (b *bound) holds(v int64) bool {
