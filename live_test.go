@@ -10,7 +10,6 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	"kernelroutes/internal/nstest"
 )
@@ -81,16 +80,7 @@ func fixedNamespace(t *testing.T) {
 		"route add default via 2001:db8::1 dev eth0 proto ra metric 100 pref high",
 		"route add 2001:db8:ffff::/48 encap seg6 mode encap segs 2001:db8::5 dev eth0",
 	)
-	// The kernel adds these two when it has noticed the carrier.
-	start := time.Now()
-	for missing := true; missing; {
-		local := nstest.IP(t, "-6 route show table local")
-		missing = !strings.Contains(local, "ff00::/8") || !strings.Contains(local, "2001:db8::10")
-		if time.Since(start) > time.Minute {
-			t.Fatalf("the kernel adds no routes for eth0:\n%s", local)
-		}
-		time.Sleep(time.Millisecond)
-	}
+	nstest.WaitRoutes(t, "multicast ff00::/8 dev eth0 ", "local 2001:db8::10 dev eth0 ")
 }
 
 // run runs the program and returns what it printed.

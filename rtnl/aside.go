@@ -26,7 +26,7 @@ func (r *reading) startAside(ctx context.Context) *aside {
 	go func() {
 		defer close(a.done)
 		defer c.close()
-		if a.err = c.dumpRoutes(&a.sink, maxDatagram); a.err == nil {
+		if a.err = c.dumpRoutes(&a.sink); a.err == nil {
 			a.err = a.prove(c)
 		}
 	}()
@@ -45,14 +45,9 @@ func (a *aside) prove(c *conn) error {
 	if n == 0 || a.sink.dump.runs[n-1].table != local {
 		return ErrTooLarge
 	}
-	last := &a.sink.dump.runs[n-1]
 	var mem arena
 	again := routeSink{request: dumpRequest{table: local}, filter: &Filter{Families: []Family{}}, mem: &mem}
-	if err := c.dumpRoutes(&again, maxDatagram); err != nil {
-		return err
-	}
-	last.ends = a.sink.room >= a.sink.largest
-	return nil
+	return c.dumpRoutes(&again)
 }
 
 // whole waits for the aside to end and reports whether it is known to be whole.

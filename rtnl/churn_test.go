@@ -18,8 +18,6 @@ import (
 
 var churnTime = flag.Duration("churn", 20*time.Second, "how long TestChurn changes routes, for each family")
 
-func TestMain(m *testing.M) { nstest.Main(m) }
-
 // A churner adds, deletes and replaces routes from another process.
 type churner struct {
 	changes atomic.Int64

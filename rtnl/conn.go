@@ -27,6 +27,10 @@ type socket interface {
 // group N). strict reports whether the kernel honours filters in dump requests.
 type dialer func(ctx context.Context, groups uint32) (s socket, strict bool, err error)
 
+// listenBuffer is how many bytes of messages, as the kernel counts them (about a
+// kilobyte each), a listener's socket holds before it loses some.
+const listenBuffer = 4 << 20
+
 // A kernelSocket is in the network namespace of the thread that opened it.
 // Opening, options, sending and deadlines are mdlayher/netlink's. Datagrams are
 // received here, because three things must be seen that its Receive keeps back:
@@ -54,6 +58,10 @@ func dialKernel(ctx context.Context, groups uint32) (socket, bool, error) {
 	if err != nil {
 		nl.Close()
 		return nil, false, err
+	}
+	if groups != 0 {
+		// With privilege as much as is asked for, else what net.core.rmem_max allows.
+		_ = nl.SetReadBuffer(listenBuffer)
 	}
 	// A deadline in the past wakes a receive that waits.
 	stop := context.AfterFunc(ctx, func() { nl.SetDeadline(time.Unix(1, 0)) })
@@ -167,9 +175,9 @@ type dumpSink struct {
 	// message is shown each message's bytes, header included. It returns false to
 	// end the dump: the rest is not wanted.
 	message func(msg []byte) (more bool, err error)
-	// datagram is told the length of each datagram after its messages; it may end
-	// the dump too.
-	datagram func(n int) (more bool)
+	// datagram is called after the messages of each datagram; it may end the dump
+	// too.
+	datagram func() (more bool)
 }
 
 // dump sends a dump request and hands its messages to the sink until the kernel
@@ -195,7 +203,7 @@ func (c *conn) dump(typ uint16, request []byte, sink dumpSink) (interrupted bool
 		if done || err != nil {
 			return interrupted, err
 		}
-		if c.spent || !sink.datagram(n) {
+		if c.spent || !sink.datagram() {
 			c.spent = true
 			return interrupted, nil
 		}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"errors"
+	"fmt"
 	"math/bits"
 
 	"golang.org/x/sys/unix"
@@ -44,10 +45,8 @@ type group struct {
 	table  uint32
 }
 
-// keyed reports whether the kernel resumes a dump of the family at a key, and
-// not at a count: at an address (fib_table_dump) or a label (mpls_dump_routes).
-// Between two datagrams such a walk loses nothing, whatever changes.
-func (f Family) keyed() bool { return f == IPv4 || f == MPLS }
+// ordered reports whether it is known in which order the kernel walks the family.
+func (f Family) ordered() bool { return f == IPv4 || f == IPv6 || f == MPLS }
 
 // A position is where a route stands in the kernel's walk of its group.
 type position struct {
@@ -133,8 +132,12 @@ type run struct {
 	first, last position
 	data        []byte // the messages that are kept
 
-	begins, ends bool // whether it is known that the group has nothing before, after it
-	follows      bool // whether it is known that nothing is between the run before and this one
+	begins bool // it is the first of its group: nothing is before it
+	cut    bool // its datagram ended after it: the kernel's walk was interrupted
+
+	// Known when it is known what changed meanwhile: see judge.
+	ends    bool // nothing of the group is after it
+	follows bool // nothing is between the run before and this one
 }
 
 // A routeDump is the answer to one RTM_GETROUTE dump.
@@ -142,11 +145,56 @@ type routeDump struct {
 	runs        []run
 	objects     bool // whether a route that is kept uses a nexthop object
 	interrupted bool // the kernel set NLM_F_DUMP_INTR
+	request     dumpRequest
+	spared      bool     // ended before IPv6
+	heard       *changes // while it ran, nil before judge
 }
 
-// batchCapacity is how much of a dump fits into one datagram of the kernel:
-// SKB_WITH_OVERHEAD(32768), with a reserve for a larger overhead.
-const batchCapacity = 32<<10 - 512
+// changed reports whether a group may have changed while the dump ran.
+func (d *routeDump) changed(g group) bool { return d.interrupted || d.heard.group(g) }
+
+// asked reports whether the dump would have brought the routes of a group.
+func (d *routeDump) asked(g group) bool {
+	return (d.request.family == 0 || d.request.family == g.family) && (d.request.table == 0 || d.request.table == g.table) &&
+		!(d.spared && g.family != IPv4)
+}
+
+// judge notes what is certain about the dump's runs once it is known what
+// changed while it ran. Where a datagram ends, the kernel remembers
+//
+//   - of IPv6 and multicast routing how many it has walked over in the table: if
+//     others go away and come, it passes over as many that nobody has seen. Even
+//     that the group has more is not told if all that is left is passed over.
+//   - of IPv4 an address, and how many routes it has walked over at the first
+//     address from there on (fib_table_dump, fn_trie_dump_leaf), sent or not. If
+//     nothing changed between the last route before and the first one after, it
+//     went on where it was.
+//   - of MPLS a label: it loses nothing.
+func (d *routeDump) judge(heard *changes) {
+	if d.heard != nil {
+		return
+	}
+	d.heard = heard
+	for i := range d.runs {
+		r := &d.runs[i]
+		to := [4]byte{255, 255, 255, 255}
+		same := i+1 < len(d.runs) && d.runs[i+1].group == r.group
+		if same {
+			to = [4]byte(d.runs[i+1].first.dst[:])
+		}
+		sure := r.family == MPLS || r.family == IPv4 && !d.interrupted && !heard.between([4]byte(r.last.dst[:]), to)
+		switch {
+		case same:
+			next := &d.runs[i+1]
+			next.follows = sure && r.family.compare(&r.last, &next.first) < 0
+		case i+1 < len(d.runs):
+			r.ends = sure || !r.cut
+		default:
+			// A dump of one family ends in the same way where a route does not fit.
+			r.ends = !r.cut || sure && d.request.family == 0
+		}
+	}
+}
 
 // A routeSink takes the messages of one route dump and keeps those that match.
 type routeSink struct {
@@ -160,15 +208,12 @@ type routeSink struct {
 	buf        []byte    // where the current datagram is
 	kept, from int       // bytes kept of it; where its last run begins
 	fresh      bool      // it has no run yet
-	capacity   int       // what the kernel can put into it
-	room       int       // what was left of the datagram before
-	largest    int       // the largest message so far
 	datagrams  int
+	seen       map[group]bool
 
 	// aside, if set, is asked to read IPv6 beside this dump once IPv4 proves long.
 	aside   func() *aside
 	started *aside
-	spared  bool // the dump was ended because the aside has what comes next
 }
 
 // asideAfter is the number of datagrams of IPv4 routes (some 500 each) from which
@@ -185,15 +230,18 @@ func (s *routeSink) message(msg []byte) (more bool, err error) {
 	if err := h.read(msg[unix.NLMSG_HDRLEN:]); err != nil {
 		return false, err
 	}
-	s.largest = max(s.largest, len(msg))
 	g := group{h.family, h.table}
 	if n := len(s.dump.runs); s.fresh || s.dump.runs[n-1].group != g {
 		s.endRun()
+		if !s.fresh {
+			s.dump.runs[n-1].cut = false
+		}
 		if s.complete(h.family) {
 			return false, nil
 		}
-		s.dump.startRun(g, positionOf(h), s.fresh, s.room >= s.largest)
-		s.from = s.kept
+		if err := s.startRun(g, positionOf(h)); err != nil {
+			return false, err
+		}
 	}
 	s.fresh = false
 	s.last = msg
@@ -233,30 +281,28 @@ func (s *routeSink) complete(next Family) bool {
 	case len(s.filter.Families) == 1 && s.filter.Families[0] == IPv4:
 		return true
 	}
-	s.spared = next == IPv6 && s.started.whole()
-	return s.spared
+	s.dump.spared = next == IPv6 && s.started.whole()
+	return s.dump.spared
 }
 
-func (s *routeSink) datagram(n int) (more bool) {
+func (s *routeSink) datagram() (more bool) {
 	s.endRun()
-	s.room, s.capacity = s.capacity-n, batchCapacity
 	s.mem.keep(s.kept)
 	s.kept = 0
 	s.datagrams++
-	if s.datagrams == asideAfter && s.aside != nil && s.dump.runs[len(s.dump.runs)-1].family == IPv4 {
+	if n := len(s.dump.runs); s.datagrams == asideAfter && s.aside != nil && n > 0 && s.dump.runs[n-1].family == IPv4 {
 		s.started = s.aside()
 		if !allows(s.filter.Families, IPv4) {
-			s.spared = s.started.whole()
-			return !s.spared
+			s.dump.spared = s.started.whole()
+			return !s.dump.spared
 		}
 	}
 	return true
 }
 
-// dumpRoutes runs one dump over a connection that was warmed with a buffer of
-// the given size, which is how much the first datagram holds.
-func (c *conn) dumpRoutes(s *routeSink, warmed int) error {
-	s.capacity = min(warmed, batchCapacity)
+// dumpRoutes runs one dump over a connection that was warmed.
+func (c *conn) dumpRoutes(s *routeSink) error {
+	s.dump.request = s.request
 	interrupted, err := c.dump(unix.RTM_GETROUTE, s.request.appendTo(nil), dumpSink{
 		want:     unix.RTM_NEWROUTE,
 		buffer:   s.buffer,
@@ -272,27 +318,22 @@ func (c *conn) dumpRoutes(s *routeSink, warmed int) error {
 	}
 	s.endRun()
 	s.mem.keep(s.kept)
-	if n := len(s.dump.runs); n > 0 {
-		// A dump of one family ends in the same way where a route does not fit.
-		last := &s.dump.runs[n-1]
-		last.ends = s.request.family == 0 && (last.family.keyed() || s.room >= s.largest)
-	}
 	return nil
 }
 
-// startRun begins a run and notes what is known about its neighbour.
-func (d *routeDump) startRun(g group, pos position, first, roomLeft bool) {
-	r := run{group: g, first: pos}
-	if len(d.runs) == 0 {
-		r.begins = true
-	} else {
-		before := &d.runs[len(d.runs)-1]
-		switch {
-		case before.group == g:
-			r.follows = g.family.keyed() && before.last.dst != pos.dst
-		case !first, before.family.keyed(), before.family != g.family, roomLeft:
-			before.ends, r.begins = true, true
-		}
+// startRun begins a run. The kernel brings the groups one after the other; that
+// it comes back to one is what a new table can do: see bucket.
+func (s *routeSink) startRun(g group, pos position) error {
+	n := len(s.dump.runs)
+	begins := n == 0 || s.dump.runs[n-1].group != g
+	if begins && s.seen[g] {
+		return fmt.Errorf("%w: a table came twice", ErrInterrupted)
 	}
-	d.runs = append(d.runs, r)
+	if s.seen == nil {
+		s.seen = map[group]bool{}
+	}
+	s.seen[g] = true
+	s.dump.runs = append(s.dump.runs, run{group: g, first: pos, begins: begins, cut: true})
+	s.from = s.kept
+	return nil
 }

@@ -17,7 +17,8 @@ type Filter struct {
 	Protocols []uint8
 	// OIFs are output interfaces by their index, and Link chooses some of all
 	// there are. A route with several nexthops matches if one of them uses such an
-	// interface, unless Single leaves these routes out.
+	// interface, unless Single leaves these routes out (but for those that use a
+	// nexthop group, which may have one member).
 	OIFs   []uint32
 	Link   func(*Link) bool
 	Single bool
@@ -152,6 +153,11 @@ func checkMultipath(b []byte) error {
 	return nil
 }
 
+// wants reports whether a route of the group can match.
+func (f *Filter) wants(g group) bool {
+	return allows(f.Families, g.family) && allows(f.Tables, g.table)
+}
+
 // match decides on the bytes. Interfaces of a nexthop object are not in them, so
 // a route that uses one passes.
 func (f *Filter) match(h *routeHead) bool {
@@ -164,7 +170,7 @@ func (f *Filter) match(h *routeHead) bool {
 	return (f.Cloned || h.flags&cloned == 0) &&
 		allows(f.Families, h.family) && allows(f.Tables, h.table) &&
 		allows(f.Types, h.typ) && allows(f.Protocols, h.protocol) &&
-		!(f.Single && h.hops != nil) && (f.OIFs == nil || h.object || f.uses(h)) && (f.Dsts == nil || f.goesTo(h))
+		!(f.Single && h.hops != nil && !h.object) && (f.OIFs == nil || h.object || f.uses(h)) && (f.Dsts == nil || f.goesTo(h))
 }
 
 func (f *Filter) uses(h *routeHead) bool {

@@ -16,7 +16,8 @@ import (
 //   - IPv4 (fib_table_insert, fib_find_info): tos, metric, type, protocol,
 //     scope, preferred source, route metrics, nexthops with weight.
 //   - IPv6 (fib6_add_rt2node, rt6_duplicate_nexthop): source, metric, type,
-//     nexthops without weight.
+//     protocol, nexthops without weight. Replacing a route can leave two that are
+//     alike in all of this: a Cursor counts them, in the kernel's order.
 //   - Multicast routing (mr_mfc_find_parent): source, and the input interface of
 //     a route from any source.
 //   - MPLS: the label alone.
@@ -30,6 +31,15 @@ func (r *Route) AppendID(b []byte) []byte {
 	b = append(b, ':')
 	b = r.AppendDst(b)
 	b = append(b, ':')
+	h := r.identity()
+	if r.twin > 0 {
+		h.num(uint64(r.twin))
+	}
+	return h.append(b)
+}
+
+// identity hashes what tells routes to one destination apart.
+func (r *Route) identity() hash {
 	h := newHash()
 	h.prefix(r.Src)
 	typ := r.Type
@@ -45,15 +55,15 @@ func (r *Route) AppendID(b []byte) []byte {
 		h.num32(r.Metrics.values[:])
 		h.bytes([]byte(r.Metrics.CC))
 	case IPv6:
-		h.num(uint64(typ))
+		h.num(uint64(typ), uint64(r.Protocol))
 		h.opt(r.Priority)
 	case IPMR, IP6MR:
 		if r.Src.Addr().IsUnspecified() {
 			h.opt(r.IIF)
 		}
-		return h.append(b)
+		return h
 	default:
-		return h.append(b)
+		return h
 	}
 	switch {
 	case r.NexthopID.OK:
@@ -67,7 +77,7 @@ func (r *Route) AppendID(b []byte) []byte {
 	default:
 		h.hop(r.Family, r.OIF.V, r.Gateway, r.Flags, 1, r.Realms, r.Encap, r.NewDst)
 	}
-	return h.append(b)
+	return h
 }
 
 // AppendDst appends the destination: a prefix, or an MPLS label.

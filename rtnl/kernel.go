@@ -61,10 +61,11 @@ func (k *Kernel) Read(ctx context.Context, req Request) (*Snapshot, error) {
 			r.tooLarge = errors.Is(err, ErrTooLarge)
 			continue
 		}
-		if err := l.drain(&r.heard); err != nil {
-			return nil, readError("listen for changes", err)
+		heard, err := r.hear(l)
+		if err != nil {
+			return nil, err
 		}
-		s := r.assess()
+		s := r.assess(heard)
 		if s.Consistent || r.tries == MaxTries {
 			if !s.Consistent && k.Logger != nil {
 				k.Logger.Warn("routes changed too fast for a consistent snapshot",
@@ -73,6 +74,12 @@ func (k *Kernel) Read(ctx context.Context, req Request) (*Snapshot, error) {
 			}
 			return s, nil
 		}
+		// What was heard while that was judged does not concern the dumps to come.
+		if heard, err = r.hear(l); err != nil {
+			return nil, err
+		}
+		r.outdate(heard)
+		r.plan()
 	}
 }
 
@@ -86,7 +93,7 @@ type reading struct {
 	stale struct {      // what else is to be read (again)
 		links, objects bool
 	}
-	heard    changes // since the reading began
+	heard    changes // what hear returned
 	missing  []group
 	tooLarge bool
 
@@ -163,7 +170,7 @@ func (r *reading) try(ctx context.Context) error {
 			if s.request.beside() && allows(r.req.Families, IPv6) {
 				s.aside = func() *aside { return r.startAside(ctx) }
 			}
-			return c.dumpRoutes(&s, first)
+			return c.dumpRoutes(&s)
 		})
 		if s.started != nil {
 			<-s.started.done
@@ -173,7 +180,7 @@ func (r *reading) try(ctx context.Context) error {
 		}
 		r.took(&s.dump)
 		r.todo = r.todo[1:]
-		if s.spared {
+		if s.dump.spared {
 			r.took(&s.started.sink.dump)
 			for _, f := range []Family{MPLS, IPMR, IP6MR} { // these come after IPv6
 				if allows(r.req.Families, f) {
@@ -206,7 +213,6 @@ func (r *reading) readLinks(c *conn) (err error) {
 // took takes in a dump that has ended.
 func (r *reading) took(d *routeDump) {
 	r.dumps = append(r.dumps, d)
-	r.heard.routes = r.heard.routes || d.interrupted
 	r.stale.objects = r.stale.objects || r.req.Nexthops && d.objects && r.objects == nil
 }
 
@@ -219,28 +225,67 @@ func (r dumpRequest) forKernel(strict bool) dumpRequest {
 	return r
 }
 
-// assess puts the snapshot together and notes what has to be read again.
-func (r *reading) assess() *Snapshot {
+// hear returns what was heard since it was called before, and the multipath
+// routes that were heard of since the reading began.
+func (r *reading) hear(l *listener) (*changes, error) {
+	r.heard.forget()
+	if err := l.drain(&r.heard); err != nil {
+		return nil, readError("listen for changes", err)
+	}
+	heard := r.heard
+	return &heard, nil
+}
+
+// assess puts the snapshot together, after what was heard during the try.
+func (r *reading) assess(heard *changes) *Snapshot {
 	s := &Snapshot{Tries: r.tries, links: r.links, objects: r.objects, rawLinks: r.rawLinks, rawObjects: r.rawObjects}
-	s.routes, r.missing = merge(r.dumps, r.heard.group)
-	s.routes = settle(s.routes, r.heard.multipath, &r.req.Filter)
-	r.stale.links = r.links != nil && r.heard.links
-	r.stale.objects = r.objects != nil && r.heard.objects
-	r.heard.links, r.heard.objects = false, false
-	s.Consistent = len(r.missing) == 0 && !r.stale.links && !r.stale.objects && !r.heard.lost
-	switch {
-	case r.stale.objects:
+	for _, d := range r.dumps {
+		d.judge(heard)
+	}
+	s.routes, r.missing = merge(r.dumps, r.req.wants)
+	s.routes = settle(s.routes, heard.multipath, &r.req.Filter)
+	r.outdate(heard)
+	s.Consistent = len(r.missing) == 0 && !r.stale.links && !r.stale.objects && !heard.lost
+	return s
+}
+
+// plan notes which dumps have to be made again.
+func (r *reading) plan() {
+	if r.stale.objects {
 		// A route and the object that it uses must be of one time.
 		r.dumps, r.mem, r.heard = nil, arena{}, changes{}
 		r.todo = r.req.requests()
-	case len(r.missing) > 0:
-		for _, req := range r.req.requests() {
-			if missing := inTable(r.missing, req.table); len(missing) > 0 {
-				r.todo = append(r.todo, missingRequest(req, missing))
-			}
+		return
+	}
+	if len(r.missing) == 0 {
+		return
+	}
+	for _, req := range r.req.requests() {
+		if missing := inTable(r.missing, req.table); len(missing) > 0 {
+			r.todo = append(r.todo, missingRequest(req, missing, r.narrow(missing[0])))
 		}
 	}
-	return s
+	r.todo = slices.Compact(r.todo)
+}
+
+// outdate notes which interfaces and nexthop objects have to be read again.
+func (r *reading) outdate(heard *changes) {
+	r.stale.links = r.stale.links || r.links != nil && heard.links
+	r.stale.objects = r.stale.objects || r.objects != nil && heard.objects
+}
+
+// narrow reports whether a table is better dumped alone than with those that come
+// after it: the last of all, or once if it needs few datagrams, so that nothing
+// may change in it meanwhile.
+func (r *reading) narrow(g group) bool {
+	d := r.dumps[len(r.dumps)-1]
+	n := 0
+	for _, run := range d.runs {
+		if run.group == g {
+			n++
+		}
+	}
+	return r.tries == 1 && n <= 2 || n > 0 && d.request.table == 0 && d.runs[len(d.runs)-1].group == g
 }
 
 // dumpLinks reads all interfaces, and keeps their messages if asked to.
@@ -300,7 +345,7 @@ func (c *conn) collect(get, want uint16, req []byte, decode func(msg []byte) err
 		want:     want,
 		buffer:   func() []byte { return buf },
 		message:  func(msg []byte) (bool, error) { return true, decode(msg) },
-		datagram: func(int) bool { return true },
+		datagram: func() bool { return true },
 	})
 	if err == nil && interrupted {
 		err = ErrInterrupted

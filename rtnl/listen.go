@@ -1,8 +1,10 @@
 package rtnl
 
 import (
+	"bytes"
 	"context"
 	"errors"
+	"slices"
 
 	"golang.org/x/sys/unix"
 )
@@ -18,8 +20,9 @@ const listenGroups = 1<<(unix.RTNLGRP_LINK-1) |
 
 // changes are what a listener heard.
 type changes struct {
-	groups  map[group]bool
-	routes  bool // any group may have changed
+	groups  map[group]bool // table by its low byte: see bucket
+	dsts4   [][4]byte      // addresses of the destinations of IPv4 routes, in any table
+	routes  bool           // any group may have changed
 	links   bool
 	objects bool
 
@@ -29,7 +32,20 @@ type changes struct {
 	lost      bool             // there were more of them
 }
 
-func (c *changes) group(g group) bool { return c.routes || c.groups[g] }
+// bucket is where the kernel keeps a table: those of one low byte in one list
+// (fib_new_table, fib6_link_table). A dump resumes at a place in that list, so a
+// table that is new in it can make others come again.
+func (g group) bucket() group { return group{g.family, g.table & 0xff} }
+
+func (c *changes) group(g group) bool { return c.routes || c.groups[g.bucket()] }
+
+// between reports whether an IPv4 route may have changed whose destination's
+// address is in a range, ends included.
+func (c *changes) between(from, to [4]byte) bool {
+	return c.routes || slices.ContainsFunc(c.dsts4, func(a [4]byte) bool {
+		return bytes.Compare(from[:], a[:]) <= 0 && bytes.Compare(a[:], to[:]) <= 0
+	})
+}
 
 // keep keeps a message about a multipath route.
 func (c *changes) keep(msg []byte) {
@@ -38,6 +54,11 @@ func (c *changes) keep(msg []byte) {
 		return
 	}
 	c.multipath = append(c.multipath, append(make([]byte, 0, align4(len(msg))), msg...)[:align4(len(msg))])
+}
+
+// forget empties c but for the multipath routes.
+func (c *changes) forget() {
+	*c = changes{route: c.route, multipath: c.multipath, size: c.size, lost: c.lost}
 }
 
 // everything notes that it is not known what changed.
@@ -100,7 +121,12 @@ func (c *changes) add(b []byte) {
 			if c.groups == nil {
 				c.groups = map[group]bool{}
 			}
-			c.groups[group{h.family, h.table}] = true
+			c.groups[group{h.family, h.table}.bucket()] = true
+			if h.family == IPv4 {
+				var a [4]byte
+				copy(a[:], h.dst)
+				c.dsts4 = append(c.dsts4, a)
+			}
 			if h.family == IPv6 && h.hops != nil && u16(b[4:]) == unix.RTM_NEWROUTE {
 				c.keep(b[:n])
 			}

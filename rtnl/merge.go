@@ -20,38 +20,64 @@ func (p *piece) first() position { return p.runs[0].first }
 func (p *piece) last() position  { return p.runs[len(p.runs)-1].last }
 
 // merge puts one list of routes together from dumps that ran one after the
-// other, the newest last. Groups in which nothing changed are taken from the
-// newest dump that has them. Of the others each stretch is taken from exactly one
-// piece, and where one piece ends another must have been inside: then no route
-// that was there all the time can be missing or come twice, and one that was
-// changed is its old or its new self. missing are the groups where the pieces do
-// not reach that far; what is known of them is in the list nevertheless.
-func merge(dumps []*routeDump, changed func(group) bool) (list [][]byte, missing []group) {
+// other, the newest last, and were judged. Groups that are not wanted are left
+// out. A group in which nothing changed while a dump ran is taken from that dump,
+// the newest one. Of the others each stretch is taken from exactly one piece, and
+// where one piece ends another must have been inside: then no route that was there
+// all the time can be missing or come twice, and one that was changed is its old
+// or its new self. missing are the groups where the pieces do not reach that far;
+// what is known of them is in the list nevertheless.
+func merge(dumps []*routeDump, wanted func(group) bool) (list [][]byte, missing []group) {
+	type walk struct {
+		dump *routeDump
+		runs []run
+	}
 	var order []group
-	runs := map[group][][]run{} // by group, by dump
+	walks := map[group][]walk{}
 	for _, d := range dumps {
-		seen := map[group]bool{}
-		for _, r := range d.runs {
-			if _, ok := runs[r.group]; !ok {
-				order = append(order, r.group)
+		for runs := d.runs; len(runs) > 0; {
+			g := runs[0].group
+			n := 1
+			for n < len(runs) && runs[n].group == g {
+				n++
 			}
-			if !seen[r.group] {
-				seen[r.group] = true
-				runs[r.group] = append(runs[r.group], nil)
+			if wanted(g) {
+				if walks[g] == nil {
+					order = append(order, g)
+				}
+				walks[g] = append(walks[g], walk{d, runs[:n]})
 			}
-			last := len(runs[r.group]) - 1
-			runs[r.group][last] = append(runs[r.group][last], r)
+			runs = runs[n:]
 		}
 	}
 	for _, g := range order {
-		if !changed(g) {
-			for _, r := range runs[g][len(runs[g])-1] {
-				list = appendRun(list, r.data)
+		all := walks[g]
+		var quiet *routeDump // the newest in which nothing changed
+		for _, d := range dumps {
+			if d.asked(g) && !d.changed(g) {
+				quiet = d
 			}
-			continue
 		}
-		var whole bool
-		if list, whole = cover(list, g.family, pieces(runs[g])); !whole {
+		var taken []run // in full
+		whole := true
+		switch i := slices.IndexFunc(all, func(w walk) bool { return w.dump == quiet }); {
+		case i >= 0:
+			taken = all[i].runs
+		case quiet != nil: // all routes of the group have gone
+		case !g.family.ordered():
+			taken = all[len(all)-1].runs
+			whole = len(taken) == 1 && taken[0].begins && taken[0].ends
+		default:
+			var p []piece
+			for _, w := range all {
+				p = appendPieces(p, w.runs)
+			}
+			list, whole = cover(list, g.family, p)
+		}
+		for _, r := range taken {
+			list = appendRun(list, r.data)
+		}
+		if !whole {
 			missing = append(missing, g)
 		}
 	}
@@ -65,20 +91,16 @@ func appendRun(list [][]byte, data []byte) [][]byte {
 	return append(list, data)
 }
 
-// pieces joins the runs that follow each other.
-func pieces(dumps [][]run) []piece {
-	var all []piece
-	for _, runs := range dumps {
-		from := 0
-		for i := range runs {
-			if i > 0 && !runs[i].follows {
-				all = append(all, piece{runs[from:i]})
-				from = i
-			}
+// appendPieces joins the runs of a dump that follow each other.
+func appendPieces(all []piece, runs []run) []piece {
+	from := 0
+	for i := range runs {
+		if i > 0 && !runs[i].follows {
+			all = append(all, piece{runs[from:i]})
+			from = i
 		}
-		all = append(all, piece{runs[from:]})
 	}
-	return all
+	return append(all, piece{runs[from:]})
 }
 
 // cover walks from the beginning of a group to its end over pieces that overlap.
@@ -207,17 +229,22 @@ func (s *span) holds(pos *position) bool {
 	return s.upper == nil || s.f.compare(pos, s.upper) < 0
 }
 
-// missingRequest narrows a request to the groups that have to be dumped again.
-func missingRequest(req dumpRequest, missing []group) dumpRequest {
-	if slices.ContainsFunc(missing, func(g group) bool { return g.family != missing[0].family }) {
+// missingRequest changes a request to one for the groups that have to be dumped
+// again. With narrow it is for the table alone, if there is only one: then it
+// cannot be told where the table ends if it changes again; else from what comes
+// after it in the same datagram.
+func missingRequest(req dumpRequest, missing []group, narrow bool) dumpRequest {
+	one := missing[0]
+	req.table = 0
+	if slices.ContainsFunc(missing, func(g group) bool { return g.family != one.family }) {
 		return req
 	}
-	if f := missing[0].family; f == IPv6 {
+	if one.family == IPv6 {
 		// Without the RTNL lock on recent kernels, and without walking IPv4.
-		req.family = f
+		req.family = one.family
 	}
-	if len(missing) == 1 {
-		req.table = missing[0].table
+	if narrow && len(missing) == 1 {
+		req.table = one.table
 	}
 	return req
 }

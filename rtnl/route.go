@@ -144,6 +144,8 @@ type Route struct {
 	DelReason    Opt[uint32]    // RTA_DEL_REASON: RTM_DELROUTE only
 
 	Unknown []Attr // all that has no place above, or not the length that it should have
+
+	twin int // how many routes before it, to one destination, are like it: see AppendID
 }
 
 // CacheInfo is struct rta_cacheinfo. Times are in USER_HZ ticks: 100 a second

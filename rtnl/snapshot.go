@@ -1,6 +1,8 @@
 package rtnl
 
 import (
+	"net/netip"
+
 	"golang.org/x/sys/unix"
 )
 
@@ -52,6 +54,10 @@ type Cursor struct {
 
 	route   Route
 	decoded bool
+
+	node  group        // table and destination of the IPv6 routes in alike
+	dst   netip.Prefix //
+	alike []hash       // their identities
 }
 
 // Next moves to the next route. It returns false at the end.
@@ -77,8 +83,28 @@ func (c *Cursor) Route() *Route {
 			panic("rtnl: a route was accepted that cannot be decoded: " + err.Error())
 		}
 		c.decoded = true
+		if c.want&FieldID == FieldID && c.route.Family == IPv6 {
+			c.countTwins()
+		}
 	}
 	return &c.route
+}
+
+// countTwins notes how many of the routes to the same destination that came
+// before are like the current one. They come one after the other, and a filter
+// lets all of them through or none.
+func (c *Cursor) countTwins() {
+	r := &c.route
+	if g := (group{r.Family, r.Table}); g != c.node || r.Dst != c.dst {
+		c.node, c.dst, c.alike = g, r.Dst, c.alike[:0]
+	}
+	id := r.identity()
+	for _, other := range c.alike {
+		if other == id {
+			r.twin++
+		}
+	}
+	c.alike = append(c.alike, id)
 }
 
 // Nexthops returns every way that a route has: the members of its RTA_MULTIPATH,

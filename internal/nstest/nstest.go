@@ -5,16 +5,22 @@ package nstest
 import (
 	"errors"
 	"fmt"
+	"net/netip"
 	"os"
 	"os/exec"
 	"runtime"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 )
 
 // inside is set in the environment of the process that runs the tests.
 const inside = "KERNEL_ROUTES_TEST_NAMESPACE"
+
+// Inside reports whether this is the process that runs the tests: see Main.
+func Inside() bool { return os.Getenv(inside) != "" }
 
 // Main runs a package's tests in a process in new user and network namespaces,
 // in which it is root. Call it from TestMain. A machine on which these
@@ -88,17 +94,42 @@ func Batch(t testing.TB, family string, lines ...string) {
 }
 
 // Veth makes a pair of interfaces NAME and NAMEp, both up, the first with the
-// addresses. IPv6 addresses are usable at once (nodad).
+// addresses. IPv6 addresses are usable at once (nodad), and there are none that
+// the kernel makes up. It returns when the kernel has added the IPv6 routes that
+// go with all this, which it does a little later.
 func Veth(t testing.TB, name string, addrs ...string) {
 	t.Helper()
 	IP(t, "link add "+name+" type veth peer name "+name+"p")
-	IP(t, "link set "+name+" up")
-	IP(t, "link set "+name+"p up")
+	var wanted []string
+	for _, dev := range []string{name, name + "p"} {
+		IP(t, "link set "+dev+" addrgenmode none")
+		IP(t, "link set "+dev+" up")
+		wanted = append(wanted, "multicast ff00::/8 dev "+dev+" ")
+	}
 	for _, a := range addrs {
-		if strings.Contains(a, ":") {
+		if p := netip.MustParsePrefix(a); p.Addr().Is6() {
 			a += " nodad"
+			wanted = append(wanted, "local "+p.Addr().String()+" dev "+name+" ")
 		}
 		IP(t, "addr add "+a+" dev "+name)
+	}
+	WaitRoutes(t, wanted...)
+}
+
+// WaitRoutes waits until IPv6's table local shows routes that begin like these.
+func WaitRoutes(t testing.TB, wanted ...string) {
+	t.Helper()
+	start := time.Now()
+	for {
+		local := IP(t, "-6 route show table local")
+		missing := slices.IndexFunc(wanted, func(w string) bool { return !strings.Contains("\n"+local, "\n"+w) })
+		if missing < 0 {
+			return
+		}
+		if time.Since(start) > time.Minute {
+			t.Fatalf("the kernel adds no route %q:\n%s", wanted[missing], local)
+		}
+		time.Sleep(time.Millisecond)
 	}
 }
 
