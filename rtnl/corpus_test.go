@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"unsafe"
 
@@ -93,7 +94,7 @@ func TestCorpus(t *testing.T) {
 		if len(r.Unknown) > 0 {
 			t.Errorf("%v has unknown attributes %v", r.Dst, r.Unknown)
 		}
-		name := fmt.Sprintf("kernel-%v-%s-%d", r.Family, r.Dst.Addr(), r.Dst.Bits())
+		name := "kernel-" + strings.NewReplacer(":", "_", "/", "-").Replace(r.Family.String()+"-"+r.Dst.String())
 		seedFile(t, "FuzzRoute", name, c.msg, uint32(0x00ffffff))
 		for _, a := range split(t, c.msg[rtmsgLen:]) {
 			switch a.Type {

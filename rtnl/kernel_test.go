@@ -710,3 +710,84 @@ func TestCursorPanics(t *testing.T) {
 	c.Next()
 	c.Route()
 }
+
+// TestReadAside has so many IPv4 routes that IPv6 is read beside them.
+func TestReadAside(t *testing.T) {
+	routes := func(r fakeRequest) []event {
+		var all []event
+		if r.route.family == 0 && r.route.table != 255 {
+			for i := range asideAfter + 5 {
+				all = append(all, datagram(route4(r.seq, byte(i), 254)))
+			}
+		}
+		six := [][]byte{route6(r.seq, 1, 254), route6(r.seq, 2, 254), route6(r.seq, 3, 255)}
+		if r.route.table == 255 {
+			six = six[2:]
+		}
+		switch r.route.family {
+		case 0, IPv6:
+			all = append(all, datagram(six...))
+		case IPMR:
+			all = append(all, datagram(message(unix.RTM_NEWROUTE, 0, r.seq, appendRoute(nil, mroute(IPMR, "10.1.0.7")))))
+		}
+		return append(all, datagram(done(r.seq, 0)))
+	}
+	six := func(r fakeRequest) bool { return r.typ == unix.RTM_GETROUTE && r.route.family == IPv6 }
+	after := []dumpRequest{{family: MPLS}, {family: IPMR}, {family: IP6MR}}
+	for _, tc := range []struct {
+		name   string
+		req    Request
+		answer func(fakeRequest) []event // of the aside; nil: as it should
+		rows   int
+		want   []dumpRequest // all but the aside's
+	}{
+		{"all", Request{}, nil, asideAfter + 5 + 3 + 1, append([]dumpRequest{{}}, after...)},
+		{"ipv6", Request{Filter: Filter{Families: []Family{IPv6}}}, nil, 3, []dumpRequest{{}}},
+		{"ipv4 and ipv6", Request{Filter: Filter{Families: []Family{IPv4, IPv6}}, Links: true}, nil, asideAfter + 5 + 3, []dumpRequest{{}}},
+		{"ipv4", Request{Filter: Filter{Families: []Family{IPv4}}}, nil, asideAfter + 5, []dumpRequest{{}}},
+		{"a route that does not fit", Request{}, func(r fakeRequest) []event {
+			return []event{datagram(route6(r.seq, 1, 254)), {b: []byte{}}}
+		}, asideAfter + 5 + 3, []dumpRequest{{}}},
+		{"a route that does not fit, of which nothing is said", Request{Filter: Filter{Families: []Family{IPv6}}}, func(r fakeRequest) []event {
+			return []event{datagram(route6(r.seq, 1, 254)), datagram(done(r.seq, 0))}
+		}, 3, []dumpRequest{{}}},
+		{"none", Request{}, func(r fakeRequest) []event { return []event{datagram(done(r.seq, 0))} }, asideAfter + 5 + 3, []dumpRequest{{}}},
+		{"an error", Request{}, func(r fakeRequest) []event { return []event{failure(unix.EIO)} }, asideAfter + 5 + 3, []dumpRequest{{}}},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			k := &fakeKernel{t: t, answer: func(r fakeRequest) []event {
+				switch {
+				case r.typ != unix.RTM_GETROUTE:
+					return ordinary(r)
+				case six(r) && tc.answer != nil:
+					return tc.answer(r)
+				}
+				return routes(r)
+			}}
+			s, err := k.read(tc.req)
+			if err != nil || !s.Consistent || s.Tries != 1 || size(s) != tc.rows {
+				t.Fatalf("%v, consistent %v, %d tries, %d rows, want %d", err, s.Consistent, s.Tries, size(s), tc.rows)
+			}
+			var got []dumpRequest
+			for _, r := range k.routes() {
+				if r.family != IPv6 && r.table != 255 {
+					got = append(got, r)
+				}
+			}
+			if !reflect.DeepEqual(got, tc.want) {
+				t.Errorf("requests %+v, want %+v", got, tc.want)
+			}
+		})
+	}
+	// No second connection can be had.
+	dials := 0
+	k := &fakeKernel{t: t, answer: routes, dialErr: func(groups uint32) error {
+		if dials++; dials == 3 {
+			return unix.EMFILE
+		}
+		return nil
+	}}
+	if s, err := k.read(Request{}); err != nil || size(s) != asideAfter+5+3 {
+		t.Errorf("%v", err)
+	}
+}
