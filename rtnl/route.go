@@ -176,7 +176,7 @@ type MFCStats struct {
 type Nexthop struct {
 	OIF     uint32      // rtnh_ifindex, RTA_OIF or NHA_OIF; 0: none
 	Gateway netip.Addr  // RTA_GATEWAY, RTA_VIA or NHA_GATEWAY
-	Weight  uint32      // as ip prints it: 1 to 256, to 65536 in nexthop groups (Linux 6.12)
+	Weight  uint32      // as ip prints it: 1 to 256, to 65535 in nexthop groups (Linux 6.12)
 	Flags   uint32      // RTNH_F_*
 	Realms  Opt[uint32] // RTA_FLOW: from<<16 | to
 	Encap   Encap       // RTA_ENCAP_TYPE and RTA_ENCAP, or NHA_*

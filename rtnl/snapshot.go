@@ -13,7 +13,7 @@ type Snapshot struct {
 	// Consistent is true if nothing changed while the kernel was read, or if all
 	// changes are accounted for: each route that was there all the time is here
 	// once, and one that changed is its old or its new self. Otherwise a route may
-	// be missing, though none comes twice.
+	// be missing, though none comes twice but for multicast routes.
 	Consistent bool
 	// Tries is how often the kernel was asked, at most MaxTries.
 	Tries int
