@@ -120,7 +120,13 @@ type rows[R any] struct {
 	next func() *R // nil at the end
 	row  *R
 	buf  []byte
+
+	parts func(n int) []Rows // the same rows, in at most n parts
 }
+
+// Split returns the rows, none of which has been read yet, in at most n parts
+// that may be read side by side.
+func (r *rows[R]) Split(n int) []Rows { return r.parts(n) }
 
 func (r *rows[R]) Next() bool {
 	for r.row = r.next(); r.row != nil; r.row = r.next() {
@@ -162,7 +168,12 @@ func define[R any](name, description string, examples []string, base needs, colu
 			if err != nil {
 				return nil, err
 			}
-			return &rows[R]{plan: p, next: walk(p, s)}, nil
+			return &rows[R]{plan: p, next: walk(p, s), parts: func(n int) (parts []Rows) {
+				for _, part := range s.Split(n) {
+					parts = append(parts, &rows[R]{plan: p, next: walk(p, part)})
+				}
+				return parts
+			}}, nil
 		},
 	}
 }

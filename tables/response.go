@@ -5,10 +5,12 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 
 	"github.com/apache/thrift/lib/go/thrift"
 	"github.com/osquery/osquery-go/gen/osquery"
@@ -56,15 +58,68 @@ type response struct {
 // newResponse answers q with rows, as long as osquery would not spend more than
 // limit bytes on the answer. Only used columns are sent, and of them only values
 // that are there: osquery reads an absent TEXT as empty and an absent number as
-// NULL.
+// NULL. Where there are many rows, each processor makes a part of the answer.
 func newResponse(ctx context.Context, t *Table, q Query, rows Rows, limit int64) (*response, error) {
-	type used struct {
-		col  int
-		text bool
-		key  []byte // on the wire, with room for the value's length
-		cost int64
+	e := newEncoder(ctx, t, q, limit)
+	parts := []Rows{rows}
+	if s, ok := rows.(interface{ Split(n int) []Rows }); ok {
+		parts = s.Split(runtime.GOMAXPROCS(0))
 	}
-	columns := make([]used, 0, len(q.Used))
+	responses := make([]response, len(parts))
+	panics := make([]any, len(parts))
+	var wg sync.WaitGroup
+	for i := range parts[1:] {
+		wg.Go(func() {
+			defer func() { panics[i+1] = recover() }()
+			e.encode(parts[i+1], &responses[i+1])
+		})
+	}
+	e.encode(parts[0], &responses[0])
+	wg.Wait()
+
+	r := &response{}
+	for i := range responses {
+		if panics[i] != nil {
+			panic(panics[i])
+		}
+		r.chunks = append(r.chunks, responses[i].chunks...)
+		r.rows += responses[i].rows
+	}
+	switch {
+	case ctx.Err() != nil:
+		r.free()
+		return nil, context.Cause(ctx)
+	case e.over():
+		r.free()
+		perRow := float64(e.cost.Load()) / float64(e.encoded.Load())
+		return nil, tooLarge(t, r.rows, len(e.columns), perRow, limit)
+	}
+	return r, nil
+}
+
+// An encoder makes answers to one query, or parts of one side by side.
+type encoder struct {
+	ctx     context.Context
+	columns []usedColumn
+	limit   int64
+
+	cost, encoded atomic.Int64 // of all parts: bytes of osquery's memory, and rows
+}
+
+// tellEvery is how many rows are encoded before the other parts are told what
+// they cost.
+const tellEvery = 16
+
+// A usedColumn is a column that is sent.
+type usedColumn struct {
+	col  int
+	text bool
+	key  []byte // its name on the wire, with room for the value's length
+	cost int64
+}
+
+func newEncoder(ctx context.Context, t *Table, q Query, limit int64) *encoder {
+	e := &encoder{ctx: ctx, limit: limit, columns: make([]usedColumn, 0, len(q.Used))}
 	keys := make([]byte, 0, 24*len(q.Used))
 	for col, is := range q.Used {
 		if is {
@@ -72,61 +127,73 @@ func newResponse(ctx context.Context, t *Table, q Query, rows Rows, limit int64)
 			start := len(keys)
 			keys = binary.BigEndian.AppendUint32(keys, uint32(len(c.Name)))
 			keys = append(append(keys, c.Name...), 0, 0, 0, 0)
-			columns = append(columns, used{col, c.Type == Text, keys[start:], valueCost + stringCost(len(c.Name))})
+			e.columns = append(e.columns, usedColumn{col, c.Type == Text, keys[start:], valueCost + stringCost(len(c.Name))})
 		}
 	}
+	return e
+}
 
-	r := &response{}
-	var cost int64
+func (e *encoder) over() bool { return e.limit > 0 && e.cost.Load() > e.limit }
+
+// encode puts rows into r. Beyond the limit it only counts them.
+func (e *encoder) encode(rows Rows, r *response) {
 	b := chunkPool.Get().(*[chunkSize]byte)[:0]
+	var cost, told int64
 	for rows.Next() {
-		if r.rows%4096 == 0 && ctx.Err() != nil {
-			r.free()
-			return nil, context.Cause(ctx)
+		if r.rows%tellEvery == 0 {
+			e.cost.Add(cost)
+			e.encoded.Add(int64(r.rows) - told)
+			cost, told = 0, int64(r.rows)
+			if e.over() {
+				r.free()
+				for r.rows++; rows.Next(); r.rows++ {
+				}
+				return
+			}
+			if e.ctx.Err() != nil {
+				return
+			}
 		}
 		if cap(b)-len(b) < chunkSpare {
 			r.chunks = append(r.chunks, b)
 			b = chunkPool.Get().(*[chunkSize]byte)[:0]
 		}
-
-		row := len(b)
-		values := 0
-		b = append(b, thrift.STRING, thrift.STRING, 0, 0, 0, 0)
-		cost += rowCost
-		for i := range columns {
-			c := &columns[i]
-			key := len(b)
-			value := key + len(c.key)
-			b = slices.Grow(b, len(c.key))[:value]
-			if c.text { // as AppendValue, which looks the type up each time
-				b = rows.AppendText(b, c.col)
-			} else if n, ok := rows.Int(c.col); ok {
-				b = strconv.AppendInt(b, n, 10)
-			}
-			if len(b) == value { // it is not there
-				b = b[:key]
-				continue
-			}
-			copy(b[key:], c.key)
-			n := len(b) - value
-			binary.BigEndian.PutUint32(b[value-4:], uint32(n))
-			cost += c.cost + stringCost(n)
-			values++
-		}
-		binary.BigEndian.PutUint32(b[row+2:], uint32(values))
+		var paid int64
+		b, paid = e.appendRow(b, rows)
+		cost += paid
 		r.rows++
-
-		if limit > 0 && cost > limit {
-			r.free()
-			perRow := float64(cost) / float64(r.rows)
-			for rows.Next() {
-				r.rows++
-			}
-			return nil, tooLarge(t, r.rows, len(columns), perRow, limit)
-		}
 	}
+	e.cost.Add(cost)
+	e.encoded.Add(int64(r.rows) - told)
 	r.chunks = append(r.chunks, b)
-	return r, nil
+}
+
+// appendRow appends the current row and returns what it costs osquery.
+func (e *encoder) appendRow(b []byte, rows Rows) ([]byte, int64) {
+	row, values, cost := len(b), 0, int64(rowCost)
+	b = append(b, thrift.STRING, thrift.STRING, 0, 0, 0, 0)
+	for i := range e.columns {
+		c := &e.columns[i]
+		key := len(b)
+		value := key + len(c.key)
+		b = slices.Grow(b, len(c.key))[:value]
+		if c.text { // as AppendValue, which looks the type up each time
+			b = rows.AppendText(b, c.col)
+		} else if n, ok := rows.Int(c.col); ok {
+			b = strconv.AppendInt(b, n, 10)
+		}
+		if len(b) == value { // it is not there
+			b = b[:key]
+			continue
+		}
+		copy(b[key:], c.key)
+		n := len(b) - value
+		binary.BigEndian.PutUint32(b[value-4:], uint32(n))
+		cost += c.cost + stringCost(n)
+		values++
+	}
+	binary.BigEndian.PutUint32(b[row+2:], uint32(values))
+	return b, cost
 }
 
 // mapsResponse is an answer of rows that are maps already, and few.

@@ -1,6 +1,7 @@
 package tables
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"reflect"
@@ -129,7 +130,7 @@ func TestResponseLimit(t *testing.T) {
 	if err == nil || err.Error() != want {
 		t.Errorf("%v\nwant %s", err, want)
 	}
-	if most := 2 * int(100<<20/cost+1); rows.read > most {
+	if most := 2 * (int(100<<20/cost) + tellEvery); rows.read > most {
 		t.Errorf("%d values were read, want at most %d: what is over the limit is only counted", rows.read, most)
 	}
 }
@@ -140,4 +141,48 @@ func TestThousands(t *testing.T) {
 			t.Errorf("%d: %s, want %s", n, got, want)
 		}
 	}
+}
+
+// splitRows are rows in parts, one of which may panic.
+type splitRows struct {
+	Rows
+	parts []Rows
+}
+
+func (s *splitRows) Split(n int) []Rows { return s.parts[:min(n, len(s.parts))] }
+
+type brokenRows struct{ Rows }
+
+func (brokenRows) Next() bool { panic("no rows") }
+
+// TestResponseParts makes an answer of parts, in their order, within one limit.
+func TestResponseParts(t *testing.T) {
+	part := func(from, n int) Rows {
+		var rows []map[string]string
+		for i := range n {
+			rows = append(rows, map[string]string{"bits": fmt.Sprint(from + i)})
+		}
+		return values(narrowTable, rows...)
+	}
+	q := Query{Used: []bool{false, true, false}}
+	rows := &splitRows{parts: []Rows{part(0, 1000), part(1000, 3000)}}
+	r, err := newResponse(t.Context(), narrowTable, q, rows, 0)
+	if err != nil || r.rows != 4000 {
+		t.Fatalf("%d rows, %v", r.rows, err)
+	}
+	whole, err := newResponse(t.Context(), narrowTable, q, part(0, 4000), 0)
+	if err != nil || !bytes.Equal(bytes.Join(r.chunks, nil), bytes.Join(whole.chunks, nil)) {
+		t.Errorf("the parts do not make the whole; %v", err)
+	}
+	rows = &splitRows{parts: []Rows{part(0, 1000), part(1000, 3000)}}
+	if _, err = newResponse(t.Context(), narrowTable, q, rows, 2000*(rowCost+valueCost)); err == nil || !strings.Contains(err.Error(), "(4,000 rows") {
+		t.Errorf("over the limit: %v", err)
+	}
+	defer func() {
+		if p := recover(); p != "no rows" {
+			t.Errorf("recovered %v", p)
+		}
+	}()
+	newResponse(t.Context(), narrowTable, q, &splitRows{parts: []Rows{part(0, 1), brokenRows{}}}, 0)
+	t.Error("the panic is lost")
 }
