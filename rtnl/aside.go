@@ -1,6 +1,9 @@
 package rtnl
 
-import "context"
+import (
+	"context"
+	"fmt"
+)
 
 // An aside is a dump of all IPv6 routes over a connection of its own, beside a
 // dump of all families that is still busy with IPv4. Where it can be shown to be
@@ -26,6 +29,12 @@ func (r *reading) startAside(ctx context.Context) *aside {
 	go func() {
 		defer close(a.done)
 		defer c.close()
+		defer func() {
+			// The dump beside it goes on, and comes to what made it panic.
+			if p := recover(); p != nil {
+				a.err = fmt.Errorf("panic: %v", p)
+			}
+		}()
 		if a.err = c.dumpRoutes(&a.sink); a.err == nil {
 			a.err = a.prove(c)
 		}
