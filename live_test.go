@@ -64,6 +64,7 @@ func fixedNamespace(t *testing.T) {
 		}
 		nstest.IP(t, "link set "+name+" up")
 		nstest.IP(t, "link set "+name+"p up")
+		nstest.WaitUp(t, name, name+"p")
 	}
 	nstest.IP(t, "addr add 192.0.2.10/24 dev eth0")
 	nstest.IP(t, "addr add 203.0.113.2/32 peer 203.0.113.1 dev vpn0")

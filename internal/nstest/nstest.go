@@ -113,23 +113,40 @@ func Veth(t testing.TB, name string, addrs ...string) {
 		}
 		IP(t, "addr add "+a+" dev "+name)
 	}
+	WaitUp(t, name, name+"p")
 	WaitRoutes(t, wanted...)
 }
 
 // WaitRoutes waits until IPv6's table local shows routes that begin like these.
 func WaitRoutes(t testing.TB, wanted ...string) {
 	t.Helper()
-	start := time.Now()
-	for {
-		local := IP(t, "-6 route show table local")
-		missing := slices.IndexFunc(wanted, func(w string) bool { return !strings.Contains("\n"+local, "\n"+w) })
+	wait(t, "-6 route show table local", func(line, wanted string) bool { return strings.HasPrefix(line, wanted) }, wanted)
+}
+
+// WaitUp waits until the kernel has noticed the carrier of interfaces.
+func WaitUp(t testing.TB, names ...string) {
+	t.Helper()
+	wait(t, "-br link show up", func(line, name string) bool {
+		f := strings.Fields(line)
+		dev, _, _ := strings.Cut(f[0], "@")
+		return dev == name && f[1] == "UP"
+	}, names)
+}
+
+// wait runs ip until each of what is wanted is shown in a line.
+func wait(t testing.TB, args string, shows func(line, wanted string) bool, wanted []string) {
+	t.Helper()
+	for start := time.Now(); ; time.Sleep(time.Millisecond) {
+		out := IP(t, args)
+		missing := slices.IndexFunc(wanted, func(w string) bool {
+			return !slices.ContainsFunc(strings.Split(strings.TrimSpace(out), "\n"), func(line string) bool { return line != "" && shows(line, w) })
+		})
 		if missing < 0 {
 			return
 		}
 		if time.Since(start) > time.Minute {
-			t.Fatalf("the kernel adds no route %q:\n%s", wanted[missing], local)
+			t.Fatalf("ip %s does not show %q:\n%s", args, wanted[missing], out)
 		}
-		time.Sleep(time.Millisecond)
 	}
 }
 
