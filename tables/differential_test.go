@@ -36,6 +36,17 @@ func network(t testing.TB) {
 	nstest.IP(t, "tuntap add tun0 mode tun")
 	nstest.IP(t, "link set tun0 up")
 	settle(t)
+	nstest.WaitRoutes(t, "local fd00:2::1 dev v2 ")
+	// The kernel has workers that add routes later still (addrconf_dad_work,
+	// linkwatch_event): until nothing has changed for a while.
+	for before := ""; ; {
+		now := nstest.IP(t, "-6 route show table all")
+		if now == before {
+			break
+		}
+		before = now
+		time.Sleep(300 * time.Millisecond)
+	}
 }
 
 // settle waits until every interface that has a carrier is known to have one.
