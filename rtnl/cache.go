@@ -8,8 +8,6 @@ import (
 	"slices"
 	"sync"
 	"time"
-
-	"golang.org/x/sys/unix"
 )
 
 // Cache answers like the Kernel that it is given, but spares the kernel a dump
@@ -118,12 +116,8 @@ func (c *Cache) lookup(ctx context.Context, req Request) (*Snapshot, error) {
 // hold reads the snapshot that is to be held, after a listener was opened.
 func (c *Cache) hold(ctx context.Context, key heldKey, h *heldSnapshot) (err error) {
 	if c.listener == nil {
-		dial := c.Kernel.dial
-		if dial == nil {
-			dial = dialKernel
-		}
 		// It outlives the request.
-		if c.listener, err = listen(context.Background(), dial); err != nil {
+		if c.listener, err = listen(context.Background(), c.Kernel.dialer()); err != nil {
 			return err
 		}
 	}
@@ -213,12 +207,11 @@ func dstHash(dst []byte, bits uint8, alen int) uint64 {
 func (h *heldSnapshot) index() {
 	for i, run := range h.snapshot.routes {
 		for off := 0; off < len(run); {
-			n := int(u32(run[off:]))
-			head, err := readHead(run[off+unix.NLMSG_HDRLEN : off+n])
-			if alen := head.family.addrLen(); err == nil && alen > 0 {
+			head := headAt(run[off:])
+			if alen := head.family.addrLen(); alen > 0 {
 				h.entries = append(h.entries, entry{dstHash(head.dst, head.dstLen, alen), uint32(i), uint32(off)})
 			}
-			off += align4(n)
+			off += align4(int(u32(run[off:])))
 		}
 	}
 	slices.SortStableFunc(h.entries, func(a, b entry) int { return cmp.Compare(a.hash, b.hash) })
@@ -241,9 +234,8 @@ func (h *heldSnapshot) answer(req Request) *Snapshot {
 		one.Dsts = req.Dsts[i : i+1]
 		for ; at < len(h.entries) && h.entries[at].hash == hash; at++ {
 			run := h.snapshot.routes[h.entries[at].run][h.entries[at].off:]
-			n := int(u32(run))
-			if head, err := readHead(run[unix.NLMSG_HDRLEN:n]); err == nil && one.match(&head) {
-				s.routes = append(s.routes, run[:align4(n)])
+			if head := headAt(run); one.match(&head) {
+				s.routes = append(s.routes, run[:align4(int(u32(run)))])
 			}
 		}
 	}

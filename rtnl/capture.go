@@ -181,12 +181,8 @@ func (c *Capture) Read(ctx context.Context, req Request) (*Snapshot, error) {
 func (f *Filter) appendMatching(list [][]byte, run []byte) [][]byte {
 	from := 0
 	for off := 0; off < len(run); {
-		n := int(u32(run[off:]))
-		h, err := readHead(run[off+unix.NLMSG_HDRLEN : off+n])
-		if err != nil {
-			panic(err) // it was accepted when it was read
-		}
-		next := off + align4(n)
+		h := headAt(run[off:])
+		next := off + align4(int(u32(run[off:])))
 		if !f.match(&h) {
 			list = appendRun(list, run[from:off])
 			from = next

@@ -4,6 +4,8 @@ import (
 	"encoding/binary"
 	"net/netip"
 	"slices"
+
+	"golang.org/x/sys/unix"
 )
 
 // A Filter says which routes are wanted. A nil list sets no condition, an empty
@@ -74,6 +76,16 @@ type routeHead struct {
 func readHead(b []byte) (h routeHead, err error) {
 	err = h.read(b)
 	return h, err
+}
+
+// headAt reads the head of the message that a run begins with, which was accepted
+// when it came.
+func headAt(run []byte) routeHead {
+	h, err := readHead(run[unix.NLMSG_HDRLEN:u32(run)])
+	if err != nil {
+		panic(err)
+	}
+	return h
 }
 
 func (h *routeHead) read(b []byte) error {

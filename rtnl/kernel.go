@@ -38,10 +38,7 @@ func (k *Kernel) Read(ctx context.Context, req Request) (*Snapshot, error) {
 	if req.Nothing() {
 		return &Snapshot{Consistent: true}, nil
 	}
-	dial := k.dial
-	if dial == nil {
-		dial = dialKernel
-	}
+	dial := k.dialer()
 	l, err := listen(ctx, dial)
 	if err != nil {
 		return nil, err
@@ -81,6 +78,13 @@ func (k *Kernel) Read(ctx context.Context, req Request) (*Snapshot, error) {
 		r.outdate(heard)
 		r.plan()
 	}
+}
+
+func (k *Kernel) dialer() dialer {
+	if k.dial != nil {
+		return k.dial
+	}
+	return dialKernel
 }
 
 // A reading is the work on one snapshot.

@@ -2,8 +2,6 @@ package rtnl
 
 import (
 	"slices"
-
-	"golang.org/x/sys/unix"
 )
 
 // A piece is a stretch of one group's walk without a gap: one run, or several
@@ -199,15 +197,11 @@ func (s *span) appendTo(list [][]byte, p *piece) (_ [][]byte, ordered bool) {
 	for _, r := range p.runs {
 		from, to := len(r.data), 0
 		for off := 0; off < len(r.data); {
-			n := int(u32(r.data[off:]))
-			h, err := readHead(r.data[off+unix.NLMSG_HDRLEN : off+n])
-			if err != nil {
-				panic(err) // it was accepted when it came
-			}
+			h := headAt(r.data[off:])
 			pos := positionOf(&h)
 			ordered = ordered && (before == nil || s.f.compare(before, &pos) <= 0)
 			before = &pos
-			n = align4(n)
+			n := align4(int(u32(r.data[off:])))
 			if s.holds(&pos) {
 				from, to = min(from, off), off+n
 			}

@@ -27,7 +27,7 @@ func settle(list, heard [][]byte, f *Filter) [][]byte {
 	}
 	whole := map[routeKey][][]byte{}
 	for _, msg := range heard {
-		if h, err := readHead(msg[unix.NLMSG_HDRLEN:]); err == nil && f.match(&h) {
+		if h := headAt(msg); f.match(&h) {
 			k := routeKey{h.table, positionOf(&h)}
 			whole[k] = append(whole[k], msg)
 		}
@@ -39,12 +39,11 @@ func settle(list, heard [][]byte, f *Filter) [][]byte {
 			n := int(u32(run[off:]))
 			next := off + align4(n)
 			if payload := run[off+unix.NLMSG_HDRLEN : off+n]; Family(payload[0]) == IPv6 {
-				if h, err := readHead(payload); err == nil {
-					if self := completed(payload, whole[routeKey{h.table, positionOf(&h)}]); self != nil {
-						out = appendRun(out, run[from:off])
-						out = appendRun(out, self)
-						from = next
-					}
+				h := headAt(run[off:])
+				if self := completed(payload, whole[routeKey{h.table, positionOf(&h)}]); self != nil {
+					out = appendRun(out, run[from:off])
+					out = appendRun(out, self)
+					from = next
 				}
 			}
 			off = next

@@ -1,10 +1,6 @@
 package rtnl
 
-import (
-	"bytes"
-
-	"golang.org/x/sys/unix"
-)
+import "bytes"
 
 // leastPart is how many bytes of routes a part of a snapshot has at least: some
 // 2,500 routes.
@@ -70,15 +66,6 @@ func destinationFrom(runs [][]byte, run []byte, from int) int {
 		off += align4(n)
 	}
 	return len(run)
-}
-
-// headAt reads the head of the message that a run begins with.
-func headAt(run []byte) routeHead {
-	h, err := readHead(run[unix.NLMSG_HDRLEN:u32(run)])
-	if err != nil {
-		panic(err) // it was accepted when it came
-	}
-	return h
 }
 
 func lastHead(run []byte) routeHead {
