@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bufio"
 	"bytes"
 	"context"
 	"encoding/json"
@@ -196,23 +195,12 @@ func TestExtension(t *testing.T) {
 
 // recorded sends every request that was recorded from osqueryi.
 func recorded(t *testing.T, x *extensionProcess) {
-	f, err := os.Open("testdata/osquery-contexts.jsonl")
+	all, err := osquerytest.ReadRecorded("testdata/osquery-contexts.jsonl")
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer f.Close()
 	n := 0
-	for lines := bufio.NewScanner(f); lines.Scan(); {
-		var rec struct {
-			SQL   string
-			Calls []struct {
-				Table   string
-				Request map[string]string
-			}
-		}
-		if err := json.Unmarshal(lines.Bytes(), &rec); err != nil {
-			t.Fatal(err)
-		}
+	for _, rec := range all {
 		for _, c := range rec.Calls {
 			n++
 			r, err := x.Call(x.ctx, c.Table, c.Request)
