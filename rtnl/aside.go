@@ -1,22 +1,28 @@
 package rtnl
 
 import (
+	"bytes"
 	"context"
 	"fmt"
+	"os"
+	"strconv"
+
+	"golang.org/x/sys/unix"
 )
 
 // An aside is a dump of all IPv6 routes over a connection of its own, beside a
 // dump of all families that is still busy with IPv4. Where it can be shown to be
 // whole, the IPv6 part of the other need not be read.
 type aside struct {
-	sink routeSink
-	mem  arena
-	err  error
-	done chan struct{}
+	sink  routeSink
+	mem   arena
+	stats *rt6Stats
+	err   error
+	done  chan struct{}
 }
 
-// startAside begins an aside. The connection is opened by the caller's thread,
-// in its network namespace.
+// startAside begins an aside. What it needs is opened by the caller's thread, in
+// its network namespace.
 func (r *reading) startAside(ctx context.Context) *aside {
 	a := &aside{done: make(chan struct{})}
 	a.sink = routeSink{request: dumpRequest{family: IPv6}, filter: &r.req.Filter, mem: &a.mem}
@@ -26,8 +32,10 @@ func (r *reading) startAside(ctx context.Context) *aside {
 		close(a.done)
 		return a
 	}
+	a.stats = openRT6Stats(r.stats)
 	go func() {
 		defer close(a.done)
+		defer a.stats.close()
 		defer c.close()
 		defer func() {
 			// The dump beside it goes on, and comes to what made it panic.
@@ -35,7 +43,8 @@ func (r *reading) startAside(ctx context.Context) *aside {
 				a.err = fmt.Errorf("panic: %v", p)
 			}
 		}()
-		if a.err = c.dumpRoutes(&a.sink); a.err == nil {
+		before := a.stats.entries()
+		if a.err = c.dumpRoutes(&a.sink); a.err == nil && (before != a.sink.entries || a.stats.entries() != before) {
 			a.err = a.prove(c)
 		}
 	}()
@@ -47,15 +56,19 @@ func (r *reading) startAside(ctx context.Context) *aside {
 // of table local, which it walks last, shows that all other tables are whole
 // (inet6_dump_fib goes by the low byte of a table's number, and adds new tables
 // at the front), and table local itself is dumped once more with all families,
-// where the kernel does say it.
+// where the kernel does say it. That takes long beside many IPv4 routes, which
+// share table local's trie, and holds the RTNL lock, for which the dump beside
+// this one waits; so it is spared if the kernel has counted as many routes as came.
 func (a *aside) prove(c *conn) error {
-	const local = 255
 	n := len(a.sink.dump.runs)
-	if n == 0 || a.sink.dump.runs[n-1].table != local {
+	if n == 0 || a.sink.dump.runs[n-1].table != unix.RT_TABLE_LOCAL {
 		return ErrTooLarge
 	}
+	if !a.sink.filter.wants(group{IPv6, unix.RT_TABLE_LOCAL}) {
+		return nil
+	}
 	var mem arena
-	again := routeSink{request: dumpRequest{table: local}, filter: &Filter{Families: []Family{}}, mem: &mem}
+	again := routeSink{request: dumpRequest{table: unix.RT_TABLE_LOCAL}, filter: &Filter{Families: []Family{}}, mem: &mem}
 	return c.dumpRoutes(&again)
 }
 
@@ -71,6 +84,45 @@ func (a *aside) whole() bool {
 // beside reports whether IPv6 may be read aside of a dump: not of one in which
 // the kernel leaves most routes out.
 func (r dumpRequest) beside() bool {
-	const main = 254
-	return r == dumpRequest{} || r == dumpRequest{table: main}
+	return r == dumpRequest{} || r == dumpRequest{table: unix.RT_TABLE_MAIN}
+}
+
+// rt6Stats is /proc/net/rt6_stats of a network namespace: nil where there is none.
+type rt6Stats struct{ file *os.File }
+
+// rt6StatsPath is of the namespace of the thread that opens it (Linux 3.17).
+const rt6StatsPath = "/proc/thread-self/net/rt6_stats"
+
+func openRT6Stats(path string) *rt6Stats {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil
+	}
+	return &rt6Stats{f}
+}
+
+// entries returns how many routes all IPv6 tables have, each nexthop of a
+// multipath route counted (fib_rt_entries, the fourth number of rt6_stats_seq_show);
+// -1 if that is not known.
+func (s *rt6Stats) entries() int {
+	if s == nil {
+		return -1
+	}
+	var buf [128]byte
+	n, _ := s.file.ReadAt(buf[:], 0)
+	fields := bytes.Fields(buf[:n])
+	if len(fields) < 4 {
+		return -1
+	}
+	entries, err := strconv.ParseUint(string(fields[3]), 16, 32)
+	if err != nil {
+		return -1
+	}
+	return int(entries)
+}
+
+func (s *rt6Stats) close() {
+	if s != nil {
+		s.file.Close()
+	}
 }

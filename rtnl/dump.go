@@ -209,6 +209,7 @@ type routeSink struct {
 	kept, from int       // bytes kept of it; where its last run begins
 	fresh      bool      // it has no run yet
 	datagrams  int
+	entries    int // of all messages: see routeHead.entries
 	seen       map[group]bool
 
 	// aside, if set, is asked to read IPv6 beside this dump once IPv4 proves long.
@@ -244,6 +245,7 @@ func (s *routeSink) message(msg []byte) (more bool, err error) {
 		}
 	}
 	s.fresh = false
+	s.entries += h.entries()
 	s.last = msg
 	if s.filter.match(h) {
 		n := copy(s.buf[s.kept:], msg) // over what was dropped

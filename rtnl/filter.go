@@ -144,6 +144,18 @@ func (h *routeHead) read(b []byte) error {
 	return nil
 }
 
+// entries returns how many entries the route has in the kernel's IPv6 tables: one
+// for each nexthop, unless it uses a nexthop object.
+func (h *routeHead) entries() (n int) {
+	if h.hops == nil || h.object {
+		return 1
+	}
+	for b := h.hops; len(b) >= rtnhLen; b = b[min(align4(int(u16(b))), len(b)):] {
+		n++
+	}
+	return n
+}
+
 // checkMultipath walks RTA_MULTIPATH as decodeMultipath does.
 func checkMultipath(b []byte) error {
 	for off := 0; off < len(b); {

@@ -29,7 +29,8 @@ type Kernel struct {
 	// Logger is told of snapshots that are not consistent; nil: nobody is.
 	Logger *slog.Logger
 
-	dial dialer // nil: the kernel
+	dial  dialer // nil: the kernel
+	stats string // where rt6_stats is, if dial is set
 }
 
 // Read returns a snapshot of what the request asks for. It sees every change
@@ -38,13 +39,16 @@ func (k *Kernel) Read(ctx context.Context, req Request) (*Snapshot, error) {
 	if req.Nothing() {
 		return &Snapshot{Consistent: true}, nil
 	}
-	dial := k.dialer()
+	dial, stats := k.dialer(), k.stats
+	if k.dial == nil {
+		stats = rt6StatsPath
+	}
 	l, err := listen(ctx, dial)
 	if err != nil {
 		return nil, err
 	}
 	defer l.close()
-	r := reading{dial: dial, req: req, todo: req.requests()}
+	r := reading{dial: dial, stats: stats, req: req, todo: req.requests()}
 	r.stale.links, r.stale.objects = req.Links || req.Link != nil, req.raw
 	for r.tries = 1; ; r.tries++ {
 		err := r.try(ctx)
@@ -90,6 +94,7 @@ func (k *Kernel) dialer() dialer {
 // A reading is the work on one snapshot.
 type reading struct {
 	dial  dialer
+	stats string
 	req   Request
 	tries int
 
