@@ -90,6 +90,14 @@ func (c *Cursor) Route() *Route {
 	return &c.route
 }
 
+// Attributes returns which attributes the current route has, wanted or not.
+func (c *Cursor) Attributes() (f Fields) {
+	for a := walk(c.msg[rtmsgLen:]); a.next(); {
+		f |= 1 << a.typ // nothing from 64 on
+	}
+	return f
+}
+
 // countTwins notes how many of the routes to the same destination that came
 // before are like the current one. They come one after the other, and a filter
 // lets all of them through or none.

@@ -42,6 +42,7 @@ type column[R any] struct {
 	text   func([]byte, *R) []byte    // TEXT: appends, nothing where absent
 	number func(*R) (int64, bool)     // INTEGER, BIGINT: false where absent
 	narrow func(*narrowing, []string) // makes a narrower request of equalities; may be nil
+	rare   bool                       // absent unless the route has an attribute that is needed
 }
 
 // text declares a TEXT column.
@@ -64,6 +65,13 @@ func big[R any](name, description string, n needs, f func(*R) (int64, bool)) col
 // by lets equalities on the column narrow the request.
 func (c column[R]) by(narrow func(*narrowing, []string)) column[R] {
 	c.narrow = narrow
+	return c
+}
+
+// sparse says that the column is absent where the route has none of the
+// attributes that it needs, so that most rows need not be asked for it.
+func (c column[R]) sparse() column[R] {
+	c.rare = true
 	return c
 }
 
@@ -122,11 +130,34 @@ type rows[R any] struct {
 	buf  []byte
 
 	parts func(n int) []Rows // the same rows, in at most n parts
+	count func() int         // nil where it takes the checks to know
 }
 
 // Split returns the rows, none of which has been read yet, in at most n parts
 // that may be read side by side.
 func (r *rows[R]) Split(n int) []Rows { return r.parts(n) }
+
+// Count returns how many rows there are, if that is known without reading them.
+func (r *rows[R]) Count() (n int, ok bool) {
+	if r.count == nil {
+		return 0, false
+	}
+	return r.count(), true
+}
+
+// unless returns the attributes of which a route must have one for a column to be
+// there; 0: it may be there in any case.
+func (r *rows[R]) unless(col int) rtnl.Fields {
+	if c := &r.plan.columns[col]; c.rare {
+		return rtnl.Fields(c.needs & fields)
+	}
+	return 0
+}
+
+// attributes returns those of the current row's route.
+func (r *rows[R]) attributes() rtnl.Fields {
+	return any(r.row).(interface{ attributes() rtnl.Fields }).attributes()
+}
 
 func (r *rows[R]) Next() bool {
 	for r.row = r.next(); r.row != nil; r.row = r.next() {
@@ -168,12 +199,20 @@ func define[R any](name, description string, examples []string, base needs, colu
 			if err != nil {
 				return nil, err
 			}
-			return &rows[R]{plan: p, next: walk(p, s), parts: func(n int) (parts []Rows) {
+			all := &rows[R]{plan: p, next: walk(p, s), parts: func(n int) (parts []Rows) {
 				for _, part := range s.Split(n) {
 					parts = append(parts, &rows[R]{plan: p, next: walk(p, part)})
 				}
 				return parts
-			}}, nil
+			}}
+			if len(p.checks) == 0 {
+				all.count = func() (n int) {
+					for next := walk(&plan[R]{needs: base, names: p.names}, s); next() != nil; n++ {
+					}
+					return n
+				}
+			}
+			return all, nil
 		},
 	}
 }

@@ -418,6 +418,7 @@ func (c caller) Process(ctx context.Context, seq int32, in, out thrift.TProtocol
 		return false, thrift.WrapTException(err)
 	}
 	status := &osquery.ExtensionStatus{Message: "OK", UUID: c.s.uuid}
+	defer c.s.rest.Reset(restTime)
 	r, err := c.s.answer(ctx, &args)
 	if err != nil {
 		r, status.Code, status.Message = &response{}, 1, err.Error()
@@ -460,7 +461,6 @@ func (s *server) generate(ctx context.Context, t *Table, request string) (r *res
 			s.Logger.Error("panic", "table", t.Name, "request", request, "panic", p, "stack", string(debug.Stack()))
 			r, err = nil, fmt.Errorf("internal error: %v", p)
 		}
-		s.rest.Reset(restTime)
 	}()
 	ctx, cancel := context.WithTimeoutCause(ctx, requestTimeout, fmt.Errorf("no answer within %v", requestTimeout))
 	defer cancel()

@@ -383,6 +383,27 @@ func TestPanic(t *testing.T) {
 	}
 }
 
+// A panic while an answer is being sent breaks the connection off: osquery must
+// not take what it has for all.
+func TestPanicWhileSending(t *testing.T) {
+	m, _, p := registered(t, faked(Nexthops, func(context.Context, Source, Query) (Rows, error) {
+		s := &splitRows{}
+		for range 5 * ahead() {
+			s.parts = append(s.parts, values(Nexthops, map[string]string{"dst": strings.Repeat("x", 1<<16)}))
+		}
+		s.count = len(s.parts)
+		s.parts[s.count-1] = panicRows{}
+		return s, nil
+	}), oneRow(Routes))
+	if r, err := m.Call(timeLimit(t), "kernel_route_nexthops", everything); err == nil {
+		t.Errorf("an answer of %d rows, status %v", len(r.Response), r.Status)
+	}
+	if r := query(t, m, "kernel_routes"); r.Status.Code != 0 || len(r.Response) != 1 {
+		t.Errorf("afterwards %v", r)
+	}
+	p.saw("a broken row")
+}
+
 // Requests run side by side: each waits for all the others.
 func TestParallel(t *testing.T) {
 	const n = 20

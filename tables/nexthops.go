@@ -44,7 +44,7 @@ var Nexthops = define("kernel_route_nexthops",
 	},
 	func(p *plan[nexthopRow], s *rtnl.Snapshot) func() *nexthopRow {
 		c := s.Cursor(p.fields())
-		row := &nexthopRow{routeRow: routeRow{snap: s, names: p.names}}
+		row := &nexthopRow{routeRow: routeRow{snap: s, names: p.names, at: c}}
 		return func() *nexthopRow {
 			for row.index++; row.index >= len(row.hops); row.index = 0 {
 				if !c.Next() {

@@ -5,7 +5,9 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"math"
 	"runtime"
+	"runtime/debug"
 	"slices"
 	"strconv"
 	"strings"
@@ -14,6 +16,8 @@ import (
 
 	"github.com/apache/thrift/lib/go/thrift"
 	"github.com/osquery/osquery-go/gen/osquery"
+
+	"kernelroutes/rtnl"
 )
 
 // What an answer costs osquery's own memory, which its watchdog limits to 200 MB
@@ -48,11 +52,29 @@ var chunkPool = sync.Pool{New: func() any { return new([chunkSize]byte) }}
 
 // A response is the rows of one answer as they go over the wire: maps of strings
 // in Thrift's binary protocol. The rows go from the table straight into it,
-// because a Go map for each would cost more than everything else together; and
-// they are held, because Thrift wants their number before the first.
+// because a Go map for each would cost more than everything else together. They
+// are held, because Thrift wants their number before the first, and because they
+// may turn out to be too many. Where neither matters they are made while the
+// answer is sent, for memory that is used for the first time costs as much time
+// as what is written into it.
 type response struct {
 	chunks [][]byte
 	rows   int
+
+	encoder *encoder
+	parts   []Rows // instead of chunks: what is yet to be made
+}
+
+// partRows are rows in parts that can be read side by side, all of them in order.
+type partRows interface {
+	Split(n int) []Rows         // none of which has been read, in at most n parts
+	Count() (rows int, ok bool) // without reading them; false: that is not known
+}
+
+// sparseRows are rows that tell in which of them a column may be there.
+type sparseRows interface {
+	unless(col int) rtnl.Fields // a column is absent where the route has none of these attributes; 0: it may be there
+	attributes() rtnl.Fields    // of the current row
 }
 
 // newResponse answers q with rows, as long as osquery would not spend more than
@@ -60,9 +82,15 @@ type response struct {
 // that are there: osquery reads an absent TEXT as empty and an absent number as
 // NULL. Where there are many rows, each processor makes a part of the answer.
 func newResponse(ctx context.Context, t *Table, q Query, rows Rows, limit int64) (*response, error) {
-	e := newEncoder(ctx, t, q, limit)
+	e := newEncoder(ctx, t, q, rows, limit)
 	parts := []Rows{rows}
-	if s, ok := rows.(interface{ Split(n int) []Rows }); ok {
+	if s, ok := rows.(partRows); ok {
+		if limit <= 0 {
+			parts = s.Split(math.MaxInt)
+			if n, ok := s.Count(); ok && len(parts) > ahead() {
+				return &response{rows: n, encoder: e, parts: parts}, nil
+			}
+		}
 		parts = s.Split(runtime.GOMAXPROCS(0))
 	}
 	responses := make([]response, len(parts))
@@ -101,6 +129,7 @@ func newResponse(ctx context.Context, t *Table, q Query, rows Rows, limit int64)
 type encoder struct {
 	ctx     context.Context
 	columns []usedColumn
+	sparse  bool // a column has unless
 	limit   int64
 
 	cost, encoded atomic.Int64 // of all parts: bytes of osquery's memory, and rows
@@ -116,9 +145,11 @@ type usedColumn struct {
 	text bool
 	key  []byte // its name on the wire, with room for the value's length
 	cost int64
+
+	unless rtnl.Fields // see sparseRows
 }
 
-func newEncoder(ctx context.Context, t *Table, q Query, limit int64) *encoder {
+func newEncoder(ctx context.Context, t *Table, q Query, rows Rows, limit int64) *encoder {
 	e := &encoder{ctx: ctx, limit: limit, columns: make([]usedColumn, 0, len(q.Used))}
 	keys := make([]byte, 0, 24*len(q.Used))
 	for col, is := range q.Used {
@@ -127,7 +158,12 @@ func newEncoder(ctx context.Context, t *Table, q Query, limit int64) *encoder {
 			start := len(keys)
 			keys = binary.BigEndian.AppendUint32(keys, uint32(len(c.Name)))
 			keys = append(append(keys, c.Name...), 0, 0, 0, 0)
-			e.columns = append(e.columns, usedColumn{col, c.Type == Text, keys[start:], valueCost + stringCost(len(c.Name))})
+			u := usedColumn{col: col, text: c.Type == Text, key: keys[start:], cost: valueCost + stringCost(len(c.Name))}
+			if s, ok := rows.(sparseRows); ok {
+				u.unless = s.unless(col)
+				e.sparse = e.sparse || u.unless != 0
+			}
+			e.columns = append(e.columns, u)
 		}
 	}
 	return e
@@ -159,7 +195,11 @@ func (e *encoder) encode(rows Rows, r *response) {
 			b = chunkPool.Get().(*[chunkSize]byte)[:0]
 		}
 		var paid int64
-		b, paid = e.appendRow(b, rows)
+		attributes := rtnl.AllFields
+		if e.sparse {
+			attributes = rows.(sparseRows).attributes()
+		}
+		b, paid = e.appendRow(b, rows, attributes)
 		cost += paid
 		r.rows++
 	}
@@ -169,11 +209,14 @@ func (e *encoder) encode(rows Rows, r *response) {
 }
 
 // appendRow appends the current row and returns what it costs osquery.
-func (e *encoder) appendRow(b []byte, rows Rows) ([]byte, int64) {
+func (e *encoder) appendRow(b []byte, rows Rows, attributes rtnl.Fields) ([]byte, int64) {
 	row, values, cost := len(b), 0, int64(rowCost)
 	b = append(b, thrift.STRING, thrift.STRING, 0, 0, 0, 0)
 	for i := range e.columns {
 		c := &e.columns[i]
+		if c.unless != 0 && c.unless&attributes == 0 {
+			continue
+		}
 		key := len(b)
 		value := key + len(c.key)
 		b = slices.Grow(b, len(c.key))[:value]
@@ -225,10 +268,16 @@ func (r *response) write(ctx context.Context, out thrift.TProtocol, seq int32, s
 		out.WriteFieldBegin(ctx, "response", thrift.LIST, 2),
 		out.WriteListBegin(ctx, thrift.MAP, r.rows),
 	)
-	for _, c := range r.chunks {
-		if err == nil {
-			_, err = out.Transport().Write(c)
+	send := func(made *response) {
+		for _, c := range made.chunks {
+			if err == nil {
+				_, err = out.Transport().Write(c)
+			}
 		}
+	}
+	send(r)
+	if r.parts != nil && err == nil {
+		err = r.stream(ctx, func(part *response) error { send(part); return err })
 	}
 	if err != nil {
 		return err
@@ -239,6 +288,62 @@ func (r *response) write(ctx context.Context, out thrift.TProtocol, seq int32, s
 		out.WriteMessageEnd(ctx),
 		out.Flush(ctx),
 	)
+}
+
+// ahead is how many parts of an answer are made at a time, or wait to be sent.
+func ahead() int { return 2 * runtime.GOMAXPROCS(0) }
+
+// stream makes the parts and sends one after the other. An error ends the answer in
+// its middle, so the connection must be closed: then osquery takes no row of it.
+func (r *response) stream(ctx context.Context, send func(part *response) error) error {
+	r.encoder.ctx = ctx
+	type result struct {
+		response
+		panicked any
+	}
+	made := make([]chan *result, 0, len(r.parts))
+	begin := func() {
+		if len(made) == len(r.parts) {
+			return
+		}
+		rows, ch := r.parts[len(made)], make(chan *result, 1)
+		made = append(made, ch)
+		go func() {
+			part := new(result)
+			defer func() {
+				if p := recover(); p != nil {
+					part.panicked = fmt.Sprintf("%v\n%s", p, debug.Stack())
+				}
+				ch <- part
+			}()
+			r.encoder.encode(rows, &part.response)
+		}()
+	}
+	for range ahead() {
+		begin()
+	}
+	var err error
+	rows := 0
+	for i := 0; i < len(made); i++ { // those that have begun are waited for
+		part := <-made[i]
+		rows += part.rows
+		switch {
+		case err != nil:
+		case part.panicked != nil:
+			err = fmt.Errorf("internal error: %v", part.panicked)
+		case ctx.Err() != nil:
+			err = context.Cause(ctx)
+		default:
+			if err = send(&part.response); err == nil {
+				begin()
+			}
+		}
+		part.free()
+	}
+	if err == nil && rows != r.rows {
+		err = fmt.Errorf("internal error: %d rows instead of %d", rows, r.rows)
+	}
+	return err
 }
 
 // free gives the memory back, a few chunks of it to the next answer.

@@ -3,13 +3,19 @@ package tables
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
 	"reflect"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/apache/thrift/lib/go/thrift"
 	"github.com/osquery/osquery-go/gen/osquery"
+
+	"kernelroutes/rtnl"
 )
 
 // narrowTable has one column of each kind.
@@ -93,6 +99,62 @@ func TestResponse(t *testing.T) {
 	}
 }
 
+// TestResponseOfRoutes has every value of routes of all kinds, though columns are
+// passed over where a route has not the attributes for them.
+func TestResponseOfRoutes(t *testing.T) {
+	captures, err := filepath.Glob("../testdata/captures/*.pcap")
+	if err != nil || len(captures) < 10 {
+		t.Fatal(captures, err)
+	}
+	passedOver := false
+	for _, file := range captures {
+		f, err := os.Open(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		capture, err := rtnl.ReadCapture(f)
+		f.Close()
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, table := range All() {
+			q := Query{Used: make([]bool, len(table.Columns))}
+			for i := range q.Used {
+				q.Used[i] = true
+			}
+			scan := func() Rows {
+				rows, err := table.Scan(t.Context(), capture, q)
+				if err != nil {
+					t.Fatal(err)
+				}
+				return rows
+			}
+			want := osquery.ExtensionPluginResponse{}
+			for rows := scan(); rows.Next(); {
+				row := map[string]string{}
+				for i, c := range table.Columns {
+					if v, ok := table.AppendValue(nil, rows, i); ok {
+						row[c.Name] = string(v)
+					}
+				}
+				want = append(want, row)
+			}
+			rows := scan()
+			passedOver = passedOver || newEncoder(t.Context(), table, q, rows, 0).sparse
+			r, err := newResponse(t.Context(), table, q, rows, 0)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := sent(t, r); !reflect.DeepEqual(got, want) {
+				t.Errorf("%s, %s: %.500v, want %.500v", file, table.Name, got, want)
+			}
+		}
+	}
+	if !passedOver {
+		t.Error("no column is passed over")
+	}
+}
+
 func TestResponseCancelled(t *testing.T) {
 	ctx, cancel := context.WithCancelCause(t.Context())
 	cancel(fmt.Errorf("no time"))
@@ -143,46 +205,172 @@ func TestThousands(t *testing.T) {
 	}
 }
 
-// splitRows are rows in parts, one of which may panic.
+// splitRows are rows in parts.
 type splitRows struct {
 	Rows
 	parts []Rows
+	count int // -1: not known
 }
 
 func (s *splitRows) Split(n int) []Rows { return s.parts[:min(n, len(s.parts))] }
 
-type brokenRows struct{ Rows }
+func (s *splitRows) Count() (int, bool) { return s.count, s.count >= 0 }
 
-func (brokenRows) Next() bool { panic("no rows") }
+// lateRows are the rows that another function makes when they are read.
+type lateRows struct {
+	Rows
+	first func() Rows
+}
+
+func (l *lateRows) Next() bool {
+	if l.Rows == nil {
+		l.Rows = l.first()
+	}
+	return l.Rows.Next()
+}
+
+// numbered are n rows whose bits are numbers.
+func numbered(from, n int) Rows {
+	var rows []map[string]string
+	for i := range n {
+		rows = append(rows, map[string]string{"bits": fmt.Sprint(from + i)})
+	}
+	return values(narrowTable, rows...)
+}
+
+var onlyBits = Query{Used: []bool{false, true, false}}
 
 // TestResponseParts makes an answer of parts, in their order, within one limit.
 func TestResponseParts(t *testing.T) {
-	part := func(from, n int) Rows {
-		var rows []map[string]string
-		for i := range n {
-			rows = append(rows, map[string]string{"bits": fmt.Sprint(from + i)})
-		}
-		return values(narrowTable, rows...)
-	}
-	q := Query{Used: []bool{false, true, false}}
-	rows := &splitRows{parts: []Rows{part(0, 1000), part(1000, 3000)}}
-	r, err := newResponse(t.Context(), narrowTable, q, rows, 0)
+	rows := &splitRows{parts: []Rows{numbered(0, 1000), numbered(1000, 3000)}, count: 4000}
+	r, err := newResponse(t.Context(), narrowTable, onlyBits, rows, 0)
 	if err != nil || r.rows != 4000 {
 		t.Fatalf("%d rows, %v", r.rows, err)
 	}
-	whole, err := newResponse(t.Context(), narrowTable, q, part(0, 4000), 0)
+	whole, err := newResponse(t.Context(), narrowTable, onlyBits, numbered(0, 4000), 0)
 	if err != nil || !bytes.Equal(bytes.Join(r.chunks, nil), bytes.Join(whole.chunks, nil)) {
 		t.Errorf("the parts do not make the whole; %v", err)
 	}
-	rows = &splitRows{parts: []Rows{part(0, 1000), part(1000, 3000)}}
-	if _, err = newResponse(t.Context(), narrowTable, q, rows, 2000*(rowCost+valueCost)); err == nil || !strings.Contains(err.Error(), "(4,000 rows") {
+	rows = &splitRows{parts: []Rows{numbered(0, 1000), numbered(1000, 3000)}, count: 4000}
+	if _, err = newResponse(t.Context(), narrowTable, onlyBits, rows, 2000*(rowCost+valueCost)); err == nil || !strings.Contains(err.Error(), "(4,000 rows") {
 		t.Errorf("over the limit: %v", err)
 	}
 	defer func() {
-		if p := recover(); p != "no rows" {
+		if p := recover(); p != "a broken row" {
 			t.Errorf("recovered %v", p)
 		}
 	}()
-	newResponse(t.Context(), narrowTable, q, &splitRows{parts: []Rows{part(0, 1), brokenRows{}}}, 0)
+	newResponse(t.Context(), narrowTable, onlyBits, &splitRows{parts: []Rows{numbered(0, 1), panicRows{}}}, 0)
 	t.Error("the panic is lost")
+}
+
+// manyParts are rows in so many parts that they are not held.
+func manyParts() *splitRows {
+	s := &splitRows{}
+	for range 5 * ahead() {
+		s.parts = append(s.parts, numbered(s.count, 100))
+		s.count += 100
+	}
+	return s
+}
+
+// TestResponseMadeWhileSent has rows whose number is known and not limited.
+func TestResponseMadeWhileSent(t *testing.T) {
+	rows := manyParts()
+	whole, err := newResponse(t.Context(), narrowTable, onlyBits, numbered(0, rows.count), 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := sent(t, whole)
+	for _, tc := range []struct {
+		name  string
+		limit int64
+		count int
+		held  bool
+	}{
+		{"known", 0, rows.count, false},
+		{"unknown", 0, -1, true},
+		{"limited", 1 << 40, rows.count, true},
+	} {
+		rows := manyParts()
+		rows.count = tc.count
+		if tc.held {
+			// As many parts as are asked for, not all.
+			rows.parts = []Rows{numbered(0, len(want))}
+			for range ahead() {
+				rows.parts = append(rows.parts, values(narrowTable))
+			}
+		}
+		r, err := newResponse(t.Context(), narrowTable, onlyBits, rows, tc.limit)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if held := r.parts == nil; held != tc.held {
+			t.Errorf("%s: held %v", tc.name, held)
+		}
+		if got := sent(t, r); !reflect.DeepEqual(got, want) {
+			t.Errorf("%s: %.300v, want %.300v", tc.name, got, want)
+		}
+	}
+}
+
+// A brokenTransport takes some parts of an answer and then no more.
+type brokenTransport struct {
+	*thrift.TMemoryBuffer
+	left int
+}
+
+func (b *brokenTransport) Write(p []byte) (int, error) {
+	if len(p) > 1000 {
+		b.left--
+	}
+	if b.left < 0 {
+		return 0, errors.New("the line is dead")
+	}
+	return b.TMemoryBuffer.Write(p)
+}
+
+// TestResponseBreaksOff has answers that end in an error in their middle.
+func TestResponseBreaksOff(t *testing.T) {
+	status := &osquery.ExtensionStatus{}
+	write := func(ctx context.Context, rows *splitRows, left int) error {
+		r, err := newResponse(t.Context(), narrowTable, onlyBits, rows, 0)
+		if err != nil || r.parts == nil {
+			t.Fatalf("held, %v", err)
+		}
+		return r.write(ctx, thrift.NewTBinaryProtocolConf(&brokenTransport{thrift.NewTMemoryBuffer(), left}, nil), 7, status)
+	}
+	const enough = 1 << 20
+	if err := write(t.Context(), manyParts(), enough); err != nil {
+		t.Fatal(err)
+	}
+	rows := manyParts()
+	rows.count++
+	if err := write(t.Context(), rows, enough); err == nil || err.Error() != fmt.Sprintf("internal error: %d rows instead of %d", rows.count-1, rows.count) {
+		t.Errorf("a row too few: %v", err)
+	}
+	rows = manyParts()
+	rows.parts[len(rows.parts)-2] = panicRows{}
+	if err := write(t.Context(), rows, enough); err == nil || !strings.HasPrefix(err.Error(), "internal error: a broken row\n") || !strings.Contains(err.Error(), "tables.panicRows") {
+		t.Errorf("a panic: %v", err)
+	}
+	ctx, cancel := context.WithCancelCause(t.Context())
+	cancel(errors.New("no time"))
+	if err := write(ctx, manyParts(), enough); err == nil || err.Error() != "no time" {
+		t.Errorf("cancelled: %v", err)
+	}
+
+	// No more is made than is sent soon.
+	var made atomic.Int32
+	rows = manyParts()
+	for i, part := range rows.parts {
+		rows.parts[i] = &lateRows{first: func() Rows { made.Add(1); return part }}
+	}
+	err := write(t.Context(), rows, 3)
+	if err == nil || err.Error() != "the line is dead" {
+		t.Errorf("a dead line: %v", err)
+	}
+	if n := int(made.Load()); n != 3+ahead() {
+		t.Errorf("%d of %d parts were made, want %d", n, len(rows.parts), 3+ahead())
+	}
 }

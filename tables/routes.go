@@ -13,7 +13,10 @@ type routeRow struct {
 	snap  *rtnl.Snapshot
 	names *rtnl.Names
 	hops  []rtnl.Nexthop // every nexthop, if a column needs them
+	at    *rtnl.Cursor
 }
+
+func (r *routeRow) attributes() rtnl.Fields { return r.at.Attributes() }
 
 // Routes is the table kernel_routes.
 var Routes = define("kernel_routes",
@@ -44,13 +47,13 @@ var Routes = define("kernel_routes",
 		text("dev_kind", "Kind of the output interface: veth, bridge, wireguard, tun, ...; empty for hardware", needOnly|needLinks, func(b []byte, r *routeRow) []byte { return append(b, r.link().Kind...) }),
 		text("dev_operstate", "Operational state of the output interface: UP, DOWN, UNKNOWN, LOWERLAYERDOWN and others", needOnly|needLinks, func(b []byte, r *routeRow) []byte { return append(b, r.operState()...) }),
 		big("metric", "Metric (priority): the lower is preferred", field(rtnl.FieldPriority), func(r *routeRow) (int64, bool) { return optional(r.Priority) }),
-		text("prefsrc", "Preferred source address", field(rtnl.FieldPrefSrc), func(b []byte, r *routeRow) []byte { return appendAddr(b, r.PrefSrc) }),
+		text("prefsrc", "Preferred source address", field(rtnl.FieldPrefSrc), func(b []byte, r *routeRow) []byte { return appendAddr(b, r.PrefSrc) }).sparse(),
 		small("tos", "Type of service", header, func(r *routeRow) (int64, bool) { return count(r.TOS) }),
 		big("flags", "Flags of the route and of its single nexthop (rtm_flags)", header, func(r *routeRow) (int64, bool) { return count(r.Flags) }),
 		text("flag_names", "Names of the flags, separated by commas: onlink, linkdown, dead, offload and others", header, func(b []byte, r *routeRow) []byte { return rtnl.AppendFlags(b, r.Flags) }),
-		text("pref", "Preference of an IPv6 router: low, medium, high", field(rtnl.FieldPref), func(b []byte, r *routeRow) []byte { return appendPref(b, r.Pref) }),
+		text("pref", "Preference of an IPv6 router: low, medium, high", field(rtnl.FieldPref), func(b []byte, r *routeRow) []byte { return appendPref(b, r.Pref) }).sparse(),
 		small("nexthop_count", "Number of nexthops, 0 for a route without any, as a blackhole", needHops, func(r *routeRow) (int64, bool) { return count(len(r.hops)) }),
-		big("nexthop_id", "Id of the nexthop object that the route uses", field(rtnl.FieldNexthopID), func(r *routeRow) (int64, bool) { return optional(r.NexthopID) }),
+		big("nexthop_id", "Id of the nexthop object that the route uses", field(rtnl.FieldNexthopID), func(r *routeRow) (int64, bool) { return optional(r.NexthopID) }).sparse(),
 		metric("mtu", "Path MTU in bytes", rtnl.MetricMTU, 1),
 		metric("advmss", "Advertised maximum TCP segment size in bytes", rtnl.MetricAdvMSS, 1),
 		metric("window", "Maximum TCP window to advertise in bytes", rtnl.MetricWindow, 1),
@@ -64,16 +67,16 @@ var Routes = define("kernel_routes",
 		metric("reordering", "Maximum reordering in segments", rtnl.MetricReordering, 1),
 		metric("rto_min", "Minimum TCP retransmission timeout in milliseconds", rtnl.MetricRTOMin, 1),
 		metric("quickack", "1 if TCP quick acknowledgements are on, else 0", rtnl.MetricQuickAck, 1),
-		text("congctl", "TCP congestion control algorithm", field(rtnl.FieldMetrics), func(b []byte, r *routeRow) []byte { return append(b, r.Metrics.CC...) }),
-		text("features", "Names of the features, separated by commas: ecn, sack, timestamp, allfrag, tcp_usec_ts", field(rtnl.FieldMetrics), func(b []byte, r *routeRow) []byte { return r.Metrics.AppendFeatures(b) }),
+		text("congctl", "TCP congestion control algorithm", field(rtnl.FieldMetrics), func(b []byte, r *routeRow) []byte { return append(b, r.Metrics.CC...) }).sparse(),
+		text("features", "Names of the features, separated by commas: ecn, sack, timestamp, allfrag, tcp_usec_ts", field(rtnl.FieldMetrics), func(b []byte, r *routeRow) []byte { return r.Metrics.AppendFeatures(b) }).sparse(),
 		metric("fastopen_no_cookie", "1 if TCP Fast Open needs no cookie, else 0", rtnl.MetricFastOpenNoCookie, 1),
-		text("locked", "Names of the metrics that are locked, separated by commas", field(rtnl.FieldMetrics), func(b []byte, r *routeRow) []byte { return r.Metrics.AppendLocked(b) }),
-		text("realm_from", "Source realm, by its name in rt_realms or its number", field(rtnl.FieldRealms), func(b []byte, r *routeRow) []byte { return appendRealmFrom(b, r.names, r.Realms) }),
-		text("realm_to", "Destination realm, by its name in rt_realms or its number", field(rtnl.FieldRealms), func(b []byte, r *routeRow) []byte { return appendRealmTo(b, r.names, r.Realms) }),
-		big("mark", "Firewall mark", field(rtnl.FieldMark), func(r *routeRow) (int64, bool) { return optional(r.Mark) }),
-		big("uid", "User id", field(rtnl.FieldUID), func(r *routeRow) (int64, bool) { return optional(r.UID) }),
-		text("iif", "Input interface of a multicast route, its index if it has gone away", field(rtnl.FieldIIF)|needLinks, func(b []byte, r *routeRow) []byte { return r.appendIIF(b) }),
-		small("ttl_propagate", "1 if MPLS propagates the TTL, else 0", field(rtnl.FieldTTLPropagate), func(r *routeRow) (int64, bool) { return optional(r.TTLPropagate) }),
+		text("locked", "Names of the metrics that are locked, separated by commas", field(rtnl.FieldMetrics), func(b []byte, r *routeRow) []byte { return r.Metrics.AppendLocked(b) }).sparse(),
+		text("realm_from", "Source realm, by its name in rt_realms or its number", field(rtnl.FieldRealms), func(b []byte, r *routeRow) []byte { return appendRealmFrom(b, r.names, r.Realms) }).sparse(),
+		text("realm_to", "Destination realm, by its name in rt_realms or its number", field(rtnl.FieldRealms), func(b []byte, r *routeRow) []byte { return appendRealmTo(b, r.names, r.Realms) }).sparse(),
+		big("mark", "Firewall mark", field(rtnl.FieldMark), func(r *routeRow) (int64, bool) { return optional(r.Mark) }).sparse(),
+		big("uid", "User id", field(rtnl.FieldUID), func(r *routeRow) (int64, bool) { return optional(r.UID) }).sparse(),
+		text("iif", "Input interface of a multicast route, its index if it has gone away", field(rtnl.FieldIIF)|needLinks, func(b []byte, r *routeRow) []byte { return r.appendIIF(b) }).sparse(),
+		small("ttl_propagate", "1 if MPLS propagates the TTL, else 0", field(rtnl.FieldTTLPropagate), func(r *routeRow) (int64, bool) { return optional(r.TTLPropagate) }).sparse(),
 		text("encap_type", "Type of the tunnel: mpls, ip, ila, ip6, seg6, bpf, seg6local, rpl, ioam6, xfrm", field(rtnl.FieldEncap)|needOnly, func(b []byte, r *routeRow) []byte { return append(b, r.encap().TypeName()...) }),
 		text("encap", "Tunnel in the words of ip route, TYPE hex:... if it is not fully understood", field(rtnl.FieldEncap)|needOnly, func(b []byte, r *routeRow) []byte { return r.encap().AppendText(b) }),
 		cache("cache_clntref", "References by clients", func(c *rtnl.CacheInfo) int64 { return int64(c.ClntRef) }),
@@ -84,20 +87,20 @@ var Routes = define("kernel_routes",
 		cache("cache_id", "IP identification, no longer set", func(c *rtnl.CacheInfo) int64 { return int64(c.ID) }),
 		cache("cache_ts", "TCP timestamp, no longer set", func(c *rtnl.CacheInfo) int64 { return int64(c.TS) }),
 		cache("cache_tsage", "Age of the TCP timestamp in seconds, no longer set", func(c *rtnl.CacheInfo) int64 { return int64(c.TSAge) }),
-		big("expires", "Seconds until a route with a lifetime expires; for a multicast route seconds since its last use", field(rtnl.FieldCache|rtnl.FieldExpires), func(r *routeRow) (int64, bool) { return r.expires() }),
-		big("mfc_packets", "Packets that a multicast route has forwarded", field(rtnl.FieldMFC), func(r *routeRow) (int64, bool) { return int64(r.MFC.V.Packets), r.MFC.OK }),
-		big("mfc_bytes", "Bytes that a multicast route has forwarded", field(rtnl.FieldMFC), func(r *routeRow) (int64, bool) { return int64(r.MFC.V.Bytes), r.MFC.OK }),
-		big("mfc_wrong_if", "Packets of a multicast route that came in through another interface than its own", field(rtnl.FieldMFC), func(r *routeRow) (int64, bool) { return int64(r.MFC.V.WrongIf), r.MFC.OK }),
-		small("ip_proto", "IP protocol that the route is restricted to", field(rtnl.FieldIPProto), func(r *routeRow) (int64, bool) { return optional(r.IPProto) }),
-		small("sport", "Source port that the route is restricted to", field(rtnl.FieldSPort), func(r *routeRow) (int64, bool) { return optional(r.SPort) }),
-		small("dport", "Destination port that the route is restricted to", field(rtnl.FieldDPort), func(r *routeRow) (int64, bool) { return optional(r.DPort) }),
-		text("newdst", "MPLS label stack that replaces the destination's", field(rtnl.FieldNewDst), func(b []byte, r *routeRow) []byte { return appendLabels(b, r.NewDst) }),
+		big("expires", "Seconds until a route with a lifetime expires; for a multicast route seconds since its last use", field(rtnl.FieldCache|rtnl.FieldExpires), func(r *routeRow) (int64, bool) { return r.expires() }).sparse(),
+		big("mfc_packets", "Packets that a multicast route has forwarded", field(rtnl.FieldMFC), func(r *routeRow) (int64, bool) { return int64(r.MFC.V.Packets), r.MFC.OK }).sparse(),
+		big("mfc_bytes", "Bytes that a multicast route has forwarded", field(rtnl.FieldMFC), func(r *routeRow) (int64, bool) { return int64(r.MFC.V.Bytes), r.MFC.OK }).sparse(),
+		big("mfc_wrong_if", "Packets of a multicast route that came in through another interface than its own", field(rtnl.FieldMFC), func(r *routeRow) (int64, bool) { return int64(r.MFC.V.WrongIf), r.MFC.OK }).sparse(),
+		small("ip_proto", "IP protocol that the route is restricted to", field(rtnl.FieldIPProto), func(r *routeRow) (int64, bool) { return optional(r.IPProto) }).sparse(),
+		small("sport", "Source port that the route is restricted to", field(rtnl.FieldSPort), func(r *routeRow) (int64, bool) { return optional(r.SPort) }).sparse(),
+		small("dport", "Destination port that the route is restricted to", field(rtnl.FieldDPort), func(r *routeRow) (int64, bool) { return optional(r.DPort) }).sparse(),
+		text("newdst", "MPLS label stack that replaces the destination's", field(rtnl.FieldNewDst), func(b []byte, r *routeRow) []byte { return appendLabels(b, r.NewDst) }).sparse(),
 		text("unknown_attrs", "Attributes that are not understood, as JSON: [{\"type\":N,\"len\":N,\"hex\":\"...\"}]", field(rtnl.FieldUnknown), func(b []byte, r *routeRow) []byte { return appendAttrs(b, r.Unknown) }),
 		small("snapshot_consistent", "1 if nothing changed while the kernel was read or all changes are accounted for, else 0", nothing, func(r *routeRow) (int64, bool) { return truth(r.snap.Consistent) }),
 	},
 	func(p *plan[routeRow], s *rtnl.Snapshot) func() *routeRow {
 		c := s.Cursor(p.fields())
-		row := &routeRow{snap: s, names: p.names}
+		row := &routeRow{snap: s, names: p.names, at: c}
 		return func() *routeRow {
 			if !c.Next() {
 				return nil
@@ -192,14 +195,14 @@ func metric(name, description string, m rtnl.Metric, ticks uint32) column[routeR
 			return 0, false // -1: not set
 		}
 		return int64(v / ticks), ok
-	})
+	}).sparse()
 }
 
 // cache declares a column of struct rta_cacheinfo.
 func cache(name, description string, f func(*rtnl.CacheInfo) int64) column[routeRow] {
 	return big(name, description, field(rtnl.FieldCache), func(r *routeRow) (int64, bool) {
 		return f(&r.Cache.V), r.Cache.OK
-	})
+	}).sparse()
 }
 
 var prefNames = [...]string{0: "medium", 1: "high", 3: "low"}
