@@ -51,7 +51,10 @@ func TestReadAside(t *testing.T) {
 		want   []dumpRequest // all but the aside's and its proof
 	}{
 		{"all", Request{}, nil, asideAfter + 5 + 3 + 1, append([]dumpRequest{{}}, after...)},
-		{"ipv6", Request{Filter: Filter{Families: []Family{IPv6}}}, nil, 3, []dumpRequest{{}}},
+		{"ipv6", Request{Filter: Filter{Families: []Family{IPv6}}}, nil, 3, nil},
+		{"ipv6 and others", Request{Filter: Filter{Families: []Family{IPv6, IPMR, MPLS}}}, nil, 3 + 1, after[:2]},
+		{"ipv6 of one table", Request{Filter: Filter{Families: []Family{IPv6}, Tables: []uint32{254}}}, nil, 2, nil},
+		{"ipv6 of a small table", Request{Filter: Filter{Families: []Family{IPv6}, Tables: []uint32{77}}}, nil, 0, []dumpRequest{{table: 77}}},
 		{"ipv4 and ipv6", Request{Filter: Filter{Families: []Family{IPv4, IPv6}}, Links: true}, nil, asideAfter + 5 + 3, []dumpRequest{{}}},
 		{"ipv4", Request{Filter: Filter{Families: []Family{IPv4}}}, nil, asideAfter + 5, []dumpRequest{{}}},
 		{"one table", Request{Filter: Filter{Families: []Family{IPv4, IPv6}, Tables: []uint32{254}}}, nil, asideAfter + 5 + 2, []dumpRequest{{table: 254}}},

@@ -155,8 +155,7 @@ func (d *routeDump) changed(g group) bool { return d.interrupted || d.heard.grou
 
 // asked reports whether the dump would have brought the routes of a group.
 func (d *routeDump) asked(g group) bool {
-	return (d.request.family == 0 || d.request.family == g.family) && (d.request.table == 0 || d.request.table == g.table) &&
-		!(d.spared && g.family != IPv4)
+	return d.request.asks(g) && !(d.spared && g.family != IPv4)
 }
 
 // judge notes what is certain about the dump's runs once it is known what
@@ -291,10 +290,6 @@ func (s *routeSink) datagram() (more bool) {
 	s.datagrams++
 	if n := len(s.dump.runs); s.datagrams == asideAfter && s.aside != nil && n > 0 && s.dump.runs[n-1].family == IPv4 {
 		s.started = s.aside()
-		if !allows(s.filter.Families, IPv4) {
-			s.dump.spared = s.started.whole()
-			return !s.dump.spared
-		}
 	}
 	return true
 }

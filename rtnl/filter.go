@@ -256,19 +256,37 @@ func (f *Filter) requests() []dumpRequest {
 		// Not every kernel looks at each member of RTA_MULTIPATH.
 		r.oif = f.OIFs[0]
 	}
-	if f.Tables == nil || len(f.Tables) > maxTableDumps {
-		return []dumpRequest{r}
+	tables := []uint32{0}
+	if f.Tables != nil && len(f.Tables) <= maxTableDumps {
+		// RT_TABLE_UNSPEC: no route is in it, and the kernel would take it for no condition.
+		tables = slices.DeleteFunc(slices.Clone(f.Tables), func(t uint32) bool { return t == 0 })
+		slices.Sort(tables)
 	}
-	tables := slices.Clone(f.Tables)
-	slices.Sort(tables)
 	var all []dumpRequest
-	for _, t := range slices.Compact(tables) {
-		if t != 0 { // RT_TABLE_UNSPEC: no route is in it, and the kernel would take it for no condition
-			r.table = t
+	for _, r.family = range f.dumped() {
+		for _, r.table = range slices.Compact(tables) {
 			all = append(all, r)
 		}
 	}
 	return all
+}
+
+// dumped returns the families that are asked of the kernel, 0 for all at once: only
+// a dump of all families tells of an IPv4 or IPv6 route that does not fit. The
+// others have none that large.
+func (f *Filter) dumped() []Family {
+	if allows(f.Families, IPv4) || allows(f.Families, IPv6) {
+		return []Family{0}
+	}
+	return slices.DeleteFunc(slices.Clone(others), func(o Family) bool { return !allows(f.Families, o) })
+}
+
+// others are the families that come after IPv6.
+var others = []Family{MPLS, IPMR, IP6MR}
+
+// asks reports whether the dump brings the routes of a group.
+func (r dumpRequest) asks(g group) bool {
+	return (r.family == 0 || r.family == g.family) && (r.table == 0 || r.table == g.table)
 }
 
 // appendTo appends struct rtmsg and the attributes of the request.

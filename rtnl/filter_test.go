@@ -109,6 +109,12 @@ func TestFilterRequests(t *testing.T) {
 	}{
 		{Filter{}, []dumpRequest{{}}},
 		{Filter{Families: []Family{IPv4}}, []dumpRequest{{}}}, // a dump of IPv4 alone does not tell of a route that does not fit
+		{Filter{Families: []Family{IPv6, IPMR}}, []dumpRequest{{}}},
+		{Filter{Families: []Family{IPMR}}, []dumpRequest{{family: IPMR}}},
+		{Filter{Families: []Family{IP6MR, MPLS, MPLS}, Protocols: []uint8{2}}, []dumpRequest{{family: MPLS, protocol: 2}, {family: IP6MR, protocol: 2}}},
+		{Filter{Families: []Family{IPMR, MPLS}, Tables: []uint32{254, 7}}, []dumpRequest{
+			{family: MPLS, table: 7}, {family: MPLS, table: 254}, {family: IPMR, table: 7}, {family: IPMR, table: 254}}},
+		{Filter{Families: []Family{29}}, nil},
 		{Filter{Tables: []uint32{254}}, []dumpRequest{{table: 254}}},
 		{Filter{Tables: []uint32{1000, 254, 1000}}, []dumpRequest{{table: 254}, {table: 1000}}},
 		{Filter{Tables: []uint32{0}}, nil},

@@ -173,10 +173,18 @@ func (r *reading) try(ctx context.Context) error {
 		}
 	}
 	for len(r.todo) > 0 {
+		beside := r.todo[0].beside() && allows(r.req.Families, IPv6)
+		if beside && !allows(r.req.Families, IPv4) {
+			if a := r.startAside(ctx); a.whole() {
+				r.tookAside(a)
+				continue
+			}
+			beside = false
+		}
 		s := routeSink{filter: &r.req.Filter, mem: &r.mem}
 		err := each("dump routes", func() error {
 			s.request = r.todo[0].forKernel(c.strict)
-			if s.request.beside() && allows(r.req.Families, IPv6) {
+			if beside {
 				s.aside = func() *aside { return r.startAside(ctx) }
 			}
 			return c.dumpRoutes(&s)
@@ -188,14 +196,10 @@ func (r *reading) try(ctx context.Context) error {
 			return err
 		}
 		r.took(&s.dump)
-		r.todo = r.todo[1:]
 		if s.dump.spared {
-			r.took(&s.started.sink.dump)
-			for _, f := range []Family{MPLS, IPMR, IP6MR} { // these come after IPv6
-				if allows(r.req.Families, f) {
-					r.todo = append(r.todo, dumpRequest{family: f, table: s.request.table})
-				}
-			}
+			r.tookAside(s.started)
+		} else {
+			r.todo = r.todo[1:]
 		}
 	}
 	if r.stale.links {
@@ -223,6 +227,19 @@ func (r *reading) readLinks(c *conn) (err error) {
 func (r *reading) took(d *routeDump) {
 	r.dumps = append(r.dumps, d)
 	r.stale.objects = r.stale.objects || r.req.Nexthops && d.objects && r.objects == nil
+}
+
+// tookAside takes in IPv6 that was read aside of the first dump to do, and leaves
+// what would have come after it to be done.
+func (r *reading) tookAside(a *aside) {
+	r.took(&a.sink.dump)
+	table := r.todo[0].table
+	r.todo = r.todo[1:]
+	for _, f := range others {
+		if allows(r.req.Families, f) {
+			r.todo = append(r.todo, dumpRequest{family: f, table: table})
+		}
+	}
 }
 
 // forKernel drops the conditions that a kernel without NETLINK_GET_STRICT_CHK
@@ -270,7 +287,8 @@ func (r *reading) plan() {
 		return
 	}
 	for _, req := range r.req.requests() {
-		if missing := inTable(r.missing, req.table); len(missing) > 0 {
+		missing := slices.DeleteFunc(slices.Clone(r.missing), func(g group) bool { return !req.asks(g) })
+		if len(missing) > 0 {
 			r.todo = append(r.todo, missingRequest(req, missing, r.narrow(missing[0])))
 		}
 	}

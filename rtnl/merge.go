@@ -242,11 +242,3 @@ func missingRequest(req dumpRequest, missing []group, narrow bool) dumpRequest {
 	}
 	return req
 }
-
-// inTable returns the groups that a request for a table (0: all) can bring.
-func inTable(groups []group, table uint32) []group {
-	if table == 0 {
-		return groups
-	}
-	return slices.DeleteFunc(slices.Clone(groups), func(g group) bool { return g.table != table })
-}

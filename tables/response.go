@@ -86,9 +86,10 @@ func newResponse(ctx context.Context, t *Table, q Query, rows Rows, limit int64)
 	parts := []Rows{rows}
 	if s, ok := rows.(partRows); ok {
 		if limit <= 0 {
-			parts = s.Split(math.MaxInt)
-			if n, ok := s.Count(); ok && len(parts) > ahead() {
-				return &response{rows: n, encoder: e, parts: parts}, nil
+			if parts = s.Split(math.MaxInt); len(parts) > ahead() {
+				if n, ok := s.Count(); ok {
+					return &response{rows: n, encoder: e, parts: parts}, nil
+				}
 			}
 		}
 		parts = s.Split(runtime.GOMAXPROCS(0))
