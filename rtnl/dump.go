@@ -131,6 +131,7 @@ type run struct {
 	group
 	first, last position
 	data        []byte // the messages that are kept
+	counted     int    // or their number, if the dump counts
 
 	begins bool // it is the first of its group: nothing is before it
 	cut    bool // its datagram ended after it: the kernel's walk was interrupted
@@ -147,6 +148,7 @@ type routeDump struct {
 	interrupted bool // the kernel set NLM_F_DUMP_INTR
 	request     dumpRequest
 	spared      bool     // ended before IPv6
+	counts      bool     // no message is kept
 	heard       *changes // while it ran, nil before judge
 }
 
@@ -246,11 +248,14 @@ func (s *routeSink) message(msg []byte) (more bool, err error) {
 	s.fresh = false
 	s.entries += h.entries()
 	s.last = msg
-	if s.filter.match(h) {
+	switch r := &s.dump.runs[len(s.dump.runs)-1]; {
+	case !s.filter.match(h):
+	case s.dump.counts:
+		r.counted++
+	default:
 		n := copy(s.buf[s.kept:], msg) // over what was dropped
 		s.last = s.buf[s.kept : s.kept+n]
 		s.kept += align4(n)
-		r := &s.dump.runs[len(s.dump.runs)-1]
 		r.data = s.buf[s.from:s.kept:s.kept]
 		s.dump.objects = s.dump.objects || h.object
 	}

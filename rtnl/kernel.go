@@ -15,6 +15,9 @@ type Request struct {
 	Filter
 	Links    bool // interfaces, for their names
 	Nexthops bool // the nexthop objects that routes refer to
+	// Count says that only the number of routes matters: a Cursor may go over them
+	// without being able to decode them. It saves the memory that they take.
+	Count bool
 
 	raw bool // for a capture: all nexthop objects, and the messages of both kept
 }
@@ -182,6 +185,7 @@ func (r *reading) try(ctx context.Context) error {
 			beside = false
 		}
 		s := routeSink{filter: &r.req.Filter, mem: &r.mem}
+		s.dump.counts = r.counts()
 		err := each("dump routes", func() error {
 			s.request = r.todo[0].forKernel(c.strict)
 			if beside {
@@ -229,6 +233,10 @@ func (r *reading) took(d *routeDump) {
 	r.stale.objects = r.stale.objects || r.req.Nexthops && d.objects && r.objects == nil
 }
 
+// counts reports whether routes are counted instead of kept. If that turns out not
+// to be enough to tell their number, as something changed, they are kept.
+func (r *reading) counts() bool { return r.req.Count && r.tries == 1 }
+
 // tookAside takes in IPv6 that was read aside of the first dump to do, and leaves
 // what would have come after it to be done.
 func (r *reading) tookAside(a *aside) {
@@ -268,7 +276,7 @@ func (r *reading) assess(heard *changes) *Snapshot {
 	for _, d := range r.dumps {
 		d.judge(heard)
 	}
-	s.routes, r.missing = merge(r.dumps, r.req.wants)
+	s.routes, s.counted, r.missing = merge(r.dumps, r.req.wants)
 	s.routes = settle(s.routes, heard.multipath, &r.req.Filter)
 	r.outdate(heard)
 	s.Consistent = len(r.missing) == 0 && !r.stale.links && !r.stale.objects && !heard.lost

@@ -516,6 +516,43 @@ func TestReadRequests(t *testing.T) {
 	}
 }
 
+// TestReadCount asks for the number of routes: they are kept only where something
+// changed so that one dump does not tell it.
+func TestReadCount(t *testing.T) {
+	for _, tc := range []struct {
+		name        string
+		change      []byte
+		filter      Filter
+		tries, kept int
+		rows        int
+	}{
+		{"nothing changed", nil, Filter{}, 1, 0, 5},
+		{"ipv4", nil, Filter{Families: []Family{IPv4}}, 1, 0, 2},
+		{"no routes", nil, Filter{Tables: []uint32{77}}, 1, 0, 0},
+		{"IPv4 changed where it does not matter", route4(0, 1, 254), Filter{}, 1, 0, 5},
+		{"IPv6 changed", route6(0, 9, 255), Filter{}, 2, 1, 5},
+	} {
+		k := &fakeKernel{t: t, answer: ordinary, hear: func(n int) []event {
+			if n == 1 && tc.change != nil {
+				return []event{datagram(tc.change)}
+			}
+			return nil
+		}}
+		s, err := k.read(Request{Filter: tc.filter, Count: true})
+		if err != nil || !s.Consistent || s.Tries != tc.tries || len(s.routes) != tc.kept || size(s) != tc.rows {
+			t.Errorf("%s: %v, %d tries, %d routes and %d kept runs", tc.name, err, s.Tries, size(s), len(s.routes))
+		}
+	}
+	defer func() {
+		if recover() == nil {
+			t.Error("a route that is not there was decoded")
+		}
+	}()
+	c := (&Snapshot{counted: 1}).Cursor(AllFields)
+	c.Next()
+	c.Route()
+}
+
 // TestReadNothing asks for what cannot be.
 func TestReadNothing(t *testing.T) {
 	k := &fakeKernel{t: t, dialErr: func(uint32) error { t.Error("a socket was opened"); return nil }}

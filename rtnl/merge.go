@@ -25,7 +25,9 @@ func (p *piece) last() position  { return p.runs[len(p.runs)-1].last }
 // all the time can be missing or come twice, and one that was changed is its old
 // or its new self. missing are the groups where the pieces do not reach that far;
 // what is known of them is in the list nevertheless.
-func merge(dumps []*routeDump, wanted func(group) bool) (list [][]byte, missing []group) {
+//
+// Of a group that was counted there is a number instead, where one dump is enough.
+func merge(dumps []*routeDump, wanted func(group) bool) (list [][]byte, counted int, missing []group) {
 	type walk struct {
 		dump *routeDump
 		runs []run
@@ -66,20 +68,29 @@ func merge(dumps []*routeDump, wanted func(group) bool) (list [][]byte, missing 
 			taken = all[len(all)-1].runs
 			whole = len(taken) == 1 && taken[0].begins && taken[0].ends
 		default:
-			var p []piece
+			var p, counts []piece
 			for _, w := range all {
-				p = appendPieces(p, w.runs)
+				if w.dump.counts {
+					counts = appendPieces(counts, w.runs)
+				} else {
+					p = appendPieces(p, w.runs)
+				}
+			}
+			if len(counts) == 1 && counts[0].begins() && counts[0].ends() {
+				taken = counts[0].runs
+				break
 			}
 			list, whole = cover(list, g.family, p)
 		}
 		for _, r := range taken {
 			list = appendRun(list, r.data)
+			counted += r.counted
 		}
 		if !whole {
 			missing = append(missing, g)
 		}
 	}
-	return list, missing
+	return list, counted, missing
 }
 
 func appendRun(list [][]byte, data []byte) [][]byte {

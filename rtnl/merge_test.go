@@ -942,6 +942,70 @@ func TestSimulation(t *testing.T) {
 	}
 }
 
+// TestSimulationCounts counts the routes of a simulated kernel: where one dump is
+// enough to tell their number, it is that of the routes which the same dump holds.
+func TestSimulationCounts(t *testing.T) {
+	counted, all := 0, 0
+	for seed := range uint64(500) {
+		k, untouched := newSimKernel(seed)
+		k.begin()
+		l, err := listen(context.Background(), k.dial)
+		if err != nil {
+			t.Fatal(err)
+		}
+		req := Request{}
+		r := reading{dial: k.dial, req: req, todo: req.requests(), tries: 1}
+		if r.try(context.Background()) != nil {
+			continue
+		}
+		heard, err := r.hear(l)
+		if err != nil {
+			t.Fatal(err)
+		}
+		all++
+		var counts []*routeDump
+		for _, d := range r.dumps {
+			d.judge(heard)
+			c := *d
+			c.counts, c.runs = true, slices.Clone(d.runs)
+			for i := range c.runs {
+				c.runs[i].data, c.runs[i].counted = nil, size(&Snapshot{routes: [][]byte{c.runs[i].data}})
+			}
+			counts = append(counts, &c)
+		}
+		list, none, missing := merge(r.dumps, req.wants)
+		nothing, n, uncounted := merge(counts, req.wants)
+		if none != 0 || len(nothing) != 0 {
+			t.Fatalf("seed %d: %d counted, %d runs kept", seed, none, len(nothing))
+		}
+		if len(uncounted) == 0 {
+			counted++
+			if want := size(&Snapshot{routes: list}); n != want || len(missing) != 0 {
+				t.Errorf("seed %d: %d routes are counted, there are %d, without %v", seed, n, want, missing)
+			}
+		}
+		for _, g := range missing {
+			if !slices.Contains(uncounted, g) {
+				t.Errorf("seed %d: %v is counted but not whole", seed, g)
+			}
+		}
+
+		// And from the outside.
+		k.begin()
+		s, err := (&Kernel{dial: k.dial}).Read(context.Background(), Request{Count: true})
+		if err != nil || !s.Consistent {
+			continue
+		}
+		if n := size(s); n < len(untouched) || n > len(k.alive) {
+			t.Errorf("seed %d: %d routes after %d tries, of %d to %d", seed, n, s.Tries, len(untouched), len(k.alive))
+		}
+	}
+	t.Logf("%d of %d counted", counted, all)
+	if counted*10 < all {
+		t.Errorf("only %d of %d are counted", counted, all)
+	}
+}
+
 // message makes a netlink message, padded.
 func message(typ, flags uint16, seq uint32, payload []byte) []byte {
 	b := append(appendHeader(nil, unix.NLMSG_HDRLEN+len(payload), typ, flags, seq), payload...)

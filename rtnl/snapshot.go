@@ -19,6 +19,7 @@ type Snapshot struct {
 	Tries int
 
 	routes  [][]byte // runs of RTM_NEWROUTE messages
+	counted int      // routes that are not among them: see Request.Count
 	links   map[uint32]Link
 	objects map[uint32]*NexthopObject
 
@@ -42,15 +43,16 @@ func (s *Snapshot) Object(id uint32) (*NexthopObject, bool) {
 // Cursor returns a cursor before the first route. Only the parts of each route
 // that are in want are decoded.
 func (s *Snapshot) Cursor(want Fields) *Cursor {
-	return &Cursor{runs: s.routes, want: want}
+	return &Cursor{runs: s.routes, counted: s.counted, want: want}
 }
 
 // A Cursor walks over the routes of a snapshot, in the kernel's order.
 type Cursor struct {
-	runs [][]byte
-	rest []byte
-	msg  []byte
-	want Fields
+	runs    [][]byte
+	counted int
+	rest    []byte
+	msg     []byte
+	want    Fields
 
 	route   Route
 	decoded bool
@@ -62,6 +64,10 @@ type Cursor struct {
 
 // Next moves to the next route. It returns false at the end.
 func (c *Cursor) Next() bool {
+	if c.counted > 0 {
+		c.counted--
+		return true
+	}
 	for len(c.rest) == 0 {
 		if len(c.runs) == 0 {
 			return false

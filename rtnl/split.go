@@ -20,6 +20,7 @@ func (s *Snapshot) Split(n int) []*Snapshot {
 	}
 	var parts []*Snapshot
 	part := s.without()
+	part.counted = s.counted
 	size := 0 // of what is in parts and part
 	for _, run := range s.routes {
 		for len(parts) < n-1 && size+len(run) > total/n*(len(parts)+1) {
@@ -40,7 +41,7 @@ func (s *Snapshot) Split(n int) []*Snapshot {
 // without returns a copy of the snapshot without routes.
 func (s *Snapshot) without() *Snapshot {
 	c := *s
-	c.routes = nil
+	c.routes, c.counted = nil, 0
 	return &c
 }
 

@@ -57,3 +57,20 @@ func TestSplit(t *testing.T) {
 		}
 	}
 }
+
+// TestSplitCounted has routes that are only counted.
+func TestSplitCounted(t *testing.T) {
+	run := make([]byte, 0, 4*leastPart)
+	for i := byte(0); len(run) < 3*leastPart; i++ {
+		run = append(run, route4(0, i, 254)...)
+	}
+	for _, s := range []*Snapshot{{counted: 7}, {counted: 7, routes: [][]byte{run}}} {
+		n := 0
+		for _, p := range s.Split(3) {
+			n += size(p)
+		}
+		if n != size(s) {
+			t.Errorf("%d routes in the parts, want %d", n, size(s))
+		}
+	}
+}

@@ -108,6 +108,7 @@ func newPlan[R any](columns []column[R], base needs, names *rtnl.Names, q Query)
 	}
 	p.request.Links = p.needs&links != 0
 	p.request.Nexthops = p.needs&objects != 0
+	p.request.Count = p.needs == nothing
 	return p
 }
 
