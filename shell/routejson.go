@@ -2,10 +2,12 @@ package shell
 
 import (
 	"context"
+	"math"
 	"net/netip"
 	"strconv"
 	"strings"
 
+	"kernelroutes/internal/inorder"
 	"kernelroutes/rtnl"
 )
 
@@ -23,23 +25,39 @@ type routeEncoder struct {
 	rta  rtaList
 }
 
-// printAll prints an array with one route a line.
-func (e *routeEncoder) printAll(ctx context.Context, o *output) error {
-	want := rtnl.AllFields
-	if !e.unknown {
-		want = rtnl.FieldDst | rtnl.FieldTable | rtnl.FieldNexthops | rtnl.FieldPriority | rtnl.FieldSrc | rtnl.FieldPrefSrc | rtnl.FieldCache
-	}
+// partRoom is more than most parts of a snapshot need.
+const partRoom = 1 << 20
+
+// printJSON prints an array with one route a line.
+func printJSON(ctx context.Context, o *output, snap *rtnl.Snapshot, names *rtnl.Names, unknown bool) error {
+	buffers := make(chan []byte, inorder.Ahead()+1) // free ones
 	sep := "[\n"
-	for c := e.snap.Cursor(want); c.Next(); {
-		o.buf = append(o.buf, sep...)
-		sep = ",\n"
-		o.buf = e.append(o.buf, c.Route())
-		if err := o.rowDone(); err != nil {
-			return err
+	parts := snap.Split(math.MaxInt)
+	err := inorder.Do(len(parts), func(i int) []byte {
+		var b []byte
+		select {
+		case b = <-buffers:
+		default:
+			b = make([]byte, 0, partRoom)
 		}
+		e := &routeEncoder{snap: parts[i], names: names, unknown: unknown}
+		return e.appendAll(b[:0], ctx)
+	}, func(b []byte) error {
 		if ctx.Err() != nil {
 			return ErrInterrupted
 		}
+		if len(b) > 0 {
+			o.buf = append(append(o.buf, sep...), b...)
+			sep = ",\n"
+		}
+		select {
+		case buffers <- b:
+		default:
+		}
+		return o.rowDone()
+	})
+	if err != nil {
+		return err
 	}
 	if sep == "[\n" {
 		o.buf = append(o.buf, '[')
@@ -48,6 +66,21 @@ func (e *routeEncoder) printAll(ctx context.Context, o *output) error {
 	}
 	o.buf = append(o.buf, "]\n"...)
 	return o.flush()
+}
+
+// appendAll appends the routes of the snapshot, as long as the context lasts.
+func (e *routeEncoder) appendAll(b []byte, ctx context.Context) []byte {
+	want := rtnl.AllFields
+	if !e.unknown {
+		want = rtnl.FieldDst | rtnl.FieldTable | rtnl.FieldNexthops | rtnl.FieldPriority | rtnl.FieldSrc | rtnl.FieldPrefSrc | rtnl.FieldCache
+	}
+	for c := e.snap.Cursor(want); c.Next() && ctx.Err() == nil; {
+		if len(b) > 0 {
+			b = append(b, ",\n"...)
+		}
+		b = e.append(b, c.Route())
+	}
+	return b
 }
 
 func (e *routeEncoder) append(b []byte, r *rtnl.Route) []byte {

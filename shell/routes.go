@@ -50,8 +50,7 @@ func Routes(ctx context.Context, out io.Writer, src tables.Source, opts RoutesOp
 	if opts.Summary {
 		return printSummary(ctx, newOutput(ctx, out), snap, names)
 	}
-	e := &routeEncoder{snap: snap, names: names, unknown: !opts.NoUnknownAttrs}
-	return e.printAll(ctx, newOutput(ctx, out))
+	return printJSON(ctx, newOutput(ctx, out), snap, names, !opts.NoUnknownAttrs)
 }
 
 // tableIDs returns the tables that have a name, which may be written in capitals

@@ -15,6 +15,8 @@ import (
 
 	"github.com/apache/thrift/lib/go/thrift"
 	"github.com/osquery/osquery-go/gen/osquery"
+
+	"kernelroutes/internal/inorder"
 )
 
 // ExtensionName is the name under which the extension registers, which is also
@@ -458,7 +460,11 @@ func (s *server) answer(ctx context.Context, args *osquery.ExtensionCallArgs) (*
 func (s *server) generate(ctx context.Context, t *Table, request string) (r *response, err error) {
 	defer func() {
 		if p := recover(); p != nil {
-			s.Logger.Error("panic", "table", t.Name, "request", request, "panic", p, "stack", string(debug.Stack()))
+			stack := debug.Stack()
+			if part, ok := p.(*inorder.Panic); ok {
+				p, stack = part.Value, part.Stack
+			}
+			s.Logger.Error("panic", "table", t.Name, "request", request, "panic", p, "stack", string(stack))
 			r, err = nil, fmt.Errorf("internal error: %v", p)
 		}
 	}()

@@ -22,6 +22,7 @@ import (
 
 	"github.com/osquery/osquery-go/gen/osquery"
 
+	"kernelroutes/internal/inorder"
 	"kernelroutes/internal/osquerytest"
 )
 
@@ -388,7 +389,7 @@ func TestPanic(t *testing.T) {
 func TestPanicWhileSending(t *testing.T) {
 	m, _, p := registered(t, faked(Nexthops, func(context.Context, Source, Query) (Rows, error) {
 		s := &splitRows{}
-		for range 5 * ahead() {
+		for range 5 * inorder.Ahead() {
 			s.parts = append(s.parts, values(Nexthops, map[string]string{"dst": strings.Repeat("x", 1<<16)}))
 		}
 		s.count = len(s.parts)

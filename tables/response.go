@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"math"
 	"runtime"
-	"runtime/debug"
 	"slices"
 	"strconv"
 	"strings"
@@ -17,6 +16,7 @@ import (
 	"github.com/apache/thrift/lib/go/thrift"
 	"github.com/osquery/osquery-go/gen/osquery"
 
+	"kernelroutes/internal/inorder"
 	"kernelroutes/rtnl"
 )
 
@@ -86,7 +86,7 @@ func newResponse(ctx context.Context, t *Table, q Query, rows Rows, limit int64)
 	parts := []Rows{rows}
 	if s, ok := rows.(partRows); ok {
 		if limit <= 0 {
-			if parts = s.Split(math.MaxInt); len(parts) > ahead() {
+			if parts = s.Split(math.MaxInt); len(parts) > inorder.Ahead() {
 				if n, ok := s.Count(); ok {
 					return &response{rows: n, encoder: e, parts: parts}, nil
 				}
@@ -94,26 +94,15 @@ func newResponse(ctx context.Context, t *Table, q Query, rows Rows, limit int64)
 		}
 		parts = s.Split(runtime.GOMAXPROCS(0))
 	}
-	responses := make([]response, len(parts))
-	panics := make([]any, len(parts))
-	var wg sync.WaitGroup
-	for i := range parts[1:] {
-		wg.Go(func() {
-			defer func() { panics[i+1] = recover() }()
-			e.encode(parts[i+1], &responses[i+1])
-		})
-	}
-	e.encode(parts[0], &responses[0])
-	wg.Wait()
-
 	r := &response{}
-	for i := range responses {
-		if panics[i] != nil {
-			panic(panics[i])
-		}
-		r.chunks = append(r.chunks, responses[i].chunks...)
-		r.rows += responses[i].rows
-	}
+	inorder.Do(len(parts), func(i int) (part response) {
+		e.encode(parts[i], &part)
+		return part
+	}, func(part response) error {
+		r.chunks = append(r.chunks, part.chunks...)
+		r.rows += part.rows
+		return nil
+	})
 	switch {
 	case ctx.Err() != nil:
 		r.free()
@@ -291,56 +280,27 @@ func (r *response) write(ctx context.Context, out thrift.TProtocol, seq int32, s
 	)
 }
 
-// ahead is how many parts of an answer are made at a time, or wait to be sent.
-func ahead() int { return 2 * runtime.GOMAXPROCS(0) }
-
 // stream makes the parts and sends one after the other. An error ends the answer in
 // its middle, so the connection must be closed: then osquery takes no row of it.
-func (r *response) stream(ctx context.Context, send func(part *response) error) error {
+func (r *response) stream(ctx context.Context, send func(part *response) error) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("internal error: %v", p)
+		}
+	}()
 	r.encoder.ctx = ctx
-	type result struct {
-		response
-		panicked any
-	}
-	made := make([]chan *result, 0, len(r.parts))
-	begin := func() {
-		if len(made) == len(r.parts) {
-			return
-		}
-		rows, ch := r.parts[len(made)], make(chan *result, 1)
-		made = append(made, ch)
-		go func() {
-			part := new(result)
-			defer func() {
-				if p := recover(); p != nil {
-					part.panicked = fmt.Sprintf("%v\n%s", p, debug.Stack())
-				}
-				ch <- part
-			}()
-			r.encoder.encode(rows, &part.response)
-		}()
-	}
-	for range ahead() {
-		begin()
-	}
-	var err error
 	rows := 0
-	for i := 0; i < len(made); i++ { // those that have begun are waited for
-		part := <-made[i]
-		rows += part.rows
-		switch {
-		case err != nil:
-		case part.panicked != nil:
-			err = fmt.Errorf("internal error: %v", part.panicked)
-		case ctx.Err() != nil:
-			err = context.Cause(ctx)
-		default:
-			if err = send(&part.response); err == nil {
-				begin()
-			}
+	err = inorder.Do(len(r.parts), func(i int) (part response) {
+		r.encoder.encode(r.parts[i], &part)
+		return part
+	}, func(part response) error {
+		defer part.free()
+		if ctx.Err() != nil {
+			return context.Cause(ctx) // the part is incomplete
 		}
-		part.free()
-	}
+		rows += part.rows
+		return send(&part)
+	})
 	if err == nil && rows != r.rows {
 		err = fmt.Errorf("internal error: %d rows instead of %d", rows, r.rows)
 	}

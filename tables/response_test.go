@@ -15,6 +15,7 @@ import (
 	"github.com/apache/thrift/lib/go/thrift"
 	"github.com/osquery/osquery-go/gen/osquery"
 
+	"kernelroutes/internal/inorder"
 	"kernelroutes/rtnl"
 )
 
@@ -256,7 +257,7 @@ func TestResponseParts(t *testing.T) {
 		t.Errorf("over the limit: %v", err)
 	}
 	defer func() {
-		if p := recover(); p != "a broken row" {
+		if p, ok := recover().(*inorder.Panic); !ok || p.Value != "a broken row" {
 			t.Errorf("recovered %v", p)
 		}
 	}()
@@ -267,7 +268,7 @@ func TestResponseParts(t *testing.T) {
 // manyParts are rows in so many parts that they are not held.
 func manyParts() *splitRows {
 	s := &splitRows{}
-	for range 5 * ahead() {
+	for range 5 * inorder.Ahead() {
 		s.parts = append(s.parts, numbered(s.count, 100))
 		s.count += 100
 	}
@@ -297,7 +298,7 @@ func TestResponseMadeWhileSent(t *testing.T) {
 		if tc.held {
 			// As many parts as are asked for, not all.
 			rows.parts = []Rows{numbered(0, len(want))}
-			for range ahead() {
+			for range inorder.Ahead() {
 				rows.parts = append(rows.parts, values(narrowTable))
 			}
 		}
@@ -370,7 +371,7 @@ func TestResponseBreaksOff(t *testing.T) {
 	if err == nil || err.Error() != "the line is dead" {
 		t.Errorf("a dead line: %v", err)
 	}
-	if n := int(made.Load()); n != 3+ahead() {
-		t.Errorf("%d of %d parts were made, want %d", n, len(rows.parts), 3+ahead())
+	if n := int(made.Load()); n != 3+inorder.Ahead() {
+		t.Errorf("%d of %d parts were made, want %d", n, len(rows.parts), 3+inorder.Ahead())
 	}
 }
