@@ -45,7 +45,7 @@ func stringCost(n int) int64 {
 const (
 	chunkSize   = 256 << 10
 	chunkSpare  = 8 << 10 // a row is begun in a chunk that has this much left
-	chunksReuse = 4       // chunks of one answer that are kept for the next
+	chunksReuse = 8       // chunks of one answer, or of a part of it, that are kept for the next
 )
 
 var chunkPool = sync.Pool{New: func() any { return new([chunkSize]byte) }}
