@@ -1,8 +1,11 @@
 package rtnl
 
 import (
+	"fmt"
 	"net/netip"
 	"testing"
+
+	"kernelroutes/internal/nstest"
 )
 
 // everyAttribute is a route with every attribute that there is. No kernel sends
@@ -111,6 +114,53 @@ func BenchmarkAppendID(b *testing.B) {
 			var id []byte
 			for b.Loop() {
 				id = r.AppendID(id[:0])
+			}
+		})
+	}
+}
+
+// manyRoutes makes a namespace with n IPv4 routes.
+func manyRoutes(t testing.TB, n int) {
+	nstest.New(t)
+	nstest.Veth(t, "v0", "10.0.0.1/16")
+	var lines []string
+	for i := range n {
+		lines = append(lines, fmt.Sprintf("route add 20.%d.%d.0/24 via 10.0.0.%d proto bgp metric 20", i>>8, i&255, 2+i%70))
+	}
+	nstest.Batch(t, "-4", lines...)
+}
+
+// oneOfMany asks for one of the routes that manyRoutes makes.
+var oneOfMany = Request{Filter: Filter{Dsts: []netip.Prefix{netip.MustParsePrefix("20.7.7.0/24")}}, Links: true, Nexthops: true}
+
+// TestReadAllocations looks one route up among 50,000: what is passed over costs
+// no allocation, nor does a datagram of it.
+func TestReadAllocations(t *testing.T) {
+	manyRoutes(t, 50_000)
+	n := testing.AllocsPerRun(3, func() {
+		if s, err := new(Kernel).Read(t.Context(), oneOfMany); err != nil || size(s) != 1 {
+			t.Error(s, err)
+		}
+	})
+	if n > 500 { // some 110 datagrams
+		t.Errorf("%v allocations", n)
+	}
+}
+
+// BenchmarkRead reads one route, the number of all, and all of 20,000.
+func BenchmarkRead(b *testing.B) {
+	for _, c := range []struct {
+		name   string
+		req    Request
+		routes int
+	}{{"one", oneOfMany, 1}, {"count", Request{Count: true}, 20_000}, {"all", Request{Links: true, Nexthops: true}, 20_000}} {
+		b.Run(c.name, func(b *testing.B) {
+			manyRoutes(b, 20_000) // a namespace belongs to its test's goroutine
+			b.ReportAllocs()
+			for b.Loop() {
+				if s, err := new(Kernel).Read(b.Context(), c.req); err != nil || size(s) < c.routes {
+					b.Fatal(s, err)
+				}
 			}
 		})
 	}

@@ -42,6 +42,14 @@ type kernelSocket struct {
 	nl   *netlink.Conn
 	raw  syscall.RawConn
 	stop func() bool
+
+	// The receive that is under way. With variables of receive instead, each one
+	// would allocate.
+	read   func(fd uintptr) (done bool)
+	buf    []byte
+	nowait bool
+	n      int
+	err    error
 }
 
 func dialKernel(ctx context.Context, groups uint32) (socket, bool, error) {
@@ -65,24 +73,29 @@ func dialKernel(ctx context.Context, groups uint32) (socket, bool, error) {
 	}
 	// A deadline in the past wakes a receive that waits.
 	stop := context.AfterFunc(ctx, func() { nl.SetDeadline(time.Unix(1, 0)) })
-	return &kernelSocket{nl, raw, stop}, strict, nil
+	s := &kernelSocket{nl: nl, raw: raw, stop: stop}
+	s.read = s.readOnce
+	return s, strict, nil
 }
 
 func (s *kernelSocket) send(m netlink.Message) (netlink.Message, error) { return s.nl.Send(m) }
 
-func (s *kernelSocket) receive(buf []byte, nowait bool) (n int, err error) {
-	rerr := s.raw.Read(func(fd uintptr) bool {
-		for {
-			n, err = unix.Read(int(fd), buf)
-			if err != unix.EINTR {
-				return nowait || err != unix.EAGAIN
-			}
-		}
-	})
-	if rerr != nil {
-		return 0, rerr
+func (s *kernelSocket) receive(buf []byte, nowait bool) (int, error) {
+	s.buf, s.nowait = buf, nowait
+	if err := s.raw.Read(s.read); err != nil {
+		return 0, err
 	}
-	return max(n, 0), err
+	return max(s.n, 0), s.err
+}
+
+// readOnce returns false if there is nothing yet, to be called again.
+func (s *kernelSocket) readOnce(fd uintptr) (done bool) {
+	for {
+		s.n, s.err = unix.Read(int(fd), s.buf)
+		if s.err != unix.EINTR {
+			return s.nowait || s.err != unix.EAGAIN
+		}
+	}
 }
 
 func (s *kernelSocket) close() {
