@@ -199,13 +199,7 @@ func (s *recordedSocket) send(m netlink.Message) (netlink.Message, error) {
 // TestAsideKernel has IPv6 routes of every kind beside many IPv4 routes: the
 // kernel counts them as routeHead.entries does.
 func TestAsideKernel(t *testing.T) {
-	nstest.New(t)
-	nstest.Veth(t, "v0", "10.0.0.1/16", "fd00::1/64")
-	var lines []string
-	for i := range 12000 {
-		lines = append(lines, fmt.Sprintf("route add 20.%d.%d.0/24 via 10.0.0.9", i/200, i%200))
-	}
-	nstest.Batch(t, "-4", lines...)
+	manyRoutes(t, 12_000)
 	nstest.Batch(t, "-6", "nexthop add id 5 via fd00::5 dev v0", "nexthop add id 6 via fd00::6 dev v0", "nexthop add id 8 blackhole")
 	nstest.IP(t, "nexthop add id 7 group 5/6")
 	nstest.Batch(t, "-6",
@@ -263,7 +257,7 @@ func TestAsideKernel(t *testing.T) {
 	}
 	// A route that does not fit, in table local and then elsewhere.
 	for _, table := range []string{"local", "main"} {
-		lines = lines[:0]
+		var lines []string
 		for i := range 1500 {
 			lines = append(lines, fmt.Sprintf("route append fd10::1 via fd00::1:%x table %s", i, table))
 		}

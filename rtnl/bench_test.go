@@ -119,10 +119,10 @@ func BenchmarkAppendID(b *testing.B) {
 	}
 }
 
-// manyRoutes makes a namespace with n IPv4 routes.
+// manyRoutes makes a namespace with n IPv4 routes besides those of interface v0.
 func manyRoutes(t testing.TB, n int) {
 	nstest.New(t)
-	nstest.Veth(t, "v0", "10.0.0.1/16")
+	nstest.Veth(t, "v0", "10.0.0.1/16", "fd00::1/64")
 	var lines []string
 	for i := range n {
 		lines = append(lines, fmt.Sprintf("route add 20.%d.%d.0/24 via 10.0.0.%d proto bgp metric 20", i>>8, i&255, 2+i%70))

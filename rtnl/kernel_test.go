@@ -703,17 +703,11 @@ func openFiles(t *testing.T) int {
 // TestReadBigRoutes has one route of 250 nexthops beside others, which makes a
 // plain dump of IPv4 end at once.
 func TestReadBigRoutes(t *testing.T) {
-	nstest.New(t)
-	nstest.Veth(t, "v0", "10.0.0.1/16", "fd00::1/64")
-	var lines []string
-	for i := range 2000 {
-		lines = append(lines, fmt.Sprintf("route add 20.%d.%d.0/24 via 10.0.0.9", i/200, i%200))
-	}
+	manyRoutes(t, 2000)
 	hops := ""
 	for i := range 250 {
 		hops += fmt.Sprintf(" nexthop via 10.0.1.%d", i+1)
 	}
-	nstest.Batch(t, "-4", lines...)
 	nstest.IP(t, "route add 30.0.0.0/8 table 500"+hops)
 	for _, f := range []Filter{{}, {Families: []Family{IPv4}}, {Tables: []uint32{254, 500}}} {
 		s, err := new(Kernel).Read(context.Background(), Request{Filter: f})

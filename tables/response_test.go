@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"runtime"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -16,6 +17,7 @@ import (
 	"github.com/osquery/osquery-go/gen/osquery"
 
 	"kernelroutes/internal/inorder"
+	"kernelroutes/internal/nstest"
 	"kernelroutes/rtnl"
 )
 
@@ -313,6 +315,64 @@ func TestResponseMadeWhileSent(t *testing.T) {
 			t.Errorf("%s: %.300v, want %.300v", tc.name, got, want)
 		}
 	}
+}
+
+// TestResponseOfManyRoutes has so many routes of the kernel that they are not held,
+// for both tables; what is held is the same.
+func TestResponseOfManyRoutes(t *testing.T) {
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1)) // fewer are many
+	nstest.New(t)
+	nstest.Veth(t, "v0", "10.0.0.1/16", "fd00::1/64")
+	var lines []string
+	for i := range 15_000 {
+		hops := "via 10.0.0.9"
+		if i%10 == 0 {
+			hops = "nexthop via 10.0.0.7 nexthop via 10.0.0.8 weight 3"
+		}
+		lines = append(lines, fmt.Sprintf("route add 20.%d.%d.0/24 metric %d %s", i>>8, i&255, i, hops))
+	}
+	nstest.Batch(t, "-4", lines...)
+	s, err := new(rtnl.Kernel).Read(t.Context(), rtnl.Request{Links: true, Nexthops: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, table := range All() {
+		q := Query{Used: make([]bool, len(table.Columns))}
+		for i := range q.Used {
+			q.Used[i] = true
+		}
+		answer := func(limit int64, q Query) *response {
+			rows, err := table.Scan(t.Context(), snapshotSource{s}, q)
+			if err != nil {
+				t.Fatal(err)
+			}
+			r, err := newResponse(t.Context(), table, q, rows, limit)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return r
+		}
+		made, held := answer(0, q), answer(1<<40, q)
+		if made.parts == nil || held.parts != nil {
+			t.Fatalf("%s: %d and %d parts are made while they are sent", table.Name, len(made.parts), len(held.parts))
+		}
+		got, want := sent(t, made), sent(t, held)
+		if len(got) < len(lines) || !reflect.DeepEqual(got, want) {
+			t.Errorf("%s: %d rows, %d if they are held", table.Name, len(got), len(want))
+		}
+		// A condition leaves some out: how many is not known before.
+		narrowed := Query{Used: q.Used, Constraints: []Constraint{{Column: table.Column("metric"), Op: GreaterThan, Expr: "13999"}}}
+		if r, want := answer(0, narrowed), map[*Table]int{Routes: 1000, Nexthops: 1100}[table]; r.parts != nil || r.rows != want {
+			t.Errorf("%s: %d rows, want %d", table.Name, r.rows, want)
+		}
+	}
+}
+
+// A snapshotSource answers each request with the same snapshot.
+type snapshotSource struct{ *rtnl.Snapshot }
+
+func (s snapshotSource) Read(context.Context, rtnl.Request) (*rtnl.Snapshot, error) {
+	return s.Snapshot, nil
 }
 
 // A brokenTransport takes some parts of an answer and then no more.
