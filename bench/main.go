@@ -18,7 +18,6 @@ import (
 var roles = map[string]func(args []string) error{
 	"-fill":   fill,
 	"-floor":  floor,
-	"-peer":   peer,
 	"-plugin": plugin,
 }
 
@@ -67,16 +66,26 @@ func exit(err error) {
 	os.Exit(0)
 }
 
-// build builds the program that is measured.
+// build builds the program that is measured, and the other libraries' if it can.
 func build(dir string) error {
-	cmd := exec.Command("go", "build", "-trimpath", "-ldflags=-s -w", "-o", executable(dir), ".")
-	cmd.Dir = ".."
-	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
-	cmd.Stderr = os.Stderr
-	if err := cmd.Run(); err != nil {
-		return fmt.Errorf("build the program in the folder above this one: %w", err)
+	root, err := exec.Command("go", "list", "-m", "-f", "{{.Dir}}").Output()
+	if err != nil {
+		return fmt.Errorf("find the program's source: %w; start this in its folder", err)
 	}
-	return nil
+	goBuild := func(output, folder string) error {
+		cmd := exec.Command("go", "build", "-trimpath", "-ldflags=-s -w", "-o", output, ".")
+		cmd.Dir = filepath.Join(strings.TrimSpace(string(root)), folder)
+		cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+		cmd.Stderr = os.Stderr
+		if err := cmd.Run(); err != nil {
+			return fmt.Errorf("build %s: %w", cmd.Dir, err)
+		}
+		return nil
+	}
+	if err := goBuild(peersExecutable(dir), "bench/peers"); err != nil {
+		fmt.Fprintln(os.Stderr, "bench: without other libraries:", err)
+	}
+	return goBuild(executable(dir), ".")
 }
 
 func executable(dir string) string { return filepath.Join(dir, "kernel_routes.ext") }
@@ -144,7 +153,7 @@ func (b *bench) commands() ([]line, error) {
 	if err != nil {
 		return nil, err
 	}
-	// What the issue allows over what the kernel sent.
+	// What is allowed over what the kernel sent.
 	memory := kernel + 40*mib
 
 	self := "/proc/self/exe"
@@ -184,13 +193,9 @@ func (b *bench) commands() ([]line, error) {
 		narrow,
 		ordinary,
 		one,
-		{what: "vishvananda/netlink", ns: b.big, args: []string{self, "-peer", "vishvananda"}},
-		{what: "jsimonetti/rtnetlink", ns: b.big, args: []string{self, "-peer", "jsimonetti"}},
 	}
-	python := exec.Command("python3", "-c", "import pyroute2").Run() == nil
-	if python {
-		measurements = append(measurements, &measurement{what: "pyroute2, IPv6 alone, once", ns: b.big, once: true, args: []string{"python3", "-c", pyroute2}})
-	}
+	peers, missing := b.peers()
+	measurements = append(measurements, peers...)
 	if err := rounds(b.rounds, measurements); err != nil {
 		return nil, err
 	}
@@ -198,9 +203,7 @@ func (b *bench) commands() ([]line, error) {
 	for _, m := range measurements {
 		lines = append(lines, m.line(floor))
 	}
-	if !python {
-		lines = append(lines, line{what: "pyroute2: not installed"})
-	}
+	lines = append(lines, missing...)
 	return lines, nil
 }
 

@@ -1,84 +1,28 @@
 package main
 
 import (
-	"encoding/binary"
-	"errors"
-	"fmt"
-
-	"github.com/jsimonetti/rtnetlink/v2"
-	"github.com/vishvananda/netlink"
-	"golang.org/x/sys/unix"
+	"os"
+	"os/exec"
+	"path/filepath"
 )
 
-// floor is the role of a process that does the least that reading all routes
-// takes: a loop of read with a buffer of 64 KiB, in which nothing is decoded. It
-// prints how many bytes the kernel sent.
-func floor([]string) error {
-	fd, err := unix.Socket(unix.AF_NETLINK, unix.SOCK_RAW|unix.SOCK_CLOEXEC, unix.NETLINK_ROUTE)
-	if err != nil {
-		return err
-	}
-	if err := unix.SetsockoptInt(fd, unix.SOL_NETLINK, unix.NETLINK_GET_STRICT_CHK, 1); err != nil {
-		return err
-	}
-	request := make([]byte, unix.SizeofNlMsghdr+unix.SizeofRtMsg) // AF_UNSPEC
-	binary.NativeEndian.PutUint32(request, uint32(len(request)))
-	binary.NativeEndian.PutUint16(request[4:], unix.RTM_GETROUTE)
-	binary.NativeEndian.PutUint16(request[6:], unix.NLM_F_REQUEST|unix.NLM_F_DUMP)
-	if err := unix.Sendto(fd, request, 0, &unix.SockaddrNetlink{Family: unix.AF_NETLINK}); err != nil {
-		return err
-	}
-	buf := make([]byte, 64<<10)
-	for total := 0; ; {
-		n, err := unix.Read(fd, buf)
-		if err != nil {
-			return err
-		}
-		total += n
-		// The dump ends with NLMSG_DONE, a header and an int: a message of its own,
-		// or the last one of a datagram.
-		const size = unix.SizeofNlMsghdr + 4
-		if n < size || binary.NativeEndian.Uint16(buf[4:]) == unix.NLMSG_ERROR {
-			return errors.New("the kernel dumps no routes")
-		}
-		last := buf[n-size : n]
-		if binary.NativeEndian.Uint32(last) == size && binary.NativeEndian.Uint16(last[4:]) == unix.NLMSG_DONE {
-			fmt.Println(total)
-			return nil
-		}
-	}
-}
+func peersExecutable(dir string) string { return filepath.Join(dir, "peers") }
 
-// peer is the role of a process that lists all routes with another library. It
-// prints how many there are.
-func peer(args []string) error {
-	switch args[0] {
-	case "vishvananda":
-		total := 0
-		for _, family := range []int{unix.AF_INET, unix.AF_INET6} {
-			// Without the filter it would be table main alone.
-			routes, err := netlink.RouteListFiltered(family, &netlink.Route{Table: unix.RT_TABLE_UNSPEC}, netlink.RT_FILTER_TABLE)
-			if err != nil {
-				return err
-			}
-			total += len(routes)
+// peers are the other libraries that list all routes.
+func (b *bench) peers() (runs []*measurement, missing []line) {
+	for _, p := range []struct{ what, name string }{{"vishvananda/netlink", "vishvananda"}, {"jsimonetti/rtnetlink", "jsimonetti"}} {
+		if _, err := os.Stat(peersExecutable(b.dir)); err != nil {
+			missing = append(missing, line{what: p.what + ": not built"})
+			continue
 		}
-		fmt.Println(total)
-		return nil
-	case "jsimonetti":
-		conn, err := rtnetlink.Dial(nil)
-		if err != nil {
-			return err
-		}
-		defer conn.Close()
-		routes, err := conn.Route.List() // both families
-		if err != nil {
-			return err
-		}
-		fmt.Println(len(routes))
-		return nil
+		runs = append(runs, &measurement{what: p.what, ns: b.big, args: []string{peersExecutable(b.dir), p.name}})
 	}
-	return fmt.Errorf("no peer %q", args[0])
+	if exec.Command("python3", "-c", "import pyroute2").Run() == nil {
+		runs = append(runs, &measurement{what: "pyroute2, IPv6 alone, once", ns: b.big, once: true, args: []string{"python3", "-c", pyroute2}})
+	} else {
+		missing = append(missing, line{what: "pyroute2: not installed"})
+	}
+	return runs, missing
 }
 
 // pyroute2 is a program in Python that does the same, of IPv6 alone: a million

@@ -1,0 +1,49 @@
+// Peers lists all routes with another library, which the argument names, and
+// prints how many there are. It is a module of its own so that these libraries are
+// no dependency of the program.
+package main
+
+import (
+	"fmt"
+	"os"
+
+	"github.com/jsimonetti/rtnetlink/v2"
+	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
+)
+
+func main() {
+	list := map[string]func() (int, error){"vishvananda": vishvananda, "jsimonetti": jsimonetti}[os.Args[len(os.Args)-1]]
+	if list == nil {
+		fmt.Fprintln(os.Stderr, "usage: peers vishvananda|jsimonetti")
+		os.Exit(2)
+	}
+	n, err := list()
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "peers:", err)
+		os.Exit(1)
+	}
+	fmt.Println(n)
+}
+
+func vishvananda() (total int, err error) {
+	for _, family := range []int{unix.AF_INET, unix.AF_INET6} {
+		// Without the filter it would be table main alone.
+		routes, err := netlink.RouteListFiltered(family, &netlink.Route{Table: unix.RT_TABLE_UNSPEC}, netlink.RT_FILTER_TABLE)
+		if err != nil {
+			return 0, err
+		}
+		total += len(routes)
+	}
+	return total, nil
+}
+
+func jsimonetti() (int, error) {
+	conn, err := rtnetlink.Dial(nil)
+	if err != nil {
+		return 0, err
+	}
+	defer conn.Close()
+	routes, err := conn.Route.List() // both families
+	return len(routes), err
+}
