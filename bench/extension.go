@@ -311,10 +311,16 @@ func exchange(socket string, message []byte) (int64, error) {
 	if _, err := conn.Write(message); err != nil {
 		return 0, err
 	}
+	// A server of Thrift's that sees the end before it answers may give up.
+	first, err := conn.Read(make([]byte, 1))
+	if err != nil {
+		return 0, err
+	}
 	if err := conn.(*net.UnixConn).CloseWrite(); err != nil {
 		return 0, err
 	}
-	return io.Copy(io.Discard, conn)
+	n, err := io.Copy(io.Discard, conn)
+	return int64(first) + n, err
 }
 
 // encode writes a Thrift call.
