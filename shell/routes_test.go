@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -12,6 +13,7 @@ import (
 	"strings"
 	"testing"
 
+	"kernelroutes/internal/nstest"
 	"kernelroutes/rtnl"
 )
 
@@ -90,6 +92,52 @@ func TestRouteObject(t *testing.T) {
 		if got := string(e.append(nil, &test.route)); strings.Contains(got, "unknown") || !json.Valid([]byte(got)) {
 			t.Errorf("%s: without unknown attributes: %s", test.name, got)
 		}
+	}
+}
+
+// A heldSource answers each request with the same snapshot.
+type heldSource struct{ *rtnl.Snapshot }
+
+func (h heldSource) Read(context.Context, rtnl.Request) (*rtnl.Snapshot, error) {
+	return h.Snapshot, nil
+}
+
+// TestRoutesOfManyParts has so many routes that several goroutines make the JSON.
+func TestRoutesOfManyParts(t *testing.T) {
+	nstest.New(t)
+	nstest.Veth(t, "v0", "10.0.0.1/16", "fd00::1/64")
+	var lines []string
+	for i := range 15_000 {
+		lines = append(lines, fmt.Sprintf("route add 20.%d.%d.0/24 via 10.0.0.%d metric %d", i>>8, i&255, 2+i%70, i))
+	}
+	nstest.Batch(t, "-4", lines...)
+	s, err := new(rtnl.Kernel).Read(t.Context(), rtnl.Request{Links: true, Nexthops: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if parts := s.Split(1000); len(parts) < 3 {
+		t.Fatalf("%d parts", len(parts))
+	}
+	want := []byte{'['}
+	e := &routeEncoder{snap: s, names: rtnl.HostNames(), unknown: true}
+	for c := s.Cursor(rtnl.AllFields); c.Next(); {
+		if len(want) > 1 {
+			want = append(want, ',')
+		}
+		want = e.append(append(want, '\n'), c.Route())
+	}
+	want = append(want, "\n]\n"...)
+	var got bytes.Buffer
+	if err := Routes(t.Context(), &got, heldSource{s}, RoutesOptions{}); err != nil || !json.Valid(got.Bytes()) {
+		t.Fatal(err)
+	}
+	if !bytes.Equal(got.Bytes(), want) {
+		t.Errorf("%d bytes instead of %d: %.300s", got.Len(), len(want), got.Bytes())
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := printJSON(ctx, newOutput(ctx, &got), s, e.names, true); err != ErrInterrupted {
+		t.Errorf("cancelled: %v", err)
 	}
 }
 
