@@ -26,7 +26,6 @@ type aside struct {
 func (r *reading) startAside(ctx context.Context) *aside {
 	a := &aside{done: make(chan struct{})}
 	a.sink = routeSink{request: dumpRequest{family: IPv6}, filter: &r.req.Filter, mem: &a.mem}
-	a.sink.dump.counts = r.counts()
 	c, err := r.connect(ctx, maxDatagram)
 	if err != nil {
 		a.err = err

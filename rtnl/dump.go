@@ -148,12 +148,17 @@ type routeDump struct {
 	interrupted bool // the kernel set NLM_F_DUMP_INTR
 	request     dumpRequest
 	spared      bool     // ended before IPv6
-	counts      bool     // no message is kept
+	counting    bool     // see counts
 	heard       *changes // while it ran, nil before judge
 }
 
 // changed reports whether a group may have changed while the dump ran.
 func (d *routeDump) changed(g group) bool { return d.interrupted || d.heard.group(g) }
+
+// counts reports whether the routes of a group are counted instead of kept. Those
+// of IPv4 may be: of other families one dump is hardly ever enough when something
+// changes, and another one takes long.
+func (d *routeDump) counts(g group) bool { return d.counting && g.family == IPv4 }
 
 // asked reports whether the dump would have brought the routes of a group.
 func (d *routeDump) asked(g group) bool {
@@ -250,7 +255,7 @@ func (s *routeSink) message(msg []byte) (more bool, err error) {
 	s.last = msg
 	switch r := &s.dump.runs[len(s.dump.runs)-1]; {
 	case !s.filter.match(h):
-	case s.dump.counts:
+	case s.dump.counts(g):
 		r.counted++
 	default:
 		n := copy(s.buf[s.kept:], msg) // over what was dropped

@@ -15,8 +15,8 @@ type Request struct {
 	Filter
 	Links    bool // interfaces, for their names
 	Nexthops bool // the nexthop objects that routes refer to
-	// Count says that only the number of routes matters: a Cursor may go over them
-	// without being able to decode them. It saves the memory that they take.
+	// Count says that only the number of routes matters: a Cursor may go over IPv4
+	// routes without being able to decode them. It saves the memory that they take.
 	Count bool
 
 	raw bool // for a capture: all nexthop objects, and the messages of both kept
@@ -185,7 +185,7 @@ func (r *reading) try(ctx context.Context) error {
 			beside = false
 		}
 		s := routeSink{filter: &r.req.Filter, mem: &r.mem}
-		s.dump.counts = r.counts()
+		s.dump.counting = r.req.Count && r.tries == 1
 		err := each("dump routes", func() error {
 			s.request = r.todo[0].forKernel(c.strict)
 			if beside {
@@ -232,10 +232,6 @@ func (r *reading) took(d *routeDump) {
 	r.dumps = append(r.dumps, d)
 	r.stale.objects = r.stale.objects || r.req.Nexthops && d.objects && r.objects == nil
 }
-
-// counts reports whether routes are counted instead of kept. If that turns out not
-// to be enough to tell their number, as something changed, they are kept.
-func (r *reading) counts() bool { return r.req.Count && r.tries == 1 }
 
 // tookAside takes in IPv6 that was read aside of the first dump to do, and leaves
 // what would have come after it to be done.

@@ -70,7 +70,7 @@ func merge(dumps []*routeDump, wanted func(group) bool) (list [][]byte, counted 
 		default:
 			var p, counts []piece
 			for _, w := range all {
-				if w.dump.counts {
+				if w.dump.counts(g) {
 					counts = appendPieces(counts, w.runs)
 				} else {
 					p = appendPieces(p, w.runs)
