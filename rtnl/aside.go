@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"strconv"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -72,13 +73,22 @@ func (a *aside) prove(c *conn) error {
 	return c.dumpRoutes(&again)
 }
 
+// listenEvery is how often the listener is asked while an aside is waited for.
+const listenEvery = 50 * time.Millisecond
+
 // whole waits for the aside to end and reports whether it is known to be whole.
-func (a *aside) whole() bool {
+func (a *aside) whole(listen func() *changes) bool {
 	if a == nil {
 		return false
 	}
-	<-a.done
-	return a.err == nil
+	for tick := time.Tick(listenEvery); ; {
+		select {
+		case <-a.done:
+			return a.err == nil
+		case <-tick:
+			listen()
+		}
+	}
 }
 
 // beside reports whether IPv6 may be read aside of a dump: not of one in which

@@ -165,6 +165,30 @@ func TestAsideCounted(t *testing.T) {
 	}
 }
 
+// TestAsideHears has an IPv4 route that changes beside a datagram's end: before all
+// IPv4 routes were read, or while what is read aside is waited for.
+func TestAsideHears(t *testing.T) {
+	for drain, tries := range map[int]int{1: 2, 2: 1} {
+		k := &fakeKernel{t: t, answer: func(r fakeRequest) (all []event) {
+			if r.route.family == 0 {
+				for i := range asideAfter + 5 {
+					all = append(all, datagram(route4(r.seq, byte(i), 254)))
+				}
+			}
+			return append(all, datagram(route6(r.seq, 1, 254), route6(r.seq, 2, local)), datagram(done(r.seq, 0)))
+		}, hear: func(n int) []event {
+			if n == drain {
+				return []event{datagram(route4(0, 3, 254))}
+			}
+			return nil
+		}}
+		s, err := k.read(Request{Filter: Filter{Families: []Family{IPv4, IPv6}}})
+		if err != nil || !s.Consistent || s.Tries != tries || size(s) != asideAfter+5+2 {
+			t.Errorf("heard at %d: %v, consistent %v after %d tries, %d routes", drain, err, s.Consistent, s.Tries, size(s))
+		}
+	}
+}
+
 // A recorder notes what the kernel is asked for.
 type recorder struct {
 	mu       sync.Mutex

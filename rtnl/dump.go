@@ -149,6 +149,7 @@ type routeDump struct {
 	request     dumpRequest
 	spared      bool     // ended before IPv6
 	counting    bool     // see counts
+	until       *changes // what was heard until it ended, if that is known
 	heard       *changes // while it ran, nil before judge
 }
 
@@ -180,7 +181,11 @@ func (d *routeDump) judge(heard *changes) {
 	if d.heard != nil {
 		return
 	}
+	if d.until != nil {
+		heard = d.until
+	}
 	d.heard = heard
+	heard.sort()
 	for i := range d.runs {
 		r := &d.runs[i]
 		to := [4]byte{255, 255, 255, 255}
@@ -218,10 +223,15 @@ type routeSink struct {
 	entries    int // of all messages: see routeHead.entries
 	seen       map[group]bool
 
+	// listen, if set, takes in what the listener has heard.
+	listen func() *changes
 	// aside, if set, is asked to read IPv6 beside this dump once IPv4 proves long.
 	aside   func() *aside
 	started *aside
 }
+
+// listenAfter is the number of datagrams after which the listener is asked.
+const listenAfter = 32
 
 // asideAfter is the number of datagrams of IPv4 routes (some 500 each) from which
 // on IPv6 is read beside them.
@@ -289,7 +299,14 @@ func (s *routeSink) complete(next Family) bool {
 	case len(s.filter.Families) == 1 && s.filter.Families[0] == IPv4:
 		return true
 	}
-	s.dump.spared = next == IPv6 && s.started.whole()
+	if next != IPv6 || s.started == nil {
+		return false
+	}
+	// What changes while the other dump goes on does not concern this one.
+	heard := s.listen().clone()
+	if s.dump.spared = s.started.whole(s.listen); s.dump.spared {
+		s.dump.until = heard
+	}
 	return s.dump.spared
 }
 
@@ -298,6 +315,9 @@ func (s *routeSink) datagram() (more bool) {
 	s.mem.keep(s.kept)
 	s.kept = 0
 	s.datagrams++
+	if s.listen != nil && s.datagrams%listenAfter == 0 {
+		s.listen()
+	}
 	if n := len(s.dump.runs); s.datagrams == asideAfter && s.aside != nil && n > 0 && s.dump.runs[n-1].family == IPv4 {
 		s.started = s.aside()
 	}

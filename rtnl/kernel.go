@@ -51,7 +51,7 @@ func (k *Kernel) Read(ctx context.Context, req Request) (*Snapshot, error) {
 		return nil, err
 	}
 	defer l.close()
-	r := reading{dial: dial, stats: stats, req: req, todo: req.requests()}
+	r := reading{dial: dial, stats: stats, listener: l, req: req, todo: req.requests()}
 	r.stale.links, r.stale.objects = req.Links || req.Link != nil, req.raw
 	for r.tries = 1; ; r.tries++ {
 		err := r.try(ctx)
@@ -65,7 +65,7 @@ func (k *Kernel) Read(ctx context.Context, req Request) (*Snapshot, error) {
 			r.tooLarge = errors.Is(err, ErrTooLarge)
 			continue
 		}
-		heard, err := r.hear(l)
+		heard, err := r.hear()
 		if err != nil {
 			return nil, err
 		}
@@ -79,7 +79,7 @@ func (k *Kernel) Read(ctx context.Context, req Request) (*Snapshot, error) {
 			return s, nil
 		}
 		// What was heard while that was judged does not concern the dumps to come.
-		if heard, err = r.hear(l); err != nil {
+		if heard, err = r.hear(); err != nil {
 			return nil, err
 		}
 		r.outdate(heard)
@@ -96,16 +96,18 @@ func (k *Kernel) dialer() dialer {
 
 // A reading is the work on one snapshot.
 type reading struct {
-	dial  dialer
-	stats string
-	req   Request
-	tries int
+	dial     dialer
+	stats    string
+	listener *listener
+	req      Request
+	tries    int
 
 	todo  []dumpRequest // route dumps that are still to be run
 	stale struct {      // what else is to be read (again)
 		links, objects bool
 	}
-	heard    changes // what hear returned
+	heard    changes // since hear was called
+	deaf     error   // the listener is broken
 	missing  []group
 	tooLarge bool
 
@@ -178,13 +180,13 @@ func (r *reading) try(ctx context.Context) error {
 	for len(r.todo) > 0 {
 		beside := r.todo[0].beside() && allows(r.req.Families, IPv6)
 		if beside && !allows(r.req.Families, IPv4) {
-			if a := r.startAside(ctx); a.whole() {
+			if a := r.startAside(ctx); a.whole(r.listen) {
 				r.tookAside(a)
 				continue
 			}
 			beside = false
 		}
-		s := routeSink{filter: &r.req.Filter, mem: &r.mem}
+		s := routeSink{filter: &r.req.Filter, mem: &r.mem, listen: r.listen}
 		s.dump.counting = r.req.Count && r.tries == 1
 		err := each("dump routes", func() error {
 			s.request = r.todo[0].forKernel(c.strict)
@@ -255,14 +257,23 @@ func (r dumpRequest) forKernel(strict bool) dumpRequest {
 	return r
 }
 
+// listen takes in what the listener has heard, so that its queue does not overflow.
+// The result is still being added to.
+func (r *reading) listen() *changes {
+	if r.deaf == nil {
+		r.deaf = r.listener.drain(&r.heard)
+	}
+	return &r.heard
+}
+
 // hear returns what was heard since it was called before, and the multipath
 // routes that were heard of since the reading began.
-func (r *reading) hear(l *listener) (*changes, error) {
-	r.heard.forget()
-	if err := l.drain(&r.heard); err != nil {
-		return nil, readError("listen for changes", err)
+func (r *reading) hear() (*changes, error) {
+	heard := *r.listen()
+	if r.deaf != nil {
+		return nil, readError("listen for changes", r.deaf)
 	}
-	heard := r.heard
+	r.heard.forget()
 	return &heard, nil
 }
 

@@ -413,6 +413,30 @@ func TestReadListener(t *testing.T) {
 	}
 }
 
+// TestReadListens has a dump so long that the listener's queue would overflow if it
+// were asked at the end only.
+func TestReadListens(t *testing.T) {
+	k := &fakeKernel{t: t, answer: broken(unix.RTM_GETROUTE, always, func(r fakeRequest) (all []event) {
+		for i := range 5 * listenAfter {
+			all = append(all, datagram(route6(r.seq, byte(i), 254)))
+		}
+		return append(all, datagram(done(r.seq, 0)))
+	})}
+	if s, err := k.read(Request{}); err != nil || !s.Consistent || k.drains < 5 {
+		t.Errorf("%v, the listener was asked %d times", err, k.drains)
+	}
+	// It breaks meanwhile.
+	k.drains, k.hear = 0, func(n int) []event {
+		if n == 2 {
+			return []event{failure(unix.EBADF)}
+		}
+		return nil
+	}
+	if _, err := k.read(Request{}); !errors.Is(err, unix.EBADF) {
+		t.Error(err)
+	}
+}
+
 // TestReadChangedLinks has an interface that is renamed while routes are read.
 func TestReadChangedLinks(t *testing.T) {
 	n := 0

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"maps"
 	"slices"
 
 	"golang.org/x/sys/unix"
@@ -39,12 +40,21 @@ func (g group) bucket() group { return group{g.family, g.table & 0xff} }
 
 func (c *changes) group(g group) bool { return c.routes || c.groups[g.bucket()] }
 
+// sort is what between needs.
+func (c *changes) sort() {
+	slices.SortFunc(c.dsts4, func(a, b [4]byte) int { return bytes.Compare(a[:], b[:]) })
+}
+
 // between reports whether an IPv4 route may have changed whose destination's
 // address is in a range, ends included.
 func (c *changes) between(from, to [4]byte) bool {
-	return c.routes || slices.ContainsFunc(c.dsts4, func(a [4]byte) bool {
-		return bytes.Compare(from[:], a[:]) <= 0 && bytes.Compare(a[:], to[:]) <= 0
-	})
+	i, _ := slices.BinarySearchFunc(c.dsts4, from, func(a, b [4]byte) int { return bytes.Compare(a[:], b[:]) })
+	return c.routes || i < len(c.dsts4) && bytes.Compare(c.dsts4[i][:], to[:]) <= 0
+}
+
+// clone returns a copy that is added to no more, without the multipath routes.
+func (c *changes) clone() *changes {
+	return &changes{groups: maps.Clone(c.groups), dsts4: slices.Clone(c.dsts4), routes: c.routes, links: c.links, objects: c.objects}
 }
 
 // keep keeps a message about a multipath route.

@@ -954,11 +954,11 @@ func TestSimulationCounts(t *testing.T) {
 			t.Fatal(err)
 		}
 		req := Request{}
-		r := reading{dial: k.dial, req: req, todo: req.requests(), tries: 1}
+		r := reading{dial: k.dial, listener: l, req: req, todo: req.requests(), tries: 1}
 		if r.try(context.Background()) != nil {
 			continue
 		}
-		heard, err := r.hear(l)
+		heard, err := r.hear()
 		if err != nil {
 			t.Fatal(err)
 		}
