@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"net"
 	"os"
 	"os/exec"
@@ -281,13 +280,13 @@ func (p *plugIn) ask(messages [][]byte) (s sample, n int64, err error) {
 	if err != nil {
 		return s, 0, err
 	}
-	ping := encode("ping", &osquery.ExtensionPingArgs{})
+	ping := osquerytest.Message("ping", &osquery.ExtensionPingArgs{})
 	start := time.Now()
 	for _, m := range messages {
-		if _, err := exchange(p.socket, ping); err != nil {
+		if _, err := osquerytest.Exchange(p.socket, ping); err != nil {
 			return s, 0, err
 		}
-		size, err := exchange(p.socket, m)
+		size, err := osquerytest.Exchange(p.socket, m)
 		if err != nil {
 			return s, 0, err
 		}
@@ -299,39 +298,6 @@ func (p *plugIn) ask(messages [][]byte) (s sample, n int64, err error) {
 	rss, err2 := p.status("VmHWM")
 	s.rss = rss
 	return s, n, errors.Join(err, err2)
-}
-
-// exchange sends a message and reads what comes back without looking at it.
-func exchange(socket string, message []byte) (int64, error) {
-	conn, err := net.Dial("unix", socket)
-	if err != nil {
-		return 0, err
-	}
-	defer conn.Close()
-	if _, err := conn.Write(message); err != nil {
-		return 0, err
-	}
-	// A server of Thrift's that sees the end before it answers may give up.
-	first, err := conn.Read(make([]byte, 1))
-	if err != nil {
-		return 0, err
-	}
-	if err := conn.(*net.UnixConn).CloseWrite(); err != nil {
-		return 0, err
-	}
-	n, err := io.Copy(io.Discard, conn)
-	return int64(first) + n, err
-}
-
-// encode writes a Thrift call.
-func encode(name string, args thrift.TStruct) []byte {
-	ctx := context.Background()
-	buf := thrift.NewTMemoryBuffer()
-	out := thrift.NewTBinaryProtocolConf(buf, nil)
-	if err := errors.Join(out.WriteMessageBegin(ctx, name, thrift.CALL, 1), args.Write(ctx, out)); err != nil {
-		panic(err) // it is memory
-	}
-	return buf.Bytes()
 }
 
 // A request is one generate request of osquery.
@@ -397,7 +363,7 @@ func (r request) args() map[string]string {
 
 // message is the call of a table.
 func (r request) message(table string) []byte {
-	return encode("call", &osquery.ExtensionCallArgs{Registry: "table", Item: table, Request: r.args()})
+	return osquerytest.Message("call", &osquery.ExtensionCallArgs{Registry: "table", Item: table, Request: r.args()})
 }
 
 // call returns the rows of the program's answer.

@@ -3,14 +3,14 @@ package tables
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
-	"io"
 	"net"
 	"testing"
 
 	"github.com/apache/thrift/lib/go/thrift"
 	"github.com/osquery/osquery-go/gen/osquery"
+
+	"kernelroutes/internal/osquerytest"
 )
 
 // A readyTable has 75 columns, of which 15 are there in each row, with values
@@ -135,39 +135,6 @@ func serveReady(b *testing.B, path string, rows osquery.ExtensionPluginResponse)
 	b.Cleanup(func() { server.Stop() })
 }
 
-// exchange sends a message on a connection of its own and reads what comes back
-// without looking at it, so that the server is measured and not the client.
-func exchange(path string, message []byte) (int64, error) {
-	conn, err := net.Dial("unix", path)
-	if err != nil {
-		return 0, err
-	}
-	defer conn.Close()
-	if _, err := conn.Write(message); err != nil {
-		return 0, err
-	}
-	// A server of Thrift's that sees the end before it answers may give up.
-	first, err := conn.Read(make([]byte, 1))
-	if err != nil {
-		return 0, err
-	}
-	if err := conn.(*net.UnixConn).CloseWrite(); err != nil {
-		return 0, err
-	}
-	n, err := io.Copy(io.Discard, conn)
-	return int64(first) + n, err
-}
-
-func message(b *testing.B, name string, args thrift.TStruct) []byte {
-	ctx := context.Background()
-	buf := thrift.NewTMemoryBuffer()
-	out := thrift.NewTBinaryProtocolConf(buf, nil)
-	if err := errors.Join(out.WriteMessageBegin(ctx, name, thrift.CALL, 1), args.Write(ctx, out)); err != nil {
-		b.Fatal(err)
-	}
-	return buf.Bytes()
-}
-
 // BenchmarkResponse compares answers with those of a plug-in on osquery-go's
 // generated code whose rows are ready-made maps, both over a real socket: a large
 // one (100,000 rows), and one of one row with the ping before it, as each row of
@@ -175,16 +142,16 @@ func message(b *testing.B, name string, args thrift.TStruct) []byte {
 func BenchmarkResponse(b *testing.B) {
 	for _, rows := range []int{100_000, 1} {
 		table := newReadyTable(rows)
-		ping := message(b, "ping", &osquery.ExtensionPingArgs{})
-		call := message(b, "call", &osquery.ExtensionCallArgs{Registry: "table", Item: "ready",
+		ping := osquerytest.Message("ping", &osquery.ExtensionPingArgs{})
+		call := osquerytest.Message("call", &osquery.ExtensionCallArgs{Registry: "table", Item: "ready",
 			Request: map[string]string{"action": "generate", "context": table.context()}})
 		run := func(b *testing.B, path string) {
 			b.ReportAllocs()
 			for b.Loop() {
-				if _, err := exchange(path, ping); err != nil {
+				if _, err := osquerytest.Exchange(path, ping); err != nil {
 					b.Fatal(err)
 				}
-				n, err := exchange(path, call)
+				n, err := osquerytest.Exchange(path, call)
 				if err != nil || n < int64(rows) {
 					b.Fatalf("%d bytes, %v", n, err)
 				}

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"reflect"
 	"runtime"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -102,6 +103,9 @@ func TestResponse(t *testing.T) {
 	}
 }
 
+// allUsed is a query of all columns.
+func allUsed(t *Table) Query { return Query{Used: slices.Repeat([]bool{true}, len(t.Columns))} }
+
 // TestResponseOfRoutes has every value of routes of all kinds, though columns are
 // passed over where a route has not the attributes for them.
 func TestResponseOfRoutes(t *testing.T) {
@@ -121,10 +125,7 @@ func TestResponseOfRoutes(t *testing.T) {
 			t.Fatal(err)
 		}
 		for _, table := range All() {
-			q := Query{Used: make([]bool, len(table.Columns))}
-			for i := range q.Used {
-				q.Used[i] = true
-			}
+			q := allUsed(table)
 			scan := func() Rows {
 				rows, err := table.Scan(t.Context(), capture, q)
 				if err != nil {
@@ -337,10 +338,7 @@ func TestResponseOfManyRoutes(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, table := range All() {
-		q := Query{Used: make([]bool, len(table.Columns))}
-		for i := range q.Used {
-			q.Used[i] = true
-		}
+		q := allUsed(table)
 		answer := func(limit int64, q Query) *response {
 			rows, err := table.Scan(t.Context(), snapshotSource{s}, q)
 			if err != nil {
