@@ -261,10 +261,11 @@ func (f *Filter) requests() []dumpRequest {
 		// RT_TABLE_UNSPEC: no route is in it, and the kernel would take it for no condition.
 		tables = slices.DeleteFunc(slices.Clone(f.Tables), func(t uint32) bool { return t == 0 })
 		slices.Sort(tables)
+		tables = slices.Compact(tables)
 	}
 	var all []dumpRequest
 	for _, r.family = range f.dumped() {
-		for _, r.table = range slices.Compact(tables) {
+		for _, r.table = range tables {
 			all = append(all, r)
 		}
 	}

@@ -114,6 +114,8 @@ func TestFilterRequests(t *testing.T) {
 		{Filter{Families: []Family{IP6MR, MPLS, MPLS}, Protocols: []uint8{2}}, []dumpRequest{{family: MPLS, protocol: 2}, {family: IP6MR, protocol: 2}}},
 		{Filter{Families: []Family{IPMR, MPLS}, Tables: []uint32{254, 7}}, []dumpRequest{
 			{family: MPLS, table: 7}, {family: MPLS, table: 254}, {family: IPMR, table: 7}, {family: IPMR, table: 254}}},
+		{Filter{Families: []Family{IPMR, MPLS}, Tables: []uint32{254, 7, 254}}, []dumpRequest{
+			{family: MPLS, table: 7}, {family: MPLS, table: 254}, {family: IPMR, table: 7}, {family: IPMR, table: 254}}},
 		{Filter{Families: []Family{29}}, nil},
 		{Filter{Tables: []uint32{254}}, []dumpRequest{{table: 254}}},
 		{Filter{Tables: []uint32{1000, 254, 1000}}, []dumpRequest{{table: 254}, {table: 1000}}},
