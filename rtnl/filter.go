@@ -2,6 +2,7 @@ package rtnl
 
 import (
 	"encoding/binary"
+	"iter"
 	"net/netip"
 	"slices"
 
@@ -150,10 +151,18 @@ func (h *routeHead) entries() (n int) {
 	if h.hops == nil || h.object {
 		return 1
 	}
-	for b := h.hops; len(b) >= rtnhLen; b = b[min(align4(int(u16(b))), len(b)):] {
+	for range h.members() {
 		n++
 	}
 	return n
+}
+
+// members yields each struct rtnexthop of RTA_MULTIPATH, and what comes after it.
+func (h *routeHead) members() iter.Seq[[]byte] {
+	return func(yield func([]byte) bool) {
+		for b := h.hops; len(b) >= rtnhLen && yield(b); b = b[min(align4(int(u16(b))), len(b)):] {
+		}
+	}
 }
 
 // checkMultipath walks RTA_MULTIPATH as decodeMultipath does.
@@ -201,11 +210,10 @@ func (f *Filter) uses(h *routeHead) bool {
 	if h.oif != 0 && slices.Contains(f.OIFs, h.oif) {
 		return true
 	}
-	for b := h.hops; len(b) >= rtnhLen; {
-		if slices.Contains(f.OIFs, u32(b[4:])) {
+	for member := range h.members() {
+		if slices.Contains(f.OIFs, u32(member[4:])) {
 			return true
 		}
-		b = b[min(align4(int(u16(b))), len(b)):]
 	}
 	return false
 }
@@ -279,11 +287,13 @@ func (f *Filter) dumped() []Family {
 	if allows(f.Families, IPv4) || allows(f.Families, IPv6) {
 		return []Family{0}
 	}
-	return slices.DeleteFunc(slices.Clone(others), func(o Family) bool { return !allows(f.Families, o) })
+	return f.others()
 }
 
-// others are the families that come after IPv6.
-var others = []Family{MPLS, IPMR, IP6MR}
+// others returns the families that come after IPv6 and can match.
+func (f *Filter) others() []Family {
+	return slices.DeleteFunc([]Family{MPLS, IPMR, IP6MR}, func(o Family) bool { return !allows(f.Families, o) })
+}
 
 // asks reports whether the dump brings the routes of a group.
 func (r dumpRequest) asks(g group) bool {

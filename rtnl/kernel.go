@@ -241,10 +241,8 @@ func (r *reading) tookAside(a *aside) {
 	r.took(&a.sink.dump)
 	table := r.todo[0].table
 	r.todo = r.todo[1:]
-	for _, f := range others {
-		if allows(r.req.Families, f) {
-			r.todo = append(r.todo, dumpRequest{family: f, table: table})
-		}
+	for _, f := range r.req.others() {
+		r.todo = append(r.todo, dumpRequest{family: f, table: table})
 	}
 }
 

@@ -280,6 +280,14 @@ func TestMeddling(t *testing.T) {
 		}
 		return args
 	}
+	// The last of all routes does not fit into the datagram of those before it.
+	largeLast := func(add func(string, ...any)) {
+		for i := range 215 {
+			add("2001:db8:%x::/48 via fd00::9", i)
+		}
+		add("default%s", hops(130))
+	}
+	oneFewer := []string{"route del 2001:db8::/48 table 1000", "route del 2001:db8:1::/48 table 1000", "route add 2001:d00::/32 via fd00::9 table 1000"}
 	for _, tc := range []struct {
 		name, ip string
 		family   Family
@@ -327,24 +335,14 @@ func TestMeddling(t *testing.T) {
 		{
 			// The kernel passes over as many as it had walked over: one too many.
 			name: "the last one does not fit and is passed over", ip: "-6", family: IPv6,
-			routes: func(add func(string, ...any)) {
-				for i := range 215 {
-					add("2001:db8:%x::/48 via fd00::9", i)
-				}
-				add("default%s", hops(130))
-			},
-			change: []string{"route del 2001:db8::/48 table 1000", "route del 2001:db8:1::/48 table 1000", "route add 2001:d00::/32 via fd00::9 table 1000"},
+			routes: largeLast,
+			change: oneFewer,
 			want:   []string{"::/0 invalid Prefix 1024"},
 		},
 		{
 			name: "the last one of a table that is asked for alone", ip: "-6", family: IPv6,
-			routes: func(add func(string, ...any)) {
-				for i := range 215 {
-					add("2001:db8:%x::/48 via fd00::9", i)
-				}
-				add("default%s", hops(130))
-			},
-			change: []string{"route del 2001:db8::/48 table 1000", "route del 2001:db8:1::/48 table 1000", "route add 2001:d00::/32 via fd00::9 table 1000"},
+			routes: largeLast,
+			change: oneFewer,
 			want:   []string{"::/0 invalid Prefix 1024"},
 			filter: Filter{Tables: []uint32{1000}},
 		},

@@ -347,15 +347,7 @@ func TestGolden(t *testing.T) {
 				}
 				write(t, name+".pcap", b.Bytes())
 			}
-			f, err := os.Open(name + ".pcap")
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer f.Close()
-			src, err := rtnl.ReadCapture(f)
-			if err != nil {
-				t.Fatal(err)
-			}
+			src := openCapture(t, c.name)
 			for ending, got := range expected(t, &c, src) {
 				if *update || *updateRows {
 					write(t, name+ending, got)
@@ -369,6 +361,21 @@ func TestGolden(t *testing.T) {
 			}
 		})
 	}
+}
+
+// openCapture reads one of the captures that are kept.
+func openCapture(t *testing.T, name string) *rtnl.Capture {
+	t.Helper()
+	f, err := os.Open(filepath.Join(captures, name) + ".pcap")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	c, err := rtnl.ReadCapture(f)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
 }
 
 // TestCapturedRows compares the rows of a capture with those of the kernel.

@@ -41,7 +41,7 @@ func printJSON(ctx context.Context, o *output, snap *rtnl.Snapshot, names *rtnl.
 			b = make([]byte, 0, partRoom)
 		}
 		e := &routeEncoder{snap: parts[i], names: names, unknown: unknown}
-		return e.appendAll(b[:0], ctx)
+		return e.appendAll(ctx, b[:0])
 	}, func(b []byte) error {
 		if ctx.Err() != nil {
 			return ErrInterrupted
@@ -69,7 +69,7 @@ func printJSON(ctx context.Context, o *output, snap *rtnl.Snapshot, names *rtnl.
 }
 
 // appendAll appends the routes of the snapshot, as long as the context lasts.
-func (e *routeEncoder) appendAll(b []byte, ctx context.Context) []byte {
+func (e *routeEncoder) appendAll(ctx context.Context, b []byte) []byte {
 	want := rtnl.AllFields
 	if !e.unknown {
 		want = rtnl.FieldDst | rtnl.FieldTable | rtnl.FieldNexthops | rtnl.FieldPriority | rtnl.FieldSrc | rtnl.FieldPrefSrc | rtnl.FieldCache

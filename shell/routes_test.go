@@ -7,8 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
-	"os"
-	"path/filepath"
 	"reflect"
 	"strings"
 	"testing"
@@ -188,15 +186,7 @@ func TestEmptySummary(t *testing.T) {
 // TestNoUnknownAttrs: less is decoded then, and nothing else may be missing.
 func TestNoUnknownAttrs(t *testing.T) {
 	for _, c := range goldenCases {
-		f, err := os.Open(filepath.Join(captures, c.name) + ".pcap")
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer f.Close()
-		src, err := rtnl.ReadCapture(f)
-		if err != nil {
-			t.Fatal(err)
-		}
+		src := openCapture(t, c.name)
 		var routes [2][]map[string]any
 		for i, without := range []bool{false, true} {
 			var out bytes.Buffer

@@ -164,6 +164,11 @@ func (e *encoder) over() bool { return e.limit > 0 && e.cost.Load() > e.limit }
 // encode puts rows into r. Beyond the limit it only counts them.
 func (e *encoder) encode(rows Rows, r *response) {
 	b := chunkPool.Get().(*[chunkSize]byte)[:0]
+	attributes := rtnl.AllFields
+	var sparse sparseRows // nil: every column may be there in each row
+	if e.sparse {
+		sparse = rows.(sparseRows)
+	}
 	var cost, told int64
 	for rows.Next() {
 		if r.rows%tellEvery == 0 {
@@ -185,9 +190,8 @@ func (e *encoder) encode(rows Rows, r *response) {
 			b = chunkPool.Get().(*[chunkSize]byte)[:0]
 		}
 		var paid int64
-		attributes := rtnl.AllFields
-		if e.sparse {
-			attributes = rows.(sparseRows).attributes()
+		if sparse != nil {
+			attributes = sparse.attributes()
 		}
 		b, paid = e.appendRow(b, rows, attributes)
 		cost += paid
