@@ -5,6 +5,9 @@ import (
 	"fmt"
 	"net/netip"
 	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
 
 	"kernelroutes/internal/nstest"
 )
@@ -61,6 +64,56 @@ func TestCacheSpares(t *testing.T) {
 	c.expire()
 	if c.held != nil || c.listener != nil {
 		t.Error("something is held though nobody asks")
+	}
+}
+
+// TestCacheLetsGo has a listener that lost messages, and nobody who asks any more.
+func TestCacheLetsGo(t *testing.T) {
+	lost := false
+	k := &fakeKernel{t: t, answer: ordinary, hear: func(int) []event {
+		if !lost {
+			return nil
+		}
+		lost = false
+		return []event{failure(unix.ENOBUFS)}
+	}}
+	c := &Cache{Kernel: *k.kernel()}
+	asked := func() int {
+		before := len(k.routes())
+		if got := lookup(t, c, "10.1.0.0/16"); got == "" {
+			t.Error("the route is not found")
+		}
+		return len(k.routes()) - before
+	}
+	asked()
+	asked()
+	if n := asked(); n != 0 {
+		t.Fatalf("nothing is held: %d dumps", n)
+	}
+	lost = true
+	if n := asked(); n == 0 {
+		t.Error("messages were lost, and what is held is taken for true")
+	}
+	if n := asked(); n != 0 {
+		t.Errorf("nothing is held again: %d dumps", n)
+	}
+	c.mu.Lock()
+	armed := c.idle.Reset(0) // as if HoldTime were over
+	c.mu.Unlock()
+	if !armed {
+		t.Error("what is held would be held for ever")
+	}
+	for {
+		c.mu.Lock()
+		gone := c.held == nil && c.listener == nil
+		c.mu.Unlock()
+		if gone {
+			break
+		}
+		time.Sleep(time.Millisecond) // the test's own time limit ends it
+	}
+	if k.open != 0 {
+		t.Errorf("%d sockets are still open", k.open)
 	}
 }
 
