@@ -62,6 +62,9 @@ type entry struct {
 	run, off uint32
 }
 
+// Names returns the names of this host.
+func (c *Cache) Names() *Names { return HostNames() }
+
 // Read answers a request.
 func (c *Cache) Read(ctx context.Context, req Request) (*Snapshot, error) {
 	if len(req.Dsts) == 0 || req.Cloned || req.Nothing() {

@@ -149,6 +149,9 @@ type Capture struct {
 	objects    map[uint32]*NexthopObject
 }
 
+// Names returns the names of the host that reads the capture.
+func (c *Capture) Names() *Names { return HostNames() }
+
 // Read returns what Kernel.Read returned for the request if it had been made
 // when the capture was, but for the order of the routes and for cloned ones,
 // which no capture holds. Snapshot.Tries is 0.

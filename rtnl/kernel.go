@@ -87,6 +87,9 @@ func (k *Kernel) Read(ctx context.Context, req Request) (*Snapshot, error) {
 	}
 }
 
+// Names returns the names of this host.
+func (k *Kernel) Names() *Names { return HostNames() }
+
 func (k *Kernel) dialer() dialer {
 	if k.dial != nil {
 		return k.dial

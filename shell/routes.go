@@ -27,7 +27,7 @@ func (e *OptionError) Error() string { return e.msg }
 // Routes prints the IPv4 and IPv6 routes as the older module did: a JSON array
 // with one route a line, or a summary for people.
 func Routes(ctx context.Context, out io.Writer, src tables.Source, opts RoutesOptions) error {
-	names := rtnl.HostNames()
+	names := src.Names()
 	req := rtnl.Request{Links: true, Nexthops: true}
 	req.Families = []rtnl.Family{rtnl.IPv4, rtnl.IPv6}
 	if opts.Family != 0 {

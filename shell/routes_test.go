@@ -20,6 +20,8 @@ func opt[T any](v T) rtnl.Opt[T] { return rtnl.Opt[T]{V: v, OK: true} }
 // An emptySource has no routes and keeps the request.
 type emptySource struct{ rtnl.Request }
 
+func (*emptySource) Names() *rtnl.Names { return rtnl.HostNames() }
+
 func (s *emptySource) Read(_ context.Context, req rtnl.Request) (*rtnl.Snapshot, error) {
 	s.Request = req
 	return &rtnl.Snapshot{}, nil
@@ -95,6 +97,8 @@ func TestRouteObject(t *testing.T) {
 
 // A heldSource answers each request with the same snapshot.
 type heldSource struct{ *rtnl.Snapshot }
+
+func (heldSource) Names() *rtnl.Names { return rtnl.HostNames() }
 
 func (h heldSource) Read(context.Context, rtnl.Request) (*rtnl.Snapshot, error) {
 	return h.Snapshot, nil

@@ -14,6 +14,8 @@ import (
 // A heldSource answers each request with the same snapshot.
 type heldSource struct{ *rtnl.Snapshot }
 
+func (heldSource) Names() *rtnl.Names { return rtnl.HostNames() }
+
 func (h heldSource) Read(context.Context, rtnl.Request) (*rtnl.Snapshot, error) {
 	return h.Snapshot, nil
 }

@@ -195,7 +195,7 @@ func define[R any](name, description string, examples []string, base needs, colu
 	return &Table{
 		Name: name, Description: description, Examples: examples, Columns: columnInfos(columns),
 		scan: func(ctx context.Context, src Source, q Query) (Rows, error) {
-			p := newPlan(columns, base, rtnl.HostNames(), q)
+			p := newPlan(columns, base, src.Names(), q)
 			s, err := src.Read(ctx, p.request)
 			if err != nil {
 				return nil, err

@@ -286,6 +286,8 @@ func TestRename(t *testing.T) {
 // noLinks reads no interfaces, as if all had gone away.
 type noLinks struct{ rtnl.Kernel }
 
+func (*noLinks) Names() *rtnl.Names { return rtnl.HostNames() }
+
 func (s *noLinks) Read(ctx context.Context, r rtnl.Request) (*rtnl.Snapshot, error) {
 	r.Links = false
 	return s.Kernel.Read(ctx, r)

@@ -46,7 +46,7 @@ func TestParseRequest(t *testing.T) {
 		q, err := parseRequest(requestTable, test.context)
 		if err != nil {
 			t.Errorf("%s: %v", test.name, err)
-		} else if !reflect.DeepEqual(q, Query{test.constraints, test.used}) {
+		} else if !reflect.DeepEqual(q, Query{Constraints: test.constraints, Used: test.used}) {
 			t.Errorf("%s: %v, want %v %v", test.name, q, test.constraints, test.used)
 		}
 	}

@@ -369,6 +369,8 @@ func TestResponseOfManyRoutes(t *testing.T) {
 // A snapshotSource answers each request with the same snapshot.
 type snapshotSource struct{ *rtnl.Snapshot }
 
+func (snapshotSource) Names() *rtnl.Names { return rtnl.HostNames() }
+
 func (s snapshotSource) Read(context.Context, rtnl.Request) (*rtnl.Snapshot, error) {
 	return s.Snapshot, nil
 }

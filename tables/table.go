@@ -60,11 +60,18 @@ type Constraint struct {
 type Query struct {
 	Constraints []Constraint
 	Used        []bool // by column: whether its value will be read. Others may be left out
+
+	// Warn, if set, is told of what the user should know but SQL has no place for,
+	// such as a condition that no row can ever meet. It is called before the first
+	// row is returned, on the goroutine that scans.
+	Warn func(text string)
 }
 
 // A Source is where the routing state is read from: the kernel, or a capture.
 type Source interface {
 	Read(context.Context, rtnl.Request) (*rtnl.Snapshot, error)
+	// Names are those of the host whose state it is.
+	Names() *rtnl.Names
 }
 
 // Rows are the answer to a query, one after the other. Not for concurrent use.
