@@ -1,28 +1,31 @@
 package rtnl
 
 import (
-	"cmp"
 	"context"
-	"hash/maphash"
 	"net/netip"
-	"slices"
 	"sync"
 	"time"
 )
 
-// Cache answers like the Kernel that it is given, but spares the kernel a dump
-// for each of many look-ups: a request for exact destinations (Filter.Dsts) that
-// comes soon after one like it is answered from a snapshot that is held. A join
-// asks in that way, once for every row.
+// Cache answers like the Kernel that it is given, and makes many requests that
+// belong together cheap and of one time:
 //
-// What is held is never stale: a listener hears of each change before whoever
-// made it is told that it succeeded. A destination that changed is asked of the
-// kernel, and where more may have changed (an interface, an address, a nexthop
-// object, or messages were lost) all that is held is dropped. After HoldTime
-// without a look-up it is dropped as well, and the memory with it.
+//   - Routes that are looked up by their identity (Request.IDs) are shown as they
+//     were in the answer that gave the identity out (Request.GivesIDs), even if they
+//     have changed since, for RecallTime. So a join of two tables, which asks for
+//     the second one row by row, loses no row and mixes no times. Up to RecallBytes
+//     of answers are remembered, the ones used last.
+//   - Look-ups of exact destinations (Filter.Dsts) that come soon one after the
+//     other are answered from a snapshot that is held. What is held is never stale:
+//     a listener hears of each change before whoever made it is told that it
+//     succeeded. A destination that changed is asked of the kernel, and where more
+//     may have changed (an interface, an address, a nexthop object, or messages were
+//     lost) all that is held is dropped, and after HoldTime without a look-up.
+//   - Everything else is asked of the kernel and sees every change that was complete
+//     before the request.
 //
 // Safe for concurrent use. The network namespace is that of the thread which
-// calls Read.
+// calls Read. A Cache that is used no more should be closed.
 type Cache struct {
 	Kernel Kernel
 
@@ -30,16 +33,20 @@ type Cache struct {
 	listener *listener
 	held     map[heldKey]*heldSnapshot
 	idle     *time.Timer
+
+	once   sync.Once
+	recall *recall
 }
 
 // HoldTime is how long a snapshot is held after the last look-up.
 const HoldTime = 3 * time.Second
 
-// maxHeld bounds the number of snapshots held, maxDirty the number of
-// destinations that are asked of the kernel in spite of one.
+// maxHeldTables bounds how many tables of one family are held one by one: where
+// look-ups go to more, all tables are held at once. maxDirty bounds the destinations
+// that are asked of the kernel in spite of what is held.
 const (
-	maxHeld  = 16
-	maxDirty = 1000
+	maxHeldTables = 2
+	maxDirty      = 1000
 )
 
 // A heldKey is what look-ups must have in common.
@@ -48,18 +55,11 @@ type heldKey struct {
 	table  uint32 // 0: several or any
 }
 
-// A heldSnapshot is a snapshot with an index of its destinations. It has none
-// before the second look-up.
+// A heldSnapshot is a snapshot that look-ups are answered from. There is none before
+// the second look-up.
 type heldSnapshot struct {
-	snapshot *Snapshot
-	entries  []entry // by hash
-	dirty    map[netip.Prefix]bool
-}
-
-// An entry says where the routes to a destination are.
-type entry struct {
-	hash     uint64
-	run, off uint32
+	instant *Instant
+	dirty   map[netip.Prefix]bool
 }
 
 // Names returns the names of this host.
@@ -67,6 +67,36 @@ func (c *Cache) Names() *Names { return HostNames() }
 
 // Read answers a request.
 func (c *Cache) Read(ctx context.Context, req Request) (*Snapshot, error) {
+	c.once.Do(func() { c.recall = newRecall() })
+	if len(req.IDs) > 0 {
+		if s, err := c.recall.read(ctx, req); s != nil || err != nil {
+			return s, err
+		}
+	}
+	if req.GivesIDs {
+		// What look-ups may want of these routes must be of the same time.
+		req.Links, req.Nexthops = true, true
+	}
+	s, err := c.read(ctx, req)
+	if err == nil && req.GivesIDs {
+		c.recall.add(s)
+	}
+	return s, err
+}
+
+// Close lets go of everything that is held and remembered.
+func (c *Cache) Close() {
+	c.once.Do(func() { c.recall = newRecall() })
+	c.recall.close()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.drop()
+	if c.idle != nil {
+		c.idle.Stop()
+	}
+}
+
+func (c *Cache) read(ctx context.Context, req Request) (*Snapshot, error) {
 	if len(req.Dsts) == 0 || req.Cloned || req.Nothing() {
 		return c.Kernel.Read(ctx, req)
 	}
@@ -88,23 +118,17 @@ func (c *Cache) lookup(ctx context.Context, req Request) (*Snapshot, error) {
 		c.idle = time.AfterFunc(HoldTime, c.expire)
 	}
 	c.idle.Reset(HoldTime)
-	var key heldKey
-	if len(req.Families) == 1 {
-		key.family = req.Families[0]
+	if c.held == nil {
+		c.held = map[heldKey]*heldSnapshot{}
 	}
-	if len(req.Tables) == 1 {
-		key.table = req.Tables[0]
-	}
+	key := c.keyOf(&req)
 	h := c.held[key]
 	switch {
 	case h == nil:
-		if c.held == nil || len(c.held) >= maxHeld {
-			c.held = map[heldKey]*heldSnapshot{}
-		}
 		c.held[key] = &heldSnapshot{}
 		return nil, nil
-	case h.snapshot == nil:
-		if err := c.hold(ctx, key, h); err != nil || h.snapshot == nil {
+	case h.instant == nil:
+		if err := c.hold(ctx, key, h); err != nil || h.instant == nil {
 			return nil, err
 		}
 	}
@@ -113,7 +137,38 @@ func (c *Cache) lookup(ctx context.Context, req Request) (*Snapshot, error) {
 			return nil, nil
 		}
 	}
-	return h.answer(req), nil
+	return h.instant.Read(ctx, req)
+}
+
+// keyOf returns under which key a request is to be found, or will be.
+func (c *Cache) keyOf(req *Request) (key heldKey) {
+	if len(req.Families) == 1 {
+		key.family = req.Families[0]
+	}
+	all := key
+	if len(req.Tables) != 1 || c.held[all] != nil {
+		return all
+	}
+	key.table = req.Tables[0]
+	if c.held[key] != nil {
+		return key
+	}
+	tables := 0
+	for k := range c.held {
+		if k.family == key.family {
+			tables++
+		}
+	}
+	if tables < maxHeldTables {
+		return key
+	}
+	for k := range c.held {
+		if k.family == key.family {
+			delete(c.held, k)
+		}
+	}
+	c.held[all] = &heldSnapshot{} // there were look-ups enough to hold it at once
+	return all
 }
 
 // hold reads the snapshot that is to be held, after a listener was opened.
@@ -135,8 +190,7 @@ func (c *Cache) hold(ctx context.Context, key heldKey, h *heldSnapshot) (err err
 	if err != nil || !s.Consistent {
 		return err
 	}
-	h.snapshot, h.dirty = s, map[netip.Prefix]bool{}
-	h.index()
+	h.instant, h.dirty = s.Instant(), map[netip.Prefix]bool{}
 	// What was heard while it was read may or may not be in it.
 	if err := c.update(); err != nil {
 		c.drop()
@@ -163,7 +217,7 @@ func (c *Cache) update() error {
 func (c *Cache) changed(h *routeHead) {
 	alen := h.family.addrLen()
 	for key, s := range c.held {
-		if s.snapshot == nil || key.family != 0 && key.family != h.family || key.table != 0 && key.table != h.table {
+		if s.instant == nil || key.family != 0 && key.family != h.family || key.table != 0 && key.table != h.table {
 			continue
 		}
 		if alen == 0 || len(s.dirty) >= maxDirty {
@@ -194,53 +248,4 @@ func (c *Cache) expire() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.drop()
-}
-
-var seed = maphash.MakeSeed()
-
-// dstHash tells destinations apart, whatever their table.
-func dstHash(dst []byte, bits uint8, alen int) uint64 {
-	var key [17]byte
-	copy(key[:alen], dst)
-	key[16] = bits
-	return maphash.Bytes(seed, key[:])
-}
-
-// index sorts the routes by destination.
-func (h *heldSnapshot) index() {
-	for i, run := range h.snapshot.routes {
-		for off := 0; off < len(run); {
-			head := headAt(run[off:])
-			if alen := head.family.addrLen(); alen > 0 {
-				h.entries = append(h.entries, entry{dstHash(head.dst, head.dstLen, alen), uint32(i), uint32(off)})
-			}
-			off += align4(int(u32(run[off:])))
-		}
-	}
-	slices.SortStableFunc(h.entries, func(a, b entry) int { return cmp.Compare(a.hash, b.hash) })
-}
-
-// answer makes a snapshot of the routes that match.
-func (h *heldSnapshot) answer(req Request) *Snapshot {
-	s := &Snapshot{Consistent: true, Tries: 1, links: h.snapshot.links, objects: h.snapshot.objects}
-	if req.Link != nil {
-		req.chooseLinks(s.links)
-	}
-	for i, p := range req.Dsts {
-		if slices.Contains(req.Dsts[:i], p) {
-			continue
-		}
-		addr := p.Addr().AsSlice()
-		hash := dstHash(addr, uint8(p.Bits()), len(addr))
-		at, _ := slices.BinarySearchFunc(h.entries, hash, func(e entry, h uint64) int { return cmp.Compare(e.hash, h) })
-		one := req.Filter
-		one.Dsts = req.Dsts[i : i+1]
-		for ; at < len(h.entries) && h.entries[at].hash == hash; at++ {
-			run := h.snapshot.routes[h.entries[at].run][h.entries[at].off:]
-			if head := headAt(run); one.match(&head) {
-				s.routes = append(s.routes, run[:align4(int(u32(run)))])
-			}
-		}
-	}
-	return s
 }

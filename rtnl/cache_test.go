@@ -131,7 +131,7 @@ func TestCacheSeesChanges(t *testing.T) {
 			lookup(t, c, "30.0.0.0/8")
 		}
 		for _, h := range c.held {
-			if h.snapshot == nil {
+			if h.instant == nil {
 				t.Fatal("nothing is held: this proves nothing")
 			}
 		}

@@ -171,6 +171,7 @@ func (c *Capture) Read(ctx context.Context, req Request) (*Snapshot, error) {
 			return s, nil
 		}
 	}
+	req.prepare()
 	for _, run := range c.routes {
 		if ctx.Err() != nil {
 			return nil, deadline("read a capture", context.Cause(ctx))
@@ -178,21 +179,6 @@ func (c *Capture) Read(ctx context.Context, req Request) (*Snapshot, error) {
 		s.routes = req.appendMatching(s.routes, run)
 	}
 	return s, nil
-}
-
-// appendMatching appends the stretches of a run whose routes match.
-func (f *Filter) appendMatching(list [][]byte, run []byte) [][]byte {
-	from := 0
-	for off := 0; off < len(run); {
-		h := headAt(run[off:])
-		next := off + align4(int(u32(run[off:])))
-		if !f.match(&h) {
-			list = appendRun(list, run[from:off])
-			from = next
-		}
-		off = next
-	}
-	return appendRun(list, run[from:])
 }
 
 // ReadCapture reads a capture file to its end. An error is one of r, or a

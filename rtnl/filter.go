@@ -29,6 +29,24 @@ type Filter struct {
 	Dsts []netip.Prefix
 	// Cloned asks for cached routes (RTM_F_CLONED) too, which nobody configured.
 	Cloned bool
+
+	dstSet map[netip.Prefix]struct{} // Dsts, if they are many: see prepare
+}
+
+// manyDsts is from how many destinations on a set is faster than the list.
+const manyDsts = 8
+
+// prepare makes deciding about a route cost the same however many destinations
+// there are.
+func (f *Filter) prepare() {
+	f.dstSet = nil
+	if len(f.Dsts) < manyDsts {
+		return
+	}
+	f.dstSet = make(map[netip.Prefix]struct{}, len(f.Dsts))
+	for _, p := range f.Dsts {
+		f.dstSet[p] = struct{}{}
+	}
 }
 
 // Nothing reports whether no route can match.
@@ -220,6 +238,10 @@ func (f *Filter) uses(h *routeHead) bool {
 
 func (f *Filter) goesTo(h *routeHead) bool {
 	alen := h.family.addrLen()
+	if f.dstSet != nil {
+		_, ok := f.dstSet[prefix(h.dst, int(h.dstLen), alen)]
+		return ok && alen > 0
+	}
 	for _, p := range f.Dsts {
 		if p.Bits() != int(h.dstLen) || p.Addr().BitLen() != alen*8 {
 			continue

@@ -19,7 +19,47 @@ type Request struct {
 	// routes without being able to decode them. It saves the memory that they take.
 	Count bool
 
+	// GivesIDs says that the identities of the routes will be given out, to be looked
+	// up soon, and IDs are identities that are looked up. A Cache answers the one as
+	// of the answer to the other; for a Kernel neither means anything, for it is the
+	// Filter that narrows a look-up.
+	GivesIDs bool
+	IDs      []string
+
 	raw bool // for a capture: all nexthop objects, and the messages of both kept
+}
+
+// Union returns a request that brings all that either of two brings.
+func (r Request) Union(o Request) Request {
+	return Request{
+		Filter: Filter{
+			Families:  union(r.Families, o.Families),
+			Tables:    union(r.Tables, o.Tables),
+			Types:     union(r.Types, o.Types),
+			Protocols: union(r.Protocols, o.Protocols),
+			Cloned:    r.Cloned || o.Cloned,
+		},
+		// Interfaces and destinations are chosen from what it brings.
+		Links:    r.Links || o.Links || r.Link != nil || o.Link != nil,
+		Nexthops: r.Nexthops || o.Nexthops,
+	}
+}
+
+// union joins two conditions on one value, of which nil is none.
+func union[T comparable](a, b []T) []T {
+	if a == nil || b == nil {
+		return nil
+	}
+	out := slices.Clone(a)
+	for _, v := range b {
+		if !slices.Contains(out, v) {
+			out = append(out, v)
+		}
+	}
+	if out == nil {
+		out = []T{}
+	}
+	return out
 }
 
 // MaxTries bounds how often the kernel is asked again because something changed
@@ -42,6 +82,7 @@ func (k *Kernel) Read(ctx context.Context, req Request) (*Snapshot, error) {
 	if req.Nothing() {
 		return &Snapshot{Consistent: true}, nil
 	}
+	req.prepare()
 	dial, stats := k.dialer(), k.stats
 	if k.dial == nil {
 		stats = rt6StatsPath

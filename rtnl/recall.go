@@ -1,0 +1,202 @@
+package rtnl
+
+import (
+	"container/list"
+	"context"
+	"hash/maphash"
+	"sync"
+	"time"
+)
+
+// RecallTime is how long a Cache answers look-ups by an identity as of the answer
+// that gave it out: after it was given out, and after it was looked up for the first
+// time. (A join may take minutes, but asks for all about one route at a time; while
+// one who asks again and again shall see the route change.)
+const RecallTime = 10 * time.Second
+
+// RecallBytes bounds the memory that all answers take together which a Cache
+// remembers. An answer that is larger alone is not remembered.
+const RecallBytes = 64 << 20
+
+// What a remembered answer takes beside its messages, about.
+const (
+	recallRoute = 80 // index of destinations, table of identities
+	recallLink  = 160
+	recallHop   = 256
+)
+
+// A recall remembers answers whose routes were given out by their identities.
+type recall struct {
+	mu      sync.Mutex
+	answers *list.List // of *recalled, the one that was last used first
+	fresh   []*recalled
+	ids     map[uint64]*recalledID // the newest answer that gave each out
+	seed    maphash.Seed
+	bytes   int64
+	expiry  *time.Timer
+
+	limit int64            // RecallBytes
+	now   func() time.Time // of a clock that never goes back
+}
+
+// A recalled answer.
+type recalled struct {
+	instant *Instant
+	bytes   int64
+	used    time.Time
+	ids     []uint64 // of all its routes, once they are known: see recall.identify
+	place   *list.Element
+}
+
+// A recalledID is an identity that an answer gave out.
+type recalledID struct {
+	answer *recalled
+	asked  time.Time // when it was first looked up
+}
+
+func newRecall() *recall {
+	return &recall{answers: list.New(), ids: map[uint64]*recalledID{}, seed: maphash.MakeSeed(), limit: RecallBytes, now: time.Now}
+}
+
+// add remembers an answer.
+func (r *recall) add(s *Snapshot) {
+	a := &recalled{bytes: recallLink*int64(len(s.links)) + recallHop*int64(len(s.objects))}
+	size, routes := 0, 0
+	for _, run := range s.routes {
+		size += len(run)
+		for off := 0; off < len(run); off += align4(int(u32(run[off:]))) {
+			routes++
+		}
+	}
+	a.bytes += int64(size + recallRoute*routes)
+	if routes == 0 || a.bytes > r.limit {
+		return
+	}
+	// Messages that are few may be a small part of much memory.
+	const few = 64 << 10
+	if size <= few {
+		run := make([]byte, 0, size)
+		for _, part := range s.routes {
+			run = append(run, part...)
+		}
+		s = s.without()
+		s.routes = [][]byte{run}
+	}
+	a.instant = s.Instant()
+
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	a.used = r.now()
+	a.place = r.answers.PushFront(a)
+	r.fresh = append(r.fresh, a)
+	r.bytes += a.bytes
+	r.expire()
+}
+
+// read answers a request for routes by their identity; nil: they were not given out,
+// not lately, or not all by one answer.
+func (r *recall) read(ctx context.Context, req Request) (*Snapshot, error) {
+	a := r.find(req.IDs)
+	if a == nil {
+		return nil, nil
+	}
+	return a.instant.Read(ctx, req)
+}
+
+// find returns the newest answer that gave out all the identities.
+func (r *recall) find(ids []string) *recalled {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.expire()
+	for _, a := range r.fresh {
+		r.identify(a)
+	}
+	r.fresh = nil
+	now := r.now()
+	var answer *recalled
+	for _, id := range ids {
+		known := r.ids[maphash.String(r.seed, id)]
+		switch {
+		case known == nil, !known.asked.IsZero() && now.Sub(known.asked) > RecallTime:
+			return nil
+		case answer == nil:
+			answer = known.answer
+		case answer != known.answer:
+			return nil
+		}
+		if known.asked.IsZero() {
+			known.asked = now
+		}
+	}
+	if answer != nil {
+		answer.used = now
+		r.answers.MoveToFront(answer.place)
+	}
+	return answer
+}
+
+// identify notes the identities that an answer gave out. That is not done when it
+// is given: of most answers nobody asks for a route again.
+func (r *recall) identify(a *recalled) {
+	var id []byte
+	for c := a.instant.snapshot.Cursor(FieldID); c.Next(); {
+		id = c.Route().AppendID(id[:0])
+		hash := maphash.Bytes(r.seed, id)
+		a.ids = append(a.ids, hash)
+		r.ids[hash] = &recalledID{answer: a}
+	}
+}
+
+// expire forgets answers that were not used for a while or are too many.
+func (r *recall) expire() {
+	for e := r.answers.Back(); e != nil; e = r.answers.Back() {
+		a := e.Value.(*recalled)
+		left := RecallTime - r.now().Sub(a.used)
+		if left > 0 && r.bytes <= r.limit {
+			r.expireIn(left)
+			return
+		}
+		r.forget(a)
+	}
+}
+
+// expireIn lets expire run when nobody asks.
+func (r *recall) expireIn(d time.Duration) {
+	if r.expiry != nil {
+		r.expiry.Reset(d)
+		return
+	}
+	r.expiry = time.AfterFunc(d, func() {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		r.expire()
+	})
+}
+
+func (r *recall) forget(a *recalled) {
+	r.answers.Remove(a.place)
+	r.bytes -= a.bytes
+	for _, id := range a.ids {
+		if known := r.ids[id]; known != nil && known.answer == a {
+			delete(r.ids, id)
+		}
+	}
+	for i, f := range r.fresh {
+		if f == a {
+			r.fresh = append(r.fresh[:i:i], r.fresh[i+1:]...)
+			break
+		}
+	}
+}
+
+// close forgets everything.
+func (r *recall) close() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for e := r.answers.Back(); e != nil; e = r.answers.Back() {
+		r.forget(e.Value.(*recalled))
+	}
+	if r.expiry != nil {
+		r.expiry.Stop()
+	}
+}
