@@ -113,25 +113,23 @@ func (r *recall) find(ids []string) *recalled {
 	}
 	r.fresh = nil
 	now := r.now()
-	var answer *recalled
+	asked := make([]*recalledID, 0, len(ids))
 	for _, id := range ids {
 		known := r.ids[maphash.String(r.seed, id)]
-		switch {
-		case known == nil, !known.asked.IsZero() && now.Sub(known.asked) > RecallTime:
-			return nil
-		case answer == nil:
-			answer = known.answer
-		case answer != known.answer:
+		if known == nil || !known.asked.IsZero() && now.Sub(known.asked) > RecallTime ||
+			len(asked) > 0 && asked[0].answer != known.answer {
 			return nil
 		}
+		asked = append(asked, known)
+	}
+	for _, known := range asked {
 		if known.asked.IsZero() {
 			known.asked = now
 		}
 	}
-	if answer != nil {
-		answer.used = now
-		r.answers.MoveToFront(answer.place)
-	}
+	answer := asked[0].answer
+	answer.used = now
+	r.answers.MoveToFront(answer.place)
 	return answer
 }
 

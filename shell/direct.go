@@ -18,9 +18,8 @@ type instruction struct {
 }
 
 // passedOn returns which column of the table each column of the result is, if
-// the statement passes a table's rows on; otherwise nil.
-func (db *database) passedOn(sql string, columns int) []int {
-	program := db.program(sql)
+// the program passes a table's rows on; otherwise nil.
+func passedOn(program []instruction, columns int) []int {
 	count, loop := map[string]int{}, 0
 	for i, op := range program {
 		count[op.opcode]++

@@ -59,7 +59,7 @@ func TestPassedOn(t *testing.T) {
 		if err != nil {
 			t.Fatal(sql, err)
 		}
-		from := db.passedOn(sql, stmt.ColumnCount())
+		from := passedOn(db.program(sql), stmt.ColumnCount())
 		stmt.Close()
 		if (from != nil) != passed {
 			t.Errorf("%s: passed on is %v", sql, from)

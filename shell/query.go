@@ -50,7 +50,7 @@ func query(ctx context.Context, out io.Writer, src tables.Source, all []relation
 		return err
 	}
 	defer db.Close()
-	s := session{db: db, tables: all, out: newOutput(ctx, out), printer: f.printer()}
+	s := session{db: db, src: src, tables: all, out: newOutput(ctx, out), printer: f.printer()}
 	defer s.out.wait() // also if it fails
 	if err := s.run(sql); err != nil {
 		return err
@@ -61,6 +61,7 @@ func query(ctx context.Context, out io.Writer, src tables.Source, all []relation
 // A session is one call of Query.
 type session struct {
 	db      *database
+	src     tables.Source
 	tables  []relation
 	out     *output
 	printer printer
@@ -117,10 +118,15 @@ func (s *session) statement(sql string) (tail string, err error) {
 		columns[i] = stmt.ColumnName(i)
 	}
 	r := row{Stmt: stmt, db: s.db}
-	if len(columns) > 0 {
-		if len(s.db.plans) > plans { // one of the tables is read
-			r.from = s.db.passedOn(sql[:len(sql)-len(tail)], len(columns))
+	s.db.src = s.src
+	if own := s.db.plans[plans:]; len(own) > 0 { // one of the tables is read
+		program := s.db.program(sql[:len(sql)-len(tail)])
+		if !scansOnce(program) {
+			s.db.src = &instant{Source: s.src, plans: own}
 		}
+		r.from = passedOn(program, len(columns))
+	}
+	if len(columns) > 0 {
 		s.printer.begin(s.out, columns)
 	}
 	for r.next() {

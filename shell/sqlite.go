@@ -108,8 +108,10 @@ func schema(t *tables.Table) string {
 
 // A plan is what BestIndex decided and Filter carries out.
 type plan struct {
+	table *vtab
 	used  []bool
 	args  []argument
+	known []tables.Constraint    // those of args whose value is in the statement itself
 	order []sqlite3.IndexOrderBy // what rows are grouped by
 }
 
@@ -141,7 +143,7 @@ const (
 // BestIndex hands every condition over that a table may make use of. SQLite
 // evaluates all of them again, so a table is free to ignore them.
 func (v *vtab) BestIndex(idx *sqlite3.IndexInfo) error {
-	p := plan{used: make([]bool, len(v.Columns))}
+	p := plan{table: v, used: make([]bool, len(v.Columns))}
 	for i := range p.used {
 		p.used[i] = idx.ColumnsUsed&(1<<min(i, 63)) != 0 // bit 63: all columns from there on
 	}
@@ -152,7 +154,11 @@ func (v *vtab) BestIndex(idx *sqlite3.IndexInfo) error {
 		if !ok || idx.Collation(i) != "BINARY" {
 			continue
 		}
-		p.args = append(p.args, argument{c.Column, op, op == tables.Equals && idx.In(i, 1)})
+		a := argument{c.Column, op, op == tables.Equals && idx.In(i, 1)}
+		p.args = append(p.args, a)
+		if value, err := idx.RHSValue(i); err == nil && !a.list {
+			p.known, _ = a.appendTo(p.known, value)
+		}
 		idx.ConstraintUsage[i].ArgvIndex = len(p.args)
 		switch {
 		case op != tables.Equals:
@@ -238,7 +244,9 @@ func (c *cursor) Filter(idxNum int, _ string, arg ...sqlite3.Value) error {
 // constrain adds one condition. It returns false if no row can meet it.
 func (c *cursor) constrain(a argument, arg sqlite3.Value) (bool, error) {
 	if !a.list {
-		return c.compare(a, arg), nil
+		var possible bool
+		c.where, possible = a.appendTo(c.where, arg)
+		return possible, nil
 	}
 	possible := false
 	for v, err := arg.InFirst(); ; v, err = arg.InNext() {
@@ -247,23 +255,23 @@ func (c *cursor) constrain(a argument, arg sqlite3.Value) (bool, error) {
 			return possible, nil
 		case err != nil:
 			return false, err
-		case c.compare(a, v):
-			possible = true
 		}
+		var can bool
+		c.where, can = a.appendTo(c.where, v)
+		possible = possible || can
 	}
 }
 
-// compare adds one comparison. It returns false if no row can meet it, because
-// nothing compares with NULL.
-func (c *cursor) compare(a argument, v sqlite3.Value) bool {
+// appendTo adds one comparison to a query's. It returns false if no row can meet it,
+// because nothing compares with NULL.
+func (a argument) appendTo(where []tables.Constraint, v sqlite3.Value) ([]tables.Constraint, bool) {
 	if v.Type() == sqlite3.NULL {
-		return false
+		return where, false
 	}
 	if a.op != tables.Equals && v.NumericType() != sqlite3.INTEGER && v.NumericType() != sqlite3.FLOAT {
-		return true // all numbers are less than any text; tables do not know that
+		return where, true // all numbers are less than any text; tables do not know that
 	}
-	c.where = append(c.where, tables.Constraint{Column: a.column, Op: a.op, Expr: v.Text()})
-	return true
+	return append(where, tables.Constraint{Column: a.column, Op: a.op, Expr: v.Text()}), true
 }
 
 // Next moves to the next row.

@@ -94,10 +94,11 @@ type plan[R any] struct {
 // newPlan works a query out; base is what every row of the table needs.
 func newPlan[R any](columns []column[R], base needs, names *rtnl.Names, q Query) *plan[R] {
 	p := &plan[R]{needs: base, columns: columns, names: names, checks: checks(columnInfos(columns), q.Constraints)}
-	n := narrowing{Filter: &p.request.Filter, names: names}
+	n := narrowing{Filter: &p.request.Filter, ids: &p.request.IDs, names: names}
 	for i := range columns {
 		if q.Used == nil || i < len(q.Used) && q.Used[i] {
 			p.needs |= columns[i].needs
+			p.request.GivesIDs = p.request.GivesIDs || columns[i].Options&Index != 0
 		}
 	}
 	for _, c := range p.checks {
@@ -194,6 +195,7 @@ func define[R any](name, description string, examples []string, base needs, colu
 	walk func(*plan[R], *rtnl.Snapshot) func() *R) *Table {
 	return &Table{
 		Name: name, Description: description, Examples: examples, Columns: columnInfos(columns),
+		request: func(names *rtnl.Names, q Query) rtnl.Request { return newPlan(columns, base, names, q).request },
 		scan: func(ctx context.Context, src Source, q Query) (Rows, error) {
 			p := newPlan(columns, base, src.Names(), q)
 			s, err := src.Read(ctx, p.request)

@@ -144,6 +144,7 @@ func (c *check) number(v int64) bool {
 // narrowing is the request in the making.
 type narrowing struct {
 	*rtnl.Filter
+	ids   *[]string // identities that are looked up
 	names *rtnl.Names
 }
 
@@ -238,6 +239,7 @@ func byRouteID(n *narrowing, values []string) {
 			labels = true
 		}
 	}
+	*n.ids = values
 	n.Families, n.Tables = meet(n.Families, families), meet(n.Tables, tables)
 	if !labels {
 		n.Dsts = meet(n.Dsts, dsts)

@@ -101,8 +101,14 @@ type Table struct {
 	Examples    []string
 	Columns     []ColumnInfo
 
-	scan func(context.Context, Source, Query) (Rows, error)
+	request func(*rtnl.Names, Query) rtnl.Request
+	scan    func(context.Context, Source, Query) (Rows, error)
 }
+
+// Request returns what Scan asks the source for. Fewer constraints make it ask for
+// more: an engine that knows only some of them beforehand can tell what a table will
+// need at most.
+func (t *Table) Request(names *rtnl.Names, q Query) rtnl.Request { return t.request(names, q) }
 
 // Scan answers a query. Rows come only when everything has been read and
 // checked: an error never follows rows.

@@ -1,0 +1,106 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"testing"
+	"time"
+
+	"kernelroutes/internal/nstest"
+)
+
+// replaced makes a host with a route that exists all the time, but is replaced by
+// another every five milliseconds.
+func replaced(t *testing.T) (stop func() int) {
+	nstest.New(t)
+	nstest.Veth(t, "v0", "10.0.0.1/16", "fd00::1/64")
+	lines := []string{}
+	for _, gateway := range []string{"10.0.0.2", "10.0.0.3"} {
+		lines = append(lines, "route replace 20.0.0.0/8 via "+gateway)
+	}
+	nstest.IP(t, lines[1])
+	nstest.IP(t, "route add 21.0.0.0/8 nexthop via 10.0.0.4 nexthop via 10.0.0.5")
+	return nstest.Every(t, 5*time.Millisecond, lines...)
+}
+
+// TestJoinInOsquery joins the two tables as osquery does: a request for the first
+// one, and for each of its rows a request for the second one by the row's route_id.
+func TestJoinInOsquery(t *testing.T) {
+	joins, readers := 10_000, 4
+	if testing.Short() {
+		joins = 1_000
+	}
+	stop := replaced(t)
+	x := startExtension(t)
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Minute)
+	defer cancel()
+	x.ctx = ctx
+	tables := [2]string{"kernel_routes", "kernel_route_nexthops"}
+	var each sync.WaitGroup
+	for r := range readers {
+		// Either table may be the first one.
+		outer, inner := tables[r%2], tables[(r+1)%2]
+		each.Go(func() {
+			for range joins / readers {
+				rows := x.generate(t, outer, []string{"table_name=main"}, "route_id", "dst", "table_name")
+				found := map[string]int{}
+				for _, row := range rows {
+					joined := x.generate(t, inner, []string{"route_id=" + row["route_id"]}, "route_id", "dst", "snapshot_consistent")
+					for _, j := range joined {
+						if j["route_id"] == row["route_id"] && j["snapshot_consistent"] == "1" {
+							found[row["dst"]]++
+						}
+					}
+				}
+				// The multipath route has two nexthops, whichever table is the first one.
+				want := map[string]int{"10.0.0.0/16": 1, "20.0.0.0/8": 1, "21.0.0.0/8": 2, "fd00::/64": 1}
+				if fmt.Sprint(found) != fmt.Sprint(want) {
+					t.Errorf("%s JOIN %s: rows found: %v, want %v", outer, inner, found, want)
+					return
+				}
+			}
+		})
+	}
+	each.Wait()
+	if n := stop(); n < 10 {
+		t.Errorf("the route was replaced %d times: this proves nothing", n)
+	} else {
+		t.Logf("%d joins beside %d changes", joins, n)
+	}
+}
+
+// TestLookupAfterAnswer: a route that was looked up by its route_id is as it was in
+// the answer before; everything else is as it is now.
+func TestLookupAfterAnswer(t *testing.T) {
+	nstest.New(t)
+	nstest.Veth(t, "v0", "10.0.0.1/16")
+	nstest.IP(t, "route add 20.0.0.0/8 via 10.0.0.2")
+	x := startExtension(t)
+	ask := func(table, condition string) string {
+		text := ""
+		for _, r := range x.generate(t, table, []string{condition}, "route_id", "dst", "gateway", "dev") {
+			text += r["dst"] + " " + r["gateway"] + " " + r["dev"] + ";"
+		}
+		return text
+	}
+	id := x.generate(t, "kernel_routes", []string{"dst=20.0.0.0/8"}, "route_id")[0]["route_id"]
+	for _, change := range []struct{ ip, now string }{
+		{"route replace 20.0.0.0/8 via 10.0.0.3", "20.0.0.0/8 10.0.0.3 v0;"},
+		{"link set v0 down", ""},
+		{"link del v0", ""},
+	} {
+		nstest.IP(t, change.ip)
+		for _, table := range []string{"kernel_routes", "kernel_route_nexthops"} {
+			if got, want := ask(table, "route_id="+id), "20.0.0.0/8 10.0.0.2 v0;"; got != want {
+				t.Errorf("after ip %s: %s by route_id: got %q, want %q", change.ip, table, got, want)
+			}
+			if got := ask(table, "dst=20.0.0.0/8"); got != change.now {
+				t.Errorf("after ip %s: %s by dst: got %q, want %q", change.ip, table, got, change.now)
+			}
+		}
+	}
+	if got := ask("kernel_routes", "route_id=ipv4:254:99.0.0.0/8:0000000000000000"); got != "" {
+		t.Errorf("a route_id that nobody gave out: %q", got)
+	}
+}

@@ -1,0 +1,78 @@
+package shell
+
+import (
+	"context"
+
+	"kernelroutes/rtnl"
+	"kernelroutes/tables"
+)
+
+// What a statement shows must be of one time. A statement that scans a table once
+// asks for just what it needs. For any other all that its tables together may ask
+// for is read when the first one asks, and answers every scan.
+
+// An instant is the source of a statement that scans more than once.
+type instant struct {
+	tables.Source
+	plans []plan // of the statement
+	read  *rtnl.Instant
+}
+
+// Read answers as of the first call.
+func (i *instant) Read(ctx context.Context, req rtnl.Request) (*rtnl.Snapshot, error) {
+	if i.read == nil {
+		s, err := i.Source.Read(ctx, i.request())
+		if err != nil {
+			return nil, err
+		}
+		i.read = s.Instant()
+	}
+	return i.read.Read(ctx, req)
+}
+
+// request is for what the plans may ask for, whatever the values are that SQLite
+// takes from other tables.
+func (i *instant) request() rtnl.Request {
+	names := i.Names()
+	var all rtnl.Request
+	for n, p := range i.plans {
+		req := p.table.Request(names, tables.Query{Constraints: p.known, Used: p.used})
+		if n == 0 {
+			all = req
+		}
+		all = all.Union(req)
+	}
+	return all
+}
+
+// backwards are the instructions with which SQLite makes loops and calls what it may
+// call again: they jump to P2.
+var backwards = map[string]bool{
+	"Next": true, "Prev": true, "VNext": true, "SorterNext": true, "RowSetRead": true,
+	"Goto": true, "Gosub": true, "Yield": true,
+	"If": true, "IfNot": true, "IfPos": true, "IfNotZero": true, "DecrJumpZero": true,
+}
+
+// scansOnce reports whether a program scans one table, and does so once: nothing
+// after the beginning of the scan jumps to before it. (That the end of a program
+// jumps to its second instruction is how each one begins.)
+func scansOnce(program []instruction) bool {
+	scan := -1
+	for i, op := range program {
+		switch op.opcode {
+		case "VFilter":
+			if scan >= 0 {
+				return false
+			}
+			scan = i
+		case "Program": // a trigger, whose program follows and may run for each row
+			return false
+		}
+	}
+	for i := scan + 1; i < len(program); i++ {
+		if op := program[i]; backwards[op.opcode] && op.p2 <= scan && !(op.opcode == "Goto" && op.p2 == 1) {
+			return false
+		}
+	}
+	return scan >= 0
+}
