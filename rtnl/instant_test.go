@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"net/netip"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -40,6 +41,8 @@ func TestInstant(t *testing.T) {
 	lines = append(lines, "route add 22.0.0.0/8 nhid 5", "route add blackhole 23.0.0.0/8 proto static",
 		"route add 24.0.0.0/8 nexthop via 10.0.0.8 nexthop via 10.1.0.8")
 	nstest.Batch(t, "-N", lines...)
+	// Replacing one of two routes can leave two that are alike.
+	nstest.Batch(t, "-6", "route add fd06::/64 dev v0", "route append fd06::/64 dev v1", "route replace fd06::/64 dev v1")
 	ctx := context.Background()
 	k := &Kernel{}
 	whole, err := k.Read(ctx, Request{Links: true, Nexthops: true})
@@ -93,6 +96,21 @@ func TestInstant(t *testing.T) {
 		}
 		if !slices.Equal(a, b) || got.Consistent != want.Consistent {
 			t.Fatalf("%+v:\ngot  %d %q\nwant %d %q", req, len(b), b, len(a), a)
+		}
+	}
+	seen := map[string]bool{}
+	for c := whole.Cursor(FieldID); c.Next(); {
+		id := string(c.Route().AppendID(nil))
+		if seen[id] {
+			t.Errorf("two routes are %s", id)
+		}
+		seen[id] = true
+		s, err := instant.Read(ctx, Request{IDs: []string{id, "ipv4:254:99.0.0.0/8:0000000000000000"}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if all := texts(s); !slices.ContainsFunc(all, func(text string) bool { return strings.HasPrefix(text, id+" ") }) || len(all) > 3 {
+			t.Errorf("%s is looked up: %q", id, all)
 		}
 	}
 	canceled, cancel := context.WithCancel(ctx)

@@ -4,6 +4,7 @@ import (
 	"container/list"
 	"context"
 	"hash/maphash"
+	"slices"
 	"sync"
 	"time"
 )
@@ -20,7 +21,7 @@ const RecallBytes = 64 << 20
 
 // What a remembered answer takes beside its messages, about.
 const (
-	recallRoute = 80 // index of destinations, table of identities
+	recallRoute = 128 // indexes, and the table of identities
 	recallLink  = 160
 	recallHop   = 256
 )
@@ -30,8 +31,7 @@ type recall struct {
 	mu      sync.Mutex
 	answers *list.List // of *recalled, the one that was last used first
 	fresh   []*recalled
-	ids     map[uint64]*recalledID // the newest answer that gave each out
-	seed    maphash.Seed
+	ids     map[uint64]*recalledID // by the hash of each: the newest answer that gave each out
 	bytes   int64
 	expiry  *time.Timer
 
@@ -44,7 +44,7 @@ type recalled struct {
 	instant *Instant
 	bytes   int64
 	used    time.Time
-	ids     []uint64 // of all its routes, once they are known: see recall.identify
+	known   bool // its identities are in recall.ids
 	place   *list.Element
 }
 
@@ -55,7 +55,7 @@ type recalledID struct {
 }
 
 func newRecall() *recall {
-	return &recall{answers: list.New(), ids: map[uint64]*recalledID{}, seed: maphash.MakeSeed(), limit: RecallBytes, now: time.Now}
+	return &recall{answers: list.New(), ids: map[uint64]*recalledID{}, limit: RecallBytes, now: time.Now}
 }
 
 // add remembers an answer.
@@ -115,7 +115,7 @@ func (r *recall) find(ids []string) *recalled {
 	now := r.now()
 	asked := make([]*recalledID, 0, len(ids))
 	for _, id := range ids {
-		known := r.ids[maphash.String(r.seed, id)]
+		known := r.ids[maphash.String(hashSeed, id)]
 		if known == nil || !known.asked.IsZero() && now.Sub(known.asked) > RecallTime ||
 			len(asked) > 0 && asked[0].answer != known.answer {
 			return nil
@@ -136,13 +136,10 @@ func (r *recall) find(ids []string) *recalled {
 // identify notes the identities that an answer gave out. That is not done when it
 // is given: of most answers nobody asks for a route again.
 func (r *recall) identify(a *recalled) {
-	var id []byte
-	for c := a.instant.snapshot.Cursor(FieldID); c.Next(); {
-		id = c.Route().AppendID(id[:0])
-		hash := maphash.Bytes(r.seed, id)
-		a.ids = append(a.ids, hash)
-		r.ids[hash] = &recalledID{answer: a}
+	for _, p := range a.instant.byID() {
+		r.ids[p.hash] = &recalledID{answer: a}
 	}
+	a.known = true
 }
 
 // expire forgets answers that were not used for a while or are too many.
@@ -174,15 +171,13 @@ func (r *recall) expireIn(d time.Duration) {
 func (r *recall) forget(a *recalled) {
 	r.answers.Remove(a.place)
 	r.bytes -= a.bytes
-	for _, id := range a.ids {
-		if known := r.ids[id]; known != nil && known.answer == a {
-			delete(r.ids, id)
-		}
+	if !a.known {
+		r.fresh = slices.DeleteFunc(r.fresh, func(f *recalled) bool { return f == a })
+		return
 	}
-	for i, f := range r.fresh {
-		if f == a {
-			r.fresh = append(r.fresh[:i:i], r.fresh[i+1:]...)
-			break
+	for _, p := range a.instant.byID() {
+		if id := r.ids[p.hash]; id != nil && id.answer == a {
+			delete(r.ids, p.hash)
 		}
 	}
 }

@@ -59,7 +59,8 @@ type Cursor struct {
 
 	node  group        // table and destination of the IPv6 routes in alike
 	dst   netip.Prefix //
-	alike []hash       // their identities
+	alike []hash       // their identities,
+	often map[hash]int // and how often each was there, if they are many
 }
 
 // Next moves to the next route. It returns false at the end.
@@ -104,21 +105,37 @@ func (c *Cursor) Attributes() (f Fields) {
 	return f
 }
 
+// manyAlike is from how many routes to one destination on a map is faster.
+const manyAlike = 32
+
 // countTwins notes how many of the routes to the same destination that came
 // before are like the current one. They come one after the other, and a filter
 // lets all of them through or none.
 func (c *Cursor) countTwins() {
 	r := &c.route
 	if g := (group{r.Family, r.Table}); g != c.node || r.Dst != c.dst {
-		c.node, c.dst, c.alike = g, r.Dst, c.alike[:0]
+		c.node, c.dst, c.alike, c.often = g, r.Dst, c.alike[:0], nil
 	}
 	id := r.identity()
-	for _, other := range c.alike {
-		if other == id {
-			r.twin++
+	switch {
+	case c.often != nil:
+		r.twin = c.often[id]
+		c.often[id]++
+	case len(c.alike) < manyAlike:
+		for _, other := range c.alike {
+			if other == id {
+				r.twin++
+			}
 		}
+		c.alike = append(c.alike, id)
+	default: // as multicast has, a route for each interface
+		c.often = map[hash]int{}
+		for _, other := range c.alike {
+			c.often[other]++
+		}
+		r.twin = c.often[id]
+		c.often[id]++
 	}
-	c.alike = append(c.alike, id)
 }
 
 // Nexthops returns every way that a route has: the members of its RTA_MULTIPATH,

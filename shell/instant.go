@@ -16,6 +16,15 @@ type instant struct {
 	tables.Source
 	plans []plan // of the statement
 	read  *rtnl.Instant
+	names *rtnl.Names
+}
+
+// Names returns the same names for every scan of the statement.
+func (i *instant) Names() *rtnl.Names {
+	if i.names == nil {
+		i.names = i.Source.Names()
+	}
+	return i.names
 }
 
 // Read answers as of the first call.
