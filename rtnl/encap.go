@@ -19,21 +19,41 @@ type Encap struct {
 	Raw  []byte // payload of RTA_ENCAP, as the kernel sent it (aliases the message)
 }
 
-// encapTypes is indexed by LWTUNNEL_ENCAP_*.
+// encapTypes is indexed by LWTUNNEL_ENCAP_*. Of several nests the first that
+// understands the payload is taken.
 var encapTypes = [...]struct {
-	name string
-	text textFunc
+	name  string
+	nests []*encapNest
 }{
-	unix.LWTUNNEL_ENCAP_MPLS:       {"mpls", mplsNest.text},
-	unix.LWTUNNEL_ENCAP_IP:         {"ip", ipNest.text},
-	unix.LWTUNNEL_ENCAP_ILA:        {"ila", ilaNest.text},
-	unix.LWTUNNEL_ENCAP_IP6:        {"ip6", ip6Nest.text},
-	unix.LWTUNNEL_ENCAP_SEG6:       {"seg6", seg6Nest.text},
-	unix.LWTUNNEL_ENCAP_BPF:        {"bpf", bpfNest.text},
-	unix.LWTUNNEL_ENCAP_SEG6_LOCAL: {"seg6local", seg6LocalNest.text},
-	unix.LWTUNNEL_ENCAP_RPL:        {"rpl", rplNest.text},
-	unix.LWTUNNEL_ENCAP_IOAM6:      {"ioam6", either(ioam6InlineNest.text, ioam6TunnelNest.text)},
-	unix.LWTUNNEL_ENCAP_XFRM:       {"xfrm", xfrmNest.text},
+	unix.LWTUNNEL_ENCAP_MPLS:       {"mpls", []*encapNest{&mplsNest}},
+	unix.LWTUNNEL_ENCAP_IP:         {"ip", []*encapNest{&ipNest}},
+	unix.LWTUNNEL_ENCAP_ILA:        {"ila", []*encapNest{&ilaNest}},
+	unix.LWTUNNEL_ENCAP_IP6:        {"ip6", []*encapNest{&ip6Nest}},
+	unix.LWTUNNEL_ENCAP_SEG6:       {"seg6", []*encapNest{&seg6Nest}},
+	unix.LWTUNNEL_ENCAP_BPF:        {"bpf", []*encapNest{&bpfNest}},
+	unix.LWTUNNEL_ENCAP_SEG6_LOCAL: {"seg6local", []*encapNest{&seg6LocalNest}},
+	unix.LWTUNNEL_ENCAP_RPL:        {"rpl", []*encapNest{&rplNest}},
+	unix.LWTUNNEL_ENCAP_IOAM6:      {"ioam6", []*encapNest{&ioam6InlineNest, &ioam6TunnelNest}},
+	unix.LWTUNNEL_ENCAP_XFRM:       {"xfrm", []*encapNest{&xfrmNest}},
+}
+
+// decodeType reads RTA_ENCAP_TYPE or NHA_ENCAP_TYPE. LWTUNNEL_ENCAP_NONE, which
+// the kernel does not send, is not understood.
+func (e *Encap) decodeType(d []byte) bool {
+	if len(d) != 2 || u16(d) == unix.LWTUNNEL_ENCAP_NONE {
+		return false
+	}
+	e.Type = u16(d)
+	return true
+}
+
+// appendUntyped appends a payload that came without a type, so that nobody can
+// tell what it means.
+func (e *Encap) appendUntyped(unknown []Attr, typ uint16) []Attr {
+	if e.Type == unix.LWTUNNEL_ENCAP_NONE && e.Raw != nil {
+		unknown = append(unknown, Attr{typ, e.Raw})
+	}
+	return unknown
 }
 
 // TypeName returns iproute2's word for the type, such as "mpls" or "seg6local",
@@ -47,34 +67,91 @@ func (e Encap) TypeName() string {
 
 // AppendText appends what `ip -d route` prints after "encap ", without the blank
 // at its end: "mpls 100/200", "seg6 mode encap segs 1 [ fd00::9 ]". It appends
-// nothing where there is no encapsulation.
+// nothing where there is no encapsulation. Words are one blank apart where
+// iproute2 puts two, or begins a new line.
 //
-// It differs from iproute2 in three things. Words are one blank apart where
-// iproute2 puts two, or begins a new line. Nothing is looked up: an interface
-// reads as iproute2 prints an index that has no name ("if7"; "*" for 0), and only
-// the tables of the stock rt_tables file have names. And the counters of a
-// seg6local action are always there, as with `ip -s -d route`: the text of a route
-// that was made with "count" changes with traffic.
+// Routing tables are named by names, interfaces by the snapshot, which should
+// hold links; an interface that it does not know reads as with iproute2 ("if7";
+// "*" for 0). The counters of a seg6local action are left out, as without
+// `ip -s`, so that the text does not change with traffic: see Counters.
 //
 // Where any part is not understood (an unknown attribute, a missing one, a wrong
-// length, a value without a word), the text is the type and the whole of Raw in
-// hexadecimal: "mpls hex:08000100". Known fields that iproute2 leaves out, such as
-// the tag of a segment routing header, are left out here too.
-func (e Encap) AppendText(b []byte) []byte {
-	switch {
-	case e.Type == unix.LWTUNNEL_ENCAP_NONE:
+// length, a value without a word), the text is the type and Raw in hexadecimal,
+// but for such counters: "mpls hex:08000100". Known fields that iproute2 leaves
+// out, such as the tag of a segment routing header, are left out here too.
+func (e Encap) AppendText(b []byte, names *Names, snap *Snapshot) []byte {
+	if e.Type == unix.LWTUNNEL_ENCAP_NONE {
 		return b
-	case int(e.Type) < len(encapTypes):
-		t := &encapTypes[e.Type]
-		b = append(b, t.name...)
-		if text, ok := t.text(b, e.Raw); ok && len(text) > len(b) {
+	}
+	if int(e.Type) >= len(encapTypes) {
+		return hex.AppendEncode(append(strconv.AppendUint(b, uint64(e.Type), 10), " hex:"...), e.Raw)
+	}
+	t := &encapTypes[e.Type]
+	b = append(b, t.name...)
+	for _, n := range t.nests {
+		if text, ok := n.append(b, e.Raw, encapNames{names, snap}); ok && len(text) > len(b) {
 			return text
 		}
-	default:
-		b = strconv.AppendUint(b, uint64(e.Type), 10)
 	}
 	b = append(b, " hex:"...)
-	return hex.AppendEncode(b, e.Raw)
+	_, before, after, _ := e.cutCounters()
+	return hex.AppendEncode(hex.AppendEncode(b, before), after)
+}
+
+// EncapCounters are the counters of a seg6local action (SEG6_LOCAL_CNT_*).
+type EncapCounters struct {
+	Packets uint64 // processed
+	Bytes   uint64 // processed
+	Errors  uint64 // packets that could not be processed
+}
+
+// Counters returns the counters of a seg6local action that was made with "count"
+// (SEG6_LOCAL_COUNTERS, Linux 5.13). No other encapsulation has any.
+func (e Encap) Counters() (c EncapCounters, ok bool) {
+	c, _, _, ok = e.cutCounters()
+	return c, ok
+}
+
+// cutCounters returns the counters, and what comes before and after them in Raw.
+func (e Encap) cutCounters() (c EncapCounters, before, after []byte, ok bool) {
+	if e.Type != unix.LWTUNNEL_ENCAP_SEG6_LOCAL {
+		return c, e.Raw, nil, false
+	}
+	a, at := walk(e.Raw), 0
+	for ; a.next(); at = len(e.Raw) - len(a.rest) {
+		if a.typ != seg6LocalCounters {
+			continue
+		}
+		if c, ok = decodeCounters(a.data); ok {
+			return c, e.Raw[:at], a.rest, true
+		}
+	}
+	return c, e.Raw, nil, false
+}
+
+// seg6LocalCounters is SEG6_LOCAL_COUNTERS.
+const seg6LocalCounters = 10
+
+// decodeCounters reads the nest SEG6_LOCAL_COUNTERS, in which all three must be.
+func decodeCounters(d []byte) (c EncapCounters, ok bool) {
+	const pad, packets, bytes, errors = 1, 2, 3, 4 // SEG6_LOCAL_CNT_*
+	counters := [...]*uint64{packets: &c.Packets, bytes: &c.Bytes, errors: &c.Errors}
+	have := 0
+	a := walk(d)
+	for a.next() {
+		if a.typ == pad && len(a.data) == 0 {
+			continue
+		}
+		if a.typ < packets || a.typ > errors || have&(1<<a.typ) != 0 || len(a.data) != 8 {
+			return EncapCounters{}, false
+		}
+		have |= 1 << a.typ
+		*counters[a.typ] = u64(a.data)
+	}
+	if have != 1<<packets|1<<bytes|1<<errors || !a.ok() {
+		return EncapCounters{}, false
+	}
+	return c, true
 }
 
 // A textFunc appends the payload of an attribute as text. Where it returns false
@@ -85,14 +162,27 @@ type textFunc func(b, data []byte) ([]byte, bool)
 type encapNest struct {
 	pad   uint16      // the empty attribute that aligns a u64 on some machines; 0: none
 	attrs []encapAttr // in the order in which iproute2 prints them
+
+	// named are the texts of the attributes whose value has a name, by their
+	// number. Only outermost nests have any.
+	named [maxEncapAttr + 1]namedFunc
+}
+
+// A namedFunc is a textFunc that looks a name up.
+type namedFunc func(b, data []byte, n encapNames) ([]byte, bool)
+
+// encapNames knows the names of what an encapsulation refers to by number.
+type encapNames struct {
+	tables *Names
+	links  *Snapshot
 }
 
 // encapAttr is one attribute of a nest. Where iproute2 prints something between
 // two parts of one attribute, each part has its own.
 type encapAttr struct {
 	typ  uint16
-	lead string // what comes before the value
-	text textFunc
+	lead string   // what comes before the value
+	text textFunc // nil: see encapNest.named
 	need bool
 }
 
@@ -101,9 +191,12 @@ const optional, required = false, true
 // maxEncapAttr is the highest attribute number in any nest, SEG6_LOCAL_FLAVORS.
 const maxEncapAttr = 11
 
-// text is the textFunc of a nest: every attribute in data must be known and be
+// text is the textFunc of a nest inside another.
+func (n *encapNest) text(b, data []byte) ([]byte, bool) { return n.append(b, data, encapNames{}) }
+
+// append appends the text of a nest: every attribute in data must be known and be
 // there once, and every required one must be there.
-func (n *encapNest) text(b, data []byte) ([]byte, bool) {
+func (n *encapNest) append(b, data []byte, names encapNames) ([]byte, bool) {
 	var vals [maxEncapAttr + 1][]byte
 	var have, known uint32 // bit masks of attribute numbers
 	a := walk(data)
@@ -129,8 +222,14 @@ func (n *encapNest) text(b, data []byte) ([]byte, bool) {
 			}
 			continue
 		}
+		b = append(b, f.lead...)
 		var ok bool
-		if b, ok = f.text(append(b, f.lead...), vals[f.typ]); !ok {
+		if named := n.named[f.typ]; named != nil {
+			b, ok = named(b, vals[f.typ], names)
+		} else {
+			b, ok = f.text(b, vals[f.typ])
+		}
+		if !ok {
 			return b, false
 		}
 	}
@@ -371,27 +470,26 @@ func textSegments(b, segs []byte) []byte {
 var seg6LocalNest = encapNest{attrs: []encapAttr{
 	{1, " action ", seg6Actions.u32, required}, // ACTION
 	{2, "", textSRH, optional},                 // SRH
-	{3, " table ", textTable, optional},        // TABLE
-	{9, " vrftable ", textTable, optional},     // VRFTABLE; Linux 5.11
+	{3, " table ", nil, optional},              // TABLE
+	{9, " vrftable ", nil, optional},           // VRFTABLE; Linux 5.11
 	{4, " nh4 ", textAddr4, optional},          // NH4
 	{5, " nh6 ", textAddr6, optional},          // NH6
-	{6, " iif ", textIfindex, optional},        // IIF
-	{7, " oif ", textIfindex, optional},        // OIF
+	{6, " iif ", nil, optional},                // IIF
+	{7, " oif ", nil, optional},                // OIF
 	{8, " endpoint", progNest.text, optional},  // BPF; Linux 4.18
-	{10, "", seg6CountersNest.text, optional},  // COUNTERS; Linux 5.13
+	{10, "", textCounters, optional},           // COUNTERS; Linux 5.13
 	{11, "", seg6FlavorsNest.text, optional},   // FLAVORS; Linux 6.1
-}}
+}, named: [maxEncapAttr + 1]namedFunc{3: namedTable, 9: namedTable, 6: namedLink, 7: namedLink}}
 
 // seg6Actions are SEG6_LOCAL_ACTION_*; End.DT46 Linux 5.14.
 var seg6Actions = words{1: "End", "End.X", "End.T", "End.DX2", "End.DX6", "End.DX4", "End.DT6", "End.DT4",
 	"End.B6", "End.B6.Encaps", "End.BM", "End.S", "End.AS", "End.AM", "End.BPF", "End.DT46"}
 
-// seg6CountersNest: SEG6_LOCAL_CNT_*.
-var seg6CountersNest = encapNest{pad: 1, attrs: []encapAttr{
-	{2, " packets ", textU64, required}, // PACKETS
-	{3, " bytes ", textU64, required},   // BYTES
-	{4, " errors ", textU64, required},  // ERRORS
-}}
+// textCounters says nothing of the counters: see Encap.Counters.
+func textCounters(b, data []byte) ([]byte, bool) {
+	_, ok := decodeCounters(data)
+	return b, ok
+}
 
 // seg6FlavorsNest: SEG6_LOCAL_FLV_*.
 var seg6FlavorsNest = encapNest{attrs: []encapAttr{
@@ -492,9 +590,9 @@ func textIOAM6Trace(b, trace []byte) ([]byte, bool) {
 
 // xfrmNest: LWT_XFRM_*; Linux 6.1.
 var xfrmNest = encapNest{attrs: []encapAttr{
-	{1, " if_id ", textU32, required},        // IF_ID
-	{2, " link_dev ", textIfindex, optional}, // LINK
-}}
+	{1, " if_id ", textU32, required}, // IF_ID
+	{2, " link_dev ", nil, optional},  // LINK
+}, named: [maxEncapAttr + 1]namedFunc{2: namedLink}}
 
 // words names the values of an enumeration; a value at "" has no name.
 type words []string
@@ -576,16 +674,28 @@ func textAddr6(b, data []byte) ([]byte, bool) {
 	return netip.AddrFrom16([16]byte(data)).AppendTo(b), true
 }
 
-// textTable appends a routing table by its name in the stock rt_tables file, or
-// else its number.
-var textTable = either(words{0: "unspec", 253: "default", 254: "main", 255: "local"}.u32, textU32)
+// namedTable appends a routing table by its name (rtnl_rttable_n2a).
+func namedTable(b, data []byte, n encapNames) ([]byte, bool) {
+	if len(data) != 4 {
+		return b, false
+	}
+	return n.tables.AppendTable(b, u32(data)), true
+}
 
-// textIfindex appends an interface as iproute2 does where the index has no name.
-func textIfindex(b, data []byte) ([]byte, bool) {
-	if len(data) == 4 && u32(data) == 0 {
+// namedLink appends an interface by its name, or as iproute2 shows one that has
+// none (ll_index_to_name).
+func namedLink(b, data []byte, n encapNames) ([]byte, bool) {
+	if len(data) != 4 {
+		return b, false
+	}
+	index := u32(data)
+	if index == 0 {
 		return append(b, '*'), true
 	}
-	return textU32(append(b, "if"...), data)
+	if l, ok := n.links.Link(index); ok {
+		return append(b, l.Name...), true
+	}
+	return strconv.AppendUint(append(b, "if"...), uint64(index), 10), true
 }
 
 // appendMPLS appends a label stack (struct mpls_label, RFC 3032) as iproute2

@@ -89,12 +89,8 @@ func checkRoute(t testing.TB, b []byte) {
 	}
 
 	// What is not understood is kept, and nothing else.
-	var unknown []Attr
-	for _, a := range split(t, b[rtmsgLen:]) {
-		if !understood(r.Family, a.Type, a.Data) {
-			unknown = append(unknown, a)
-		}
-	}
+	unknown := notUnderstood(split(t, b[rtmsgLen:]), r.Encap, rtaEncap,
+		func(typ uint16, d []byte) bool { return understood(r.Family, typ, d) })
 	if !reflect.DeepEqual(r.Unknown, unknown) {
 		t.Fatalf("%x: unknown are %v, want %v", b, r.Unknown, unknown)
 	}
@@ -190,12 +186,7 @@ func checkHops(t testing.TB, b []byte) {
 		n := int(u16(rest))
 		inside(t, b, hop.NewDst, hop.Encap.Raw)
 		inside(t, b, attrData(hop.Unknown)...)
-		var unknown []Attr
-		for _, a := range split(t, rest[rtnhLen:n]) {
-			if !hopUnderstood(a.Type, a.Data) {
-				unknown = append(unknown, a)
-			}
-		}
+		unknown := notUnderstood(split(t, rest[rtnhLen:n]), hop.Encap, rtaEncap, hopUnderstood)
 		if hop.Flags != uint32(rest[2]) || hop.Weight != uint32(rest[3])+1 || hop.OIF != u32(rest[4:]) || !reflect.DeepEqual(hop.Unknown, unknown) {
 			t.Fatalf("%x: hop %d is %+v, unknown should be %v", b, i, hop, unknown)
 		}
@@ -225,17 +216,18 @@ func checkMetrics(t testing.TB, b []byte) {
 	want := true
 	var has uint32
 	for _, a := range split(t, b) {
-		if metricUnderstood(a.Type, a.Data) {
+		ok := metricUnderstood(a.Type, a.Data)
+		if ok || a.Type == uint16(MetricCCAlgo) {
 			has |= 1 << a.Type
-		} else {
-			want = false
 		}
+		want = want && ok
 	}
 	if ok != want || m.has != has {
 		t.Fatalf("%x: understood %v, want %v; has %#x, want %#x", b, ok, want, m.has, has)
 	}
 	var again Metrics
-	if ok, err := again.decode(exact(appendMetrics(nil, &m))); !ok || err != nil || again != m {
+	named := m.CC != "" || m.has&(1<<MetricCCAlgo) == 0
+	if ok, err := again.decode(exact(appendMetrics(nil, &m))); ok != named || err != nil || again != m {
 		t.Fatalf("%x: %v, %v\n was %+v\n  is %+v", b, ok, err, m, again)
 	}
 	m.AppendLocked(m.AppendFeatures(nil))
@@ -251,27 +243,27 @@ func checkNexthop(t testing.TB, b []byte) {
 	}
 	inside(t, b, o.Encap.Raw)
 	inside(t, b, attrData(o.Unknown)...)
-	var unknown []Attr
 	members := 0
-	for _, a := range split(t, b[nhmsgLen:]) {
-		ok := false
-		switch n := len(a.Data); a.Type {
+	unknown := notUnderstood(split(t, b[nhmsgLen:]), o.Encap, nhaEncap, func(typ uint16, d []byte) bool {
+		switch n := len(d); typ {
 		case nhaID, nhaOIF:
-			ok = n == 4
+			return n == 4
 		case nhaGroup:
-			ok = n%8 == 0
 			members += n / 8
-		case nhaGroupType, nhaEncapType:
-			ok = n == 2
+			return n%8 == 0
+		case nhaGroupType:
+			return n == 2
+		case nhaEncapType:
+			return n == 2 && u16(d) != 0
 		case nhaGateway:
-			ok = n == 4 || n == 16
-		case nhaBlackhole, nhaEncap:
-			ok = true
+			return n == 4 || n == 16
+		case nhaBlackhole:
+			return n == 0
+		case nhaEncap:
+			return true
 		}
-		if !ok {
-			unknown = append(unknown, a)
-		}
-	}
+		return false
+	})
 	if !reflect.DeepEqual(o.Unknown, unknown) || len(o.Group) > members {
 		t.Fatalf("%x: %+v, unknown should be %v", b, o, unknown)
 	}
@@ -283,7 +275,11 @@ func checkNexthop(t testing.TB, b []byte) {
 	}
 	s := &Snapshot{objects: map[uint32]*NexthopObject{o.ID: &o}}
 	hops := s.Nexthops(&Route{NexthopID: some(o.ID)}, nil)
-	if len(hops) != max(len(o.Group), 1) {
+	want := max(len(o.Group), 1)
+	if o.Blackhole && len(o.Group) == 0 {
+		want = 0
+	}
+	if len(hops) != want && !(o.Blackhole && len(o.Group) == 1 && o.Group[0].ID == o.ID) {
 		t.Fatalf("%x: %d nexthops of %+v", b, len(hops), o)
 	}
 }
@@ -399,7 +395,7 @@ func FuzzRoute(f *testing.F) {
 
 func FuzzMultipath(f *testing.F) {
 	for seed := range uint64(20) {
-		f.Add(appendMultipath(nil, IPv4, newChance(seed).hops()))
+		f.Add(appendMultipath(nil, IPv4, newChance(seed).hops(IPv4)))
 	}
 	f.Fuzz(func(t *testing.T, b []byte) { checkHops(t, b) })
 }

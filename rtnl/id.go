@@ -5,6 +5,8 @@ import (
 	"net/netip"
 	"strconv"
 	"strings"
+
+	"golang.org/x/sys/unix"
 )
 
 // AppendID appends the route's identity as text: family, table and destination,
@@ -71,11 +73,11 @@ func (r *Route) identity() hash {
 	case len(r.Multipath) > 0:
 		h.num(uint64(len(r.Multipath)))
 		for i := range r.Multipath {
-			n := &r.Multipath[i]
-			h.hop(r.Family, n.OIF, n.Gateway, n.Flags, n.Weight, n.Realms, n.Encap, n.NewDst)
+			h.hop(r.Family, &r.Multipath[i])
 		}
 	default:
-		h.hop(r.Family, r.OIF.V, r.Gateway, r.Flags, 1, r.Realms, r.Encap, r.NewDst)
+		only := r.hop()
+		h.hop(r.Family, &only)
 	}
 	return h
 }
@@ -167,31 +169,35 @@ func (h *hash) prefix(p netip.Prefix) {
 	h.num(uint64(p.Bits()))
 }
 
-func (h *hash) hop(f Family, oif uint32, gw netip.Addr, flags, weight uint32, realms Opt[uint32], e Encap, newDst []byte) {
-	h.num(uint64(oif))
-	h.addr(gw)
-	h.num(uint64(e.Type))
-	h.encap(e)
-	h.bytes(newDst)
+func (h *hash) hop(f Family, n *Nexthop) {
+	h.num(uint64(n.OIF))
+	if n.LinkGateway != nil {
+		h.num(unix.AF_PACKET) // which is no length of an IP address
+		h.bytes(n.LinkGateway)
+	} else {
+		h.addr(n.Gateway)
+	}
+	h.num(uint64(n.Encap.Type))
+	h.encap(n.Encap)
+	h.bytes(n.NewDst)
 	if f == IPv4 {
 		const lasting = 0x2 | 0x4 | 0x20 // RTNH_F_PERVASIVE, ONLINK, UNRESOLVED: all but RTNH_COMPARE_MASK
-		h.num(uint64(flags&lasting), uint64(weight))
-		h.opt(realms)
+		h.num(uint64(n.Flags&lasting), uint64(n.Weight))
+		h.opt(n.Realms)
 	}
 }
 
 // encap leaves out the counters that a seg6local action keeps
 // (SEG6_LOCAL_COUNTERS): the kernel compares only whether they are there.
 func (h *hash) encap(e Encap) {
-	const seg6Local, counters = 7, 10 // LWTUNNEL_ENCAP_SEG6_LOCAL, SEG6_LOCAL_COUNTERS
-	if e.Type != seg6Local {
+	if e.Type != unix.LWTUNNEL_ENCAP_SEG6_LOCAL {
 		h.bytes(e.Raw)
 		return
 	}
 	a := walk(e.Raw)
 	for a.next() {
 		h.num(uint64(a.typ))
-		if a.typ != counters {
+		if a.typ != seg6LocalCounters {
 			h.bytes(a.data)
 		}
 	}

@@ -58,6 +58,7 @@ func (m *Metrics) decode(b []byte) (understood bool, err error) {
 		switch {
 		case a.typ == uint16(MetricCCAlgo):
 			m.CC = cstring(a.data)
+			understood = understood && m.CC != ""
 		case a.typ > 0 && a.typ < uint16(metricEnd) && len(a.data) == 4:
 			m.values[n] = u32(a.data)
 		default:

@@ -23,7 +23,10 @@ func appendMetrics(b []byte, m *Metrics) []byte {
 // metricUnderstood reports whether an attribute inside RTA_METRICS is one that is
 // decoded.
 func metricUnderstood(typ uint16, d []byte) bool {
-	return typ == uint16(MetricCCAlgo) || typ > 0 && typ < uint16(metricEnd) && len(d) == 4
+	if typ == uint16(MetricCCAlgo) {
+		return cstring(d) != ""
+	}
+	return typ > 0 && typ < uint16(metricEnd) && len(d) == 4
 }
 
 func TestMetrics(t *testing.T) {
@@ -43,7 +46,7 @@ func TestMetrics(t *testing.T) {
 		{"lock alone", value(MetricLock, 1<<MetricMTU), values{MetricLock: 1 << MetricMTU}, "", true},
 		{"algorithm", encAttr(uint16(MetricCCAlgo), encStr("cubic")), values{MetricCCAlgo: 0}, "cubic", true},
 		{"algorithm without NUL", encAttr(uint16(MetricCCAlgo), []byte("bbr")), values{MetricCCAlgo: 0}, "bbr", true},
-		{"algorithm without a name", encAttr(uint16(MetricCCAlgo), encStr("")), values{MetricCCAlgo: 0}, "", true},
+		{"algorithm without a name", encAttr(uint16(MetricCCAlgo), encStr("")), values{MetricCCAlgo: 0}, "", false},
 		{"nested flag", encAttr(0x8000|uint16(MetricMTU), encNE(uint32(1400))), values{MetricMTU: 1400}, "", true},
 		{"number 0", encCat(encAttr(0, encNE(uint32(1))), value(MetricMTU, 1400)), values{MetricMTU: 1400}, "", false},
 		{"number to come", encCat(value(MetricMTU, 1400), value(metricEnd, 1)), values{MetricMTU: 1400}, "", false},

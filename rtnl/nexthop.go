@@ -1,6 +1,9 @@
 package rtnl
 
-import "net/netip"
+import (
+	"net/netip"
+	"slices"
+)
 
 // A NexthopObject is a nexthop that routes refer to by its id, from
 // RTM_NEWNEXTHOP (Linux 5.3): a single one, a blackhole, or a group of others.
@@ -65,6 +68,7 @@ func (o *NexthopObject) UnmarshalBinary(b []byte) error {
 				o.GroupType = u16(d)
 			}
 		case nhaBlackhole:
+			ok = len(d) == 0
 			o.Blackhole = true
 		case nhaOIF:
 			if ok = len(d) == 4; ok {
@@ -73,9 +77,7 @@ func (o *NexthopObject) UnmarshalBinary(b []byte) error {
 		case nhaGateway:
 			ok = address(&o.Gateway, d)
 		case nhaEncapType:
-			if ok = len(d) == 2; ok {
-				o.Encap.Type = u16(d)
-			}
+			ok = o.Encap.decodeType(d)
 		case nhaEncap:
 			o.Encap.Raw = d
 		default:
@@ -88,10 +90,41 @@ func (o *NexthopObject) UnmarshalBinary(b []byte) error {
 	if !a.ok() {
 		return malformed("nexthop", len(b)-len(a.rest), "attribute does not fit")
 	}
+	o.Unknown = o.Encap.appendUntyped(o.Unknown, nhaEncap)
 	return nil
 }
 
 // hop returns the object as a route's nexthop, with a group's weight for it.
 func (o *NexthopObject) hop(weight uint32) Nexthop {
-	return Nexthop{OIF: o.OIF, Gateway: o.Gateway, Weight: weight, Flags: o.Flags & 0xff, Encap: o.Encap, ID: some(o.ID)}
+	return Nexthop{OIF: o.OIF, Gateway: o.Gateway, Weight: weight, Flags: o.Flags & 0xff, Encap: o.Encap,
+		ID: some(o.ID), Unknown: o.Unknown}
+}
+
+// hop returns what the route itself says of its only nexthop.
+func (r *Route) hop() Nexthop {
+	return Nexthop{OIF: r.OIF.V, Gateway: r.Gateway, LinkGateway: r.LinkGateway, Weight: 1, Flags: r.Flags & 0xff,
+		Realms: r.Realms, Encap: r.Encap, NewDst: r.NewDst, ID: r.NexthopID}
+}
+
+// is says which nexthop object a nexthop is that the kernel has copied into the
+// route, and adds what the copy lacks.
+func (n *Nexthop) is(id, weight uint32, objects map[uint32]*NexthopObject) {
+	n.ID, n.Weight = some(id), weight
+	if o := objects[id]; o != nil && o.Unknown != nil {
+		n.Unknown = append(slices.Clip(n.Unknown), o.Unknown...)
+	}
+}
+
+// blackhole reports whether the route's nexthop object is a blackhole, or a group
+// of one (nexthop_is_blackhole; a larger group cannot have any). The kernel then
+// copies the loopback interface into the route, which is no way to anywhere.
+func (s *Snapshot) blackhole(r *Route) bool {
+	if !r.NexthopID.OK {
+		return false
+	}
+	o := s.objects[r.NexthopID.V]
+	if o != nil && len(o.Group) == 1 {
+		o = s.objects[o.Group[0].ID]
+	}
+	return o != nil && o.Blackhole
 }

@@ -87,6 +87,8 @@ func TestNexthopAttributes(t *testing.T) {
 		{"NHA_GROUP of a wrong length", encAttr(nhaGroup, make([]byte, 12)), func(o *NexthopObject) { o.Unknown = []Attr{{nhaGroup, make([]byte, 12)}} }},
 		{"NHA_GROUP_TYPE", encAttr(nhaGroupType, encNE(uint16(1))), func(o *NexthopObject) { o.GroupType = 1 }},
 		{"NHA_BLACKHOLE", encAttr(nhaBlackhole), func(o *NexthopObject) { o.Blackhole = true }},
+		{"NHA_BLACKHOLE that holds something", encAttr(nhaBlackhole, []byte{1}), func(o *NexthopObject) { o.Blackhole, o.Unknown = true, []Attr{{nhaBlackhole, []byte{1}}} }},
+		{"NHA_ENCAP alone", encAttr(nhaEncap, []byte{1, 2}), func(o *NexthopObject) { o.Encap.Raw, o.Unknown = []byte{1, 2}, []Attr{{nhaEncap, []byte{1, 2}}} }},
 		{"NHA_OIF", encAttr(nhaOIF, encNE(uint32(7))), func(o *NexthopObject) { o.OIF = 7 }},
 		{"NHA_GATEWAY of IPv6", encAttr(nhaGateway, bytes6), func(o *NexthopObject) { o.Gateway = addr6 }},
 		{"NHA_GATEWAY of IPv4", encAttr(nhaGateway, bytes4), func(o *NexthopObject) { o.Gateway = addr4 }},
@@ -127,13 +129,18 @@ func TestSnapshotNexthops(t *testing.T) {
 	id := func(n uint32) Opt[uint32] { return some(n) }
 	addr := netip.MustParseAddr
 	encap := Encap{Type: 5, Raw: []byte{1}}
+	more := []Attr{{18, []byte{1}}}
 	s := &Snapshot{objects: map[uint32]*NexthopObject{
-		1: {ID: 1, Family: IPv4, OIF: 3, Gateway: addr("10.0.0.2"), Flags: 0x104},
-		2: {ID: 2, Family: IPv6, OIF: 4, Gateway: addr("fd00::2"), Encap: encap, Flags: 16},
-		3: {ID: 3, Group: []GroupMember{{1, 1}, {2, 65536}}},
-		4: {ID: 4, Group: []GroupMember{{2, 300}}},
-		5: {ID: 5, Blackhole: true},
-		6: {ID: 6, Group: []GroupMember{{1, 5}, {99, 6}}}, // 99 went away
+		1:  {ID: 1, Family: IPv4, OIF: 3, Gateway: addr("10.0.0.2"), Flags: 0x104},
+		2:  {ID: 2, Family: IPv6, OIF: 4, Gateway: addr("fd00::2"), Encap: encap, Flags: 16},
+		3:  {ID: 3, Group: []GroupMember{{1, 1}, {2, 65536}}},
+		4:  {ID: 4, Group: []GroupMember{{2, 300}}},
+		5:  {ID: 5, Blackhole: true},
+		6:  {ID: 6, Group: []GroupMember{{1, 5}, {99, 6}}}, // 99 went away
+		7:  {ID: 7, Group: []GroupMember{{5, 1}}},
+		8:  {ID: 8, OIF: 3, Unknown: more},
+		9:  {ID: 9, Group: []GroupMember{{8, 2}}},
+		10: {ID: 10, Group: []GroupMember{{8, 2}, {1, 3}}},
 	}}
 	for _, c := range []struct {
 		name  string
@@ -158,7 +165,17 @@ func TestSnapshotNexthops(t *testing.T) {
 		{"group that changed its size meanwhile", Route{NexthopID: id(3), Multipath: []Nexthop{{OIF: 3, Weight: 1}}}, []Nexthop{{OIF: 3, Weight: 1}}},
 		{"group of one", Route{NexthopID: id(4)}, []Nexthop{{OIF: 4, Gateway: addr("fd00::2"), Weight: 300, Flags: 16, Encap: encap, ID: id(2)}}},
 		{"group of one, copied", Route{NexthopID: id(4), OIF: id(4), Gateway: addr("fd00::2")}, []Nexthop{{OIF: 4, Gateway: addr("fd00::2"), Weight: 300, ID: id(2)}}},
-		{"blackhole object", Route{NexthopID: id(5), Type: Blackhole}, []Nexthop{{Weight: 1, ID: id(5)}}},
+		{"blackhole object", Route{NexthopID: id(5), Type: Blackhole}, nil},
+		{"blackhole object, copied", Route{NexthopID: id(5), Type: Blackhole, OIF: id(1)}, nil},
+		{"group of a blackhole", Route{NexthopID: id(7), Type: Blackhole}, nil},
+		{"group of a blackhole, copied", Route{NexthopID: id(7), Type: Blackhole, Multipath: []Nexthop{{OIF: 1, Weight: 1}}}, nil},
+		{"blackhole that names an object", Route{NexthopID: id(1), Type: Blackhole}, []Nexthop{{OIF: 3, Gateway: addr("10.0.0.2"), Weight: 1, Flags: 4, ID: id(1)}}},
+		{"link gateway alone", Route{LinkGateway: []byte{2, 1}}, []Nexthop{{LinkGateway: []byte{2, 1}, Weight: 1}}},
+		{"object with more", Route{NexthopID: id(8)}, []Nexthop{{OIF: 3, Weight: 1, ID: id(8), Unknown: more}}},
+		{"object with more, copied", Route{NexthopID: id(8), OIF: id(3)}, []Nexthop{{OIF: 3, Weight: 1, ID: id(8), Unknown: more}}},
+		{"group of one with more, copied", Route{NexthopID: id(9), OIF: id(3)}, []Nexthop{{OIF: 3, Weight: 2, ID: id(8), Unknown: more}}},
+		{"member with more, copied", Route{NexthopID: id(10), Multipath: []Nexthop{{OIF: 3, Weight: 2, Unknown: []Attr{{33, nil}}}, {OIF: 3, Weight: 1}}},
+			[]Nexthop{{OIF: 3, Weight: 2, ID: id(8), Unknown: append([]Attr{{33, nil}}, more...)}, {OIF: 3, Weight: 3, ID: id(1)}}},
 		{"group with a member that went away", Route{NexthopID: id(6)}, []Nexthop{{OIF: 3, Gateway: addr("10.0.0.2"), Weight: 5, Flags: 4, ID: id(1)}, {Weight: 6, ID: id(99)}}},
 		{"object that went away", Route{NexthopID: id(99), Flags: 0x108}, []Nexthop{{Weight: 1, Flags: 8, ID: id(99)}}},
 		{"object 0 that is none", Route{NexthopID: Opt[uint32]{V: 1}}, nil},

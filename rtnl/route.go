@@ -2,8 +2,11 @@ package rtnl
 
 import (
 	"encoding/binary"
+	"encoding/hex"
 	"net/netip"
 	"strconv"
+
+	"golang.org/x/sys/unix"
 )
 
 // An Opt is a value that a message may carry or not. The kernel tells absent
@@ -122,7 +125,8 @@ type Route struct {
 	IIF          Opt[uint32]    // RTA_IIF: input interface, multicast routing
 	OIF          Opt[uint32]    // RTA_OIF: output interface of a single nexthop
 	Gateway      netip.Addr     // RTA_GATEWAY, or RTA_VIA: a gateway of the other family (Linux 5.2, d15662682db2)
-	Priority     Opt[uint32]    // RTA_PRIORITY: the metric
+	LinkGateway  []byte         // RTA_VIA of AF_PACKET: a link-layer address, MPLS alone; AppendLinkAddr prints it
+	Priority     Opt[uint32]    // RTA_PRIORITY: the metric; Metric knows what it is where it is absent
 	PrefSrc      netip.Addr     // RTA_PREFSRC
 	Metrics      Metrics        // RTA_METRICS
 	Multipath    []Nexthop      // RTA_MULTIPATH
@@ -140,10 +144,10 @@ type Route struct {
 	SPort        Opt[uint16]    // RTA_SPORT, of a look-up's answer
 	DPort        Opt[uint16]    // RTA_DPORT, of a look-up's answer
 	NexthopID    Opt[uint32]    // RTA_NH_ID: the nexthop object that this route uses, Linux 5.3
-	FlowLabel    Opt[uint32]    // RTA_FLOWLABEL: requests only
-	DelReason    Opt[uint32]    // RTA_DEL_REASON: RTM_DELROUTE only
+	FlowLabel    Opt[uint32]    // RTA_FLOWLABEL: requests only, so that it is in Unknown too
+	DelReason    Opt[uint32]    // RTA_DEL_REASON: RTM_DELROUTE only, so that it is in Unknown too
 
-	Unknown []Attr // all that has no place above, or not the length that it should have
+	Unknown []Attr // all that no dump has, that has no place above, or not the length that it should have
 
 	twin int // how many routes before it, to one destination, are like it: see AppendID
 }
@@ -174,15 +178,20 @@ type MFCStats struct {
 // A Nexthop is one way that a route sends packets: a member of RTA_MULTIPATH, a
 // nexthop object, or what the route itself says of its only one.
 type Nexthop struct {
-	OIF     uint32      // rtnh_ifindex, RTA_OIF or NHA_OIF; 0: none
-	Gateway netip.Addr  // RTA_GATEWAY, RTA_VIA or NHA_GATEWAY
-	Weight  uint32      // as ip prints it: 1 to 256, to 65535 in nexthop groups (Linux 6.12)
-	Flags   uint32      // RTNH_F_*
-	Realms  Opt[uint32] // RTA_FLOW: from<<16 | to
-	Encap   Encap       // RTA_ENCAP_TYPE and RTA_ENCAP, or NHA_*
-	NewDst  []byte      // RTA_NEWDST: MPLS label stack
-	ID      Opt[uint32] // the nexthop object that this one is
-	Unknown []Attr      // what has no place above
+	OIF         uint32      // rtnh_ifindex, RTA_OIF or NHA_OIF; 0: none
+	Gateway     netip.Addr  // RTA_GATEWAY, RTA_VIA or NHA_GATEWAY
+	LinkGateway []byte      // RTA_VIA of AF_PACKET: a link-layer address, MPLS alone; AppendLinkAddr prints it
+	Weight      uint32      // as ip prints it: 1 to 256, to 65535 in nexthop groups (Linux 6.12); 0: see TTLThreshold
+	Flags       uint32      // RTNH_F_*
+	Realms      Opt[uint32] // RTA_FLOW: from<<16 | to
+	Encap       Encap       // RTA_ENCAP_TYPE and RTA_ENCAP, or NHA_*
+	NewDst      []byte      // RTA_NEWDST: MPLS label stack
+	ID          Opt[uint32] // the nexthop object that this one is
+	Unknown     []Attr      // what has no place above, with the numbers of RTA_*, then NHA_* of the nexthop object
+
+	// TTLThreshold is rtnh_hops of an output of a multicast route (IPMR, IP6MR),
+	// which has no weight: only packets of a higher TTL leave through it.
+	TTLThreshold Opt[uint8]
 }
 
 // Fields says which parts of a Route are to be decoded: bit N for attribute
@@ -324,7 +333,7 @@ func (r *Route) decode(b []byte, want Fields) error {
 		case rtaGateway:
 			ok = address(&r.Gateway, d)
 		case rtaVia:
-			ok = via(&r.Gateway, d)
+			ok = via(&r.Gateway, &r.LinkGateway, d)
 		case rtaPriority:
 			ok = opt32(&r.Priority, d)
 		case rtaPrefSrc:
@@ -362,9 +371,7 @@ func (r *Route) decode(b []byte, want Fields) error {
 		case rtaPref:
 			ok = opt8(&r.Pref, d)
 		case rtaEncapType:
-			if ok = len(d) == 2; ok {
-				r.Encap.Type = u16(d)
-			}
+			ok = r.Encap.decodeType(d)
 		case rtaEncap:
 			r.Encap.Raw = d
 		case rtaExpires:
@@ -377,6 +384,7 @@ func (r *Route) decode(b []byte, want Fields) error {
 				ok = false
 			}
 		case rtaPad:
+			ok = len(d) == 0
 		case rtaUID:
 			ok = opt32(&r.UID, d)
 		case rtaTTLPropagate:
@@ -390,11 +398,13 @@ func (r *Route) decode(b []byte, want Fields) error {
 		case rtaNHID:
 			ok = opt32(&r.NexthopID, d)
 		case rtaFlowLabel:
-			if ok = len(d) == 4; ok {
+			if len(d) == 4 {
 				r.FlowLabel = some(binary.BigEndian.Uint32(d))
 			}
+			ok = false
 		case rtaDelReason:
-			ok = opt32(&r.DelReason, d)
+			opt32(&r.DelReason, d)
+			ok = false
 		default:
 			ok = false
 		}
@@ -405,6 +415,7 @@ func (r *Route) decode(b []byte, want Fields) error {
 	if !a.ok() {
 		return malformed("route", len(b)-len(a.rest), "attribute does not fit")
 	}
+	r.Unknown = r.Encap.appendUntyped(r.Unknown, rtaEncap)
 	if alen > 0 {
 		if want&FieldDst != 0 {
 			r.Dst = prefix(dst, dstLen, alen)
@@ -439,7 +450,12 @@ func (r *Route) decodeMultipath(b []byte) error {
 		if n < rtnhLen || n > len(rest) {
 			return malformed("RTA_MULTIPATH", off, "rtnh_len does not fit")
 		}
-		nh := Nexthop{Flags: uint32(rest[2]), Weight: uint32(rest[3]) + 1, OIF: u32(rest[4:])}
+		nh := Nexthop{Flags: uint32(rest[2]), OIF: u32(rest[4:])}
+		if r.Family == IPMR || r.Family == IP6MR {
+			nh.TTLThreshold = some(rest[3]) // mr_fill_mroute
+		} else {
+			nh.Weight = uint32(rest[3]) + 1
+		}
 		a := walk(rest[rtnhLen:n])
 		for a.next() {
 			d, ok := a.data, true
@@ -447,7 +463,7 @@ func (r *Route) decodeMultipath(b []byte) error {
 			case rtaGateway:
 				ok = address(&nh.Gateway, d)
 			case rtaVia:
-				ok = via(&nh.Gateway, d)
+				ok = via(&nh.Gateway, &nh.LinkGateway, d)
 			case rtaFlow:
 				ok = opt32(&nh.Realms, d)
 			case rtaNewDst:
@@ -455,12 +471,11 @@ func (r *Route) decodeMultipath(b []byte) error {
 					nh.NewDst = d
 				}
 			case rtaEncapType:
-				if ok = len(d) == 2; ok {
-					nh.Encap.Type = u16(d)
-				}
+				ok = nh.Encap.decodeType(d)
 			case rtaEncap:
 				nh.Encap.Raw = d
 			case rtaPad:
+				ok = len(d) == 0
 			default:
 				ok = false
 			}
@@ -471,6 +486,7 @@ func (r *Route) decodeMultipath(b []byte) error {
 		if !a.ok() {
 			return malformed("RTA_MULTIPATH", off+n-len(a.rest), "attribute does not fit")
 		}
+		nh.Unknown = nh.Encap.appendUntyped(nh.Unknown, rtaEncap)
 		r.Multipath = append(r.Multipath, nh)
 		off += align4(n)
 	}
@@ -524,9 +540,39 @@ func address(a *netip.Addr, d []byte) bool {
 	return ok
 }
 
+// maxLinkAddr is the size of the longest link-layer address, MAX_ADDR_LEN.
+const maxLinkAddr = 32
+
 // via reads struct rtvia: a u16 family and an address of it.
-func via(a *netip.Addr, d []byte) bool {
-	return len(d) > 2 && u16(d) <= 0xff && len(d)-2 == Family(u16(d)).addrLen() && address(a, d[2:])
+func via(a *netip.Addr, link *[]byte, d []byte) bool {
+	if len(d) <= 2 {
+		return false
+	}
+	family, addr := u16(d), d[2:]
+	if family == unix.AF_PACKET && len(addr) <= maxLinkAddr {
+		*link = addr
+		return true
+	}
+	return family <= 0xff && len(addr) == Family(family).addrLen() && address(a, addr)
+}
+
+// AppendLinkAddr appends a link-layer address as iproute2 prints it:
+// "02:00:00:00:00:01".
+func AppendLinkAddr(b, addr []byte) []byte {
+	for i := range addr {
+		if i > 0 {
+			b = append(b, ':')
+		}
+		b = hex.AppendEncode(b, addr[i:i+1])
+	}
+	return b
+}
+
+// Metric returns the metric, which the kernel leaves out where an IPv4 route's is
+// 0 (fib_dump_info). Routes other than IPv4's and IPv6's have none. RTA_PRIORITY
+// must have been decoded.
+func (r *Route) Metric() (metric uint32, ok bool) {
+	return r.Priority.V, r.Priority.OK || r.Family == IPv4 || r.Family == IPv6
 }
 
 // AppendLabels appends an MPLS label stack as iproute2 prints it ("100/200"),

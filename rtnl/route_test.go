@@ -41,7 +41,7 @@ func appendRoute(b []byte, r *Route) []byte {
 	put(rtaSrc, r.Src.IsValid(), r.Src.Addr().AsSlice())
 	put32(rtaIIF, r.IIF)
 	put32(rtaOIF, r.OIF)
-	b = appendGateway(b, r.Family, r.Gateway)
+	b = appendGateway(b, r.Family, r.Gateway, r.LinkGateway)
 	put32(rtaPriority, r.Priority)
 	put(rtaPrefSrc, r.PrefSrc.IsValid(), r.PrefSrc.AsSlice())
 	put(rtaMetrics, r.Metrics.has != 0, appendMetrics(nil, &r.Metrics))
@@ -63,14 +63,15 @@ func appendRoute(b []byte, r *Route) []byte {
 	put(rtaSPort, r.SPort.OK, encBE(r.SPort.V))
 	put(rtaDPort, r.DPort.OK, encBE(r.DPort.V))
 	put32(rtaNHID, r.NexthopID)
-	put(rtaFlowLabel, r.FlowLabel.OK, encBE(r.FlowLabel.V))
-	put32(rtaDelReason, r.DelReason)
-	return b
+	return b // RTA_FLOWLABEL and RTA_DEL_REASON are among the unknown ones
 }
 
 // appendGateway encodes RTA_GATEWAY, or RTA_VIA for an address of another family
-// than the route's.
-func appendGateway(b []byte, f Family, gw netip.Addr) []byte {
+// than the route's, and RTA_VIA for a link-layer address.
+func appendGateway(b []byte, f Family, gw netip.Addr, link []byte) []byte {
+	if link != nil {
+		b = append(b, encAttr(rtaVia, encNE(uint16(unix.AF_PACKET)), link)...)
+	}
 	switch {
 	case !gw.IsValid():
 		return b
@@ -99,12 +100,16 @@ func appendMultipath(b []byte, f Family, hops []Nexthop) []byte {
 	for i := range hops {
 		h := &hops[i]
 		start := len(b)
-		b = append(b, 0, 0, byte(h.Flags), byte(h.Weight-1))
+		hops := byte(h.Weight - 1)
+		if h.TTLThreshold.OK {
+			hops = h.TTLThreshold.V
+		}
+		b = append(b, 0, 0, byte(h.Flags), hops)
 		b = append(b, encNE(h.OIF)...)
 		for _, a := range h.Unknown {
 			b = append(b, encAttr(a.Type, a.Data)...)
 		}
-		b = appendGateway(b, f, h.Gateway)
+		b = appendGateway(b, f, h.Gateway, h.LinkGateway)
 		if h.Realms.OK {
 			b = append(b, encAttr(rtaFlow, encNE(h.Realms.V))...)
 		}
@@ -189,12 +194,26 @@ func (c chance) metrics() (m Metrics) {
 	return m
 }
 
-func (c chance) hops() (hops []Nexthop) {
+func (c chance) hops(f Family) (hops []Nexthop) {
 	for range c.IntN(4) {
-		hops = append(hops, Nexthop{OIF: c.u32(), Gateway: c.gateway(), Weight: 1 + c.Uint32N(256), Flags: c.Uint32N(256),
-			Realms: c.opt32(), Encap: c.encap(), NewDst: c.labels(), Unknown: c.unknown(0, 1, 4, 33, 200)})
+		h := Nexthop{OIF: c.u32(), Gateway: c.gateway(), LinkGateway: c.linkAddr(), Flags: c.Uint32N(256),
+			Realms: c.opt32(), Encap: c.encap(), NewDst: c.labels(), Unknown: c.unknown(0, 1, 4, 33, 200)}
+		if f == IPMR || f == IP6MR {
+			h.TTLThreshold = some(byte(c.u32()))
+		} else {
+			h.Weight = 1 + c.Uint32N(256)
+		}
+		hops = append(hops, h)
 	}
 	return hops
+}
+
+// linkAddr is mostly none.
+func (c chance) linkAddr() []byte {
+	if c.IntN(4) > 0 {
+		return nil
+	}
+	return c.bytes(1 + c.IntN(maxLinkAddr))
 }
 
 // route is a route that appendRoute can encode.
@@ -204,13 +223,20 @@ func (c chance) route() *Route {
 		Type:   RouteType(c.IntN(13)), Protocol: byte(c.u32()), Scope: byte(c.u32()), TOS: byte(c.u32()),
 		Flags: c.u32(), Table: c.u32(),
 		IIF: c.opt32(), OIF: c.opt32(), Gateway: c.gateway(), Priority: c.opt32(), PrefSrc: c.gateway(),
-		Metrics: c.metrics(), Multipath: c.hops(), Realms: c.opt32(),
+		LinkGateway: c.linkAddr(), Metrics: c.metrics(), Realms: c.opt32(),
 		Cache: perhaps(c, CacheInfo{c.u32(), c.u32(), int32(c.u32()), c.u32(), c.u32(), c.u32(), c.u32(), c.u32()}),
 		Mark:  c.opt32(), MFC: perhaps(c, MFCStats{c.Uint64(), c.Uint64(), c.Uint64()}),
 		NewDst: c.labels(), Pref: perhaps(c, byte(c.u32())), Encap: c.encap(), Expires: perhaps(c, c.Uint64()),
 		UID: c.opt32(), TTLPropagate: perhaps(c, byte(c.u32())), IPProto: perhaps(c, byte(c.u32())),
 		SPort: perhaps(c, uint16(c.u32())), DPort: perhaps(c, uint16(c.u32())), NexthopID: c.opt32(),
 		FlowLabel: c.opt32(), DelReason: c.opt32(), Unknown: c.unknown(0, 10, 13, 14, 33, 63, 64, 300),
+	}
+	r.Multipath = c.hops(r.Family)
+	if r.FlowLabel.OK {
+		r.Unknown = append(r.Unknown, Attr{rtaFlowLabel, encBE(r.FlowLabel.V)})
+	}
+	if r.DelReason.OK {
+		r.Unknown = append(r.Unknown, Attr{rtaDelReason, encNE(r.DelReason.V)})
 	}
 	if n := r.Family.addrLen(); n > 0 {
 		r.Dst = netip.PrefixFrom(c.addr(n), c.IntN(n*8+1))
@@ -355,7 +381,7 @@ var routeAttrs = []struct {
 		func(r *Route) { r.Encap = Encap{1, encAttr(1, encLabels(100<<12|0x100))} }},
 	{"RTA_ENCAP before its type", IPv4, encCat(encAttr(rtaEncap), encAttr(rtaEncapType, encNE(uint16(300)))),
 		func(r *Route) { r.Encap = Encap{300, []byte{}} }},
-	{"RTA_ENCAP_TYPE 0", IPv4, encAttr(rtaEncapType, encNE(uint16(0))), func(*Route) {}},
+	{"RTA_ENCAP_TYPE 0", IPv4, encAttr(rtaEncapType, encNE(uint16(0))), func(r *Route) { r.Unknown = []Attr{{rtaEncapType, []byte{0, 0}}} }},
 	{"RTA_EXPIRES, u64", IPMR, encAttr(rtaExpires, encNE(uint64(1<<33))), func(r *Route) { r.Expires = some(uint64(1 << 33)) }},
 	{"RTA_EXPIRES, u32", IPv6, encAttr(rtaExpires, encNE(uint32(60000))), func(r *Route) { r.Expires = some(uint64(60000)) }},
 	{"RTA_EXPIRES 0", IPMR, encAttr(rtaExpires, encNE(uint64(0))), func(r *Route) { r.Expires = some(uint64(0)) }},
@@ -372,8 +398,12 @@ var routeAttrs = []struct {
 	{"RTA_DPORT 0", IPv4, encAttr(rtaDPort, []byte{0, 0}), func(r *Route) { r.DPort = some(uint16(0)) }},
 	{"RTA_NH_ID", IPv4, encAttr(rtaNHID, encNE(uint32(4294967295))), func(r *Route) { r.NexthopID = some(uint32(4294967295)) }},
 	{"RTA_NH_ID 0", IPv4, encAttr(rtaNHID, encNE(uint32(0))), func(r *Route) { r.NexthopID = some(uint32(0)) }},
-	{"RTA_FLOWLABEL", IPv6, encAttr(rtaFlowLabel, []byte{0, 1, 2, 3}), func(r *Route) { r.FlowLabel = some(uint32(0x10203)) }},
-	{"RTA_DEL_REASON", IPv6, encAttr(rtaDelReason, encNE(uint32(2))), func(r *Route) { r.DelReason = some(uint32(2)) }},
+	{"RTA_FLOWLABEL", IPv6, encAttr(rtaFlowLabel, []byte{0, 1, 2, 3}), func(r *Route) {
+		r.FlowLabel, r.Unknown = some(uint32(0x10203)), []Attr{{rtaFlowLabel, []byte{0, 1, 2, 3}}}
+	}},
+	{"RTA_DEL_REASON", IPv6, encAttr(rtaDelReason, encNE(uint32(2))), func(r *Route) {
+		r.DelReason, r.Unknown = some(uint32(2)), []Attr{{rtaDelReason, encNE(uint32(2))}}
+	}},
 
 	{"number 0", IPv4, encAttr(0, []byte{1}), func(r *Route) { r.Unknown = []Attr{{0, []byte{1}}} }},
 	{"RTA_PROTOINFO, RTA_SESSION, RTA_MP_ALGO", IPv4, encCat(encAttr(10), encAttr(13, []byte{1, 2}), encAttr(14)),
@@ -391,6 +421,17 @@ var routeAttrs = []struct {
 		func(r *Route) { r.Unknown = []Attr{{rtaVia, encCat(encNE(uint16(7)), bytes4)}} }},
 	{"RTA_VIA of a wrong length", IPv4, encAttr(rtaVia, encNE(uint16(IPv6)), bytes4),
 		func(r *Route) { r.Unknown = []Attr{{rtaVia, encCat(encNE(uint16(IPv6)), bytes4)}} }},
+	{"RTA_VIA of a link", MPLS, encAttr(rtaVia, encNE(uint16(unix.AF_PACKET)), []byte{2, 0, 0, 0, 0, 1}),
+		func(r *Route) { r.LinkGateway = []byte{2, 0, 0, 0, 0, 1} }},
+	{"RTA_VIA of an InfiniBand link", MPLS, encAttr(rtaVia, encNE(uint16(unix.AF_PACKET)), make([]byte, 20)),
+		func(r *Route) { r.LinkGateway = make([]byte, 20) }},
+	{"RTA_VIA of a link without address", MPLS, encAttr(rtaVia, encNE(uint16(unix.AF_PACKET))),
+		func(r *Route) { r.Unknown = []Attr{{rtaVia, encNE(uint16(unix.AF_PACKET))}} }},
+	{"RTA_VIA of a link with too long an address", MPLS, encAttr(rtaVia, encNE(uint16(unix.AF_PACKET)), make([]byte, 33)),
+		func(r *Route) { r.Unknown = []Attr{{rtaVia, encCat(encNE(uint16(unix.AF_PACKET)), make([]byte, 33))}} }},
+	{"RTA_PAD that holds something", IPv4, encAttr(rtaPad, []byte{1}), func(r *Route) { r.Unknown = []Attr{{rtaPad, []byte{1}}} }},
+	{"RTA_ENCAP without RTA_ENCAP_TYPE", IPv4, encAttr(rtaEncap, encIPDst),
+		func(r *Route) { r.Encap.Raw, r.Unknown = encIPDst, []Attr{{rtaEncap, encIPDst}} }},
 	{"RTA_SRC without addresses", MPLS, encAttr(rtaSrc, bytes4), func(r *Route) { r.Unknown = []Attr{{rtaSrc, bytes4}} }},
 	{"RTA_DST that is no label", MPLS, encAttr(rtaDst, bytes6), func(r *Route) { r.Unknown = []Attr{{rtaDst, bytes6}} }},
 	{"RTA_DST of a family that is none of IP", 29, encAttr(rtaDst, bytes4), func(r *Route) { r.Unknown = []Attr{{rtaDst, bytes4}} }},
@@ -446,13 +487,14 @@ func understood(f Family, typ uint16, d []byte) bool {
 		return f == MPLS && n == 4 || alen > 0 && n == alen
 	case rtaSrc:
 		return alen > 0 && n == alen
-	case rtaIIF, rtaOIF, rtaPriority, rtaFlow, rtaTable, rtaMark, rtaUID, rtaNHID, rtaFlowLabel, rtaDelReason:
+	case rtaIIF, rtaOIF, rtaPriority, rtaFlow, rtaTable, rtaMark, rtaUID, rtaNHID:
 		return n == 4
 	case rtaGateway, rtaPrefSrc:
 		return n == 4 || n == 16
 	case rtaVia:
 		return n == 6 && (u16(d) == uint16(IPv4) || u16(d) == uint16(IPMR)) ||
-			n == 18 && (u16(d) == uint16(IPv6) || u16(d) == uint16(IP6MR))
+			n == 18 && (u16(d) == uint16(IPv6) || u16(d) == uint16(IP6MR)) ||
+			n > 2 && n <= 2+maxLinkAddr && u16(d) == unix.AF_PACKET
 	case rtaMetrics:
 		a := walk(d)
 		for a.next() {
@@ -469,14 +511,32 @@ func understood(f Family, typ uint16, d []byte) bool {
 		return n > 0 && n%4 == 0
 	case rtaPref, rtaTTLPropagate, rtaIPProto:
 		return n == 1
-	case rtaEncapType, rtaSPort, rtaDPort:
+	case rtaSPort, rtaDPort:
 		return n == 2
+	case rtaEncapType:
+		return n == 2 && u16(d) != 0
 	case rtaExpires:
 		return n == 4 || n == 8
-	case rtaMultipath, rtaEncap, rtaPad:
+	case rtaPad:
+		return n == 0
+	case rtaMultipath, rtaEncap:
 		return true
 	}
 	return false
+}
+
+// notUnderstood returns the attributes that should be kept as they are, and an
+// encapsulation without a type after them.
+func notUnderstood(all []Attr, e Encap, encap uint16, understood func(typ uint16, d []byte) bool) (unknown []Attr) {
+	for _, a := range all {
+		if !understood(a.Type, a.Data) {
+			unknown = append(unknown, a)
+		}
+	}
+	if e.Type == 0 && e.Raw != nil {
+		unknown = append(unknown, Attr{encap, e.Raw})
+	}
+	return unknown
 }
 
 // hopUnderstood does the same for an attribute inside RTA_MULTIPATH.
@@ -509,8 +569,8 @@ func TestRouteLengths(t *testing.T) {
 					}
 				case err != nil:
 					t.Errorf("%v, attribute %d of %d bytes: %v", f, typ, n, err)
-				case understood(f, typ, data) && len(r.Unknown) > 0,
-					!understood(f, typ, data) && !reflect.DeepEqual(r.Unknown, []Attr{{typ, data}}):
+				case !reflect.DeepEqual(r.Unknown, notUnderstood([]Attr{{typ, data}}, r.Encap, rtaEncap,
+					func(typ uint16, d []byte) bool { return understood(f, typ, d) })):
 					t.Errorf("%v, attribute %d of %d bytes: unknown are %v", f, typ, n, r.Unknown)
 				}
 			}
@@ -536,7 +596,10 @@ func TestMultipathAttributes(t *testing.T) {
 		{"RTA_FLOW 0", hop(encAttr(rtaFlow, encNE(uint32(0)))), func(h *Nexthop) { h.Realms = some(uint32(0)) }},
 		{"RTA_NEWDST", hop(encAttr(rtaNewDst, encLabels(1<<12|0x100))), func(h *Nexthop) { h.NewDst = encLabels(1<<12 | 0x100) }},
 		{"RTA_ENCAP", hop(encAttr(rtaEncap, encIPDst), encAttr(rtaEncapType, encNE(uint16(2)))), func(h *Nexthop) { h.Encap = Encap{2, encIPDst} }},
+		{"RTA_ENCAP alone", hop(encAttr(rtaEncap, encIPDst)), func(h *Nexthop) { h.Encap.Raw, h.Unknown = encIPDst, []Attr{{rtaEncap, encIPDst}} }},
+		{"RTA_VIA of a link", hop(encAttr(rtaVia, encNE(uint16(unix.AF_PACKET)), []byte{2, 0, 0, 0, 0, 1})), func(h *Nexthop) { h.LinkGateway = []byte{2, 0, 0, 0, 0, 1} }},
 		{"RTA_PAD", hop(encAttr(rtaPad)), func(*Nexthop) {}},
+		{"RTA_PAD that holds something", hop(encAttr(rtaPad, []byte{0})), func(h *Nexthop) { h.Unknown = []Attr{{rtaPad, []byte{0}}} }},
 		{"what belongs to the route", hop(encAttr(rtaOIF, encNE(uint32(1))), encAttr(rtaTable, encNE(uint32(1)))),
 			func(h *Nexthop) { h.Unknown = []Attr{{rtaOIF, encNE(uint32(1))}, {rtaTable, encNE(uint32(1))}} }},
 		{"wrong lengths", hop(encAttr(rtaGateway, []byte{1}), encAttr(rtaVia, []byte{2, 0}), encAttr(rtaFlow), encAttr(rtaNewDst), encAttr(rtaEncapType, []byte{1})),
@@ -645,6 +708,27 @@ func TestRouteMPLS(t *testing.T) {
 	if got := string(AppendLabels([]byte("x "), []byte{1, 2, 3})); got != "x hex:010203" {
 		t.Errorf("got %q", got)
 	}
+	for want, addr := range map[string][]byte{"02:00:00:00:00:01": {2, 5: 1}, "ff": {0xff}, "": nil} {
+		if got := string(AppendLinkAddr([]byte("x "), addr)); got != "x "+want {
+			t.Errorf("got %q, want %q", got, "x "+want)
+		}
+	}
+}
+
+// TestRouteMetric has the metric where the kernel sends none.
+func TestRouteMetric(t *testing.T) {
+	for f, none := range map[Family]Opt[uint32]{IPv4: some(uint32(0)), IPv6: some(uint32(0)), MPLS: {}, IPMR: {}, IP6MR: {}} {
+		for _, priority := range []Opt[uint32]{{}, some(uint32(0)), some(uint32(7))} {
+			want := priority
+			if !priority.OK {
+				want = none
+			}
+			r := Route{Family: f, Priority: priority}
+			if v, ok := r.Metric(); v != want.V || ok != want.OK {
+				t.Errorf("%v, RTA_PRIORITY %v: metric %v, %v, not %v", f, priority, v, ok, want)
+			}
+		}
+	}
 }
 
 // TestRouteIPMR has a resolved and an unresolved multicast route, as
@@ -660,7 +744,7 @@ func TestRouteIPMR(t *testing.T) {
 		encAttr(rtaMFCStats, encNE(uint64(10)), encNE(uint64(5000000000)), encNE(uint64(1))), encAttr(rtaPad),
 		encAttr(rtaExpires, encNE(uint64(12345))))
 	want := Route{Family: IPMR, Type: Multicast, Protocol: 17, Table: 1000, Dst: netip.PrefixFrom(group, 32), Src: netip.PrefixFrom(source, 32),
-		IIF: some(uint32(3)), Multipath: []Nexthop{{OIF: 4, Weight: 2}, {OIF: 5, Weight: 3}},
+		IIF: some(uint32(3)), Multipath: []Nexthop{{OIF: 4, TTLThreshold: some(uint8(1))}, {OIF: 5, TTLThreshold: some(uint8(2))}},
 		MFC: some(MFCStats{10, 5000000000, 1}), Expires: some(uint64(12345))}
 	var got Route
 	if err := got.UnmarshalBinary(b); err != nil || !reflect.DeepEqual(got, want) {
@@ -701,7 +785,7 @@ func restrict(r *Route, f Fields) Route {
 	zero(FieldSrc, func() { out.Src = netip.Prefix{} })
 	zero(FieldIIF, func() { out.IIF = Opt[uint32]{} })
 	zero(FieldOIF, func() { out.OIF = Opt[uint32]{} })
-	zero(FieldGateway, func() { out.Gateway = netip.Addr{} })
+	zero(FieldGateway, func() { out.Gateway, out.LinkGateway = netip.Addr{}, nil })
 	zero(FieldPriority, func() { out.Priority = Opt[uint32]{} })
 	zero(FieldPrefSrc, func() { out.PrefSrc = netip.Addr{} })
 	zero(FieldMetrics, func() { out.Metrics = Metrics{} })

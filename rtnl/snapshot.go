@@ -140,8 +140,9 @@ func (c *Cursor) countTwins() {
 
 // Nexthops returns every way that a route has: the members of its RTA_MULTIPATH,
 // its nexthop object or the members of its group, or the single one that the
-// route itself names. A route without any (a blackhole) has none. buf is reused
-// if it has room; FieldNexthops must have been decoded.
+// route itself names. A route without any (a blackhole, or one whose nexthop
+// object is one) has none. buf is reused if it has room; FieldNexthops must have
+// been decoded.
 func (s *Snapshot) Nexthops(r *Route, buf []Nexthop) []Nexthop {
 	buf = buf[:0]
 	o := s.objects[r.NexthopID.V]
@@ -149,19 +150,23 @@ func (s *Snapshot) Nexthops(r *Route, buf []Nexthop) []Nexthop {
 		o = nil
 	}
 	switch {
+	case s.blackhole(r):
 	case len(r.Multipath) > 0:
 		buf = append(buf, r.Multipath...)
 		if o != nil && len(o.Group) == len(buf) {
 			// RTA_MULTIPATH cuts weights to 8 bits and does not name the members.
 			for i, m := range o.Group {
-				buf[i].Weight, buf[i].ID = m.Weight, some(m.ID)
+				buf[i].is(m.ID, m.Weight, s.objects)
 			}
 		}
-	case r.OIF.OK || r.Gateway.IsValid():
-		buf = append(buf, Nexthop{OIF: r.OIF.V, Gateway: r.Gateway, Weight: 1, Flags: r.Flags & 0xff,
-			Realms: r.Realms, Encap: r.Encap, NewDst: r.NewDst, ID: r.NexthopID})
-		if o != nil && len(o.Group) == 1 {
-			buf[0].Weight, buf[0].ID = o.Group[0].Weight, some(o.Group[0].ID)
+	case r.OIF.OK || r.Gateway.IsValid() || r.LinkGateway != nil:
+		buf = append(buf, r.hop())
+		switch {
+		case o == nil:
+		case len(o.Group) == 1:
+			buf[0].is(o.Group[0].ID, o.Group[0].Weight, s.objects)
+		default:
+			buf[0].is(o.ID, 1, s.objects)
 		}
 	case o != nil && len(o.Group) > 0:
 		for _, m := range o.Group {

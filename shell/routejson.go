@@ -140,7 +140,7 @@ func (e *routeEncoder) append(b []byte, r *rtnl.Route) []byte {
 		b = append(appendNumber(b, `,"used":`, c.V.Used), '}')
 	}
 	if e.unknown {
-		e.rta.collect(r, e.names)
+		e.rta.collect(r, e.names, e.snap)
 		b = e.rta.appendTo(b)
 	}
 	return append(b, '}')

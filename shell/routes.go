@@ -77,5 +77,8 @@ func nexthops(snap *rtnl.Snapshot, r *rtnl.Route, buf []rtnl.Nexthop) []rtnl.Nex
 	return snap.Nexthops(r, buf)
 }
 
-// several reports whether nexthops are listed one by one.
-func several(r *rtnl.Route, hops []rtnl.Nexthop) bool { return len(r.Multipath) > 0 || len(hops) > 1 }
+// several reports whether nexthops are listed one by one. A nexthop group of a
+// blackhole has none, though the kernel may send RTA_MULTIPATH.
+func several(r *rtnl.Route, hops []rtnl.Nexthop) bool {
+	return len(hops) > 1 || len(hops) == 1 && len(r.Multipath) > 0
+}

@@ -22,7 +22,7 @@ type rta struct {
 }
 
 // collect finds the attributes of a route.
-func (l *rtaList) collect(r *rtnl.Route, names *rtnl.Names) {
+func (l *rtaList) collect(r *rtnl.Route, names *rtnl.Names, snap *rtnl.Snapshot) {
 	l.attrs, l.json = l.attrs[:0], l.json[:0]
 	num(l, 3, "RTA_IIF", r.IIF)
 	l.metrics(&r.Metrics)
@@ -37,6 +37,9 @@ func (l *rtaList) collect(r *rtnl.Route, names *rtnl.Names) {
 	if g := r.Gateway; g.IsValid() && g.Is4() != (r.Family == rtnl.IPv4) {
 		l.str(18, "RTA_VIA", g.AppendTo(l.text[:0]))
 	}
+	if link := r.LinkGateway; link != nil {
+		l.str(18, "RTA_VIA", rtnl.AppendLinkAddr(l.text[:0], link))
+	}
 	if r.NewDst != nil {
 		l.str(19, "RTA_NEWDST", rtnl.AppendLabels(l.text[:0], r.NewDst))
 	}
@@ -45,7 +48,7 @@ func (l *rtaList) collect(r *rtnl.Route, names *rtnl.Names) {
 	}
 	if e := r.Encap; e.Type != 0 {
 		l.str(21, "RTA_ENCAP_TYPE", []byte(e.TypeName()))
-		l.str(22, "RTA_ENCAP", e.AppendText(l.text[:0]))
+		l.str(22, "RTA_ENCAP", e.AppendText(l.text[:0], names, snap))
 	}
 	if x := r.Expires; x.OK {
 		l.value(23, "RTA_EXPIRES", strconv.AppendUint(l.text[:0], x.V/rtnl.UserHZ, 10))
@@ -59,6 +62,9 @@ func (l *rtaList) collect(r *rtnl.Route, names *rtnl.Names) {
 	num(l, 31, "RTA_FLOWLABEL", r.FlowLabel)
 	num(l, 32, "RTA_DEL_REASON", r.DelReason)
 	for _, a := range r.Unknown {
+		if a.Type == 31 && r.FlowLabel.OK || a.Type == 32 && r.DelReason.OK {
+			continue // decoded above
+		}
 		l.object(a.Type, a.AppendJSON(l.text[:0]))
 	}
 	slices.SortStableFunc(l.attrs, func(a, b rta) int { return int(a.typ) - int(b.typ) })

@@ -47,12 +47,16 @@ type column[R any] struct {
 
 // text declares a TEXT column.
 func text[R any](name, description string, n needs, f func([]byte, *R) []byte) column[R] {
-	return column[R]{ColumnInfo: ColumnInfo{name, Text, Additional | Optimized, description}, needs: n, text: f}
+	return column[R]{ColumnInfo: info(name, Text, description), needs: n, text: f}
 }
 
 // small declares an INTEGER column: it fits into 31 bits.
 func small[R any](name, description string, n needs, f func(*R) (int64, bool)) column[R] {
-	return column[R]{ColumnInfo: ColumnInfo{name, Integer, Additional | Optimized, description}, needs: n, number: f}
+	return column[R]{ColumnInfo: info(name, Integer, description), needs: n, number: f}
+}
+
+func info(name string, t Type, description string) ColumnInfo {
+	return ColumnInfo{Name: name, Type: t, Options: Additional | Optimized, Description: description}
 }
 
 // big declares a BIGINT column.

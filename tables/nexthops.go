@@ -7,6 +7,7 @@ type nexthopRow struct {
 	routeRow
 	hop   *rtnl.Nexthop
 	index int
+	id    []byte // route_id, worked out once a route; empty if it has not been
 }
 
 // Nexthops is the table kernel_route_nexthops.
@@ -15,32 +16,73 @@ var Nexthops = define("kernel_route_nexthops",
 	[]string{
 		"SELECT * FROM kernel_route_nexthops WHERE table_name = 'main'",
 		"SELECT r.dst, n.gateway, n.dev, n.weight FROM kernel_routes r JOIN kernel_route_nexthops n USING (route_id)",
-		"SELECT dst, count(*) AS ways, sum(weight) AS total FROM kernel_route_nexthops GROUP BY route_id HAVING ways > 1",
+		"SELECT dst, count(*) AS ways, sum(weight) AS total FROM kernel_route_nexthops GROUP BY route_id " +
+			"HAVING ways > 1",
 	},
 	needHops,
 	[]column[nexthopRow]{
-		text("route_id", "Identity of the route; joins with kernel_routes", field(rtnl.FieldID), func(b []byte, r *nexthopRow) []byte { return r.AppendID(b) }).by(byRouteID).key(),
-		small("nexthop_index", "Place among the route's nexthops, from 0", nothing, func(r *nexthopRow) (int64, bool) { return count(r.index) }),
-		text("family", "Address family of the route: ipv4, ipv6, mpls, and ipmr or ip6mr for multicast routing", header, func(b []byte, r *nexthopRow) []byte { return append(b, r.Family.String()...) }).by(byFamily),
-		big("table_id", "Number of the routing table", field(rtnl.FieldTable), func(r *nexthopRow) (int64, bool) { return count(r.Table) }).by(byTableID),
-		text("table_name", "Name of the routing table in rt_tables, its number where it has none", field(rtnl.FieldTable), func(b []byte, r *nexthopRow) []byte { return r.names.AppendTable(b, r.Table) }).by(byTableName),
-		text("dst", "Destination in CIDR notation, 0.0.0.0/0 or ::/0 for a default route; a label for mpls", field(rtnl.FieldDst), func(b []byte, r *nexthopRow) []byte { return r.AppendDst(b) }).by(byDst),
-		big("metric", "Metric (priority) of the route", field(rtnl.FieldPriority), func(r *nexthopRow) (int64, bool) { return optional(r.Priority) }),
-		text("gateway", "Address of the gateway", nothing, func(b []byte, r *nexthopRow) []byte { return appendAddr(b, r.hop.Gateway) }),
-		text("gateway_family", "Family of the gateway's address: ipv4 or ipv6", nothing, func(b []byte, r *nexthopRow) []byte { return append(b, addrFamily(r.hop.Gateway)...) }),
-		text("dev", "Name of the output interface, empty if it has gone away or there is none", needLinks, func(b []byte, r *nexthopRow) []byte { return append(b, r.dev()...) }).by(byDev),
-		big("dev_index", "Index of the output interface", nothing, func(r *nexthopRow) (int64, bool) { return int64(r.hop.OIF), r.hop.OIF != 0 }).by(byDevIndex),
-		big("weight", "Weight among the route's nexthops, from 1", nothing, func(r *nexthopRow) (int64, bool) { return count(r.hop.Weight) }),
-		big("flags", "Flags of the nexthop (RTNH_F_*)", header, func(r *nexthopRow) (int64, bool) { return count(r.hop.Flags) }),
-		text("flag_names", "Names of the flags, separated by commas: onlink, linkdown, dead, offload and others", header, func(b []byte, r *nexthopRow) []byte { return rtnl.AppendFlags(b, r.hop.Flags) }),
-		big("nexthop_id", "Id of the nexthop object that this nexthop is", nothing, func(r *nexthopRow) (int64, bool) { return optional(r.hop.ID) }),
-		text("realm_from", "Source realm, by its name in rt_realms or its number", nothing, func(b []byte, r *nexthopRow) []byte { return appendRealmFrom(b, r.names, r.hop.Realms) }),
-		text("realm_to", "Destination realm, by its name in rt_realms or its number", nothing, func(b []byte, r *nexthopRow) []byte { return appendRealmTo(b, r.names, r.hop.Realms) }),
-		text("encap_type", "Type of the tunnel: mpls, ip, ila, ip6, seg6, bpf, seg6local, rpl, ioam6, xfrm", nothing, func(b []byte, r *nexthopRow) []byte { return append(b, r.hop.Encap.TypeName()...) }),
-		text("encap", "Tunnel in the words of ip route, TYPE hex:... if it is not fully understood", nothing, func(b []byte, r *nexthopRow) []byte { return r.hop.Encap.AppendText(b) }),
-		text("newdst", "MPLS label stack that replaces the destination's", nothing, func(b []byte, r *nexthopRow) []byte { return appendLabels(b, r.hop.NewDst) }),
-		text("unknown_attrs", "Attributes of the nexthop that are not understood, as JSON: [{\"type\":N,\"len\":N,\"hex\":\"...\"}]", nothing, func(b []byte, r *nexthopRow) []byte { return appendAttrs(b, r.hop.Unknown) }),
-		small("snapshot_consistent", "1 if nothing changed while the kernel was read or all changes are accounted for, else 0", nothing, func(r *nexthopRow) (int64, bool) { return truth(r.snap.Consistent) }),
+		text("route_id", "Identity of the route; joins with kernel_routes",
+			field(rtnl.FieldID), func(b []byte, r *nexthopRow) []byte { return r.appendID(b) }).by(byRouteID).key(),
+		small("nexthop_index", "Place among the route's nexthops, from 0",
+			nothing, func(r *nexthopRow) (int64, bool) { return count(r.index) }),
+		text("family", aboutFamily,
+			header, func(b []byte, r *nexthopRow) []byte { return append(b, r.Family.String()...) }).by(byFamily),
+		big("table_id", aboutTableID,
+			field(rtnl.FieldTable), func(r *nexthopRow) (int64, bool) { return count(r.Table) }).by(byTableID),
+		text("table_name", aboutTableName,
+			field(rtnl.FieldTable),
+			func(b []byte, r *nexthopRow) []byte { return r.names.AppendTable(b, r.Table) }).by(byTableName),
+		text("dst", aboutDst,
+			field(rtnl.FieldDst), func(b []byte, r *nexthopRow) []byte { return r.AppendDst(b) }).by(byDst),
+		big("metric", aboutMetric, field(rtnl.FieldPriority), func(r *nexthopRow) (int64, bool) { return r.metric() }),
+		text("gateway",
+			"Address of the gateway, a link-layer address if gateway_family is link; empty for a nexthop without one",
+			nothing,
+			func(b []byte, r *nexthopRow) []byte { return appendGateway(b, r.hop.Gateway, r.hop.LinkGateway) }),
+		text("gateway_family", aboutGatewayFamily,
+			nothing,
+			func(b []byte, r *nexthopRow) []byte {
+				return append(b, gatewayFamily(r.hop.Gateway, r.hop.LinkGateway)...)
+			}),
+		text("dev", "Name of the output interface, empty if it has gone away or there is none",
+			needLinks, func(b []byte, r *nexthopRow) []byte { return append(b, r.dev()...) }).by(byDev),
+		big("dev_index", "Index of the output interface, absent if there is none",
+			nothing, func(r *nexthopRow) (int64, bool) { return int64(r.hop.OIF), r.hop.OIF != 0 }).by(byDevIndex),
+		big("weight",
+			"Weight among the route's nexthops, from 1; 1 for a single one; absent for ipmr and ip6mr: see "+
+				"ttl_threshold",
+			nothing, func(r *nexthopRow) (int64, bool) { return int64(r.hop.Weight), !r.hop.TTLThreshold.OK }),
+		small("ttl_threshold",
+			"TTL above which packets of a multicast route leave through this output; absent for other families",
+			nothing, func(r *nexthopRow) (int64, bool) { return optional(r.hop.TTLThreshold) }),
+		big("flags", "Flags of the nexthop (RTNH_F_*), 0 for none",
+			header, func(r *nexthopRow) (int64, bool) { return count(r.hop.Flags) }),
+		text("flag_names", aboutFlagNames,
+			header, func(b []byte, r *nexthopRow) []byte { return rtnl.AppendFlags(b, r.hop.Flags) }),
+		big("nexthop_id", "Id of the nexthop object that this nexthop is, absent if it is none",
+			nothing, func(r *nexthopRow) (int64, bool) { return optional(r.hop.ID) }),
+		text("realm_from", aboutRealmFrom,
+			nothing, func(b []byte, r *nexthopRow) []byte { return appendRealmFrom(b, r.names, r.hop.Realms) }),
+		text("realm_to", aboutRealmTo,
+			nothing, func(b []byte, r *nexthopRow) []byte { return appendRealmTo(b, r.names, r.hop.Realms) }),
+		text("encap_type", aboutEncapType,
+			nothing, func(b []byte, r *nexthopRow) []byte { return append(b, r.hop.Encap.TypeName()...) }),
+		text("encap", aboutEncap,
+			needLinks, func(b []byte, r *nexthopRow) []byte { return r.hop.Encap.AppendText(b, r.names, r.snap) }),
+		encapCounter("encap_packets", "Packets that a seg6local action has processed", nothing,
+			(*nexthopRow).encap, func(c *rtnl.EncapCounters) uint64 { return c.Packets }),
+		encapCounter("encap_bytes", "Bytes that a seg6local action has processed", nothing,
+			(*nexthopRow).encap, func(c *rtnl.EncapCounters) uint64 { return c.Bytes }),
+		encapCounter("encap_errors", "Packets that a seg6local action could not process", nothing,
+			(*nexthopRow).encap, func(c *rtnl.EncapCounters) uint64 { return c.Errors }),
+		text("newdst", aboutNewDst,
+			nothing, func(b []byte, r *nexthopRow) []byte { return appendLabels(b, r.hop.NewDst) }),
+		text("unknown_attrs",
+			"Attributes of the nexthop that are not understood, as JSON: "+
+				"[{\"type\":N,\"len\":N,\"hex\":\"...\"}], [] for none",
+			nothing, func(b []byte, r *nexthopRow) []byte { return appendAttrs(b, r.hop.Unknown) }),
+		small("snapshot_consistent", aboutConsistent,
+			nothing, func(r *nexthopRow) (int64, bool) { return truth(r.snap.Consistent) }).volatile(),
 	},
 	func(p *plan[nexthopRow], s *rtnl.Snapshot) func() *nexthopRow {
 		c := s.Cursor(p.fields())
@@ -50,7 +92,7 @@ var Nexthops = define("kernel_route_nexthops",
 				if !c.Next() {
 					return nil
 				}
-				row.Route = c.Route()
+				row.Route, row.id = c.Route(), row.id[:0]
 				row.hops = s.Nexthops(row.Route, row.hops)
 				if len(row.hops) > 0 {
 					row.index = 0
@@ -61,6 +103,16 @@ var Nexthops = define("kernel_route_nexthops",
 			return row
 		}
 	})
+
+// appendID appends the route's identity, in which every nexthop is hashed.
+func (r *nexthopRow) appendID(b []byte) []byte {
+	if len(r.id) == 0 {
+		r.id = r.AppendID(r.id)
+	}
+	return append(b, r.id...)
+}
+
+func (r *nexthopRow) encap() rtnl.Encap { return r.hop.Encap }
 
 // dev is the name of the nexthop's interface.
 func (r *nexthopRow) dev() string {

@@ -18,6 +18,29 @@ type routeRow struct {
 
 func (r *routeRow) attributes() rtnl.Fields { return r.at.Attributes() }
 
+// What both tables say of a column.
+const (
+	aboutFamily    = "Address family of the route: ipv4, ipv6, mpls, and ipmr or ip6mr for multicast routing"
+	aboutTableID   = "Number of the routing table"
+	aboutTableName = "Name of the routing table in rt_tables, its number where it has none"
+	aboutDst       = "Destination in CIDR notation, 0.0.0.0/0 or ::/0 for a default route; a label for mpls"
+	aboutMetric    = "Metric (priority): the lower is preferred; 0 where the kernel sends none for ipv4 or ipv6, " +
+		"absent for other families"
+	aboutGatewayFamily = "Family of the gateway's address: ipv4, ipv6, or link for a link-layer address (mpls); " +
+		"empty where gateway is"
+	aboutFlagNames = "Names of the flags, separated by commas: onlink, linkdown, dead, offload and others; " +
+		"empty for none"
+	aboutRealmFrom  = "Source realm, by its name in rt_realms or its number, empty for none"
+	aboutRealmTo    = "Destination realm, by its name in rt_realms or its number, empty for none"
+	aboutEncapType  = "Type of the tunnel: mpls, ip, ila, ip6, seg6, bpf, seg6local, rpl, ioam6, xfrm; empty for none"
+	aboutEncap      = "Tunnel in the words of ip -d route, TYPE hex:... if it is not fully understood; empty for none"
+	aboutNewDst     = "MPLS label stack that replaces the destination's, empty for none"
+	aboutConsistent = "1 if nothing changed while the kernel was read or all changes are accounted for, else 0"
+)
+
+// needEncap is for a column that shows the tunnel of a route's only nexthop.
+const needEncap = needOnly | needs(rtnl.FieldEncap)
+
 // Routes is the table kernel_routes.
 var Routes = define("kernel_routes",
 	"Routes of the Linux kernel in all tables and families, read over RTNetlink.",
@@ -25,35 +48,76 @@ var Routes = define("kernel_routes",
 		"SELECT * FROM kernel_routes WHERE table_name = 'main'",
 		"SELECT dst, gateway, dev, metric FROM kernel_routes WHERE dst IN ('0.0.0.0/0', '::/0')",
 		"SELECT table_name, protocol, count(*) FROM kernel_routes GROUP BY 1, 2",
-		"SELECT r.dst, n.gateway, n.dev, n.weight FROM kernel_routes r JOIN kernel_route_nexthops n USING (route_id) WHERE r.nexthop_count > 1",
+		"SELECT r.dst, n.gateway, n.dev, n.weight FROM kernel_routes r JOIN kernel_route_nexthops n USING (route_id) " +
+			"WHERE r.nexthop_count > 1",
 	},
 	nothing,
 	[]column[routeRow]{
-		text("route_id", "Identity of the route, the same in every query as long as the route exists; joins with kernel_route_nexthops", field(rtnl.FieldID), func(b []byte, r *routeRow) []byte { return r.AppendID(b) }).by(byRouteID).key(),
-		text("family", "Address family: ipv4, ipv6, mpls, and ipmr or ip6mr for multicast routing", header, func(b []byte, r *routeRow) []byte { return append(b, r.Family.String()...) }).by(byFamily),
-		text("type", "Type: unicast, local, broadcast, anycast, multicast, blackhole, unreachable, prohibit, throw, nat, xresolve", header, func(b []byte, r *routeRow) []byte { return append(b, r.Type.String()...) }).by(byType),
-		text("protocol", "Who installed the route: kernel, boot, static, dhcp, ra, bgp, or another name in rt_protos", header, func(b []byte, r *routeRow) []byte { return r.names.AppendProtocol(b, r.Protocol) }).by(byProtocol),
-		text("scope", "Distance to the destination: global, site, link, host, nowhere, or another name in rt_scopes", header, func(b []byte, r *routeRow) []byte { return r.names.AppendScope(b, r.Scope) }),
-		big("table_id", "Number of the routing table", field(rtnl.FieldTable), func(r *routeRow) (int64, bool) { return count(r.Table) }).by(byTableID),
-		text("table_name", "Name of the routing table in rt_tables, its number where it has none", field(rtnl.FieldTable), func(b []byte, r *routeRow) []byte { return r.names.AppendTable(b, r.Table) }).by(byTableName),
-		text("dst", "Destination in CIDR notation, 0.0.0.0/0 or ::/0 for a default route; a label for mpls", field(rtnl.FieldDst), func(b []byte, r *routeRow) []byte { return r.AppendDst(b) }).by(byDst),
-		small("dst_len", "Length of the destination's prefix in bits", field(rtnl.FieldDst), func(r *routeRow) (int64, bool) { return count(r.dstLen()) }),
-		text("src", "Source that the route is restricted to, in CIDR notation", field(rtnl.FieldSrc), func(b []byte, r *routeRow) []byte { return appendPrefix(b, r.Src) }),
-		small("src_len", "Length of the source's prefix in bits, 0 for any source", field(rtnl.FieldSrc), func(r *routeRow) (int64, bool) { return count(max(r.Src.Bits(), 0)) }),
-		text("gateway", "Address of the gateway, empty for a route without one and for several nexthops", needOnly, func(b []byte, r *routeRow) []byte { return appendAddr(b, r.gateway()) }),
-		text("gateway_family", "Family of the gateway's address: ipv4 or ipv6", needOnly, func(b []byte, r *routeRow) []byte { return append(b, addrFamily(r.gateway())...) }),
-		text("dev", "Name of the output interface, empty if it has gone away, if there is none and for several nexthops", needOnly|needLinks, func(b []byte, r *routeRow) []byte { return append(b, r.link().Name...) }).by(single(byDev)),
-		big("dev_index", "Index of the output interface", needOnly, func(r *routeRow) (int64, bool) { return optional(r.oif()) }).by(single(byDevIndex)),
-		text("dev_kind", "Kind of the output interface: veth, bridge, wireguard, tun, ...; empty for hardware", needOnly|needLinks, func(b []byte, r *routeRow) []byte { return append(b, r.link().Kind...) }),
-		text("dev_operstate", "Operational state of the output interface: UP, DOWN, UNKNOWN, LOWERLAYERDOWN and others", needOnly|needLinks, func(b []byte, r *routeRow) []byte { return append(b, r.operState()...) }),
-		big("metric", "Metric (priority): the lower is preferred", field(rtnl.FieldPriority), func(r *routeRow) (int64, bool) { return optional(r.Priority) }),
-		text("prefsrc", "Preferred source address", field(rtnl.FieldPrefSrc), func(b []byte, r *routeRow) []byte { return appendAddr(b, r.PrefSrc) }).sparse(),
-		small("tos", "Type of service", header, func(r *routeRow) (int64, bool) { return count(r.TOS) }),
-		big("flags", "Flags of the route and of its single nexthop (rtm_flags)", header, func(r *routeRow) (int64, bool) { return count(r.Flags) }),
-		text("flag_names", "Names of the flags, separated by commas: onlink, linkdown, dead, offload and others", header, func(b []byte, r *routeRow) []byte { return rtnl.AppendFlags(b, r.Flags) }),
-		text("pref", "Preference of an IPv6 router: low, medium, high", field(rtnl.FieldPref), func(b []byte, r *routeRow) []byte { return appendPref(b, r.Pref) }).sparse(),
-		small("nexthop_count", "Number of nexthops, 0 for a route without any, as a blackhole", needHops, func(r *routeRow) (int64, bool) { return count(len(r.hops)) }),
-		big("nexthop_id", "Id of the nexthop object that the route uses", field(rtnl.FieldNexthopID), func(r *routeRow) (int64, bool) { return optional(r.NexthopID) }).sparse(),
+		text("route_id",
+			"Identity of the route, the same in every query as long as the route exists; joins with "+
+				"kernel_route_nexthops",
+			field(rtnl.FieldID), func(b []byte, r *routeRow) []byte { return r.AppendID(b) }).by(byRouteID).key(),
+		text("family", aboutFamily,
+			header, func(b []byte, r *routeRow) []byte { return append(b, r.Family.String()...) }).by(byFamily),
+		text("type",
+			"Type: unicast, local, broadcast, anycast, multicast, blackhole, unreachable, prohibit, throw, nat, "+
+				"xresolve",
+			header, func(b []byte, r *routeRow) []byte { return append(b, r.Type.String()...) }).by(byType),
+		text("protocol", "Who installed the route: kernel, boot, static, dhcp, ra, bgp, or another name in rt_protos",
+			header, func(b []byte, r *routeRow) []byte { return r.names.AppendProtocol(b, r.Protocol) }).by(byProtocol),
+		text("scope",
+			"Distance to the destination: global, site, link, host, nowhere, or another name in rt_scopes; global "+
+				"for all but ipv4",
+			header, func(b []byte, r *routeRow) []byte { return r.names.AppendScope(b, r.Scope) }),
+		big("table_id", aboutTableID,
+			field(rtnl.FieldTable), func(r *routeRow) (int64, bool) { return count(r.Table) }).by(byTableID),
+		text("table_name", aboutTableName,
+			field(rtnl.FieldTable),
+			func(b []byte, r *routeRow) []byte { return r.names.AppendTable(b, r.Table) }).by(byTableName),
+		text("dst", aboutDst,
+			field(rtnl.FieldDst), func(b []byte, r *routeRow) []byte { return r.AppendDst(b) }).by(byDst),
+		small("dst_len", "Length of the destination's prefix in bits, 0 for a default route, 20 for a label",
+			field(rtnl.FieldDst), func(r *routeRow) (int64, bool) { return count(r.dstLen()) }),
+		text("src", "Source that the route is restricted to, in CIDR notation, empty for any source",
+			field(rtnl.FieldSrc), func(b []byte, r *routeRow) []byte { return appendPrefix(b, r.Src) }),
+		small("src_len", "Length of the source's prefix in bits, 0 for any source",
+			field(rtnl.FieldSrc), func(r *routeRow) (int64, bool) { return count(max(r.Src.Bits(), 0)) }),
+		text("gateway",
+			"Address of the gateway, a link-layer address if gateway_family is link; empty for a route without "+
+				"one and for several nexthops",
+			needOnly, func(b []byte, r *routeRow) []byte { return appendGateway(b, r.gateway(), r.LinkGateway) }),
+		text("gateway_family", aboutGatewayFamily,
+			needOnly,
+			func(b []byte, r *routeRow) []byte { return append(b, gatewayFamily(r.gateway(), r.LinkGateway)...) }),
+		text("dev",
+			"Name of the output interface, empty if it has gone away, if there is none and for several nexthops",
+			needOnly|needLinks,
+			func(b []byte, r *routeRow) []byte { return append(b, r.link().Name...) }).by(single(byDev)),
+		big("dev_index", "Index of the output interface, absent if there is none and for several nexthops",
+			needOnly, func(r *routeRow) (int64, bool) { return optional(r.oif()) }).by(single(byDevIndex)),
+		text("dev_kind",
+			"Kind of the output interface: veth, bridge, wireguard, tun, ...; empty for hardware and where dev is",
+			needOnly|needLinks, func(b []byte, r *routeRow) []byte { return append(b, r.link().Kind...) }),
+		text("dev_operstate",
+			"Operational state of the output interface: UP, DOWN, UNKNOWN, LOWERLAYERDOWN and others; empty where "+
+				"dev is",
+			needOnly|needLinks, func(b []byte, r *routeRow) []byte { return append(b, r.operState()...) }),
+		big("metric", aboutMetric, field(rtnl.FieldPriority), func(r *routeRow) (int64, bool) { return r.metric() }),
+		text("prefsrc", "Preferred source address, empty where the kernel chooses",
+			field(rtnl.FieldPrefSrc), func(b []byte, r *routeRow) []byte { return appendAddr(b, r.PrefSrc) }).sparse(),
+		small("tos", "Type of service, 0 for any", header, func(r *routeRow) (int64, bool) { return count(r.TOS) }),
+		big("flags", "Flags of the route and of its single nexthop (rtm_flags), 0 for none",
+			header, func(r *routeRow) (int64, bool) { return count(r.Flags) }),
+		text("flag_names", aboutFlagNames,
+			header, func(b []byte, r *routeRow) []byte { return rtnl.AppendFlags(b, r.Flags) }),
+		text("pref", "Preference of an IPv6 router: low, medium, high; empty for other families",
+			field(rtnl.FieldPref), func(b []byte, r *routeRow) []byte { return appendPref(b, r.Pref) }).sparse(),
+		small("nexthop_count",
+			"Number of nexthops, 0 for a route without any, as a blackhole, or one whose nexthop object is a "+
+				"blackhole",
+			needHops, func(r *routeRow) (int64, bool) { return count(len(r.hops)) }),
+		big("nexthop_id", "Id of the nexthop object that the route uses, absent if it uses none",
+			field(rtnl.FieldNexthopID), func(r *routeRow) (int64, bool) { return optional(r.NexthopID) }).sparse(),
 		metric("mtu", "Path MTU in bytes", rtnl.MetricMTU, 1),
 		metric("advmss", "Advertised maximum TCP segment size in bytes", rtnl.MetricAdvMSS, 1),
 		metric("window", "Maximum TCP window to advertise in bytes", rtnl.MetricWindow, 1),
@@ -66,37 +130,82 @@ var Routes = define("kernel_routes",
 		metric("cwnd", "Clamp of the congestion window in segments", rtnl.MetricCwnd, 1),
 		metric("reordering", "Maximum reordering in segments", rtnl.MetricReordering, 1),
 		metric("rto_min", "Minimum TCP retransmission timeout in milliseconds", rtnl.MetricRTOMin, 1),
-		metric("quickack", "1 if TCP quick acknowledgements are on, else 0", rtnl.MetricQuickAck, 1),
-		text("congctl", "TCP congestion control algorithm", field(rtnl.FieldMetrics), func(b []byte, r *routeRow) []byte { return append(b, r.Metrics.CC...) }).sparse(),
-		text("features", "Names of the features, separated by commas: ecn, sack, timestamp, allfrag, tcp_usec_ts", field(rtnl.FieldMetrics), func(b []byte, r *routeRow) []byte { return r.Metrics.AppendFeatures(b) }).sparse(),
-		metric("fastopen_no_cookie", "1 if TCP Fast Open needs no cookie, else 0", rtnl.MetricFastOpenNoCookie, 1),
-		text("locked", "Names of the metrics that are locked, separated by commas", field(rtnl.FieldMetrics), func(b []byte, r *routeRow) []byte { return r.Metrics.AppendLocked(b) }).sparse(),
-		text("realm_from", "Source realm, by its name in rt_realms or its number", field(rtnl.FieldRealms), func(b []byte, r *routeRow) []byte { return appendRealmFrom(b, r.names, r.Realms) }).sparse(),
-		text("realm_to", "Destination realm, by its name in rt_realms or its number", field(rtnl.FieldRealms), func(b []byte, r *routeRow) []byte { return appendRealmTo(b, r.names, r.Realms) }).sparse(),
-		big("mark", "Firewall mark", field(rtnl.FieldMark), func(r *routeRow) (int64, bool) { return optional(r.Mark) }).sparse(),
-		big("uid", "User id", field(rtnl.FieldUID), func(r *routeRow) (int64, bool) { return optional(r.UID) }).sparse(),
-		text("iif", "Input interface of a multicast route, its index if it has gone away", field(rtnl.FieldIIF)|needLinks, func(b []byte, r *routeRow) []byte { return r.appendIIF(b) }).sparse(),
-		small("ttl_propagate", "1 if MPLS propagates the TTL, else 0", field(rtnl.FieldTTLPropagate), func(r *routeRow) (int64, bool) { return optional(r.TTLPropagate) }).sparse(),
-		text("encap_type", "Type of the tunnel: mpls, ip, ila, ip6, seg6, bpf, seg6local, rpl, ioam6, xfrm", field(rtnl.FieldEncap)|needOnly, func(b []byte, r *routeRow) []byte { return append(b, r.encap().TypeName()...) }),
-		text("encap", "Tunnel in the words of ip route, TYPE hex:... if it is not fully understood", field(rtnl.FieldEncap)|needOnly, func(b []byte, r *routeRow) []byte { return r.encap().AppendText(b) }),
+		metric("quickack", "1 if TCP quick acknowledgements are on", rtnl.MetricQuickAck, 1),
+		text("congctl", "TCP congestion control algorithm, empty unless the route sets it",
+			field(rtnl.FieldMetrics),
+			func(b []byte, r *routeRow) []byte { return append(b, r.Metrics.CC...) }).sparse(),
+		text("features",
+			"Names of the features, separated by commas: ecn, sack, timestamp, allfrag, tcp_usec_ts; empty for none",
+			field(rtnl.FieldMetrics),
+			func(b []byte, r *routeRow) []byte { return r.Metrics.AppendFeatures(b) }).sparse(),
+		metric("fastopen_no_cookie", "1 if TCP Fast Open needs no cookie", rtnl.MetricFastOpenNoCookie, 1),
+		text("locked", "Names of the metrics that are locked, separated by commas; empty for none",
+			field(rtnl.FieldMetrics), func(b []byte, r *routeRow) []byte { return r.Metrics.AppendLocked(b) }).sparse(),
+		text("realm_from", aboutRealmFrom,
+			field(rtnl.FieldRealms),
+			func(b []byte, r *routeRow) []byte { return appendRealmFrom(b, r.names, r.Realms) }).sparse(),
+		text("realm_to", aboutRealmTo,
+			field(rtnl.FieldRealms),
+			func(b []byte, r *routeRow) []byte { return appendRealmTo(b, r.names, r.Realms) }).sparse(),
+		big("mark", "Firewall mark that was looked up, absent in a dump",
+			field(rtnl.FieldMark), func(r *routeRow) (int64, bool) { return optional(r.Mark) }).sparse(),
+		big("uid", "User id that was looked up, absent in a dump",
+			field(rtnl.FieldUID), func(r *routeRow) (int64, bool) { return optional(r.UID) }).sparse(),
+		text("iif",
+			"Input interface of a multicast route, its index if it has gone away; empty for other routes and "+
+				"while it is unresolved",
+			field(rtnl.FieldIIF)|needLinks, func(b []byte, r *routeRow) []byte { return r.appendIIF(b) }).sparse(),
+		small("ttl_propagate",
+			"1 if MPLS propagates the TTL, else 0; absent if net.mpls.ip_ttl_propagate decides and for other families",
+			field(rtnl.FieldTTLPropagate),
+			func(r *routeRow) (int64, bool) { return optional(r.TTLPropagate) }).sparse(),
+		text("encap_type", aboutEncapType,
+			needEncap, func(b []byte, r *routeRow) []byte { return append(b, r.encap().TypeName()...) }),
+		text("encap", aboutEncap,
+			needEncap|needLinks,
+			func(b []byte, r *routeRow) []byte { return r.encap().AppendText(b, r.names, r.snap) }),
+		encapCounter("encap_packets", "Packets that a seg6local action has processed", needEncap,
+			(*routeRow).encap, func(c *rtnl.EncapCounters) uint64 { return c.Packets }),
+		encapCounter("encap_bytes", "Bytes that a seg6local action has processed", needEncap,
+			(*routeRow).encap, func(c *rtnl.EncapCounters) uint64 { return c.Bytes }),
+		encapCounter("encap_errors", "Packets that a seg6local action could not process", needEncap,
+			(*routeRow).encap, func(c *rtnl.EncapCounters) uint64 { return c.Errors }),
 		cache("cache_clntref", "References by clients", func(c *rtnl.CacheInfo) int64 { return int64(c.ClntRef) }),
-		cache("cache_last_use", "Seconds since the last use", func(c *rtnl.CacheInfo) int64 { return int64(c.LastUse / rtnl.UserHZ) }),
-		cache("cache_expires", "Seconds until the route expires, 0 if it does not, negative once it has", func(c *rtnl.CacheInfo) int64 { return int64(c.Expires / rtnl.UserHZ) }),
-		cache("cache_error", "Error that the route gives, as the kernel sends it: an errno, negative ones plus 2^32", func(c *rtnl.CacheInfo) int64 { return int64(c.Error) }),
+		cache("cache_last_use", "Seconds since the last use",
+			func(c *rtnl.CacheInfo) int64 { return int64(c.LastUse / rtnl.UserHZ) }),
+		cache("cache_expires", "Seconds until the route expires, 0 if it does not, negative once it has",
+			func(c *rtnl.CacheInfo) int64 { return int64(c.Expires / rtnl.UserHZ) }),
+		cache("cache_error", "Error that the route gives, as the kernel sends it: an errno, negative ones plus 2^32",
+			func(c *rtnl.CacheInfo) int64 { return int64(c.Error) }),
 		cache("cache_used", "Number of uses", func(c *rtnl.CacheInfo) int64 { return int64(c.Used) }),
 		cache("cache_id", "IP identification, no longer set", func(c *rtnl.CacheInfo) int64 { return int64(c.ID) }),
 		cache("cache_ts", "TCP timestamp, no longer set", func(c *rtnl.CacheInfo) int64 { return int64(c.TS) }),
-		cache("cache_tsage", "Age of the TCP timestamp in seconds, no longer set", func(c *rtnl.CacheInfo) int64 { return int64(c.TSAge) }),
-		big("expires", "Seconds until a route with a lifetime expires; for a multicast route seconds since its last use", field(rtnl.FieldCache|rtnl.FieldExpires), func(r *routeRow) (int64, bool) { return r.expires() }).sparse(),
-		big("mfc_packets", "Packets that a multicast route has forwarded", field(rtnl.FieldMFC), func(r *routeRow) (int64, bool) { return int64(r.MFC.V.Packets), r.MFC.OK }).sparse(),
-		big("mfc_bytes", "Bytes that a multicast route has forwarded", field(rtnl.FieldMFC), func(r *routeRow) (int64, bool) { return int64(r.MFC.V.Bytes), r.MFC.OK }).sparse(),
-		big("mfc_wrong_if", "Packets of a multicast route that came in through another interface than its own", field(rtnl.FieldMFC), func(r *routeRow) (int64, bool) { return int64(r.MFC.V.WrongIf), r.MFC.OK }).sparse(),
-		small("ip_proto", "IP protocol that the route is restricted to", field(rtnl.FieldIPProto), func(r *routeRow) (int64, bool) { return optional(r.IPProto) }).sparse(),
-		small("sport", "Source port that the route is restricted to", field(rtnl.FieldSPort), func(r *routeRow) (int64, bool) { return optional(r.SPort) }).sparse(),
-		small("dport", "Destination port that the route is restricted to", field(rtnl.FieldDPort), func(r *routeRow) (int64, bool) { return optional(r.DPort) }).sparse(),
-		text("newdst", "MPLS label stack that replaces the destination's", field(rtnl.FieldNewDst), func(b []byte, r *routeRow) []byte { return appendLabels(b, r.NewDst) }).sparse(),
-		text("unknown_attrs", "Attributes that are not understood, as JSON: [{\"type\":N,\"len\":N,\"hex\":\"...\"}]", field(rtnl.FieldUnknown), func(b []byte, r *routeRow) []byte { return appendAttrs(b, r.Unknown) }),
-		small("snapshot_consistent", "1 if nothing changed while the kernel was read or all changes are accounted for, else 0", nothing, func(r *routeRow) (int64, bool) { return truth(r.snap.Consistent) }),
+		cache("cache_tsage", "Age of the TCP timestamp in seconds, no longer set",
+			func(c *rtnl.CacheInfo) int64 { return int64(c.TSAge) }),
+		big("expires",
+			"Seconds until a route with a lifetime expires, absent for one without; for a multicast route seconds "+
+				"since its last use",
+			field(rtnl.FieldCache|rtnl.FieldExpires),
+			func(r *routeRow) (int64, bool) { return r.expires() }).sparse().volatile(),
+		mfc("mfc_packets", "Packets that a multicast route has forwarded",
+			func(s *rtnl.MFCStats) uint64 { return s.Packets }),
+		mfc("mfc_bytes", "Bytes that a multicast route has forwarded",
+			func(s *rtnl.MFCStats) uint64 { return s.Bytes }),
+		mfc("mfc_wrong_if", "Packets of a multicast route that came in through another interface than its own",
+			func(s *rtnl.MFCStats) uint64 { return s.WrongIf }),
+		small("ip_proto", "IP protocol that was looked up, absent in a dump",
+			field(rtnl.FieldIPProto), func(r *routeRow) (int64, bool) { return optional(r.IPProto) }).sparse(),
+		small("sport", "Source port that was looked up, absent in a dump",
+			field(rtnl.FieldSPort), func(r *routeRow) (int64, bool) { return optional(r.SPort) }).sparse(),
+		small("dport", "Destination port that was looked up, absent in a dump",
+			field(rtnl.FieldDPort), func(r *routeRow) (int64, bool) { return optional(r.DPort) }).sparse(),
+		text("newdst", aboutNewDst,
+			field(rtnl.FieldNewDst), func(b []byte, r *routeRow) []byte { return appendLabels(b, r.NewDst) }).sparse(),
+		text("unknown_attrs",
+			"Attributes that are not understood, as JSON: [{\"type\":N,\"len\":N,\"hex\":\"...\"}], [] for none",
+			field(rtnl.FieldUnknown), func(b []byte, r *routeRow) []byte { return appendAttrs(b, r.Unknown) }),
+		small("snapshot_consistent", aboutConsistent,
+			nothing, func(r *routeRow) (int64, bool) { return truth(r.snap.Consistent) }).volatile(),
 	},
 	func(p *plan[routeRow], s *rtnl.Snapshot) func() *routeRow {
 		c := s.Cursor(p.fields())
@@ -133,6 +242,12 @@ func (r *routeRow) only() *rtnl.Nexthop {
 	return &rtnl.Nexthop{}
 }
 
+// metric is r.Metric as a column has it.
+func (r *routeRow) metric() (int64, bool) {
+	m, ok := r.Metric()
+	return int64(m), ok
+}
+
 func (r *routeRow) gateway() netip.Addr {
 	if r.Gateway.IsValid() || !r.NexthopID.OK {
 		return r.Gateway
@@ -140,8 +255,13 @@ func (r *routeRow) gateway() netip.Addr {
 	return r.only().Gateway
 }
 
+// oif is none for a nexthop object that is a blackhole, though the kernel copies
+// the loopback interface into the route.
 func (r *routeRow) oif() rtnl.Opt[uint32] {
-	if r.OIF.OK || !r.NexthopID.OK {
+	switch {
+	case !r.NexthopID.OK:
+		return r.OIF
+	case r.OIF.OK && len(r.hops) > 0:
 		return r.OIF
 	}
 	i := r.only().OIF
@@ -187,8 +307,10 @@ func (r *routeRow) expires() (int64, bool) {
 }
 
 // metric declares the column of a route metric: its value divided by the ticks
-// in one unit.
+// in one unit. The kernel sends no metric of 0, which is one that is not set
+// (rtnetlink_put_metrics): what holds then is for the sockets and sysctls to say.
 func metric(name, description string, m rtnl.Metric, ticks uint32) column[routeRow] {
+	description += ", absent unless the route sets it"
 	return big(name, description, field(rtnl.FieldMetrics), func(r *routeRow) (int64, bool) {
 		v, ok := r.Metrics.Get(m)
 		if m == rtnl.MetricHopLimit && v == 1<<32-1 {
@@ -198,12 +320,41 @@ func metric(name, description string, m rtnl.Metric, ticks uint32) column[routeR
 	}).sparse()
 }
 
-// cache declares a column of struct rta_cacheinfo.
+// cache declares a column of struct rta_cacheinfo, which the kernel sends for
+// every IPv6 route (rt6_fill_node), for IPv4 only with a cached one.
 func cache(name, description string, f func(*rtnl.CacheInfo) int64) column[routeRow] {
-	return big(name, description, field(rtnl.FieldCache), func(r *routeRow) (int64, bool) {
+	return big(name, description+"; absent for all but ipv6", field(rtnl.FieldCache), func(r *routeRow) (int64, bool) {
 		return f(&r.Cache.V), r.Cache.OK
-	}).sparse()
+	}).sparse().volatile()
 }
+
+// mfc declares a column of struct rta_mfc_stats.
+func mfc(name, description string, f func(*rtnl.MFCStats) uint64) column[routeRow] {
+	description += "; absent for other routes and while it is unresolved"
+	return big(name, description, field(rtnl.FieldMFC), func(r *routeRow) (int64, bool) {
+		return int64(f(&r.MFC.V)), r.MFC.OK
+	}).sparse().volatile()
+}
+
+// encapCounter declares a column of a counter that a tunnel keeps.
+func encapCounter[R any](name, description string, n needs, encap func(*R) rtnl.Encap,
+	f func(*rtnl.EncapCounters) uint64) column[R] {
+	return big(name, description+", absent if none counts", n, func(r *R) (int64, bool) {
+		c, ok := encap(r).Counters()
+		return int64(f(&c)), ok
+	}).volatile()
+}
+
+// volatile says that the column changes with time, or from one reading to the
+// next, while the route stays as it is.
+func (c column[R]) volatile() column[R] {
+	c.Volatile = true
+	c.Description += changesWithTime
+	return c
+}
+
+// changesWithTime ends the description of a volatile column.
+const changesWithTime = "; changes with time"
 
 var prefNames = [...]string{0: "medium", 1: "high", 3: "low"}
 
@@ -237,6 +388,18 @@ func appendLabels(b, stack []byte) []byte {
 		return b
 	}
 	return rtnl.AppendLabels(b, stack)
+}
+
+func appendGateway(b []byte, a netip.Addr, link []byte) []byte {
+	return appendAddr(rtnl.AppendLinkAddr(b, link), a)
+}
+
+// gatewayFamily is addrFamily, and iproute2's word for a link-layer address.
+func gatewayFamily(a netip.Addr, link []byte) string {
+	if link != nil {
+		return "link"
+	}
+	return addrFamily(a)
 }
 
 func truth(v bool) (int64, bool) {

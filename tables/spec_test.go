@@ -11,8 +11,8 @@ import (
 func TestColumns(t *testing.T) {
 	const first = "route_id, family, type, protocol, scope, table_id, table_name, dst, dst_len, src, src_len, gateway, gateway_family, dev, dev_index, dev_kind, dev_operstate, metric, prefsrc, tos, flags, flag_names, pref, nexthop_count, nexthop_id, " +
 		"mtu, advmss, window, hoplimit, initcwnd, initrwnd, rtt, rttvar, ssthresh, cwnd, reordering, rto_min, quickack, congctl, features, fastopen_no_cookie, locked, " +
-		"realm_from, realm_to, mark, uid, iif, ttl_propagate, encap_type, encap, cache_clntref, cache_last_use, cache_expires, cache_error, cache_used, cache_id, cache_ts, cache_tsage, expires, mfc_packets, mfc_bytes, mfc_wrong_if, ip_proto, sport, dport, newdst, unknown_attrs"
-	const hops = "route_id, nexthop_index, family, table_id, table_name, dst, metric, gateway, gateway_family, dev, dev_index, weight, flags, flag_names, nexthop_id, realm_from, realm_to, encap_type, encap, newdst, unknown_attrs"
+		"realm_from, realm_to, mark, uid, iif, ttl_propagate, encap_type, encap, encap_packets, encap_bytes, encap_errors, cache_clntref, cache_last_use, cache_expires, cache_error, cache_used, cache_id, cache_ts, cache_tsage, expires, mfc_packets, mfc_bytes, mfc_wrong_if, ip_proto, sport, dport, newdst, unknown_attrs"
+	const hops = "route_id, nexthop_index, family, table_id, table_name, dst, metric, gateway, gateway_family, dev, dev_index, weight, ttl_threshold, flags, flag_names, nexthop_id, realm_from, realm_to, encap_type, encap, encap_packets, encap_bytes, encap_errors, newdst, unknown_attrs"
 	for table, want := range map[*Table]string{Routes: first, Nexthops: hops} {
 		var names []string
 		for _, c := range table.Columns {

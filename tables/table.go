@@ -91,6 +91,9 @@ type ColumnInfo struct {
 	Type        Type
 	Options     Option
 	Description string // no full stop, with the unit
+	// Volatile columns change with time, or from one reading to the next, while the
+	// route stays as it is: a differential query that has one logs rows for ever.
+	Volatile bool
 }
 
 // A Table is a table by its name, its columns and the function that answers a
