@@ -117,8 +117,14 @@ func newPlan[R any](columns []column[R], base needs, names *rtnl.Names, q Query)
 	return p
 }
 
-// fields is what has to be decoded.
-func (p *plan[R]) fields() rtnl.Fields { return rtnl.Fields(p.needs & fields) }
+// fields is what has to be decoded: rtnl.FieldUnknown whole, also where its bits
+// are not those of a route here.
+func (p *plan[R]) fields() rtnl.Fields {
+	if p.needs&fields == fields {
+		return rtnl.FieldUnknown
+	}
+	return rtnl.Fields(p.needs & fields)
+}
 
 func columnInfos[R any](columns []column[R]) []ColumnInfo {
 	infos := make([]ColumnInfo, len(columns))

@@ -181,7 +181,7 @@ func (v *ipView) route(family string, o, numeric object) route {
 		v.t.Fatalf("ip printed %v, then %v", o, numeric)
 	}
 	r := row{"family": family, "src_len": "0", "tos": "0", "unknown_attrs": "[]", "snapshot_consistent": "1",
-		"table_id": numeric.text("table")}
+		"table_id": numeric.text("table"), "metric": "0"}
 	if family == "ipv6" {
 		for _, k := range []string{"clntref", "last_use", "expires", "error", "used", "id", "ts", "tsage"} {
 			r["cache_"+k] = "0"
@@ -243,6 +243,8 @@ func (v *ipView) route(family string, o, numeric object) route {
 		}
 	}
 	switch {
+	case v.blackhole(r["nexthop_id"]):
+		hops = nil // ip shows the loopback interface in it, or nothing
 	case hops != nil:
 		if r["nexthop_id"] != "" {
 			// RTA_MULTIPATH cuts weights to 8 bits and does not name the members.
@@ -265,7 +267,7 @@ func (v *ipView) route(family string, o, numeric object) route {
 		}
 	}
 	if len(hops) == 1 {
-		for _, k := range []string{"gateway", "gateway_family", "dev", "dev_index", "encap_type", "encap"} {
+		for _, k := range append([]string{"gateway", "gateway_family", "dev", "dev_index", "encap_type", "encap"}, encapCounters...) {
 			if hops[0][k] != "" {
 				r[k] = hops[0][k]
 			}
@@ -293,6 +295,18 @@ func (v *ipView) route(family string, o, numeric object) route {
 
 // sharedColumns are the columns of a nexthop that are its route's.
 var sharedColumns = []string{"family", "table_id", "table_name", "dst", "metric"}
+
+// blackhole reports whether a nexthop object is a blackhole, or a group of one.
+func (v *ipView) blackhole(id string) bool {
+	if id == "" {
+		return false
+	}
+	n := number(id)
+	if group := v.groups[n]; len(group) == 1 {
+		n = group[0].id
+	}
+	return slices.ContainsFunc(v.single[n], func(m member) bool { return m.key == "blackhole" })
+}
 
 // object returns the nexthops that a nexthop object is.
 func (v *ipView) object(id uint32) []row {
@@ -459,9 +473,17 @@ func (v *ipView) takeEncap(o object) (rest object, columns row) {
 		}
 		keys = keys[n+1:]
 	}
-	text := typ + v.encapText(o[i+1:end])
-	return slices.Concat(o[:i], o[end:]), row{"encap_type": typ, "encap": text}
+	columns = row{"encap_type": typ, "encap": typ + v.encapText(o[i+1:end])}
+	if counters, ok := o[i+1 : end].get("stats64").(object); ok {
+		for _, c := range counters {
+			columns["encap_"+c.key] = jsonText(c.value)
+		}
+	}
+	return slices.Concat(o[:i], o[end:]), columns
 }
+
+// encapCounters are the columns of the counters of an encap.
+var encapCounters = []string{"encap_packets", "encap_bytes", "encap_errors"}
 
 func (v *ipView) encapText(members object) string {
 	var b strings.Builder
@@ -476,16 +498,11 @@ func (v *ipView) encapText(members object) string {
 			b.WriteByte(']')
 		case m.key == "srh":
 			b.WriteString(v.encapText(m.value.(object)))
-		case m.key == "stats64":
-			for _, c := range m.value.(object) {
-				fmt.Fprintf(&b, " %s %s", c.key, c.value)
-			}
+		case m.key == "stats64": // which have columns of their own
 		case m.key == "hmac":
 			fmt.Fprintf(&b, " hmac %s", strings.ToUpper(strings.TrimPrefix(m.value.(string), "0x")))
 		case m.key == "flavors":
 			fmt.Fprintf(&b, " flavors %s", flagNames(m.value))
-		case m.key == "iif", m.key == "oif": // kernel_routes looks no name up here
-			fmt.Fprintf(&b, " %s if%s", m.key, v.links[m.value.(string)]["dev_index"])
 		case m.value == true:
 			b.WriteString(" " + m.key)
 		default:

@@ -35,6 +35,7 @@ type multicastRouter struct {
 	fd    int
 	level int
 	v6    bool
+	ttl   byte // threshold of the outputs of IPv4, at most 254; IPv6 has 1 alone
 }
 
 func newMulticastRouter(t testing.TB, v6 bool, table uint32) *multicastRouter {
@@ -48,7 +49,7 @@ func newMulticastRouter(t testing.TB, v6 bool, table uint32) *multicastRouter {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { unix.Close(fd) })
-	m := &multicastRouter{t, fd, level, v6}
+	m := &multicastRouter{t, fd, level, v6, 1}
 	if table != 0 {
 		m.set(mrtTable, binary.NativeEndian.AppendUint32(nil, table))
 	}
@@ -106,7 +107,7 @@ func (m *multicastRouter) add(origin, group string, from uint16, to ...int) {
 		b = binary.NativeEndian.AppendUint16(b, from)
 		ttls := make([]byte, 34)
 		for _, i := range to {
-			ttls[i] = 1
+			ttls[i] = m.ttl
 		}
 		b = append(b, ttls...)
 		b = append(b, make([]byte, 16)...)
@@ -190,7 +191,9 @@ func TestMulticastRouting(t *testing.T) {
 		m.addInterface(1, index("v1"))
 		m.addInterface(2, index("br0"))
 		m.add(f.origin, f.group+"1", 0, 1, 2)
+		m.ttl = 254
 		m.add(f.origin, f.group+"2", 0, 1)
+		m.ttl = 2
 		m.add(f.any, f.group+"3", 1, 0, 1)
 		m = newMulticastRouter(t, f.family == "ip6mr", 77)
 		m.addInterface(5, index("v1"))
@@ -290,7 +293,7 @@ func ipMulticast(t testing.TB, v *ipView, family string) []route {
 			case "multipath":
 				for _, h := range objects(m.value) {
 					ttl := cmp.Or(h.text("ttl"), "1")
-					r.hops = append(r.hops, row{"dev": h.text("oif"), "weight": fmt.Sprint(atoi(ttl) + 1)})
+					r.hops = append(r.hops, row{"dev": h.text("oif"), "ttl_threshold": ttl})
 				}
 			case "table":
 			default:
@@ -324,7 +327,7 @@ func compareMulticast(before, want, after []route) string {
 			}
 		}
 		for i, h := range w.hops {
-			if got.hops[i]["dev"] != h["dev"] || got.hops[i]["weight"] != h["weight"] {
+			if got.hops[i]["dev"] != h["dev"] || got.hops[i]["ttl_threshold"] != h["ttl_threshold"] || got.hops[i]["weight"] != "" {
 				return fmt.Sprintf("nexthop %v, ip says %v", got.hops[i], h)
 			}
 		}

@@ -159,8 +159,9 @@ func wireRoute(t testing.TB, b []byte) row {
 	r := row{"family": "ipv4"}
 	switch b[0] {
 	case unix.AF_INET:
+		r["metric"] = "0" // unless the kernel sends another
 	case unix.AF_INET6:
-		r["family"] = "ipv6"
+		r["family"], r["metric"] = "ipv6", "0"
 	case rtnlFamilyIPMR:
 		r["family"] = "ipmr"
 	case rtnlFamilyIP6MR:
