@@ -118,6 +118,15 @@ func TestExtension(t *testing.T) {
 		}
 	}
 
+	t.Run("metric 0", func(t *testing.T) {
+		for _, table := range tables.All() {
+			rows := x.generate(t, table.Name, []string{"dst=0.0.0.0/0", "metric=0"}, "dst", "metric")
+			if len(rows) != 1 || rows[0]["metric"] != "0" {
+				t.Errorf("%s: %v", table.Name, rows)
+			}
+		}
+	})
+
 	t.Run("rows", func(t *testing.T) {
 		rows := x.generate(t, "kernel_routes", []string{"dst=0.0.0.0/0"}, "route_id", "table_name", "gateway", "metric", "locked", "src")
 		if len(rows) != 2 {
@@ -125,7 +134,7 @@ func TestExtension(t *testing.T) {
 		}
 		for i, want := range []map[string]string{
 			{"table_name": "main", "gateway": "192.0.2.1", "metric": "100"},
-			{"table_name": "1000", "gateway": "203.0.113.1", "locked": "mtu"},
+			{"table_name": "1000", "gateway": "203.0.113.1", "locked": "mtu", "metric": "0"},
 		} {
 			// The kernel dumps table 1000 (232 in its hash) before main.
 			got := rows[1-i]

@@ -6,12 +6,47 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"strings"
 	"testing"
+
+	"kernelroutes/tables"
 )
 
-// changing are the columns that change with time. In a differential query each
-// of them would make a log line every time.
-var changing = regexp.MustCompile(`\bcache_|\bexpires\b|\bmfc_|\bsnapshot_consistent\b|\bflags?\b|\bflag_names\b|\bencap\b|\bdev_operstate\b|SELECT \*`)
+// changing finds what makes a differential query log a line every time: columns
+// that change with time, those that tell the state of an interface, and all.
+var changing = regexp.MustCompile(`(?i)\b(` + strings.Join(append(volatile(), "flags", "flag_names", "dev_operstate"), "|") +
+	`)\b|SELECT\s+(\w+\.)?\*`)
+
+// volatile returns the names of the columns that change with time.
+func volatile() (names []string) {
+	for _, t := range tables.All() {
+		for _, c := range t.Columns {
+			if c.Volatile {
+				names = append(names, c.Name)
+			}
+		}
+	}
+	return names
+}
+
+// TestChanging sees that what changes is found.
+func TestChanging(t *testing.T) {
+	for query, want := range map[string]string{
+		"SELECT dst, expires FROM kernel_routes":                          "expires",
+		"SELECT dst FROM kernel_routes WHERE Cache_Used > 1":              "Cache_Used",
+		"SELECT n.encap_bytes FROM kernel_route_nexthops n":               "encap_bytes",
+		"SELECT dst, mfc_packets FROM kernel_routes":                      "mfc_packets",
+		"SELECT snapshot_consistent FROM kernel_routes":                   "snapshot_consistent",
+		"SELECT * FROM kernel_routes":                                     "SELECT *",
+		"SELECT r.* FROM kernel_routes r":                                 "SELECT r.*",
+		"SELECT dst, encap, count(*) AS expiry FROM kernel_routes":        "",
+		"SELECT metric, weight, ttl_threshold FROM kernel_route_nexthops": "",
+	} {
+		if got := changing.FindString(query); got != want {
+			t.Errorf("%s: found %q, not %q", query, got, want)
+		}
+	}
+}
 
 // A pack is a file of packs/ in osquery's format.
 type pack struct {

@@ -265,6 +265,40 @@ func TestExpires(t *testing.T) {
 	}
 }
 
+// TestMetricZero has the default route that the kernel prefers and sends without
+// RTA_PRIORITY: conditions on its metric must find it, in both tables, and so
+// must an IPv6 route of metric 0.
+func TestMetricZero(t *testing.T) {
+	nstest.New(t)
+	nstest.Veth(t, "d0", "192.0.2.1/24", "fd00::1/64")
+	nstest.Batch(t, "-4", "route add default dev d0", "route add default via 192.0.2.254 metric 50")
+	for _, table := range tables.All() {
+		dst := where(table, "dst", tables.Equals, "0.0.0.0/0")
+		for _, c := range []struct {
+			op   tables.Op
+			expr string
+			want string
+		}{
+			{tables.Equals, "0", "0"}, {tables.LessThan, "50", "0"}, {tables.LessThan, "100", "0 50"},
+			{tables.LessOrEqual, "0", "0"}, {tables.GreaterOrEqual, "0", "0 50"}, {tables.GreaterThan, "0", "50"},
+			{tables.GreaterThan, "-1", "0 50"}, {tables.Equals, "0.0", "0"}, {tables.Equals, "", ""},
+		} {
+			var got []string
+			for _, r := range scan(t, table, &rtnl.Kernel{}, dst, where(table, "metric", c.op, c.expr)) {
+				got = append(got, r["metric"])
+			}
+			if slices.Sort(got); strings.Join(got, " ") != c.want {
+				t.Errorf("%s, metric %d %q: metrics %q, not %q", table.Name, c.op, c.expr, got, c.want)
+			}
+		}
+		for _, r := range scan(t, table, &rtnl.Kernel{}) {
+			if r["metric"] == "" {
+				t.Errorf("%s: no metric in %v", table.Name, r)
+			}
+		}
+	}
+}
+
 // TestRename looks for the interface's new name at once after a rename.
 func TestRename(t *testing.T) {
 	nstest.New(t)

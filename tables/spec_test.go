@@ -36,6 +36,37 @@ func TestColumns(t *testing.T) {
 	}
 }
 
+// TestVolatile sees that the columns that change with time say so, in the
+// specification too, and no other.
+func TestVolatile(t *testing.T) {
+	const phrase = "; changes with time"
+	for table, want := range map[*Table][]string{
+		Routes: {"encap_packets", "encap_bytes", "encap_errors", "cache_clntref", "cache_last_use", "cache_expires", "cache_error",
+			"cache_used", "cache_id", "cache_ts", "cache_tsage", "expires", "mfc_packets", "mfc_bytes", "mfc_wrong_if", "snapshot_consistent"},
+		Nexthops: {"encap_packets", "encap_bytes", "encap_errors", "snapshot_consistent"},
+	} {
+		spec, err := table.Spec()
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got []string
+		for _, c := range table.Columns {
+			if c.Volatile {
+				got = append(got, c.Name)
+			}
+			if c.Volatile != strings.HasSuffix(c.Description, phrase) {
+				t.Errorf("%s.%s: volatile %v, %q", table.Name, c.Name, c.Volatile, c.Description)
+			}
+		}
+		if !slices.Equal(got, want) {
+			t.Errorf("%s: volatile are %q, want %q", table.Name, got, want)
+		}
+		if n := strings.Count(string(spec), phrase+`"`); n != len(want) {
+			t.Errorf("%s: the specification says of %d columns that they change with time, not of %d", table.Name, n, len(want))
+		}
+	}
+}
+
 // TestSpec checks the specification against osquery's conventions.
 func TestSpec(t *testing.T) {
 	for _, table := range All() {
