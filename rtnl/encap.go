@@ -133,9 +133,9 @@ func (e Encap) cutCounters() (c EncapCounters, before, after []byte, ok bool) {
 const seg6LocalCounters = 10
 
 // decodeCounters reads the nest SEG6_LOCAL_COUNTERS, in which all three must be.
-func decodeCounters(d []byte) (c EncapCounters, ok bool) {
+func decodeCounters(d []byte) (EncapCounters, bool) {
 	const pad, packets, bytes, errors = 1, 2, 3, 4 // SEG6_LOCAL_CNT_*
-	counters := [...]*uint64{packets: &c.Packets, bytes: &c.Bytes, errors: &c.Errors}
+	var values [errors + 1]uint64
 	have := 0
 	a := walk(d)
 	for a.next() {
@@ -146,12 +146,12 @@ func decodeCounters(d []byte) (c EncapCounters, ok bool) {
 			return EncapCounters{}, false
 		}
 		have |= 1 << a.typ
-		*counters[a.typ] = u64(a.data)
+		values[a.typ] = u64(a.data)
 	}
 	if have != 1<<packets|1<<bytes|1<<errors || !a.ok() {
 		return EncapCounters{}, false
 	}
-	return c, true
+	return EncapCounters{Packets: values[packets], Bytes: values[bytes], Errors: values[errors]}, true
 }
 
 // A textFunc appends the payload of an attribute as text. Where it returns false

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"kernelroutes/internal/nstest"
 	"kernelroutes/rtnl"
@@ -262,6 +263,52 @@ func TestExpires(t *testing.T) {
 	}
 	if e := atoi(rows[0]["expires"]); e < 2900 || e > 3000 || rows[0]["cache_expires"] != rows[0]["expires"] {
 		t.Errorf("expires %s, cache_expires %s", rows[0]["expires"], rows[0]["cache_expires"])
+	}
+}
+
+// TestVolatile looks twice at routes with a lifetime and with traffic: only columns
+// that say so have changed.
+func TestVolatile(t *testing.T) {
+	nstest.New(t)
+	network(t)
+	nstest.Batch(t, "-6", "route add fd01::/32 dev v0 expires 3000",
+		"route add fd02::/32 dev v0 encap seg6local action End.DT6 table 1000 count",
+		"route add fd03::/32 nexthop via fd00::9 encap seg6local action End.DT6 table main count nexthop via fd00:1::9")
+	m := newMulticastRouter(t, false, 0)
+	m.addInterface(0, number(newIPView(t).links["v0"]["dev_index"]))
+	m.addInterface(1, number(newIPView(t).links["v1"]["dev_index"]))
+	m.add("10.0.0.9", "239.1.1.1", 0, 1)
+	var before [2][]row
+	for i, table := range tables.All() {
+		before[i] = scan(t, table, &rtnl.Kernel{})
+	}
+	send(t, "v0p", "10.0.0.9", "239.1.1.1")
+	send(t, "v0p", "fd00::9", "fd02::1")
+	send(t, "v0p", "fd00::9", "fd03::1")
+	time.Sleep(1100 * time.Millisecond)
+	changed := map[string]bool{}
+	for i, table := range tables.All() {
+		key := func(r row) string { return r["route_id"] + r["nexthop_index"] }
+		after := map[string]row{}
+		for _, r := range scan(t, table, &rtnl.Kernel{}) {
+			after[key(r)] = r
+		}
+		if len(after) != len(before[i]) {
+			t.Errorf("%s: %d rows, then %d", table.Name, len(before[i]), len(after))
+		}
+		for _, r := range before[i] {
+			for _, name := range unlike(r, after[key(r)]) {
+				changed[name] = true
+				if !table.Columns[table.Column(name)].Volatile {
+					t.Errorf("%s.%s: %q, then %q: %v", table.Name, name, r[name], after[key(r)][name], r)
+				}
+			}
+		}
+	}
+	for _, name := range []string{"expires", "cache_expires", "mfc_packets", "mfc_bytes", "encap_errors"} {
+		if !changed[name] {
+			t.Errorf("%s has not changed, so that this test shows nothing", name)
+		}
 	}
 }
 

@@ -165,11 +165,11 @@ var Routes = define("kernel_routes",
 			needEncap|needLinks,
 			func(b []byte, r *routeRow) []byte { return r.encap().AppendText(b, r.names, r.snap) }),
 		encapCounter("encap_packets", "Packets that a seg6local action has processed", needEncap,
-			(*routeRow).encap, func(c *rtnl.EncapCounters) uint64 { return c.Packets }),
+			(*routeRow).encap, func(c rtnl.EncapCounters) uint64 { return c.Packets }),
 		encapCounter("encap_bytes", "Bytes that a seg6local action has processed", needEncap,
-			(*routeRow).encap, func(c *rtnl.EncapCounters) uint64 { return c.Bytes }),
+			(*routeRow).encap, func(c rtnl.EncapCounters) uint64 { return c.Bytes }),
 		encapCounter("encap_errors", "Packets that a seg6local action could not process", needEncap,
-			(*routeRow).encap, func(c *rtnl.EncapCounters) uint64 { return c.Errors }),
+			(*routeRow).encap, func(c rtnl.EncapCounters) uint64 { return c.Errors }),
 		cache("cache_clntref", "References by clients", func(c *rtnl.CacheInfo) int64 { return int64(c.ClntRef) }),
 		cache("cache_last_use", "Seconds since the last use",
 			func(c *rtnl.CacheInfo) int64 { return int64(c.LastUse / rtnl.UserHZ) }),
@@ -338,10 +338,10 @@ func mfc(name, description string, f func(*rtnl.MFCStats) uint64) column[routeRo
 
 // encapCounter declares a column of a counter that a tunnel keeps.
 func encapCounter[R any](name, description string, n needs, encap func(*R) rtnl.Encap,
-	f func(*rtnl.EncapCounters) uint64) column[R] {
+	f func(rtnl.EncapCounters) uint64) column[R] {
 	return big(name, description+", absent if none counts", n, func(r *R) (int64, bool) {
 		c, ok := encap(r).Counters()
-		return int64(f(&c)), ok
+		return int64(f(c)), ok
 	}).volatile()
 }
 
