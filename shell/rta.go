@@ -1,6 +1,7 @@
 package shell
 
 import (
+	"fmt"
 	"slices"
 	"strconv"
 
@@ -48,7 +49,11 @@ func (l *rtaList) collect(r *rtnl.Route, names *rtnl.Names, snap *rtnl.Snapshot)
 	}
 	if e := r.Encap; e.Type != 0 {
 		l.str(21, "RTA_ENCAP_TYPE", []byte(e.TypeName()))
-		l.str(22, "RTA_ENCAP", e.AppendText(l.text[:0], names, snap))
+		text := e.AppendText(l.text[:0], names, snap)
+		if c, ok := e.Counters(); ok {
+			text = fmt.Appendf(text, " packets %d bytes %d errors %d", c.Packets, c.Bytes, c.Errors)
+		}
+		l.str(22, "RTA_ENCAP", text)
 	}
 	if x := r.Expires; x.OK {
 		l.value(23, "RTA_EXPIRES", strconv.AppendUint(l.text[:0], x.V/rtnl.UserHZ, 10))
