@@ -628,7 +628,6 @@ func textNone4(b, data []byte) ([]byte, bool) { return b, len(data) == 4 }
 var (
 	textU8   = number(1, binary.NativeEndian)
 	textU32  = number(4, binary.NativeEndian)
-	textU64  = number(8, binary.NativeEndian)
 	textBE16 = number(2, binary.BigEndian)
 	textBE32 = number(4, binary.BigEndian)
 	textBE64 = number(8, binary.BigEndian)
