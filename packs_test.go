@@ -14,8 +14,8 @@ import (
 
 // changing finds what makes a differential query log a line every time: columns
 // that change with time, those that tell the state of an interface, and all.
-var changing = regexp.MustCompile(`(?i)\b(` + strings.Join(append(volatile(), "flags", "flag_names", "dev_operstate"), "|") +
-	`)\b|SELECT\s+(\w+\.)?\*`)
+var changing = regexp.MustCompile(`(?i)\b(` +
+	strings.Join(append(volatile(), "flags", "flag_names", "dev_operstate"), "|") + `)\b|SELECT\s+(\w+\.)?\*`)
 
 // volatile returns the names of the columns that change with time.
 func volatile() (names []string) {

@@ -71,8 +71,8 @@ func (e Encap) TypeName() string {
 // iproute2 puts two, or begins a new line.
 //
 // Routing tables are named by names, interfaces by the snapshot, which should
-// hold links; an interface that it does not know reads as with iproute2 ("if7";
-// "*" for 0). The counters of a seg6local action are left out, as without
+// hold links; one that it does not know (new(Snapshot) knows none) reads as with
+// iproute2: "if7", and "*" for 0. The counters of a seg6local action are left out, as without
 // `ip -s`, so that the text does not change with traffic: see Counters.
 //
 // Where any part is not understood (an unknown attribute, a missing one, a wrong

@@ -26,7 +26,8 @@ const (
 )
 
 var metricNames = [metricEnd]string{"", "lock", "mtu", "window", "rtt", "rttvar", "ssthresh", "cwnd", "advmss",
-	"reordering", "hoplimit", "initcwnd", "features", "rto_min", "initrwnd", "quickack", "congctl", "fastopen_no_cookie"}
+	"reordering", "hoplimit", "initcwnd", "features", "rto_min", "initrwnd", "quickack", "congctl",
+	"fastopen_no_cookie"}
 
 var featureNames = [...]string{"ecn", "sack", "timestamp", "allfrag", "tcp_usec_ts"}
 

@@ -76,6 +76,20 @@ func TestRouteObject(t *testing.T) {
 			`{"type":19,"name":"RTA_NEWDST","value":"100"},{"type":20,"name":"RTA_PREF","value":"low"},` +
 			`{"type":23,"name":"RTA_EXPIRES","value":12},{"type":25,"name":"RTA_UID","value":1000},` +
 			`{"type":28,"name":"RTA_SPORT","value":53},{"type":99,"len":2,"hex":"0102"}]}`},
+		{"what is decoded and kept", rtnl.Route{
+			Family: rtnl.IPv4, Type: rtnl.Unicast, Protocol: 3, Table: 254, Dst: prefix("10.0.0.0/8"),
+			LinkGateway: []byte{2, 0, 0, 0, 0, 1}, FlowLabel: opt(uint32(9)), DelReason: opt(uint32(1)),
+			Unknown: []rtnl.Attr{{Type: 31, Data: []byte{0, 0, 0, 9}}, {Type: 32, Data: []byte{1, 0, 0, 0}}},
+		}, `{"family":"ipv4","type":"UNICAST","protocol":"BOOT","scope":"UNIVERSE","table":"MAIN","dst":"10.0.0.0/8",` +
+			`"dst_len":8,"flags":0,"unknown_rta_attrs":[18,31,32],"unknown_rta_attrs_decoded":[` +
+			`{"type":18,"name":"RTA_VIA","value":"02:00:00:00:00:01"},{"type":31,"name":"RTA_FLOWLABEL","value":9},` +
+			`{"type":32,"name":"RTA_DEL_REASON","value":1}]}`},
+		{"what is kept alone", rtnl.Route{
+			Family: rtnl.IPv4, Type: rtnl.Unicast, Protocol: 3, Table: 254, Dst: prefix("10.0.0.0/8"),
+			Unknown: []rtnl.Attr{{Type: 31, Data: []byte{9}}, {Type: 32, Data: []byte{1}}},
+		}, `{"family":"ipv4","type":"UNICAST","protocol":"BOOT","scope":"UNIVERSE","table":"MAIN","dst":"10.0.0.0/8",` +
+			`"dst_len":8,"flags":0,"unknown_rta_attrs":[31,32],"unknown_rta_attrs_decoded":[` +
+			`{"type":31,"len":1,"hex":"09"},{"type":32,"len":1,"hex":"01"}]}`},
 	} {
 		e := &routeEncoder{snap: &rtnl.Snapshot{}, names: rtnl.BuiltinNames(), unknown: true,
 			devs: memory{all: map[uint32][]byte{2: []byte(`,"dev":"eth0"`)}}}
@@ -91,6 +105,27 @@ func TestRouteObject(t *testing.T) {
 		e.unknown = false
 		if got := string(e.append(nil, &test.route)); strings.Contains(got, "unknown") || !json.Valid([]byte(got)) {
 			t.Errorf("%s: without unknown attributes: %s", test.name, got)
+		}
+	}
+}
+
+// TestBlackholeObjects has routes whose nexthop object is a blackhole: they have
+// no nexthops, whatever the kernel copies into them.
+func TestBlackholeObjects(t *testing.T) {
+	nstest.New(t)
+	nstest.IP(t, "-6 nexthop add id 3 blackhole")
+	nstest.IP(t, "nexthop add id 12 group 3")
+	nstest.Batch(t, "-6", "route add fd01::/64 nhid 3", "route add fd02::/64 nhid 12")
+	for _, compat := range []string{"1", "0"} {
+		nstest.Sysctl(t, "net.ipv4.nexthop_compat_mode", compat)
+		for _, summary := range []bool{false, true} {
+			var out bytes.Buffer
+			if err := Routes(context.Background(), &out, &rtnl.Kernel{}, RoutesOptions{Family: rtnl.IPv6, Summary: summary}); err != nil {
+				t.Fatal(err)
+			}
+			if s := out.String(); !strings.Contains(s, "fd02::/64") || strings.Contains(s, "multipath") || strings.Contains(s, "nexthop dev") {
+				t.Errorf("compat mode %s, summary %v:\n%s", compat, summary, s)
+			}
 		}
 	}
 }

@@ -187,7 +187,8 @@ func TestEveryObjectAttribute(t *testing.T) {
 	} {
 		rows := func(attributes ...[]byte) string {
 			all := append([][]byte{nlAttr(unix.NHA_ID, nlU32(object)), nlAttr(unix.NHA_OIF, nlU32(3))}, attributes...)
-			return shown(t, nlNexthop(all...), nlNexthop(nlAttr(unix.NHA_ID, nlU32(group)), nlAttr(unix.NHA_GROUP, member)), route)
+			of := nlNexthop(nlAttr(unix.NHA_ID, nlU32(group)), nlAttr(unix.NHA_GROUP, member))
+			return shown(t, nlNexthop(all...), of, route)
 		}
 		plain := rows()
 		copied := strings.HasSuffix(what, "copied")
@@ -219,6 +220,7 @@ func TestLinkGateway(t *testing.T) {
 	mac := []byte{2, 0, 0, 0, 0, 1}
 	label := nlAttr(unix.RTA_DST, []byte{0, 0x06, 0x41, 0})
 	via := nlAttr(unix.RTA_VIA, nlU16(unix.AF_PACKET), mac)
+	inet := nlAttr(unix.RTA_VIA, nlU16(unix.AF_INET), []byte{10, 0, 0, 2})
 	infiniband := nlAttr(unix.RTA_VIA, nlU16(unix.AF_PACKET), mac, make([]byte, 14))
 	for _, c := range []struct {
 		what  string
@@ -233,7 +235,7 @@ func TestLinkGateway(t *testing.T) {
 			row{"gateway": "02:00:00:00:00:01", "nexthop_count": "1"}, []row{{"gateway": "02:00:00:00:00:01"}}},
 		{"InfiniBand", nlRoute(rtnl.MPLS, label, infiniband),
 			row{"gateway": "02:00:00:00:00:01" + strings.Repeat(":00", 14), "gateway_family": "link"}, nil},
-		{"several", nlRoute(rtnl.MPLS, label, nlAttr(unix.RTA_MULTIPATH, nlHop(0, 3, via), nlHop(0, 4, nlAttr(unix.RTA_VIA, nlU16(unix.AF_INET), []byte{10, 0, 0, 2})))),
+		{"several", nlRoute(rtnl.MPLS, label, nlAttr(unix.RTA_MULTIPATH, nlHop(0, 3, via), nlHop(0, 4, inet))),
 			row{"dst": "100", "gateway": "", "gateway_family": "", "nexthop_count": "2"},
 			[]row{{"gateway": "02:00:00:00:00:01", "gateway_family": "link", "dev_index": "3", "weight": "1"},
 				{"gateway": "10.0.0.2", "gateway_family": "ipv4", "dev_index": "4", "weight": "1"}}},
@@ -306,7 +308,8 @@ func BenchmarkRouteID(b *testing.B) {
 		for n := range 250 {
 			hops = append(hops, nlHop(0, 3, nlAttr(unix.RTA_GATEWAY, []byte{10, 0, byte(n >> 8), byte(n)}))...)
 		}
-		routes = append(routes, nlRoute(rtnl.IPv4, nlAttr(unix.RTA_PRIORITY, nlU32(uint32(i))), nlAttr(unix.RTA_MULTIPATH, hops)))
+		metric := nlAttr(unix.RTA_PRIORITY, nlU32(uint32(i)))
+		routes = append(routes, nlRoute(rtnl.IPv4, metric, nlAttr(unix.RTA_MULTIPATH, hops)))
 	}
 	c, err := captured(routes...)
 	if err != nil {

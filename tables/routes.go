@@ -21,10 +21,11 @@ func (r *routeRow) attributes() rtnl.Fields { return r.at.Attributes() }
 // What both tables say of a column.
 const (
 	aboutFamily    = "Address family of the route: ipv4, ipv6, mpls, and ipmr or ip6mr for multicast routing"
-	aboutTableID   = "Number of the routing table"
+	aboutTableID   = "Number of the routing table: RTA_TABLE, or rtm_table where the kernel sends none"
 	aboutTableName = "Name of the routing table in rt_tables, its number where it has none"
-	aboutDst       = "Destination in CIDR notation, 0.0.0.0/0 or ::/0 for a default route; a label for mpls"
-	aboutMetric    = "Metric (priority): the lower is preferred; 0 where the kernel sends none for ipv4 or ipv6, " +
+	aboutDst       = "Destination in CIDR notation, 0.0.0.0/0 or ::/0 where the kernel sends none (a default route); " +
+		"a label for mpls"
+	aboutMetric = "Metric (priority): the lower is preferred; 0 where the kernel sends none for ipv4 or ipv6, " +
 		"absent for other families"
 	aboutGatewayFamily = "Family of the gateway's address: ipv4, ipv6, or link for a link-layer address (mpls); " +
 		"empty where gateway is"
