@@ -216,18 +216,17 @@ func checkMetrics(t testing.TB, b []byte) {
 	want := true
 	var has uint32
 	for _, a := range split(t, b) {
-		ok := metricUnderstood(a.Type, a.Data)
-		if ok || a.Type == uint16(MetricCCAlgo) {
+		if metricUnderstood(a.Type, a.Data) {
 			has |= 1 << a.Type
+		} else {
+			want = false
 		}
-		want = want && ok
 	}
 	if ok != want || m.has != has {
 		t.Fatalf("%x: understood %v, want %v; has %#x, want %#x", b, ok, want, m.has, has)
 	}
 	var again Metrics
-	named := m.CC != "" || m.has&(1<<MetricCCAlgo) == 0
-	if ok, err := again.decode(exact(appendMetrics(nil, &m))); ok != named || err != nil || again != m {
+	if ok, err := again.decode(exact(appendMetrics(nil, &m))); !ok || err != nil || again != m {
 		t.Fatalf("%x: %v, %v\n was %+v\n  is %+v", b, ok, err, m, again)
 	}
 	m.AppendLocked(m.AppendFeatures(nil))

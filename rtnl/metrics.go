@@ -57,10 +57,9 @@ func (m *Metrics) decode(b []byte) (understood bool, err error) {
 	for a.next() {
 		n := Metric(a.typ)
 		switch {
-		case a.typ == uint16(MetricCCAlgo):
+		case a.typ == uint16(MetricCCAlgo) && cstring(a.data) != "":
 			m.CC = cstring(a.data)
-			understood = understood && m.CC != ""
-		case a.typ > 0 && a.typ < uint16(metricEnd) && len(a.data) == 4:
+		case a.typ > 0 && a.typ < uint16(metricEnd) && n != MetricCCAlgo && len(a.data) == 4:
 			m.values[n] = u32(a.data)
 		default:
 			understood = false
