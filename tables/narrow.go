@@ -195,17 +195,26 @@ func byType(n *narrowing, values []string) {
 }
 
 func byProtocol(n *narrowing, values []string) {
-	n.Protocols = meet(n.Protocols, matching(values, n.names.Protocol))
+	protocols := []uint8{}
+	for _, id := range ids(n.names.Protocols(), values) {
+		protocols = append(protocols, uint8(id))
+	}
+	n.Protocols = meet(n.Protocols, protocols)
 }
 
 func byTableID(n *narrowing, values []string) { n.Tables = meet(n.Tables, numbers(values)) }
 
 func byTableName(n *narrowing, values []string) {
-	ids := []uint32{}
+	n.Tables = meet(n.Tables, ids(n.names.Tables(), values))
+}
+
+// ids returns the numbers that have one of the values as a name.
+func ids(set *rtnl.NameSet, values []string) []uint32 {
+	all := []uint32{}
 	for _, v := range values {
-		ids = append(ids, n.names.TableIDs(strings.TrimRight(v, " "))...)
+		all = append(all, set.IDs(strings.TrimRight(v, " "))...)
 	}
-	n.Tables = meet(n.Tables, ids)
+	return all
 }
 
 func byDst(n *narrowing, values []string) {
