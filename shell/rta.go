@@ -35,7 +35,7 @@ func (l *rtaList) collect(r *rtnl.Route, names *rtnl.Names) {
 	}
 	num(l, 16, "RTA_MARK", r.Mark)
 	if g := r.Gateway; g.IsValid() && g.Is4() != (r.Family == rtnl.IPv4) {
-		l.str(18, "RTA_VIA", g.AppendTo(l.text[:0]))
+		l.str(18, "RTA_VIA", rtnl.AppendAddr(l.text[:0], g))
 	}
 	if r.NewDst != nil {
 		l.str(19, "RTA_NEWDST", rtnl.AppendLabels(l.text[:0], r.NewDst))

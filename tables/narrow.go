@@ -145,6 +145,24 @@ func (c *check) number(v int64) bool {
 type narrowing struct {
 	*rtnl.Filter
 	names *rtnl.Names
+	devs  *devNames // nil: nobody wants to know
+}
+
+// A devNames knows which of the interfaces that are asked for by name there are,
+// when the routes have been read.
+type devNames struct {
+	listed bool // there are no others
+	found  []string
+}
+
+// lack reports whether it is sure that no interface has the name.
+func (d *devNames) lack(name string) bool { return d.listed && !slices.Contains(d.found, name) }
+
+func (d *devNames) note(name string, wanted []string) {
+	d.listed = true
+	if slices.Contains(wanted, name) {
+		d.found = append(d.found, name)
+	}
 }
 
 // meet leaves in list what is also in values; a nil list is everything.
@@ -260,6 +278,9 @@ func byDev(n *narrowing, values []string) {
 		return
 	}
 	n.Link = func(l *rtnl.Link) bool {
+		if n.devs != nil {
+			n.devs.note(l.Name, values)
+		}
 		return slices.ContainsFunc(values, func(v string) bool { return same(v, l.Name) })
 	}
 }
