@@ -65,31 +65,41 @@ func (p *plan[R]) warn(ctx context.Context, table string, src Source, tell func(
 		if col.domain == nil {
 			continue
 		}
+		a := adviser{ctx, src, p.names, col.Name}
 		warned := 0
 		for _, v := range c.values {
-			if warned == maxWarnings {
-				break
-			}
 			if col.domain.allows(p.names, v) || col.domain == outputs && !p.devs.lack(v) {
 				continue
 			}
-			a := &adviser{ctx, src, p.names, col.Name}
 			text := recent.recall(adviceKey{src, table, c.column, v}, func(affordable bool) string {
-				advice := ""
-				if affordable {
-					if advice = col.domain.advise(a, v); advice == "" {
-						return ""
-					}
-					advice = ": " + advice
-				}
-				return fmt.Sprintf("%s: no row can have %s=%s%s", table, col.Name, quote(v), advice)
+				return a.warning(table, col.domain, v, affordable)
 			})
-			if text != "" {
-				tell(text)
-				warned++
+			if text == "" {
+				continue
+			}
+			tell(text)
+			if warned++; warned == maxWarnings {
+				break
 			}
 		}
 	}
+}
+
+// warning is what to say of a value; "" if it turns out to be possible. Without
+// affordable it is to cost nothing.
+func (a *adviser) warning(table string, d *domain, value string, affordable bool) string {
+	text := fmt.Sprintf("%s: no row can have %s=%s", table, a.column, quote(value))
+	if trimmed := strings.TrimSpace(value); trimmed != value && d.allows(a.names, trimmed) {
+		return text + ": " + didYouMean(trimmed)
+	}
+	if !affordable {
+		return text
+	}
+	advice := d.advise(a, value)
+	if advice == "" {
+		return ""
+	}
+	return text + ": " + advice
 }
 
 // quote is the value as it would stand in SQL, shortened, on one line.

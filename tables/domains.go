@@ -97,8 +97,8 @@ func (d nameDomain) domain() *domain {
 
 func (d nameDomain) advise(a *adviser, value string) string {
 	set := d.set(a.names)
-	id, ok := d.others[value]
-	if n, err := strconv.ParseUint(value, 0, 32); err == nil { // 254 is main, and 0x64 is 100
+	id, ok := d.others[strings.ToLower(value)]
+	if n, err := parseAny(value); err == nil { // 254 is main, and 0x64 is 100
 		id, ok = uint32(n), set.Has(uint32(n), set.Text(uint32(n)))
 	}
 	if ok {
@@ -135,7 +135,7 @@ var (
 	dsts     = &domain{spell: spellDst, advise: adviseDst}
 	srcs     = &domain{absent: true, spell: spellPrefix, advise: advisePrefix}
 	routeIDs = &domain{spell: spellID, advise: func(*adviser, string) string {
-		return "a route_id is like ipv4:254:10.0.0.0/8:0123456789abcdef, and always written in the same way"
+		return "a route_id is like ipv4:254:10.0.0.0/8:0123456789abcdef"
 	}}
 )
 
@@ -292,13 +292,21 @@ func between(first, last int64) *domain {
 			return false
 		},
 		advise: func(a *adviser, value string) string {
-			switch n, err := strconv.ParseInt(strings.TrimSpace(value), 0, 64); {
+			switch n, err := parseAny(value); {
 			case value == "":
 				return "a number that is absent is NULL: write " + a.column + " IS NULL"
-			case err == nil && first <= n && n <= last: // 0x64
-				return didYouMean(strconv.FormatInt(n, 10))
+			case err == nil && int64(n) <= last: // 0x64
+				return didYouMean(strconv.FormatUint(n, 10))
 			}
 			return fmt.Sprintf("it is a whole number from %d to %d", first, last)
 		},
 	}
+}
+
+// parseAny reads a number up to 4294967295 in decimal or, after 0x, in hexadecimal.
+func parseAny(value string) (uint64, error) {
+	if hex, found := strings.CutPrefix(strings.ToLower(value), "0x"); found {
+		return strconv.ParseUint(hex, 16, 32)
+	}
+	return strconv.ParseUint(value, 10, 32)
 }
