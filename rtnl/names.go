@@ -113,11 +113,17 @@ var hostNames = namesCache{
 // changed, otherwise it reads them again. It is safe for concurrent use.
 func HostNames() *Names { return hostNames.get() }
 
-// Tables, Protocols, Scopes and Realms return the names of one kind of numbers.
-func (n *Names) Tables() *NameSet    { return &n.tables }
-func (n *Names) Protocols() *NameSet { return &n.protocols } // RTPROT_*
-func (n *Names) Scopes() *NameSet    { return &n.scopes }    // RT_SCOPE_*
-func (n *Names) Realms() *NameSet    { return &n.realms }    // one half of RTA_FLOW
+// Tables returns the names of routing tables (RTA_TABLE).
+func (n *Names) Tables() *NameSet { return &n.tables }
+
+// Protocols returns the names of what installs routes (RTPROT_*).
+func (n *Names) Protocols() *NameSet { return &n.protocols }
+
+// Scopes returns the names of scopes (RT_SCOPE_*).
+func (n *Names) Scopes() *NameSet { return &n.scopes }
+
+// Realms returns the names of realms (one half of RTA_FLOW).
+func (n *Names) Realms() *NameSet { return &n.realms }
 
 // Table returns a table's name, or its number in decimal if it has no name.
 func (n *Names) Table(id uint32) string { return n.tables.Text(id) }

@@ -18,10 +18,13 @@ import (
 // stands for, and what is in dotted form.
 var oddAddrs = []string{
 	"::2", "::ff", "::1:0", "::1:1", "::ffff", "::5.6.7.8", "::0.1.0.0", "::255.255.255.255", "::1.0.0.0",
-	"::ffff:0.0.0.1", "::ffff:5.6.7.8", "::ffff:0:1", "::ffff:0:5.6.7.8", "::fffe:5.6.7.8", "::1:5.6.7.8", "0:0:0:0:1:0:0:1",
-	"1::", "1::1", "1:0:0:2::", "1:0:0:2:0:0:0:3", "1:0:0:0:2:0:0:3", "1:0:2:0:3:0:4:0", "1:0:0:2:0:0:3:4", "0:1:0:0:2:0:0:3",
+	"::ffff:0.0.0.1", "::ffff:5.6.7.8", "::ffff:0:1", "::ffff:0:5.6.7.8", "::fffe:5.6.7.8", "::1:5.6.7.8",
+	"0:0:0:0:1:0:0:1",
+	"1::", "1::1", "1:0:0:2::", "1:0:0:2:0:0:0:3", "1:0:0:0:2:0:0:3", "1:0:2:0:3:0:4:0", "1:0:0:2:0:0:3:4",
+	"0:1:0:0:2:0:0:3",
 	"0:1:2:3:4:5:6:7", "1:2:3:4:5:6:7:0", "1:2:3:4:5:6:0:0", "0:0:1:2:3:4:5:6", "0:0:1::2", "64:ff9b::5.6.7.8",
-	"2002:506:708::", "2001:db8::5.6.7.8", "::1:0:0:0", "0:0:0:1::", "100::", "abcd:ef01:2345:6789:abcd:ef01:2345:6789",
+	"2002:506:708::", "2001:db8::5.6.7.8", "::1:0:0:0", "0:0:0:1::", "100::",
+	"abcd:ef01:2345:6789:abcd:ef01:2345:6789",
 }
 
 // TestAppendAddr compares the spelling of many addresses with ip's.
@@ -80,8 +83,8 @@ func TestAppendAddr(t *testing.T) {
 	if !slices.Contains(want, "::5.6.7.8") || !slices.Contains(want, "::ffff:5.6.7.8") {
 		t.Error("ip has no dotted forms")
 	}
-	for a, want := range map[string]string{"::": "::", "::1": "::1", "192.0.2.1": "192.0.2.1", "fe80::1%eth0": "fe80::1%eth0"} {
-		if got := string(AppendAddr(nil, netip.MustParseAddr(a))); got != want {
+	for _, a := range []string{"::", "::1", "192.0.2.1", "fe80::1%eth0"} {
+		if got := string(AppendAddr(nil, netip.MustParseAddr(a))); got != a {
 			t.Errorf("%s is spelt %s", a, got)
 		}
 	}
@@ -119,7 +122,7 @@ func TestAppendName(t *testing.T) {
 
 // FuzzAppendName proves that names have different forms: each form gives its name back.
 func FuzzAppendName(f *testing.F) {
-	for _, s := range []string{"eth0", "\xff1", `\xff1`, `\x5cxff`, "\\x4\xff", "\\\\x41", "\xed\xa0\x80", "x5c", `\x`} {
+	for _, s := range []string{"eth0", "\xff1", `\xff1`, `\x5cxff`, "\\x4\xff", "\\\\x41", "\xed\xa0\x80", `\x`} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, name string) {

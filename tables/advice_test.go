@@ -48,7 +48,8 @@ func warnings(t *testing.T, src tables.Source, table *tables.Table, column strin
 	for _, v := range values {
 		constraints = append(constraints, where(table, column, tables.Equals, v))
 	}
-	_, err := table.Scan(t.Context(), src, tables.Query{Constraints: constraints, Warn: func(text string) { all = append(all, text) }})
+	warn := func(text string) { all = append(all, text) }
+	_, err := table.Scan(t.Context(), src, tables.Query{Constraints: constraints, Warn: warn})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -60,7 +61,8 @@ func TestAdvice(t *testing.T) {
 	nstest.New(t)
 	nstest.Veth(t, "eth0", "192.0.2.1/24", "2001:db8::1/64")
 	nstest.Batch(t, "-4", "route add default via 192.0.2.9", "route add 10.0.0.0/8 via 192.0.2.9",
-		"route add 10.0.0.0/24 via 192.0.2.9", "route add 10.1.0.0/16 via 192.0.2.9 table 1234", "route add 10.1.0.0/16 via 192.0.2.9 table 100")
+		"route add 10.0.0.0/24 via 192.0.2.9", "route add 10.1.0.0/16 via 192.0.2.9 table 1234",
+		"route add 10.1.0.0/16 via 192.0.2.9 table 100")
 	nstest.Batch(t, "-6", "route add 2001:db8:5::/48 via 2001:db8::9")
 	src := newNamedKernel(t, map[string]string{"rt_tables": "100 azure\n100 blue\n", "rt_realms": "5 five\n"})
 	for _, c := range []struct{ column, value, want string }{
@@ -175,10 +177,15 @@ func TestNoAdvice(t *testing.T) {
 			}
 		}
 		for _, c := range [][2]string{
-			{"table_name", "main"}, {"table_name", "inet"}, {"table_name", "4711"}, {"table_id", "4711"}, {"table_id", "254.0"},
-			{"dst", "192.0.2.0/24"}, {"dst", "FD00:0::/64"}, {"dst", "::506:708/128"}, {"dst", "100"}, {"dst", "::ffff:1.2.3.4/128"},
-			{"gateway", "FD00::0:9"}, {"gateway", ""}, {"gateway", "192.0.2.1"}, {"dev", ""}, {"dev", "v0"}, {"flag_names", "dead,onlink,0x40000000"},
-			{"realm_to", "77"}, {"family", "mpls"}, {"encap_type", "77"}, {"route_id", "ipv6:254:::506:708/128:0123456789abcdef"}, {"route_id", "mpls:254:100:0123456789abcdef"},
+			{"table_name", "main"}, {"table_name", "inet"}, {"table_name", "4711"}, {"table_id", "4711"},
+			{"table_id", "254.0"},
+			{"dst", "192.0.2.0/24"}, {"dst", "FD00:0::/64"}, {"dst", "::506:708/128"}, {"dst", "100"},
+			{"dst", "::ffff:1.2.3.4/128"},
+			{"gateway", "FD00::0:9"}, {"gateway", ""}, {"gateway", "192.0.2.1"}, {"dev", ""}, {"dev", "v0"},
+			{"flag_names", "dead,onlink,0x40000000"},
+			{"realm_to", "77"}, {"family", "mpls"}, {"encap_type", "77"},
+			{"route_id", "ipv6:254:::506:708/128:0123456789abcdef"},
+			{"route_id", "mpls:254:100:0123456789abcdef"},
 		} {
 			if got := warnings(t, src, table, c[0], c[1]); got != nil {
 				t.Errorf("%s", got)
@@ -186,8 +193,10 @@ func TestNoAdvice(t *testing.T) {
 		}
 	}
 	for _, c := range [][2]string{
-		{"type", "xresolve"}, {"type", "77"}, {"protocol", "77"}, {"protocol", "bgp"}, {"scope", "77"}, {"scope", "site"},
-		{"src", "2001:DB8::/32"}, {"src", ""}, {"prefsrc", "192.0.2.1"}, {"iif", "v0"}, {"iif", "77"}, {"iif", ""}, {"pref", "2"}, {"cache_expires", "-5"}, {"mfc_bytes", "99999999999"},
+		{"type", "xresolve"}, {"type", "77"}, {"protocol", "77"}, {"protocol", "bgp"}, {"scope", "77"},
+		{"scope", "site"},
+		{"src", "2001:DB8::/32"}, {"src", ""}, {"prefsrc", "192.0.2.1"}, {"iif", "v0"}, {"iif", "77"},
+		{"iif", ""}, {"pref", "2"}, {"cache_expires", "-5"}, {"mfc_bytes", "99999999999"},
 		{"dev_kind", "NOSUCH"}, {"congctl", "cubic"}, {"encap", "x"}, {"metric", "1e3"},
 	} {
 		if got := warnings(t, src, tables.Routes, c[0], c[1]); got != nil {
@@ -197,8 +206,9 @@ func TestNoAdvice(t *testing.T) {
 	// Conditions that are no equalities say what they say.
 	for _, op := range operators[1:] {
 		for i := range tables.Routes.Columns {
-			_, err := tables.Routes.Scan(t.Context(), src, tables.Query{Constraints: []tables.Constraint{{Column: i, Op: op, Expr: "junk"}},
-				Warn: func(text string) { t.Error(text) }})
+			one := []tables.Constraint{{Column: i, Op: op, Expr: "junk"}}
+			warn := func(text string) { t.Error(text) }
+			_, err := tables.Routes.Scan(t.Context(), src, tables.Query{Constraints: one, Warn: warn})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -214,16 +224,23 @@ func TestAdviceOfMany(t *testing.T) {
 	if got := warnings(t, src, tables.Routes, "table_name", "a", "main", "b", "c", "d", "e"); len(got) != 3 {
 		t.Errorf("of a list: %q", got)
 	}
-	if got := warnings(t, src, tables.Routes, "dev", "lo", "nosuch"); len(got) != 1 || !strings.Contains(got[0], "nosuch") {
+	got := warnings(t, src, tables.Routes, "dev", "lo", "nosuch")
+	if len(got) != 1 || !strings.Contains(got[0], "nosuch") {
 		t.Errorf("of a good one and a bad one: %q", got)
 	}
 	// Nothing is read where a table that is not there makes the query empty: then
 	// it is not known whether the interface is there.
-	none, err := tables.Routes.Scan(t.Context(), src, tables.Query{Warn: func(text string) {
-		if strings.Contains(text, "dev=") {
-			t.Error(text)
-		}
-	}, Constraints: []tables.Constraint{where(tables.Routes, "table_name", tables.Equals, "MAIN"), where(tables.Routes, "dev", tables.Equals, "lo")}})
+	none, err := tables.Routes.Scan(t.Context(), src, tables.Query{
+		Constraints: []tables.Constraint{
+			where(tables.Routes, "table_name", tables.Equals, "MAIN"),
+			where(tables.Routes, "dev", tables.Equals, "lo"),
+		},
+		Warn: func(text string) {
+			if strings.Contains(text, "dev=") {
+				t.Error(text)
+			}
+		},
+	})
 	if err != nil || none.Next() {
 		t.Error(none, err)
 	}
@@ -239,7 +256,7 @@ func TestAdviceOfMany(t *testing.T) {
 	}
 	// What is said stands on one line, and is not long.
 	tables.ForgetAdvice()
-	got := warnings(t, src, tables.Routes, "type", "a\n\x1b[1m'"+strings.Repeat("x", 1<<20))
+	got = warnings(t, src, tables.Routes, "type", "a\n\x1b[1m'"+strings.Repeat("x", 1<<20))
 	if len(got) != 1 || len(got[0]) > 400 || strings.ContainsAny(got[0], "\n\x1b") || !strings.Contains(got[0], "''") {
 		t.Errorf("%.500q", got)
 	}

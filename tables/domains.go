@@ -12,20 +12,27 @@ import (
 	"kernelroutes/rtnl"
 )
 
-// noNumber: every number up to this one has a word.
+// noNumber is for words of which each number has one.
 const noNumber = 0
 
-// Fixed words.
+// Columns with fixed words.
 var (
-	families = words(false, noNumber, familyNames(rtnl.IPv4, rtnl.IPv6, rtnl.MPLS, rtnl.IPMR, rtnl.IP6MR),
-		map[string]string{"inet": "ipv4", "inet6": "ipv6"})
-	addrFamilies = words(true, noNumber, familyNames(rtnl.IPv4, rtnl.IPv6), map[string]string{"inet": "ipv4", "inet6": "ipv6"})
-	routeTypes   = words(false, math.MaxUint8, count8(func(n uint8) string { return rtnl.RouteType(n).String() }),
+	families = words(false, noNumber,
+		familyNames(rtnl.IPv4, rtnl.IPv6, rtnl.MPLS, rtnl.IPMR, rtnl.IP6MR), ipFamilies)
+	addrFamilies = words(true, noNumber, familyNames(rtnl.IPv4, rtnl.IPv6), ipFamilies)
+	routeTypes   = words(false, math.MaxUint8, wordList(func(n uint8) string { return rtnl.RouteType(n).String() }),
 		map[string]string{"gateway": "unicast"}) // the word of osquery's table routes
-	operStates = words(true, noNumber, count8(func(n uint8) string { return (&rtnl.Link{OperState: n}).OperStateName() }), nil)
-	encapTypes = words(true, math.MaxUint16, count8(func(n uint8) string { return rtnl.Encap{Type: uint16(n)}.TypeName() }), nil)
+	operStates = words(true, noNumber, wordList(operState), nil)
+	encapTypes = words(true, math.MaxUint16, wordList(encapType), nil)
 	prefs      = words(true, math.MaxUint8, prefNames[:], nil)
 )
+
+// ipFamilies are ip's words for families.
+var ipFamilies = map[string]string{"inet": "ipv4", "inet6": "ipv6"}
+
+func operState(n uint8) string { return (&rtnl.Link{OperState: n}).OperStateName() }
+
+func encapType(n uint8) string { return rtnl.Encap{Type: uint16(n)}.TypeName() }
 
 func familyNames(families ...rtnl.Family) (names []string) {
 	for _, f := range families {
@@ -34,8 +41,9 @@ func familyNames(families ...rtnl.Family) (names []string) {
 	return names
 }
 
-// count8 returns the words for 0, 1, 2 and so on, up to the first without one.
-func count8(word func(uint8) string) (all []string) {
+// wordList returns the words for 0, 1, 2 and so on, up to the first number that has
+// none or stands for itself.
+func wordList(word func(uint8) string) (all []string) {
 	for n := range uint8(math.MaxUint8) {
 		w := word(n)
 		if _, err := strconv.Atoi(w); err == nil || w == "" && n > 0 {
