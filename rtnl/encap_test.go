@@ -384,8 +384,9 @@ func TestEncapTypeName(t *testing.T) {
 // TestEncapNames has names for what a seg6local action and an xfrm interface
 // refer to by number.
 func TestEncapNames(t *testing.T) {
-	names := *BuiltinNames()
-	names.tables[100], names.highTables = "lan", map[uint32]string{1020: "vrf-blue"}
+	names := newNames()
+	names.tables.set(100, "lan")
+	names.tables.set(1020, "vrf-blue")
 	snap := &Snapshot{links: map[uint32]Link{3: {Index: 3, Name: "d0"}, 4: {Index: 4, Name: "d1"}}}
 	const local, xfrm = unix.LWTUNNEL_ENCAP_SEG6_LOCAL, unix.LWTUNNEL_ENCAP_XFRM
 	u32 := func(typ uint16, v uint32) []byte { return encAttr(typ, encNE(v)) }
@@ -403,7 +404,7 @@ func TestEncapNames(t *testing.T) {
 		{xfrm, encCat(u32(1, 3), u32(2, 3)), "xfrm if_id 3 link_dev d0"},
 		{xfrm, encCat(u32(1, 3), u32(2, 9)), "xfrm if_id 3 link_dev if9"},
 	} {
-		if got := string(Encap{c.typ, c.raw}.AppendText(nil, &names, snap)); got != c.want {
+		if got := string(Encap{c.typ, c.raw}.AppendText(nil, names, snap)); got != c.want {
 			t.Errorf("%x:\n got %q\nwant %q", c.raw, got, c.want)
 		}
 	}

@@ -85,7 +85,7 @@ func (r *Route) identity() hash {
 // AppendDst appends the destination: a prefix, or an MPLS label.
 func (r *Route) AppendDst(b []byte) []byte {
 	if r.Dst.IsValid() {
-		return r.Dst.AppendTo(b)
+		return AppendPrefix(b, r.Dst)
 	}
 	return AppendLabels(b, r.DstLabel)
 }

@@ -3,8 +3,8 @@ package rtnl
 // A Link is a network interface, from RTM_NEWLINK.
 type Link struct {
 	Index     uint32 // ifi_index
-	Name      string // IFLA_IFNAME
-	Kind      string // IFLA_INFO_KIND: veth, bridge, wireguard, ...; "" for hardware
+	Name      string // IFLA_IFNAME, as AppendName has it
+	Kind      string // IFLA_INFO_KIND, as AppendName has it: veth, bridge, wireguard, ...; "" for hardware
 	OperState uint8  // IFLA_OPERSTATE, IF_OPER_* (RFC 2863); OperStateName has its name
 }
 

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"io"
+	"iter"
 	"maps"
 	"math"
 	"os"
@@ -46,12 +47,13 @@ import (
 //     folders for scopes and realms.
 //   - Only regular files are read, and of each the lines that lie within the
 //     first MiB; of a folder the first 1,024 entries are considered.
+//
+// A number that is given several names has all of them: the one that iproute2
+// prints, that of the last line, is shown, and each of them means the number
+// ([NameSet.IDs]), as for `ip route show table NAME`. A name reads as [AppendName]
+// has it.
 type Names struct {
-	tables     [256]string       // "" where there is no name, here and below
-	highTables map[uint32]string // of 256 and over
-	protocols  [256]string
-	scopes     [256]string
-	realms     [256]string
+	tables, protocols, scopes, realms NameSet
 }
 
 const (
@@ -63,21 +65,31 @@ const (
 // builtinNames is what iproute2 has compiled in or, for table unspec and the
 // protocols ovn and openr, in its stock files (not every version's), and
 // protocol mrouted of linux/rtnetlink.h, which it has no name for.
-var builtinNames = Names{
-	tables: [256]string{0: "unspec", 253: "default", 254: "main", 255: "local"},
-	protocols: [256]string{
+var builtinNames = struct{ tables, protocols, scopes, realms map[uint32]string }{
+	tables: map[uint32]string{0: "unspec", 253: "default", 254: "main", 255: "local"},
+	protocols: map[uint32]string{
 		0: "unspec", 1: "redirect", 2: "kernel", 3: "boot", 4: "static",
 		8: "gated", 9: "ra", 10: "mrt", 11: "zebra", 12: "bird", 13: "dnrouted", 14: "xorp",
 		15: "ntk", 16: "dhcp", 17: "mrouted", 18: "keepalived", 42: "babel", 84: "ovn", 99: "openr",
 		186: "bgp", 187: "isis", 188: "ospf", 189: "rip", 192: "eigrp",
 	},
-	scopes: [256]string{0: "global", 200: "site", 253: "link", 254: "host", 255: "nowhere"},
-	realms: [256]string{0: "unknown"},
+	scopes: map[uint32]string{0: "global", 200: "site", 253: "link", 254: "host", 255: "nowhere"},
+	realms: map[uint32]string{0: "unknown"},
+}
+
+// newNames returns the names compiled in, for others to be added.
+func newNames() *Names {
+	return &Names{
+		tables:    newNameSet(math.MaxUint32, builtinNames.tables),
+		protocols: newNameSet(math.MaxUint8, builtinNames.protocols),
+		scopes:    newNameSet(math.MaxUint8, builtinNames.scopes),
+		realms:    newNameSet(math.MaxUint16, builtinNames.realms),
+	}
 }
 
 // BuiltinNames returns the names compiled in, the same on every host: for
 // reading a capture that another host made.
-func BuiltinNames() *Names { return &builtinNames }
+var BuiltinNames = sync.OnceValue(newNames)
 
 // ReadNames reads the names from the given folders instead of the host's: etc
 // stands for /etc/iproute2, and the first of usr that exists for
@@ -101,102 +113,158 @@ var hostNames = namesCache{
 // changed, otherwise it reads them again. It is safe for concurrent use.
 func HostNames() *Names { return hostNames.get() }
 
+// Tables returns the names of routing tables (RTA_TABLE).
+func (n *Names) Tables() *NameSet { return &n.tables }
+
+// Protocols returns the names of what installs routes (RTPROT_*).
+func (n *Names) Protocols() *NameSet { return &n.protocols }
+
+// Scopes returns the names of scopes (RT_SCOPE_*).
+func (n *Names) Scopes() *NameSet { return &n.scopes }
+
+// Realms returns the names of realms (one half of RTA_FLOW).
+func (n *Names) Realms() *NameSet { return &n.realms }
+
 // Table returns a table's name, or its number in decimal if it has no name.
-func (n *Names) Table(id uint32) string { return nameText(n.table(id), id) }
+func (n *Names) Table(id uint32) string { return n.tables.Text(id) }
 
 // Protocol returns the name or the number of a route's origin (RTPROT_*).
-func (n *Names) Protocol(p uint8) string { return nameText(n.protocols[p], uint32(p)) }
+func (n *Names) Protocol(p uint8) string { return n.protocols.Text(uint32(p)) }
 
 // Scope returns the name or the number of a scope (RT_SCOPE_*).
-func (n *Names) Scope(s uint8) string { return nameText(n.scopes[s], uint32(s)) }
+func (n *Names) Scope(s uint8) string { return n.scopes.Text(uint32(s)) }
 
 // Realm returns the name or the number of a realm, one half of RTA_FLOW.
-func (n *Names) Realm(r uint32) string { return nameText(n.realm(r), r) }
+func (n *Names) Realm(r uint32) string { return n.realms.Text(r) }
 
 // AppendTable appends Table(id) without allocating.
-func (n *Names) AppendTable(b []byte, id uint32) []byte { return appendName(b, n.table(id), id) }
+func (n *Names) AppendTable(b []byte, id uint32) []byte { return n.tables.Append(b, id) }
 
 // AppendProtocol appends Protocol(p) without allocating.
-func (n *Names) AppendProtocol(b []byte, p uint8) []byte {
-	return appendName(b, n.protocols[p], uint32(p))
-}
+func (n *Names) AppendProtocol(b []byte, p uint8) []byte { return n.protocols.Append(b, uint32(p)) }
 
 // AppendScope appends Scope(s) without allocating.
-func (n *Names) AppendScope(b []byte, s uint8) []byte { return appendName(b, n.scopes[s], uint32(s)) }
+func (n *Names) AppendScope(b []byte, s uint8) []byte { return n.scopes.Append(b, uint32(s)) }
 
 // AppendRealm appends Realm(r) without allocating.
-func (n *Names) AppendRealm(b []byte, r uint32) []byte { return appendName(b, n.realm(r), r) }
-
-// TableIDs returns, in ascending order, every id for which Table returns name,
-// without regard to case: none for a word that names no table, none for "007", and none for the number
-// of a table that has a name. Two tables may have the same name.
-func (n *Names) TableIDs(name string) []uint32 {
-	ids := nameIDs[uint32](&n.tables, name)
-	for id, s := range n.highTables {
-		if strings.EqualFold(s, name) {
-			ids = append(ids, id)
-		}
-	}
-	if id, err := strconv.ParseUint(name, 10, 32); err == nil && id > 255 {
-		if id := uint32(id); n.highTables[id] == "" && n.Table(id) == name {
-			ids = append(ids, id)
-		}
-	}
-	slices.Sort(ids)
-	return ids
-}
-
-// ProtocolIDs returns, ascending, every number for which Protocol returns
-// name, without regard to case.
-func (n *Names) ProtocolIDs(name string) []uint8 { return nameIDs[uint8](&n.protocols, name) }
-
-// ScopeIDs returns, ascending, every number for which Scope returns name,
-// without regard to case.
-func (n *Names) ScopeIDs(name string) []uint8 { return nameIDs[uint8](&n.scopes, name) }
-
-// table returns a table's name, "" if it has none.
-func (n *Names) table(id uint32) string {
-	if id < 256 {
-		return n.tables[id]
-	}
-	return n.highTables[id]
-}
-
-// realm returns a realm's name, "" if it has none.
-func (n *Names) realm(r uint32) string {
-	if r < 256 {
-		return n.realms[r]
-	}
-	return ""
-}
+func (n *Names) AppendRealm(b []byte, r uint32) []byte { return n.realms.Append(b, r) }
 
 func (n *Names) equal(o *Names) bool {
-	return n.tables == o.tables && n.protocols == o.protocols && n.scopes == o.scopes && n.realms == o.realms &&
-		maps.Equal(n.highTables, o.highTables)
+	return n.tables.equal(&o.tables) && n.protocols.equal(&o.protocols) && n.scopes.equal(&o.scopes) &&
+		n.realms.equal(&o.realms)
 }
 
-func nameText(name string, id uint32) string {
-	if name != "" {
+// A NameSet is the names of one kind of numbers.
+type NameSet struct {
+	last  uint32                 // the highest number there can be
+	low   [256]string            // the name that is shown; "" where there is none, here and in high
+	high  map[uint32]string      // of 256 and over, which only tables have names for
+	named map[string][]nameGiven // by name in lower case: all names that were given, shown or not
+}
+
+// A nameGiven is one line of a file, or a name compiled in.
+type nameGiven struct {
+	id   uint32
+	name string
+}
+
+func newNameSet(last uint32, names map[uint32]string) NameSet {
+	s := NameSet{last: last, high: map[uint32]string{}, named: map[string][]nameGiven{}}
+	for id, name := range names {
+		s.set(id, name)
+	}
+	return s
+}
+
+// set gives a number a name, which is shown from then on.
+func (s *NameSet) set(id uint32, name string) {
+	if !plainName(name) {
+		name = string(AppendName(nil, name))
+	}
+	switch {
+	case id < 256:
+		s.low[id] = name
+	case s.last > math.MaxUint16: // tables
+		s.high[id] = name
+	default:
+		return
+	}
+	folded := strings.ToLower(name)
+	s.named[folded] = append(s.named[folded], nameGiven{id, name})
+}
+
+// Name returns the name that is shown for a number, "" if it has none.
+func (s *NameSet) Name(id uint32) string {
+	if id < 256 {
+		return s.low[id]
+	}
+	return s.high[id]
+}
+
+// Text returns the name that is shown for a number, the number in decimal if it
+// has none.
+func (s *NameSet) Text(id uint32) string {
+	if name := s.Name(id); name != "" {
 		return name
 	}
 	return strconv.FormatUint(uint64(id), 10)
 }
 
-func appendName(b []byte, name string, id uint32) []byte {
-	if name != "" {
+// Append appends Text(id) without allocating.
+func (s *NameSet) Append(b []byte, id uint32) []byte {
+	if name := s.Name(id); name != "" {
 		return append(b, name...)
 	}
 	return strconv.AppendUint(b, uint64(id), 10)
 }
 
-func nameIDs[T uint8 | uint32](names *[256]string, name string) []T {
-	var ids []T
-	for id, s := range names {
-		if strings.EqualFold(nameText(s, uint32(id)), name) {
-			ids = append(ids, T(id))
+// IDs returns, in ascending order, every number that has the name, shown or not,
+// without regard to case, and the number that it is the decimal form of if that
+// has no name: nothing for "007" and for "254", which is main. Two numbers may
+// have the same name.
+func (s *NameSet) IDs(name string) []uint32 {
+	var ids []uint32
+	for _, g := range s.named[strings.ToLower(name)] {
+		ids = append(ids, g.id)
+	}
+	if id, ok := s.unnamed(name); ok {
+		ids = append(ids, id)
+	}
+	slices.Sort(ids)
+	return slices.Compact(ids)
+}
+
+// Has reports whether the name is one of the number's, or the number in decimal
+// if it has no name. Case matters.
+func (s *NameSet) Has(id uint32, name string) bool {
+	if n, ok := s.unnamed(name); ok && n == id {
+		return true
+	}
+	return slices.Contains(s.named[strings.ToLower(name)], nameGiven{id, name})
+}
+
+// unnamed reads the decimal form of a number that has no name.
+func (s *NameSet) unnamed(text string) (uint32, bool) {
+	n, err := strconv.ParseUint(text, 10, 32)
+	id := uint32(n)
+	return id, err == nil && id <= s.last && (len(text) == 1 || text[0] != '0') && s.Name(id) == ""
+}
+
+// All yields every name, shown or not, with its number, in no order.
+func (s *NameSet) All() iter.Seq2[uint32, string] {
+	return func(yield func(uint32, string) bool) {
+		for _, given := range s.named {
+			for _, g := range given {
+				if !yield(g.id, g.name) {
+					return
+				}
+			}
 		}
 	}
-	return ids
+}
+
+func (s *NameSet) equal(o *NameSet) bool {
+	return s.low == o.low && maps.Equal(s.high, o.high) && maps.EqualFunc(s.named, o.named, slices.Equal[[]nameGiven])
 }
 
 // parseNames calls set for each entry of a file, in the file's order. Lines
@@ -325,37 +393,21 @@ func (r *nameReader) stat(path string) fileStamp {
 }
 
 func (r *nameReader) read(etc string, usr []string) *Names {
-	n := builtinNames
-	n.highTables = make(map[uint32]string)
-	setTable := func(id uint32, name string) {
-		if id < 256 {
-			n.tables[id] = name
-		} else {
-			n.highTables[id] = name
-		}
-	}
+	n := newNames()
 	dirs := append([]string{etc}, usr...)
 	for _, kind := range []struct {
 		file string
 		set  func(uint32, string)
 	}{
-		{"rt_tables", setTable},
-		{"rt_protos", setName(&n.protocols)},
-		{"rt_scopes", setName(&n.scopes)},
-		{"rt_realms", setName(&n.realms)},
+		{"rt_tables", n.tables.set},
+		{"rt_protos", n.protocols.set},
+		{"rt_scopes", n.scopes.set},
+		{"rt_realms", n.realms.set},
 	} {
 		r.readFirst(dirs, kind.file, kind.set)
 		r.readFolders(dirs, kind.file+".d", kind.set)
 	}
-	return &n
-}
-
-func setName(names *[256]string) func(uint32, string) {
-	return func(id uint32, name string) {
-		if id < 256 {
-			names[id] = name
-		}
-	}
+	return n
 }
 
 // readFirst reads the file of the first folder that has it. A file that is there

@@ -312,8 +312,8 @@ func TestNamesOddFiles(t *testing.T) {
 		for i := range maxNameFiles + 10 {
 			writeNames(t, etc, map[string]string{fmt.Sprintf("rt_tables.d/%d.conf", i): fmt.Sprintf("%d t\n", 1000+i)})
 		}
-		if n := ReadNames(etc); len(n.highTables) != maxNameFiles {
-			t.Errorf("%d names", len(n.highTables))
+		if n := ReadNames(etc); len(n.tables.high) != maxNameFiles {
+			t.Errorf("%d names", len(n.tables.high))
 		}
 	})
 }
@@ -321,7 +321,7 @@ func TestNamesOddFiles(t *testing.T) {
 func TestNamesIDs(t *testing.T) {
 	etc := t.TempDir()
 	writeNames(t, etc, map[string]string{
-		"rt_tables": "1000 blue\n7 blue\n70000 blue\n8 1001\n9 254\n300 300\n2000 old\n2000 new\n",
+		"rt_tables": "1000 blue\n7 blue\n70000 blue\n8 1001\n9 254\n300 300\n2000 old\n2000 new\n254 inet\n",
 		"rt_protos": "5 main\n6 main\n7 200\n4 fixed\n",
 		"rt_scopes": "5 near\n"})
 	n := ReadNames(etc)
@@ -330,23 +330,39 @@ func TestNamesIDs(t *testing.T) {
 		"blue": {7, 1000, 70000}, "1000": nil, "7": nil, // they have a name
 		"10": {10}, "255": nil, "256": {256}, "4294967294": {4294967294}, "4294967295": {4294967295}, "4294967296": nil,
 		"1001": {8, 1001}, "254": {9}, "300": {300},
-		"new": {2000}, "old": nil,
+		"new": {2000}, "old": {2000}, "NEW": {2000}, "inet": {254}, // one is shown, both are names
 		"007": nil, "+10": nil, "-1": nil, " 10": nil, "0x0a": nil, "01002": nil, "1e3": nil, "1_000": nil,
 	} {
-		if got := n.TableIDs(name); !slices.Equal(got, want) {
+		if got := n.Tables().IDs(name); !slices.Equal(got, want) {
 			t.Errorf("table %q: %v, want %v", name, got, want)
 		}
 	}
-	for name, want := range map[string][]uint8{
-		"main": {5, 6}, "200": {7, 200}, "static": nil, "fixed": {4}, "4": nil, "77": {77}, "077": nil, "256": nil, "": nil} {
-		if got := n.ProtocolIDs(name); !slices.Equal(got, want) {
+	for name, want := range map[string][]uint32{
+		"main": {5, 6}, "200": {7, 200}, "static": {4}, "fixed": {4}, "4": nil, "77": {77}, "077": nil, "256": nil, "": nil} {
+		if got := n.Protocols().IDs(name); !slices.Equal(got, want) {
 			t.Errorf("protocol %q: %v, want %v", name, got, want)
 		}
 	}
-	for name, want := range map[string][]uint8{"near": {5}, "global": {0}, "0": nil, "1": {1}, "universe": nil} {
-		if got := n.ScopeIDs(name); !slices.Equal(got, want) {
+	for name, want := range map[string][]uint32{"near": {5}, "global": {0}, "0": nil, "1": {1}, "universe": nil} {
+		if got := n.Scopes().IDs(name); !slices.Equal(got, want) {
 			t.Errorf("scope %q: %v, want %v", name, got, want)
 		}
+	}
+	for name, want := range map[string][]uint32{"unknown": {0}, "0": nil, "65535": {65535}, "65536": nil} {
+		if got := n.Realms().IDs(name); !slices.Equal(got, want) {
+			t.Errorf("realm %q: %v, want %v", name, got, want)
+		}
+	}
+	if n.Table(254) != "inet" || n.Table(2000) != "new" {
+		t.Errorf("shown: %s, %s", n.Table(254), n.Table(2000))
+	}
+	for name, want := range map[string]bool{"main": true, "inet": true, "MAIN": false, "254": false, "old": false} {
+		if got := n.Tables().Has(254, name); got != want {
+			t.Errorf("254 has the name %q: %v", name, got)
+		}
+	}
+	if !n.Tables().Has(77, "77") || n.Tables().Has(77, "077") || n.Tables().Has(77, "78") {
+		t.Error("a number without a name is its own")
 	}
 }
 

@@ -95,7 +95,7 @@ func (e *routeEncoder) append(b []byte, r *rtnl.Route) []byte {
 	b = append(b, `,"table":`...)
 	b = append(b, e.table(r.Table)...)
 	b = append(b, `,"dst":"`...)
-	b = r.Dst.AppendTo(b)
+	b = rtnl.AppendPrefix(b, r.Dst)
 	b = append(b, `","dst_len":`...)
 	b = strconv.AppendInt(b, int64(r.Dst.Bits()), 10)
 
@@ -118,7 +118,7 @@ func (e *routeEncoder) append(b []byte, r *rtnl.Route) []byte {
 	}
 	if r.Src.IsValid() {
 		b = append(b, `,"src":"`...)
-		b = append(r.Src.AppendTo(b), '"')
+		b = append(rtnl.AppendPrefix(b, r.Src), '"')
 	}
 	b = appendAddr(b, `,"prefsrc":"`, r.PrefSrc)
 	b = appendNumber(b, `,"flags":`, r.Flags)
@@ -237,5 +237,5 @@ func appendAddr(b []byte, key string, a netip.Addr) []byte {
 	if !a.IsValid() {
 		return b
 	}
-	return append(a.AppendTo(append(b, key...)), '"')
+	return append(rtnl.AppendAddr(append(b, key...), a), '"')
 }

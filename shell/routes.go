@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -53,19 +54,36 @@ func Routes(ctx context.Context, out io.Writer, src tables.Source, opts RoutesOp
 	return printJSON(ctx, newOutput(ctx, out), snap, names, !opts.NoUnknownAttrs)
 }
 
-// tableIDs returns the tables that have a name, which may be written in capitals
-// as the output has it, or the one with a number.
+// tableIDs returns the tables that have a name, or the one with a number. A name may
+// be written in capitals, as the output has it, if no table has that very name.
 func tableIDs(names *rtnl.Names, s string) ([]uint32, error) {
-	for _, name := range []string{s, strings.ToLower(s)} {
-		if ids := names.TableIDs(name); len(ids) > 0 {
-			return ids, nil
-		}
-	}
-	if id, err := strconv.ParseUint(s, 10, 32); err == nil {
-		return []uint32{uint32(id)}, nil
+	set := names.Tables()
+	ids := set.IDs(s)
+	exact := slices.DeleteFunc(slices.Clone(ids), func(id uint32) bool { return !set.Has(id, s) })
+	switch id, ok := parseTable(s); {
+	case len(exact) > 0:
+		return exact, nil
+	case len(ids) > 0:
+		return ids, nil
+	case ok:
+		return []uint32{id}, nil
 	}
 	return nil, &OptionError{fmt.Sprintf(
 		"unknown table %q: neither a number up to 4294967295 nor a name in rt_tables, such as main or local", s)}
+}
+
+// parseTable reads a number as ip does (rtnl_rttable_a2n): in decimal, in
+// hexadecimal after 0x, in octal after 0.
+func parseTable(s string) (id uint32, ok bool) {
+	s = strings.TrimPrefix(strings.TrimLeft(s, " \t\n\v\f\r"), "+")
+	base := 10
+	if hex, found := strings.CutPrefix(strings.ToLower(s), "0x"); found {
+		s, base = hex, 16
+	} else if strings.HasPrefix(s, "0") {
+		base = 8
+	}
+	n, err := strconv.ParseUint(s, base, 32)
+	return uint32(n), err == nil
 }
 
 // nexthops returns the nexthops of a route that has several, or whose only one

@@ -201,7 +201,7 @@ func TestRoutesOptions(t *testing.T) {
 			t.Errorf("%+v: asked for %+v", test.opts, src.Request)
 		}
 	}
-	for _, table := range []string{"nope", "4294967296", "-1", "0x10", "ma in"} {
+	for _, table := range []string{"nope", "4294967296", "-1", "0x", "08", "0x1_0", "0b11", "100 ", "ma in"} {
 		var bad *OptionError
 		var out bytes.Buffer
 		err := Routes(context.Background(), &out, &emptySource{}, RoutesOptions{Table: table})

@@ -36,7 +36,7 @@ func (l *rtaList) collect(r *rtnl.Route, names *rtnl.Names, snap *rtnl.Snapshot)
 	}
 	num(l, 16, "RTA_MARK", r.Mark)
 	if g := r.Gateway; g.IsValid() && g.Is4() != (r.Family == rtnl.IPv4) {
-		l.str(18, "RTA_VIA", g.AppendTo(l.text[:0]))
+		l.str(18, "RTA_VIA", rtnl.AppendAddr(l.text[:0], g))
 	}
 	if link := r.LinkGateway; link != nil {
 		l.str(18, "RTA_VIA", rtnl.AppendLinkAddr(l.text[:0], link))

@@ -21,7 +21,7 @@ func printSummary(ctx context.Context, o *output, snap *rtnl.Snapshot, names *rt
 	var hops []rtnl.Nexthop
 	for c := snap.Cursor(rtnl.FieldDst | rtnl.FieldNexthops | rtnl.FieldPriority); c.Next(); {
 		r := c.Route()
-		o.buf = pad(r.Dst.AppendTo(append(o.buf, "  "...)), len(o.buf)+2, 40)
+		o.buf = pad(rtnl.AppendPrefix(append(o.buf, "  "...), r.Dst), len(o.buf)+2, 40)
 		hops = nexthops(snap, r, hops)
 		switch {
 		case several(r, hops):
@@ -56,7 +56,7 @@ func printSummary(ctx context.Context, o *output, snap *rtnl.Snapshot, names *rt
 func appendHop(b []byte, snap *rtnl.Snapshot, gateway netip.Addr, oif uint32) []byte {
 	if gateway.IsValid() {
 		b = append(b, " via "...)
-		b = pad(gateway.AppendTo(b), len(b), 20)
+		b = pad(rtnl.AppendAddr(b, gateway), len(b), 20)
 	}
 	if oif != 0 {
 		b = append(b, " dev "...)

@@ -2,7 +2,9 @@ package tables
 
 import (
 	"context"
+	"math"
 	"net/netip"
+	"slices"
 
 	"kernelroutes/rtnl"
 )
@@ -43,6 +45,11 @@ type column[R any] struct {
 	number func(*R) (int64, bool)     // INTEGER, BIGINT: false where absent
 	narrow func(*narrowing, []string) // makes a narrower request of equalities; may be nil
 	rare   bool                       // absent unless the route has an attribute that is needed
+	domain *domain                    // which values there can be
+
+	// Of a TEXT column that shows the name of a number:
+	names func(*rtnl.Names) *rtnl.NameSet
+	id    func(*R) uint32
 }
 
 // text declares a TEXT column.
@@ -52,7 +59,8 @@ func text[R any](name, description string, n needs, f func([]byte, *R) []byte) c
 
 // small declares an INTEGER column: it fits into 31 bits.
 func small[R any](name, description string, n needs, f func(*R) (int64, bool)) column[R] {
-	return column[R]{ColumnInfo: info(name, Integer, description), needs: n, number: f}
+	return column[R]{ColumnInfo: info(name, Integer, description), needs: n, number: f,
+		domain: numbersTo(math.MaxInt32)}
 }
 
 func info(name string, t Type, description string) ColumnInfo {
@@ -62,7 +70,7 @@ func info(name string, t Type, description string) ColumnInfo {
 // big declares a BIGINT column.
 func big[R any](name, description string, n needs, f func(*R) (int64, bool)) column[R] {
 	c := small(name, description, n, f)
-	c.Type = BigInt
+	c.Type, c.domain = BigInt, numbersTo(math.MaxUint32)
 	return c
 }
 
@@ -76,6 +84,18 @@ func (c column[R]) by(narrow func(*narrowing, []string)) column[R] {
 // attributes that it needs, so that most rows need not be asked for it.
 func (c column[R]) sparse() column[R] {
 	c.rare = true
+	return c
+}
+
+// holds says which values the column can have.
+func (c column[R]) holds(d *domain) column[R] {
+	c.domain = d
+	return c
+}
+
+// named says that the column shows the name of a number, which may have others.
+func (c column[R]) named(d nameDomain, id func(*R) uint32) column[R] {
+	c.names, c.id, c.domain = d.set, id, d.domain()
 	return c
 }
 
@@ -93,12 +113,16 @@ type plan[R any] struct {
 	needs   needs
 	columns []column[R]
 	checks  []check
+	devs    devNames
 }
 
 // newPlan works a query out; base is what every row of the table needs.
 func newPlan[R any](columns []column[R], base needs, names *rtnl.Names, q Query) *plan[R] {
 	p := &plan[R]{needs: base, columns: columns, names: names, checks: checks(columnInfos(columns), q.Constraints)}
 	n := narrowing{Filter: &p.request.Filter, ids: &p.request.IDs, names: names}
+	if q.Warn != nil {
+		n.devs = &p.devs
+	}
 	for i := range columns {
 		if q.Used == nil || i < len(q.Used) && q.Used[i] {
 			p.needs |= columns[i].needs
@@ -107,8 +131,15 @@ func newPlan[R any](columns []column[R], base needs, names *rtnl.Names, q Query)
 	}
 	for _, c := range p.checks {
 		p.needs |= columns[c.column].needs
-		if narrow := columns[c.column].narrow; narrow != nil && len(c.values) > 0 {
+		if len(c.values) == 0 {
+			continue
+		}
+		if narrow := columns[c.column].narrow; narrow != nil {
 			narrow(&n, c.values)
+		}
+		if asked := columns[c.column].respelled(names, c.values); asked != nil {
+			p.columns = slices.Clone(p.columns)
+			p.columns[c.column].text = asked
 		}
 	}
 	p.request.Links = p.needs&links != 0
@@ -212,6 +243,12 @@ func define[R any](name, description string, examples []string, base needs, colu
 			if err != nil {
 				return nil, err
 			}
+			if q.Warn != nil {
+				p.warn(ctx, name, src, q.Warn)
+				if !s.Consistent { // what the rows say in snapshot_consistent, if there are any
+					q.Warn(name + ": routes changed faster than they could be read: the answer may lack some")
+				}
+			}
 			all := &rows[R]{plan: p, next: walk(p, s), parts: func(n int) (parts []Rows) {
 				for _, part := range s.Split(n) {
 					parts = append(parts, &rows[R]{plan: p, next: walk(p, part)})
@@ -235,20 +272,6 @@ func define[R any](name, description string, examples []string, base needs, colu
 func count[T uint8 | uint16 | uint32 | int](v T) (int64, bool) { return int64(v), true }
 
 func optional[T uint8 | uint16 | uint32](o rtnl.Opt[T]) (int64, bool) { return int64(o.V), o.OK }
-
-func appendAddr(b []byte, a netip.Addr) []byte {
-	if !a.IsValid() {
-		return b
-	}
-	return a.AppendTo(b)
-}
-
-func appendPrefix(b []byte, p netip.Prefix) []byte {
-	if !p.IsValid() {
-		return b
-	}
-	return p.AppendTo(b)
-}
 
 // addrFamily is the family of an address that may be absent.
 func addrFamily(a netip.Addr) string {

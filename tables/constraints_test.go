@@ -47,7 +47,7 @@ func holds(typ tables.Type, v string, op tables.Op, expr string) (may, only bool
 		if op != tables.Equals {
 			return true, false // left to the engine
 		}
-		return strings.EqualFold(strings.TrimRight(v, " "), strings.TrimRight(expr, " ")), true
+		return strings.EqualFold(strings.TrimRight(v, " "), strings.TrimRight(expr, " ")) || sameAddr(v, expr), true
 	}
 	if v == "" {
 		return false, false
@@ -67,6 +67,18 @@ func holds(typ tables.Type, v string, op tables.Op, expr string) (may, only bool
 		return !ok || n <= x, ok
 	}
 	return true, false
+}
+
+// sameAddr reports whether both are one address or one prefix, in any spelling.
+func sameAddr(a, b string) bool {
+	x, errX := netip.ParsePrefix(a)
+	y, errY := netip.ParsePrefix(b)
+	if errX == nil && errY == nil {
+		return x == y
+	}
+	v, errV := netip.ParseAddr(a)
+	w, errW := netip.ParseAddr(b)
+	return errV == nil && errW == nil && v == w
 }
 
 // sqliteNumber reads text as SQLite does for a column with numeric affinity:

@@ -391,7 +391,7 @@ func (v *ipView) gateway(h row, s string) {
 	if err != nil {
 		v.t.Fatal(err)
 	}
-	h["gateway"], h["gateway_family"] = a.String(), "ipv6"
+	h["gateway"], h["gateway_family"] = s, "ipv6"
 	if a.Is4() {
 		h["gateway_family"] = "ipv4"
 	}
@@ -413,7 +413,7 @@ func (v *ipView) prefix(family, s string) (prefix, length string) {
 	if err != nil || p.Addr().BitLen() != bits {
 		v.t.Fatalf("%s prefix %s: %v", family, s, err)
 	}
-	return p.String(), strconv.Itoa(p.Bits())
+	return s, strconv.Itoa(p.Bits()) // in its own spelling
 }
 
 func (v *ipView) metrics(r row, o object) {

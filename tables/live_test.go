@@ -167,7 +167,7 @@ var liveIPv6 = []liveCase{
 	{"default from fd09::7 dev v0 metric 7", row{"dst": "::/0", "src": "fd09::7/128", "src_len": "128", "metric": "7"}, nil},
 	{"fd01:19::/32 dev v0 src fd00::2", row{"dst": "fd01:19::/32", "prefsrc": "fd00::2"}, nil},
 	{"fd01:1a::/32 dev v0 expires 100000", row{"dst": "fd01:1a::/32"}, nil},
-	{"::10.9.9.9 dev v0", row{"dst": "::a09:909/128"}, nil},
+	{"::10.9.9.9 dev v0", row{"dst": "::10.9.9.9/128"}, nil},
 	{"::ffff:10.9.9.9 dev v0", row{"dst": "::ffff:10.9.9.9/128"}, nil},
 }
 

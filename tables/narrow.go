@@ -18,9 +18,10 @@ import (
 // table is told the collation (NOCASE, RTRIM) that the query asks for.
 type check struct {
 	column int
-	values []string // equalities: one of them must hold
-	folded [][]byte // the same, for comparing text
-	bounds []bound  // the numeric ones of them, and the inequalities
+	values []string       // equalities: one of them must hold
+	texts  textSet        // the same, for a TEXT column
+	whole  map[int64]bool // the same, those that are whole numbers, for others
+	bounds []bound        // the other numbers, and the inequalities
 }
 
 // A bound is a numeric condition.
@@ -48,22 +49,34 @@ func checks(columns []ColumnInfo, constraints []Constraint) []check {
 		case Equals:
 			k.values = append(k.values, c.Expr)
 			if !numeric {
-				k.folded = append(k.folded, bytes.TrimRight([]byte(c.Expr), " "))
+				k.texts.add(c.Expr)
 			}
 		case GreaterThan, GreaterOrEqual, LessThan, LessOrEqual:
 		default:
 			numeric = false
 		}
 		if numeric {
-			if b, ok := parseBound(c.Op, c.Expr); ok {
-				k.bounds = append(k.bounds, b)
-			}
+			k.addBound(c.Op, c.Expr)
 		}
 		if fresh && k.values == nil && k.bounds == nil {
 			all = all[:i]
 		}
 	}
 	return all
+}
+
+func (c *check) addBound(op Op, expr string) {
+	b, ok := parseBound(op, expr)
+	switch {
+	case !ok:
+	case op == Equals && b.isInt:
+		if c.whole == nil {
+			c.whole = map[int64]bool{}
+		}
+		c.whole[b.exact] = true
+	default:
+		c.bounds = append(c.bounds, b)
+	}
 }
 
 // parseBound reads a number as SQLite reads one from text. Text that is no
@@ -118,18 +131,46 @@ func compare[T int64 | float64](a, b T) int {
 
 // text reports whether a TEXT value passes.
 func (c *check) text(v []byte) bool {
-	v = bytes.TrimRight(v, " ")
-	for _, f := range c.folded {
-		if bytes.EqualFold(v, f) {
-			return true
-		}
+	return len(c.values) == 0 || c.texts.has(v)
+}
+
+// A textSet is a set of texts that are compared without regard to case, ASCII's as
+// in SQLite's NOCASE, and to blanks at the end.
+type textSet map[string]struct{}
+
+func newTextSet(values []string) (s textSet) {
+	for _, v := range values {
+		s.add(v)
 	}
-	return len(c.values) == 0
+	return s
+}
+
+func (s *textSet) add(text string) {
+	if *s == nil {
+		*s = textSet{}
+	}
+	(*s)[string(appendFolded(nil, []byte(text)))] = struct{}{}
+}
+
+func (s textSet) has(text []byte) bool {
+	var buf [64]byte
+	_, ok := s[string(appendFolded(buf[:0], text))]
+	return ok
+}
+
+func appendFolded(b, text []byte) []byte {
+	for _, c := range bytes.TrimRight(text, " ") {
+		if 'A' <= c && c <= 'Z' {
+			c += 'a' - 'A'
+		}
+		b = append(b, c)
+	}
+	return b
 }
 
 // number reports whether a numeric value passes.
 func (c *check) number(v int64) bool {
-	equal := len(c.values) == 0
+	equal := len(c.values) == 0 || c.whole[v]
 	for i := range c.bounds {
 		switch b := &c.bounds[i]; {
 		case b.op == Equals:
@@ -146,34 +187,54 @@ type narrowing struct {
 	*rtnl.Filter
 	ids   *[]string // identities that are looked up
 	names *rtnl.Names
+	devs  *devNames // nil: nobody wants to know
 }
 
-// meet leaves in list what is also in values; a nil list is everything.
+// A devNames knows which of the interfaces that are asked for by name there are,
+// when the routes have been read.
+type devNames struct {
+	found map[string]bool // nil: interfaces were not looked at
+}
+
+// lack reports whether it is sure that no interface has the name.
+func (d *devNames) lack(name string) bool { return d.found != nil && !d.found[name] }
+
+// note is told of each interface that there is.
+func (d *devNames) note(name string, wanted bool) {
+	if d.found == nil {
+		d.found = map[string]bool{}
+	}
+	if wanted {
+		d.found[name] = true
+	}
+}
+
+// meet leaves in list what is also in values, each once; a nil list is everything.
 func meet[T comparable](list, values []T) []T {
+	left := make(map[T]bool, len(list)) // what is not in it is left if list is nil
+	for _, v := range list {
+		left[v] = true
+	}
 	out := []T{}
 	for _, v := range values {
-		if (list == nil || slices.Contains(list, v)) && !slices.Contains(out, v) {
+		if is, known := left[v]; is || !known && list == nil {
 			out = append(out, v)
 		}
+		left[v] = false
 	}
 	return out
 }
 
-// matching returns the numbers below n whose name is one of the values.
+// matching returns the numbers below 256 whose name is one of the values.
 func matching[T ~uint8](values []string, name func(T) string) []T {
+	set := newTextSet(values)
 	out := []T{}
 	for i := range 256 {
-		s := name(T(i))
-		if slices.ContainsFunc(values, func(v string) bool { return same(v, s) }) {
+		if set.has([]byte(name(T(i)))) {
 			out = append(out, T(i))
 		}
 	}
 	return out
-}
-
-// same compares as check.text does.
-func same(a, b string) bool {
-	return strings.EqualFold(strings.TrimRight(a, " "), strings.TrimRight(b, " "))
 }
 
 func numbers(values []string) []uint32 {
@@ -196,17 +257,26 @@ func byType(n *narrowing, values []string) {
 }
 
 func byProtocol(n *narrowing, values []string) {
-	n.Protocols = meet(n.Protocols, matching(values, n.names.Protocol))
+	protocols := []uint8{}
+	for _, id := range ids(n.names.Protocols(), values) {
+		protocols = append(protocols, uint8(id))
+	}
+	n.Protocols = meet(n.Protocols, protocols)
 }
 
 func byTableID(n *narrowing, values []string) { n.Tables = meet(n.Tables, numbers(values)) }
 
 func byTableName(n *narrowing, values []string) {
-	ids := []uint32{}
+	n.Tables = meet(n.Tables, ids(n.names.Tables(), values))
+}
+
+// ids returns the numbers that have one of the values as a name.
+func ids(set *rtnl.NameSet, values []string) []uint32 {
+	all := []uint32{}
 	for _, v := range values {
-		ids = append(ids, n.names.TableIDs(strings.TrimRight(v, " "))...)
+		all = append(all, set.IDs(strings.TrimRight(v, " "))...)
 	}
-	n.Tables = meet(n.Tables, ids)
+	return all
 }
 
 func byDst(n *narrowing, values []string) {
@@ -249,11 +319,16 @@ func byRouteID(n *narrowing, values []string) {
 // byDev and byDevIndex choose interfaces. An empty name is that of no interface
 // as well as of one that went away: then nothing can be narrowed.
 func byDev(n *narrowing, values []string) {
-	if slices.ContainsFunc(values, func(v string) bool { return same(v, "") }) {
+	wanted := newTextSet(values)
+	if wanted.has(nil) {
 		return
 	}
 	n.Link = func(l *rtnl.Link) bool {
-		return slices.ContainsFunc(values, func(v string) bool { return same(v, l.Name) })
+		is := wanted.has([]byte(l.Name))
+		if n.devs != nil {
+			n.devs.note(l.Name, is)
+		}
+		return is
 	}
 }
 

@@ -1,6 +1,7 @@
 package tables
 
 import (
+	"math"
 	"net/netip"
 	"strconv"
 
@@ -57,43 +58,53 @@ var Routes = define("kernel_routes",
 		text("route_id",
 			"Identity of the route, the same in every query as long as the route exists; joins with "+
 				"kernel_route_nexthops",
-			field(rtnl.FieldID), func(b []byte, r *routeRow) []byte { return r.AppendID(b) }).by(byRouteID).key(),
+			field(rtnl.FieldID), func(b []byte, r *routeRow) []byte { return r.AppendID(b) }).by(byRouteID).key().
+			holds(routeIDs),
 		text("family", aboutFamily,
-			header, func(b []byte, r *routeRow) []byte { return append(b, r.Family.String()...) }).by(byFamily),
+			header, func(b []byte, r *routeRow) []byte { return append(b, r.Family.String()...) }).by(byFamily).
+			holds(families),
 		text("type",
 			"Type: unicast, local, broadcast, anycast, multicast, blackhole, unreachable, prohibit, throw, nat, "+
 				"xresolve",
-			header, func(b []byte, r *routeRow) []byte { return append(b, r.Type.String()...) }).by(byType),
+			header, func(b []byte, r *routeRow) []byte { return append(b, r.Type.String()...) }).by(byType).
+			holds(routeTypes),
 		text("protocol", "Who installed the route: kernel, boot, static, dhcp, ra, bgp, or another name in rt_protos",
-			header, func(b []byte, r *routeRow) []byte { return r.names.AppendProtocol(b, r.Protocol) }).by(byProtocol),
+			header, func(b []byte, r *routeRow) []byte { return r.names.AppendProtocol(b, r.Protocol) }).by(byProtocol).
+			named(protocolNames, func(r *routeRow) uint32 { return uint32(r.Protocol) }),
 		text("scope",
 			"Distance to the destination: global, site, link, host, nowhere, or another name in rt_scopes; global "+
 				"for all but ipv4",
-			header, func(b []byte, r *routeRow) []byte { return r.names.AppendScope(b, r.Scope) }),
+			header, func(b []byte, r *routeRow) []byte { return r.names.AppendScope(b, r.Scope) }).
+			named(scopeNames, func(r *routeRow) uint32 { return uint32(r.Scope) }),
 		big("table_id", aboutTableID,
 			field(rtnl.FieldTable), func(r *routeRow) (int64, bool) { return count(r.Table) }).by(byTableID),
 		text("table_name", aboutTableName,
 			field(rtnl.FieldTable),
-			func(b []byte, r *routeRow) []byte { return r.names.AppendTable(b, r.Table) }).by(byTableName),
+			func(b []byte, r *routeRow) []byte { return r.names.AppendTable(b, r.Table) }).by(byTableName).
+			named(tableNames, func(r *routeRow) uint32 { return r.Table }),
 		text("dst", aboutDst,
-			field(rtnl.FieldDst), func(b []byte, r *routeRow) []byte { return r.AppendDst(b) }).by(byDst),
+			field(rtnl.FieldDst), func(b []byte, r *routeRow) []byte { return r.AppendDst(b) }).by(byDst).holds(dsts),
 		small("dst_len", "Length of the destination's prefix in bits, 0 for a default route, 20 for a label",
-			field(rtnl.FieldDst), func(r *routeRow) (int64, bool) { return count(r.dstLen()) }),
+			field(rtnl.FieldDst), func(r *routeRow) (int64, bool) { return count(r.dstLen()) }).holds(numbersTo(128)),
 		text("src", "Source that the route is restricted to, in CIDR notation, empty for any source",
-			field(rtnl.FieldSrc), func(b []byte, r *routeRow) []byte { return appendPrefix(b, r.Src) }),
+			field(rtnl.FieldSrc), func(b []byte, r *routeRow) []byte { return rtnl.AppendPrefix(b, r.Src) }).
+			holds(srcs),
 		small("src_len", "Length of the source's prefix in bits, 0 for any source",
-			field(rtnl.FieldSrc), func(r *routeRow) (int64, bool) { return count(max(r.Src.Bits(), 0)) }),
+			field(rtnl.FieldSrc), func(r *routeRow) (int64, bool) { return count(max(r.Src.Bits(), 0)) }).
+			holds(numbersTo(128)),
 		text("gateway",
 			"Address of the gateway, a link-layer address if gateway_family is link; empty for a route without "+
 				"one and for several nexthops",
-			needOnly, func(b []byte, r *routeRow) []byte { return appendGateway(b, r.gateway(), r.LinkGateway) }),
+			needOnly, func(b []byte, r *routeRow) []byte { return appendGateway(b, r.gateway(), r.LinkGateway) }).
+			holds(gateways),
 		text("gateway_family", aboutGatewayFamily,
 			needOnly,
-			func(b []byte, r *routeRow) []byte { return append(b, gatewayFamily(r.gateway(), r.LinkGateway)...) }),
+			func(b []byte, r *routeRow) []byte { return append(b, gatewayFamily(r.gateway(), r.LinkGateway)...) }).
+			holds(gatewayFamilies),
 		text("dev",
 			"Name of the output interface, empty if it has gone away, if there is none and for several nexthops",
 			needOnly|needLinks,
-			func(b []byte, r *routeRow) []byte { return append(b, r.link().Name...) }).by(single(byDev)),
+			func(b []byte, r *routeRow) []byte { return append(b, r.link().Name...) }).by(single(byDev)).holds(outputs),
 		big("dev_index", "Index of the output interface, absent if there is none and for several nexthops",
 			needOnly, func(r *routeRow) (int64, bool) { return optional(r.oif()) }).by(single(byDevIndex)),
 		text("dev_kind",
@@ -102,17 +113,21 @@ var Routes = define("kernel_routes",
 		text("dev_operstate",
 			"Operational state of the output interface: UP, DOWN, UNKNOWN, LOWERLAYERDOWN and others; empty where "+
 				"dev is",
-			needOnly|needLinks, func(b []byte, r *routeRow) []byte { return append(b, r.operState()...) }),
+			needOnly|needLinks, func(b []byte, r *routeRow) []byte { return append(b, r.operState()...) }).
+			holds(operStates),
 		big("metric", aboutMetric, field(rtnl.FieldPriority), func(r *routeRow) (int64, bool) { return r.metric() }),
 		text("prefsrc", "Preferred source address, empty where the kernel chooses",
-			field(rtnl.FieldPrefSrc), func(b []byte, r *routeRow) []byte { return appendAddr(b, r.PrefSrc) }).sparse(),
-		small("tos", "Type of service, 0 for any", header, func(r *routeRow) (int64, bool) { return count(r.TOS) }),
+			field(rtnl.FieldPrefSrc), func(b []byte, r *routeRow) []byte { return rtnl.AppendAddr(b, r.PrefSrc) }).sparse().
+			holds(addrs),
+		small("tos", "Type of service, 0 for any", header, func(r *routeRow) (int64, bool) { return count(r.TOS) }).
+			holds(numbersTo(math.MaxUint8)),
 		big("flags", "Flags of the route and of its single nexthop (rtm_flags), 0 for none",
 			header, func(r *routeRow) (int64, bool) { return count(r.Flags) }),
 		text("flag_names", aboutFlagNames,
-			header, func(b []byte, r *routeRow) []byte { return rtnl.AppendFlags(b, r.Flags) }),
+			header, func(b []byte, r *routeRow) []byte { return rtnl.AppendFlags(b, r.Flags) }).holds(flagLists),
 		text("pref", "Preference of an IPv6 router: low, medium, high; empty for other families",
-			field(rtnl.FieldPref), func(b []byte, r *routeRow) []byte { return appendPref(b, r.Pref) }).sparse(),
+			field(rtnl.FieldPref), func(b []byte, r *routeRow) []byte { return appendPref(b, r.Pref) }).sparse().
+			holds(prefs),
 		small("nexthop_count",
 			"Number of nexthops, 0 for a route without any, as a blackhole, or one whose nexthop object is a "+
 				"blackhole",
@@ -144,10 +159,12 @@ var Routes = define("kernel_routes",
 			field(rtnl.FieldMetrics), func(b []byte, r *routeRow) []byte { return r.Metrics.AppendLocked(b) }).sparse(),
 		text("realm_from", aboutRealmFrom,
 			field(rtnl.FieldRealms),
-			func(b []byte, r *routeRow) []byte { return appendRealmFrom(b, r.names, r.Realms) }).sparse(),
+			func(b []byte, r *routeRow) []byte { return appendRealmFrom(b, r.names, r.Realms) }).sparse().
+			named(realmNames, func(r *routeRow) uint32 { return r.Realms.V >> 16 }),
 		text("realm_to", aboutRealmTo,
 			field(rtnl.FieldRealms),
-			func(b []byte, r *routeRow) []byte { return appendRealmTo(b, r.names, r.Realms) }).sparse(),
+			func(b []byte, r *routeRow) []byte { return appendRealmTo(b, r.names, r.Realms) }).sparse().
+			named(realmNames, func(r *routeRow) uint32 { return r.Realms.V & 0xffff }),
 		big("mark", "Firewall mark that was looked up, absent in a dump",
 			field(rtnl.FieldMark), func(r *routeRow) (int64, bool) { return optional(r.Mark) }).sparse(),
 		big("uid", "User id that was looked up, absent in a dump",
@@ -155,13 +172,15 @@ var Routes = define("kernel_routes",
 		text("iif",
 			"Input interface of a multicast route, its index if it has gone away; empty for other routes and "+
 				"while it is unresolved",
-			field(rtnl.FieldIIF)|needLinks, func(b []byte, r *routeRow) []byte { return r.appendIIF(b) }).sparse(),
+			field(rtnl.FieldIIF)|needLinks, func(b []byte, r *routeRow) []byte { return r.appendIIF(b) }).sparse().
+			holds(inputs),
 		small("ttl_propagate",
 			"1 if MPLS propagates the TTL, else 0; absent if net.mpls.ip_ttl_propagate decides and for other families",
 			field(rtnl.FieldTTLPropagate),
 			func(r *routeRow) (int64, bool) { return optional(r.TTLPropagate) }).sparse(),
 		text("encap_type", aboutEncapType,
-			needEncap, func(b []byte, r *routeRow) []byte { return append(b, r.encap().TypeName()...) }),
+			needEncap, func(b []byte, r *routeRow) []byte { return append(b, r.encap().TypeName()...) }).
+			holds(encapTypes),
 		text("encap", aboutEncap,
 			needEncap|needLinks,
 			func(b []byte, r *routeRow) []byte { return r.encap().AppendText(b, r.names, r.snap) }),
@@ -187,13 +206,13 @@ var Routes = define("kernel_routes",
 			"Seconds until a route with a lifetime expires, absent for one without; for a multicast route seconds "+
 				"since its last use",
 			field(rtnl.FieldCache|rtnl.FieldExpires),
-			func(r *routeRow) (int64, bool) { return r.expires() }).sparse().volatile(),
+			func(r *routeRow) (int64, bool) { return r.expires() }).sparse().volatile().holds(anyNumber),
 		mfc("mfc_packets", "Packets that a multicast route has forwarded",
-			func(s *rtnl.MFCStats) uint64 { return s.Packets }),
+			func(s *rtnl.MFCStats) uint64 { return s.Packets }).holds(anyNumber),
 		mfc("mfc_bytes", "Bytes that a multicast route has forwarded",
-			func(s *rtnl.MFCStats) uint64 { return s.Bytes }),
+			func(s *rtnl.MFCStats) uint64 { return s.Bytes }).holds(anyNumber),
 		mfc("mfc_wrong_if", "Packets of a multicast route that came in through another interface than its own",
-			func(s *rtnl.MFCStats) uint64 { return s.WrongIf }),
+			func(s *rtnl.MFCStats) uint64 { return s.WrongIf }).holds(anyNumber),
 		small("ip_proto", "IP protocol that was looked up, absent in a dump",
 			field(rtnl.FieldIPProto), func(r *routeRow) (int64, bool) { return optional(r.IPProto) }).sparse(),
 		small("sport", "Source port that was looked up, absent in a dump",
@@ -206,7 +225,8 @@ var Routes = define("kernel_routes",
 			"Attributes that are not understood, as JSON: [{\"type\":N,\"len\":N,\"hex\":\"...\"}], [] for none",
 			field(rtnl.FieldUnknown), func(b []byte, r *routeRow) []byte { return appendAttrs(b, r.Unknown) }),
 		small("snapshot_consistent", aboutConsistent,
-			nothing, func(r *routeRow) (int64, bool) { return truth(r.snap.Consistent) }).volatile(),
+			nothing, func(r *routeRow) (int64, bool) { return truth(r.snap.Consistent) }).volatile().
+			holds(numbersTo(1)),
 	},
 	func(p *plan[routeRow], s *rtnl.Snapshot) func() *routeRow {
 		c := s.Cursor(p.fields())
@@ -326,7 +346,7 @@ func metric(name, description string, m rtnl.Metric, ticks uint32) column[routeR
 func cache(name, description string, f func(*rtnl.CacheInfo) int64) column[routeRow] {
 	return big(name, description+"; absent for all but ipv6", field(rtnl.FieldCache), func(r *routeRow) (int64, bool) {
 		return f(&r.Cache.V), r.Cache.OK
-	}).sparse().volatile()
+	}).sparse().holds(anyNumber).volatile()
 }
 
 // mfc declares a column of struct rta_mfc_stats.
@@ -334,7 +354,7 @@ func mfc(name, description string, f func(*rtnl.MFCStats) uint64) column[routeRo
 	description += "; absent for other routes and while it is unresolved"
 	return big(name, description, field(rtnl.FieldMFC), func(r *routeRow) (int64, bool) {
 		return int64(f(&r.MFC.V)), r.MFC.OK
-	}).sparse().volatile()
+	}).sparse().holds(anyNumber).volatile()
 }
 
 // encapCounter declares a column of a counter that a tunnel keeps.
@@ -343,7 +363,7 @@ func encapCounter[R any](name, description string, n needs, encap func(*R) rtnl.
 	return big(name, description+", absent if none counts", n, func(r *R) (int64, bool) {
 		c, ok := encap(r).Counters()
 		return int64(f(c)), ok
-	}).volatile()
+	}).holds(anyNumber).volatile()
 }
 
 // volatile says that the column changes with time, or from one reading to the
@@ -392,13 +412,16 @@ func appendLabels(b, stack []byte) []byte {
 }
 
 func appendGateway(b []byte, a netip.Addr, link []byte) []byte {
-	return appendAddr(rtnl.AppendLinkAddr(b, link), a)
+	return rtnl.AppendAddr(rtnl.AppendLinkAddr(b, link), a)
 }
+
+// linkFamily is iproute2's word for AF_PACKET.
+const linkFamily = "link"
 
 // gatewayFamily is addrFamily, and iproute2's word for a link-layer address.
 func gatewayFamily(a netip.Addr, link []byte) string {
 	if link != nil {
-		return "link"
+		return linkFamily
 	}
 	return addrFamily(a)
 }

@@ -10,6 +10,8 @@ import (
 
 	"github.com/mdlayher/netlink"
 	"golang.org/x/sys/unix"
+
+	"kernelroutes/rtnl"
 )
 
 // This file decodes the kernel's bytes a second time, by other means than rtnl.
@@ -219,9 +221,9 @@ func wireRoute(t testing.TB, b []byte) row {
 			wireMetrics(t, d, set)
 		}
 	})
-	r["dst"] = netip.PrefixFrom(dst, int(b[1])).String()
+	r["dst"] = string(rtnl.AppendPrefix(nil, netip.PrefixFrom(dst, int(b[1]))))
 	if hasSrc {
-		r["src"] = netip.PrefixFrom(src, int(b[2])).String()
+		r["src"] = string(rtnl.AppendPrefix(nil, netip.PrefixFrom(src, int(b[2]))))
 	}
 	return r
 }

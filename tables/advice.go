@@ -1,0 +1,233 @@
+package tables
+
+import (
+	"context"
+	"fmt"
+	"reflect"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+	"unicode"
+
+	"kernelroutes/rtnl"
+)
+
+// A condition that no row can meet gives no row and no error, as SQL wants it, and
+// so a check whether there is some route passes for ever if a name in it is written
+// wrongly. That is said, with what was probably meant.
+
+// A domain tells which values a column can have.
+type domain struct {
+	absent bool // the empty text is one of them
+
+	// spell returns the spelling of a value that rows show; false: no row can have it.
+	spell func(value string) (string, bool)
+	// can is asked instead where there is but one spelling.
+	can func(n *rtnl.Names, value string) bool
+
+	// advise says what to do about a value that no row can have. "" is said of a
+	// value that turns out to be possible.
+	advise func(a *adviser, value string) string
+}
+
+func (d *domain) allows(n *rtnl.Names, value string) bool {
+	switch {
+	case value == "" && d.absent:
+		return true
+	case d.spell != nil:
+		_, ok := d.spell(value)
+		return ok
+	}
+	return d.can(n, value)
+}
+
+// An adviser is who knows what there is.
+type adviser struct {
+	ctx    context.Context
+	src    Source
+	names  *rtnl.Names
+	column string
+}
+
+// maxWarnings is how many values of one condition are warned of.
+const maxWarnings = 3
+
+// warn tells of values that are asked for and that no row can have. A value that
+// just no row has at the moment is none of these. An engine may compare text
+// without regard to case (COLLATE NOCASE) or to blanks at the end, which it does
+// not tell: osquery hands such a condition over like any other, and it is warned of
+// although rows may meet it.
+func (p *plan[R]) warn(ctx context.Context, table string, src Source, tell func(string)) {
+	for i := range p.checks {
+		c := &p.checks[i]
+		col := &p.columns[c.column]
+		if col.domain == nil {
+			continue
+		}
+		a := adviser{ctx, src, p.names, col.Name}
+		warned := 0
+		for _, v := range c.values {
+			if col.domain.allows(p.names, v) || col.domain == outputs && !p.devs.lack(v) {
+				continue
+			}
+			text := recent.recall(adviceKey{src, table, c.column, v}, func(affordable bool) string {
+				return a.warning(table, col.domain, v, affordable)
+			})
+			if text == "" {
+				continue
+			}
+			tell(text)
+			if warned++; warned == maxWarnings {
+				break
+			}
+		}
+	}
+}
+
+// warning is what to say of a value; "" if it turns out to be possible. Without
+// affordable it is to cost nothing.
+func (a *adviser) warning(table string, d *domain, value string, affordable bool) string {
+	text := fmt.Sprintf("%s: no row can have %s=%s", table, a.column, quote(value))
+	if trimmed := strings.TrimSpace(value); trimmed != value && d.allows(a.names, trimmed) {
+		return text + ": " + didYouMean(trimmed)
+	}
+	if !affordable {
+		return text
+	}
+	advice := d.advise(a, value)
+	if advice == "" {
+		return ""
+	}
+	return text + ": " + advice
+}
+
+// quote is the value as it would stand in SQL, shortened, on one line.
+func quote(value string) string {
+	const most = 80
+	if r := []rune(value); len(r) > most {
+		value = string(r[:most]) + "..."
+	}
+	value = strings.Map(func(r rune) rune {
+		if unicode.IsGraphic(r) {
+			return r
+		}
+		return unicode.ReplacementChar
+	}, value)
+	return "'" + strings.ReplaceAll(value, "'", "''") + "'"
+}
+
+// An adviceMemory holds what was said of late, because a join says the same of
+// each of its rows, and bounds what is spent on it.
+type adviceMemory struct {
+	mu    sync.Mutex
+	since time.Time
+	spent time.Duration
+	texts map[adviceKey]string
+}
+
+type adviceKey struct {
+	src    Source
+	table  string
+	column int
+	value  string
+}
+
+const (
+	adviceTime = 10 * time.Second // after which all is forgotten
+	maxAdvice  = 64               // values that are spoken of in that time
+	maxSpent   = time.Second      // then values are named without advice
+)
+
+var recent adviceMemory
+
+// recall returns what was said, or else what work returns; "" if enough was said.
+func (m *adviceMemory) recall(key adviceKey, work func(affordable bool) string) string {
+	if !reflect.ValueOf(key.src).Comparable() {
+		return work(true)
+	}
+	m.mu.Lock()
+	if now := time.Now(); now.Sub(m.since) > adviceTime {
+		m.since, m.spent, m.texts = now, 0, map[adviceKey]string{}
+	}
+	text, ok := m.texts[key]
+	full, affordable := len(m.texts) >= maxAdvice, m.spent < maxSpent
+	m.mu.Unlock()
+	if ok || full {
+		return text
+	}
+	start := time.Now()
+	text = work(affordable)
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.spent += time.Since(start)
+	m.texts[key] = text
+	return text
+}
+
+// suggest names the nearest of the values that there are, or several where none is
+// near. Of values as near the first is preferred.
+func suggest(value string, there []string) string {
+	type candidate struct {
+		text     string
+		distance int
+	}
+	seen := map[string]bool{}
+	var all []candidate
+	for _, text := range there {
+		if text != "" && !seen[text] {
+			seen[text] = true
+			all = append(all, candidate{text, distance(value, text)})
+		}
+	}
+	slices.SortStableFunc(all, func(x, y candidate) int { return x.distance - y.distance })
+	if len(all) == 0 {
+		return "there is none"
+	}
+	if near := max(1, len(value)/3); all[0].distance <= near {
+		return didYouMean(all[0].text)
+	}
+	const most = 6
+	var nearest []string
+	for _, c := range all[:min(most, len(all))] {
+		nearest = append(nearest, quote(c.text))
+	}
+	return "the nearest that there are: " + strings.Join(nearest, ", ")
+}
+
+func didYouMean(value string) string { return "did you mean " + quote(value) + "?" }
+
+// distance is Levenshtein's, without regard to case and to blanks around: how many
+// bytes are to be inserted, deleted or replaced.
+func distance(a, b string) int {
+	a, b = strings.ToLower(strings.TrimSpace(a)), strings.ToLower(b)
+	a = a[:min(len(a), 1000)]
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := range len(a) {
+		diagonal := row[0]
+		row[0] = i + 1
+		for j := range len(b) {
+			cost := diagonal
+			if a[i] != b[j] {
+				cost++
+			}
+			diagonal = row[j+1]
+			row[j+1] = min(cost, row[j]+1, row[j+1]+1)
+		}
+	}
+	return row[len(b)]
+}
+
+// read asks for more. A piece of advice is not worth much time.
+func (a *adviser) read(filter rtnl.Filter) *rtnl.Snapshot {
+	ctx, cancel := context.WithTimeout(a.ctx, maxSpent)
+	defer cancel()
+	s, err := a.src.Read(ctx, rtnl.Request{Filter: filter})
+	if err != nil {
+		return &rtnl.Snapshot{}
+	}
+	return s
+}

@@ -1,0 +1,282 @@
+package tables_test
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"kernelroutes/internal/nstest"
+	"kernelroutes/rtnl"
+	"kernelroutes/tables"
+)
+
+// A namedKernel is the kernel on a host with name files of its own. It counts what
+// it is asked.
+type namedKernel struct {
+	rtnl.Kernel
+	names *rtnl.Names
+	asked int
+}
+
+func (k *namedKernel) Names() *rtnl.Names { return k.names }
+
+func (k *namedKernel) Read(ctx context.Context, r rtnl.Request) (*rtnl.Snapshot, error) {
+	k.asked++
+	return k.Kernel.Read(ctx, r)
+}
+
+// newNamedKernel reads names from a folder with these files.
+func newNamedKernel(t *testing.T, files map[string]string) *namedKernel {
+	t.Helper()
+	etc := t.TempDir()
+	for name, text := range files {
+		if err := os.WriteFile(filepath.Join(etc, name), []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return &namedKernel{names: rtnl.ReadNames(etc)}
+}
+
+// warnings returns what is said of equalities on a column.
+func warnings(t *testing.T, src tables.Source, table *tables.Table, column string, values ...string) (all []string) {
+	t.Helper()
+	var constraints []tables.Constraint
+	for _, v := range values {
+		constraints = append(constraints, where(table, column, tables.Equals, v))
+	}
+	warn := func(text string) { all = append(all, text) }
+	_, err := table.Scan(t.Context(), src, tables.Query{Constraints: constraints, Warn: warn})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return all
+}
+
+// TestAdvice asks for what no row can have.
+func TestAdvice(t *testing.T) {
+	nstest.New(t)
+	nstest.Veth(t, "eth0", "192.0.2.1/24", "2001:db8::1/64")
+	nstest.Batch(t, "-4", "route add default via 192.0.2.9", "route add 10.0.0.0/8 via 192.0.2.9",
+		"route add 10.0.0.0/24 via 192.0.2.9", "route add 10.1.0.0/16 via 192.0.2.9 table 1234",
+		"route add 10.1.0.0/16 via 192.0.2.9 table 100")
+	nstest.Batch(t, "-6", "route add 2001:db8:5::/48 via 2001:db8::9")
+	src := newNamedKernel(t, map[string]string{"rt_tables": "100 azure\n100 blue\n", "rt_realms": "5 five\n"})
+	for _, c := range []struct{ column, value, want string }{
+		{"table_name", "MAIN", "did you mean 'main'?"},
+		{"table_name", "main ", "did you mean 'main'?"},
+		{"table_name", "254", "did you mean 'main'?"},
+		{"table_name", "0x64", "did you mean 'blue'?"},
+		{"table_name", "100", "did you mean 'blue'?"},
+		{"table_name", "0x4d2", "did you mean '1234'?"},
+		{"table_name", "01234", "did you mean '1234'?"},
+		{"table_name", "l234", "did you mean '1234'?"}, // known by its routes alone
+		{"table_name", "azur", "did you mean 'azure'?"},
+		{"table_name", "customers", "the nearest that there are: "},
+		{"table_name", "", "the nearest that there are: "},
+		{"dst", "default", "did you mean '0.0.0.0/0' or '::/0'?"},
+		{"dst", "Default", "did you mean '0.0.0.0/0' or '::/0'?"},
+		{"dst", "10.0.0.0", "a destination has a prefix length: did you mean '10.0.0.0/24'?"},
+		{"dst", "0.0.0.0", "a destination has a prefix length: did you mean '0.0.0.0/0'?"},
+		{"dst", "::", "a destination has a prefix length: did you mean '::/0'?"},
+		{"dst", "10.9.9.9", "a destination has a prefix length: did you mean '10.9.9.9/32'?"},
+		{"dst", "2001:DB8:5::", "a destination has a prefix length: did you mean '2001:db8:5::/48'?"},
+		{"dst", "10.1.2.3/8", "bits after the prefix length are 0: did you mean '10.0.0.0/8'?"},
+		{"dst", "::5.6.7.8/112", "bits after the prefix length are 0: did you mean '::5.6.0.0/112'?"},
+		{"dst", "10.0.0.0/255.0.0.0", "a prefix has a length: did you mean '10.0.0.0/8'?"},
+		{"dst", "10/8", "a destination is like 10.0.0.0/8, 2001:db8::/32 or, for mpls, 100"},
+		{"dst", "x", "a destination is like 10.0.0.0/8, 2001:db8::/32 or, for mpls, 100"},
+		{"dst", "", "a destination is like 10.0.0.0/8, 2001:db8::/32 or, for mpls, 100"},
+		{"family", "inet", "did you mean 'ipv4'?"},
+		{"family", "IPv6", "did you mean 'ipv6'?"},
+		{"gateway", "x", "an address is like 192.0.2.1 or 2001:db8::1"},
+		{"gateway", "192.0.2.9/32", "an address stands alone: did you mean '192.0.2.9'?"},
+		{"gateway", "fe80::1%eth0", "an address stands alone: did you mean 'fe80::1'?"},
+		{"gateway_family", "inet6", "did you mean 'ipv6'?"},
+		{"dev", "ethO", "there is no such interface: did you mean 'eth0'?"},
+		{"route_id", "x", "a route_id is like "},
+		{"table_id", "-1", "it is a whole number from 0 to 4294967295"},
+		{"table_id", "4294967296", "it is a whole number from 0 to 4294967295"},
+		{"table_id", "main", "it is a whole number from 0 to 4294967295"},
+		{"table_id", "254.5", "it is a whole number from 0 to 4294967295"},
+		{"table_id", "0xfe", "did you mean '254'?"},
+		{"metric", "", "a number that is absent is NULL: write metric IS NULL"},
+		{"realm_from", "FIVE", "did you mean 'five'?"},
+		{"realm_from", "5", "did you mean 'five'?"},
+		{"flag_names", "ONLINK", "of 'ONLINK': did you mean 'onlink'?"},
+		{"flag_names", "onlink,dead", "did you mean 'dead,onlink'?"},
+		{"flag_names", "dead,onlnk", "of 'onlnk': did you mean 'onlink'?"},
+		{"encap_type", "MPLS", "did you mean 'mpls'?"},
+		{"snapshot_consistent", "2", "it is a whole number from 0 to 1"},
+	} {
+		for _, table := range tables.All() {
+			checkAdvice(t, src, table, c.column, c.value, c.want)
+		}
+	}
+	for _, c := range []struct{ column, value, want string }{
+		{"type", "BLACKHOLE", "did you mean 'blackhole'?"},
+		{"type", "gateway", "did you mean 'unicast'?"},
+		{"type", "6", "the nearest that there are: "},
+		{"protocol", "DHCP", "did you mean 'dhcp'?"},
+		{"protocol", "16", "did you mean 'dhcp'?"},
+		{"protocol", "999", "the nearest that there are: "},
+		{"scope", "universe", "did you mean 'global'?"},
+		{"scope", "Link", "did you mean 'link'?"},
+		{"src", "10.0.0.0", "a prefix has a length: did you mean '10.0.0.0/32'?"},
+		{"src", "x", "a source is like 10.0.0.0/8 or 2001:db8::/32"},
+		{"prefsrc", "192.0.2.1/24", "an address stands alone: did you mean '192.0.2.1'?"},
+		{"iif", "ethO", "there is no such interface: did you mean 'eth0'?"},
+		{"pref", "Medium", "did you mean 'medium'?"},
+		{"dev_operstate", "up", "did you mean 'UP'?"},
+		{"dst_len", "129", "it is a whole number from 0 to 128"},
+		{"tos", "0x10", "did you mean '16'?"},
+	} {
+		checkAdvice(t, src, tables.Routes, c.column, c.value, c.want)
+	}
+}
+
+func checkAdvice(t *testing.T, src *namedKernel, table *tables.Table, column, value, want string) {
+	t.Helper()
+	fresh := &namedKernel{names: src.names} // to which nothing was said yet
+	tables.ForgetAdvice()
+	got := warnings(t, fresh, table, column, value)
+	whole := fmt.Sprintf("%s: no row can have %s='%s': %s", table.Name, column, value, want)
+	if len(got) != 1 || got[0] != whole && !(strings.HasPrefix(got[0], whole) && strings.HasSuffix(want, " ")) {
+		t.Errorf("got %q, not %q", got, whole)
+	}
+	if fresh.asked > 2 {
+		t.Errorf("%s: %d requests", whole, fresh.asked)
+	}
+	// The same is said again for nothing.
+	before := fresh.asked
+	if again := warnings(t, fresh, table, column, value); !slices.Equal(again, got) || fresh.asked != before+1 {
+		t.Errorf("then %q, for %d requests", again, fresh.asked-before)
+	}
+}
+
+// TestNoAdvice asks for every value that there is, by each of its names, and for
+// such as just do not happen to be there.
+func TestNoAdvice(t *testing.T) {
+	live(t)
+	src := newNamedKernel(t, map[string]string{"rt_tables": "254 inet\n"})
+	for _, table := range tables.All() {
+		tried := map[[2]string]bool{}
+		for _, r := range scan(t, table, src) {
+			for _, col := range table.Columns {
+				v, there := r[col.Name]
+				if tried[[2]string{col.Name, v}] || !there && col.Type != tables.Text {
+					continue // NULL equals nothing
+				}
+				tried[[2]string{col.Name, v}] = true
+				if got := warnings(t, src, table, col.Name, v); got != nil {
+					t.Fatalf("%s", got)
+				}
+			}
+		}
+		for _, c := range [][2]string{
+			{"table_name", "main"}, {"table_name", "inet"}, {"table_name", "4711"}, {"table_id", "4711"},
+			{"table_id", "254.0"},
+			{"dst", "192.0.2.0/24"}, {"dst", "FD00:0::/64"}, {"dst", "::506:708/128"}, {"dst", "100"},
+			{"dst", "::ffff:1.2.3.4/128"},
+			{"gateway", "FD00::0:9"}, {"gateway", ""}, {"gateway", "192.0.2.1"}, {"dev", ""}, {"dev", "v0"},
+			{"flag_names", "dead,onlink,0x40000000"},
+			{"realm_to", "77"}, {"family", "mpls"}, {"encap_type", "77"},
+			{"route_id", "ipv6:254:::506:708/128:0123456789abcdef"},
+			{"route_id", "mpls:254:100:0123456789abcdef"},
+		} {
+			if got := warnings(t, src, table, c[0], c[1]); got != nil {
+				t.Errorf("%s", got)
+			}
+		}
+	}
+	for _, c := range [][2]string{
+		{"type", "xresolve"}, {"type", "77"}, {"protocol", "77"}, {"protocol", "bgp"}, {"scope", "77"},
+		{"scope", "site"},
+		{"src", "2001:DB8::/32"}, {"src", ""}, {"prefsrc", "192.0.2.1"}, {"iif", "v0"}, {"iif", "77"},
+		{"iif", ""}, {"pref", "2"}, {"cache_expires", "-5"}, {"mfc_bytes", "99999999999"},
+		{"dev_kind", "NOSUCH"}, {"congctl", "cubic"}, {"encap", "x"}, {"metric", "1e3"},
+	} {
+		if got := warnings(t, src, tables.Routes, c[0], c[1]); got != nil {
+			t.Errorf("%s", got)
+		}
+	}
+	// Conditions that are no equalities say what they say.
+	for _, op := range operators[1:] {
+		for i := range tables.Routes.Columns {
+			one := []tables.Constraint{{Column: i, Op: op, Expr: "junk"}}
+			warn := func(text string) { t.Error(text) }
+			_, err := tables.Routes.Scan(t.Context(), src, tables.Query{Constraints: one, Warn: warn})
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+}
+
+// TestAdviceOfMany: a list or a join does not say everything, nor cost much.
+func TestAdviceOfMany(t *testing.T) {
+	nstest.New(t)
+	src := newNamedKernel(t, nil)
+	tables.ForgetAdvice()
+	if got := warnings(t, src, tables.Routes, "table_name", "a", "main", "b", "c", "d", "e"); len(got) != 3 {
+		t.Errorf("of a list: %q", got)
+	}
+	got := warnings(t, src, tables.Routes, "dev", "lo", "nosuch")
+	if len(got) != 1 || !strings.Contains(got[0], "nosuch") {
+		t.Errorf("of a good one and a bad one: %q", got)
+	}
+	// Nothing is read where a table that is not there makes the query empty: then
+	// it is not known whether the interface is there.
+	none, err := tables.Routes.Scan(t.Context(), src, tables.Query{
+		Constraints: []tables.Constraint{
+			where(tables.Routes, "table_name", tables.Equals, "MAIN"),
+			where(tables.Routes, "dev", tables.Equals, "lo"),
+		},
+		Warn: func(text string) {
+			if strings.Contains(text, "dev=") {
+				t.Error(text)
+			}
+		},
+	})
+	if err != nil || none.Next() {
+		t.Error(none, err)
+	}
+	src.asked = 0
+	said := map[string]bool{}
+	for i := range 1000 {
+		for _, text := range warnings(t, src, tables.Routes, "table_name", fmt.Sprintf("customer %d", i)) {
+			said[text] = true
+		}
+	}
+	if len(said) == 0 || len(said) > 64 || src.asked > 1064 {
+		t.Errorf("%d warnings and %d requests for 1000 rows of a join", len(said), src.asked)
+	}
+	// What is said stands on one line, and is not long.
+	tables.ForgetAdvice()
+	got = warnings(t, src, tables.Routes, "type", "a\n\x1b[1m'"+strings.Repeat("x", 1<<20))
+	if len(got) != 1 || len(got[0]) > 400 || strings.ContainsAny(got[0], "\n\x1b") || !strings.Contains(got[0], "''") {
+		t.Errorf("%.500q", got)
+	}
+}
+
+// An unsteady source has no consistent snapshot.
+type unsteady struct{ rtnl.Kernel }
+
+func (s *unsteady) Read(ctx context.Context, r rtnl.Request) (*rtnl.Snapshot, error) {
+	snapshot, err := s.Kernel.Read(ctx, r)
+	if err == nil {
+		snapshot.Consistent = false
+	}
+	return snapshot, err
+}
+
+func TestInconsistentIsSaid(t *testing.T) {
+	nstest.New(t)
+	got := warnings(t, &unsteady{}, tables.Routes, "dst", "192.0.2.0/24") // no row, which could say so itself
+	if len(got) != 1 || !strings.Contains(got[0], "kernel_routes: routes changed") {
+		t.Errorf("%q", got)
+	}
+}

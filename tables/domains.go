@@ -1,0 +1,321 @@
+package tables
+
+import (
+	"fmt"
+	"math"
+	"net"
+	"net/netip"
+	"slices"
+	"strconv"
+	"strings"
+
+	"kernelroutes/rtnl"
+)
+
+// noNumber is for words of which each number has one.
+const noNumber = 0
+
+// Columns with fixed words.
+var (
+	families = words(false, noNumber,
+		familyNames(rtnl.IPv4, rtnl.IPv6, rtnl.MPLS, rtnl.IPMR, rtnl.IP6MR), ipFamilies)
+	gatewayFamilies = words(true, noNumber, append(familyNames(rtnl.IPv4, rtnl.IPv6), linkFamily), ipFamilies)
+	routeTypes      = words(false, math.MaxUint8, wordList(func(n uint8) string { return rtnl.RouteType(n).String() }),
+		map[string]string{"gateway": "unicast"}) // the word of osquery's table routes
+	operStates = words(true, noNumber, wordList(operState), nil)
+	encapTypes = words(true, math.MaxUint16, wordList(encapType), nil)
+	prefs      = words(true, math.MaxUint8, prefNames[:], nil)
+)
+
+// ipFamilies are ip's words for families.
+var ipFamilies = map[string]string{"inet": "ipv4", "inet6": "ipv6"}
+
+func operState(n uint8) string { return (&rtnl.Link{OperState: n}).OperStateName() }
+
+func encapType(n uint8) string { return rtnl.Encap{Type: uint16(n)}.TypeName() }
+
+func familyNames(families ...rtnl.Family) (names []string) {
+	for _, f := range families {
+		names = append(names, f.String())
+	}
+	return names
+}
+
+// wordList returns the words for 0, 1, 2 and so on, up to the first number that has
+// none or stands for itself.
+func wordList(word func(uint8) string) (all []string) {
+	for n := range uint8(math.MaxUint8) {
+		w := word(n)
+		if _, err := strconv.Atoi(w); err == nil || w == "" && n > 0 {
+			break
+		}
+		all = append(all, w)
+	}
+	return all
+}
+
+// words is the domain of a column with a word for each of the first numbers, and
+// the number itself, up to last, for one without a word. There are people who are
+// used to other words.
+func words(absent bool, last uint64, all []string, others map[string]string) *domain {
+	return &domain{
+		absent: absent,
+		can: func(_ *rtnl.Names, value string) bool {
+			if value != "" && slices.Contains(all, value) {
+				return true
+			}
+			n, ok := spellNumber(value, last)
+			return ok && (n >= uint64(len(all)) || all[n] == "")
+		},
+		advise: func(_ *adviser, value string) string {
+			if w, ok := others[strings.ToLower(value)]; ok {
+				return didYouMean(w)
+			}
+			return suggest(value, all)
+		},
+	}
+}
+
+// Names that a host may add to.
+var (
+	tableNames    = nameDomain{set: (*rtnl.Names).Tables, used: (*adviser).tables}
+	protocolNames = nameDomain{set: (*rtnl.Names).Protocols}
+	scopeNames    = nameDomain{set: (*rtnl.Names).Scopes, others: map[string]uint32{"universe": 0}} // the kernel's word
+	realmNames    = nameDomain{set: (*rtnl.Names).Realms, absent: true}
+)
+
+// A nameDomain is that of a column of names of numbers.
+type nameDomain struct {
+	set    func(*rtnl.Names) *rtnl.NameSet
+	absent bool
+	used   func(*adviser) []uint32 // those that routes use; may be nil
+	others map[string]uint32       // words that are used elsewhere
+}
+
+func (d nameDomain) domain() *domain {
+	return &domain{
+		absent: d.absent,
+		can: func(n *rtnl.Names, value string) bool {
+			set := d.set(n)
+			return slices.ContainsFunc(set.IDs(value), func(id uint32) bool { return set.Has(id, value) })
+		},
+		advise: d.advise,
+	}
+}
+
+func (d nameDomain) advise(a *adviser, value string) string {
+	set := d.set(a.names)
+	id, ok := d.others[strings.ToLower(value)]
+	if n, err := parseAny(value); err == nil { // 254 is main, and 0x64 is 100
+		id, ok = uint32(n), set.Has(uint32(n), set.Text(uint32(n)))
+	}
+	if ok {
+		return didYouMean(set.Text(id))
+	}
+	var used, all []string
+	if d.used != nil {
+		for _, id := range d.used(a) {
+			used = append(used, set.Text(id))
+		}
+	}
+	for _, name := range set.All() {
+		all = append(all, name)
+	}
+	slices.Sort(all)
+	return suggest(value, append(used, all...))
+}
+
+// tables returns the tables that have routes.
+func (a *adviser) tables() (ids []uint32) {
+	s := a.read(rtnl.Filter{})
+	for c := s.Cursor(rtnl.FieldTable); c.Next(); {
+		if id := c.Route().Table; !slices.Contains(ids, id) {
+			ids = append(ids, id)
+		}
+	}
+	slices.Sort(ids)
+	return ids
+}
+
+// Addresses, and what has addresses in it.
+var (
+	addrs    = &domain{absent: true, spell: spellAddr, advise: adviseAddr}
+	gateways = &domain{absent: true, spell: spellGateway, advise: adviseAddr}
+	dsts     = &domain{spell: spellDst, advise: adviseDst}
+	srcs     = &domain{absent: true, spell: spellPrefix, advise: advisePrefix}
+	routeIDs = &domain{spell: spellID, advise: func(*adviser, string) string {
+		return "a route_id is like ipv4:254:10.0.0.0/8:0123456789abcdef"
+	}}
+)
+
+func adviseAddr(_ *adviser, value string) string {
+	addr, _, _ := strings.Cut(value, "/")
+	if a, err := netip.ParseAddr(addr); err == nil {
+		return "an address stands alone: " + didYouMean(string(rtnl.AppendAddr(nil, a.WithZone(""))))
+	}
+	return "an address is like 192.0.2.1 or 2001:db8::1"
+}
+
+func adviseDst(a *adviser, value string) string {
+	if strings.EqualFold(value, "default") {
+		return "did you mean '0.0.0.0/0' or '::/0'?"
+	}
+	if addr, err := netip.ParseAddr(value); err == nil && addr.Zone() == "" {
+		return "a destination has a prefix length: " + didYouMean(string(rtnl.AppendPrefix(nil, a.nearestDst(addr))))
+	}
+	if advice := advisePrefix(a, value); advice != prefixForm {
+		return advice
+	}
+	return "a destination is like 10.0.0.0/8, 2001:db8::/32 or, for mpls, 100"
+}
+
+const prefixForm = "a source is like 10.0.0.0/8 or 2001:db8::/32"
+
+// advisePrefix knows host bits, IPv4 netmasks and an address without a length.
+func advisePrefix(_ *adviser, value string) string {
+	if p, err := netip.ParsePrefix(value); err == nil {
+		return "bits after the prefix length are 0: " + didYouMean(string(rtnl.AppendPrefix(nil, p.Masked())))
+	}
+	text, mask, _ := strings.Cut(value, "/")
+	addr, err := netip.ParseAddr(text)
+	if err != nil || addr.Zone() != "" {
+		return prefixForm
+	}
+	bits := addr.BitLen()
+	if mask != "" {
+		ones, size := net.IPMask(net.ParseIP(mask).To4()).Size()
+		if size == 0 || !addr.Is4() {
+			return prefixForm
+		}
+		bits = ones
+	}
+	p, _ := addr.Prefix(bits)
+	return "a prefix has a length: " + didYouMean(string(rtnl.AppendPrefix(nil, p)))
+}
+
+// nearestDst returns the most specific destination there is that begins with the
+// address, the address's own where there is none.
+func (a *adviser) nearestDst(addr netip.Addr) netip.Prefix {
+	var all []netip.Prefix // the longest first
+	for bits := addr.BitLen(); bits >= 0; bits-- {
+		if p := netip.PrefixFrom(addr, bits); p == p.Masked() {
+			all = append(all, p)
+		}
+	}
+	best := all[0]
+	if addr.IsUnspecified() {
+		best = all[len(all)-1]
+	}
+	found := false
+	for c := a.read(rtnl.Filter{Dsts: all}).Cursor(rtnl.FieldDst); c.Next(); {
+		if p := c.Route().Dst; p.Addr() == addr && (!found || p.Bits() > best.Bits()) {
+			best, found = p, true
+		}
+	}
+	return best
+}
+
+// Interfaces. Those whose routes are chosen by their name, in column dev, are known
+// when the routes have been read; see devNames.
+var (
+	outputs = &domain{absent: true, can: noInterface, advise: adviseLink}
+	inputs  = &domain{absent: true, can: isNumber, advise: adviseLink} // its index if it has gone away
+)
+
+func noInterface(*rtnl.Names, string) bool { return false }
+
+func isNumber(_ *rtnl.Names, value string) bool {
+	_, ok := spellNumber(value, math.MaxUint32)
+	return ok
+}
+
+func adviseLink(a *adviser, value string) string {
+	var all []string
+	a.read(rtnl.Filter{Link: func(l *rtnl.Link) bool { all = append(all, l.Name); return false }})
+	slices.Sort(all)
+	all = slices.Compact(all) // the kernel may be asked several times
+	switch {
+	case slices.Contains(all, value):
+		return "" // it has just come, or is asked for as an input
+	case len(all) == 0:
+		return "there is no such interface"
+	}
+	return "there is no such interface: " + suggest(value, all)
+}
+
+// flagLists is the domain of names of flags.
+var flagLists = &domain{
+	absent: true,
+	can: func(_ *rtnl.Names, value string) bool {
+		flags, unknown := parseFlags(value)
+		return unknown == "" && string(rtnl.AppendFlags(nil, flags)) == value
+	},
+	advise: func(_ *adviser, value string) string {
+		flags, unknown := parseFlags(value)
+		if unknown == "" {
+			return didYouMean(string(rtnl.AppendFlags(nil, flags)))
+		}
+		var all []string
+		for bit := range 32 {
+			all = append(all, string(rtnl.AppendFlags(nil, 1<<bit)))
+		}
+		return "of " + quote(unknown) + ": " + suggest(unknown, all)
+	},
+}
+
+// parseFlags is the inverse of rtnl.AppendFlags, in any order. unknown is the first
+// word that is none.
+func parseFlags(list string) (flags uint32, unknown string) {
+	for word := range strings.SplitSeq(list, ",") {
+		n, err := strconv.ParseUint(word, 0, 32)
+		for bit := 0; bit < 32 && err != nil; bit++ {
+			if string(rtnl.AppendFlags(nil, 1<<bit)) == word {
+				n, err = 1<<bit, nil
+			}
+		}
+		if err != nil {
+			return 0, word
+		}
+		flags |= uint32(n)
+	}
+	return flags, ""
+}
+
+// anyNumber is the domain of what may be negative or need 64 bits.
+var anyNumber = between(math.MinInt64, math.MaxInt64)
+
+// numbersTo is the domain of whole numbers from 0 on.
+func numbersTo(last int64) *domain { return between(0, last) }
+
+// between is the domain of whole numbers in a range.
+func between(first, last int64) *domain {
+	return &domain{
+		can: func(_ *rtnl.Names, value string) bool {
+			b, ok := parseBound(Equals, value)
+			switch {
+			case b.isInt:
+				return first <= b.exact && b.exact <= last
+			case ok:
+				return b.value == math.Trunc(b.value) && float64(first) <= b.value && b.value <= float64(last)
+			}
+			return false
+		},
+		advise: func(a *adviser, value string) string {
+			switch n, err := parseAny(value); {
+			case value == "":
+				return "a number that is absent is NULL: write " + a.column + " IS NULL"
+			case err == nil && int64(n) <= last: // 0x64
+				return didYouMean(strconv.FormatUint(n, 10))
+			}
+			return fmt.Sprintf("it is a whole number from %d to %d", first, last)
+		},
+	}
+}
+
+// parseAny reads a number up to 4294967295 in decimal or, after 0x, in hexadecimal.
+func parseAny(value string) (uint64, error) {
+	if hex, found := strings.CutPrefix(strings.ToLower(value), "0x"); found {
+		return strconv.ParseUint(hex, 16, 32)
+	}
+	return strconv.ParseUint(value, 10, 32)
+}
