@@ -35,7 +35,7 @@ type extensionProcess struct {
 // the calling goroutine's namespace.
 func startExtension(t *testing.T, flags ...string) *extensionProcess {
 	t.Helper()
-	dir, err := os.MkdirTemp("", "kr")
+	dir, err := os.MkdirTemp("/tmp", "kr")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -279,7 +279,7 @@ func TestOsqueryi(t *testing.T) {
 		"SELECT n.* FROM kernel_route_nexthops n WHERE n.route_id IN (SELECT route_id FROM kernel_routes WHERE nexthop_count > 1)",
 		"SELECT dst FROM kernel_routes WHERE table_name = 'MAIN' COLLATE NOCASE",
 	} {
-		dir, err := os.MkdirTemp("", "kr") // t.TempDir is too long for a socket
+		dir, err := os.MkdirTemp("/tmp", "kr") // TMPDIR and t.TempDir may be too long for a socket
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -16,7 +16,8 @@ import (
 	"kernelroutes/internal/nstest"
 )
 
-var churnTime = flag.Duration("churn", 20*time.Second, "how long TestChurn changes routes, for each family")
+var churnTime = flag.Duration("churn", 20*time.Second,
+	"how long TestChurn changes routes, for each family; with -short a tenth of it")
 
 // A churner adds, deletes and replaces routes from another process.
 type churner struct {
@@ -61,6 +62,10 @@ func churn(t *testing.T, family string, next func(i int) string) *churner {
 // replaced all the time.
 func TestChurn(t *testing.T) {
 	const untouched = 20000
+	duration := *churnTime
+	if testing.Short() {
+		duration /= 10
+	}
 	for _, tc := range []struct {
 		name, family string
 		family6      bool
@@ -107,7 +112,7 @@ func TestChurn(t *testing.T) {
 			start := time.Now()
 			var dumps, tries, consistent int
 			seen := make([]int, untouched+1)
-			for time.Since(start) < *churnTime {
+			for time.Since(start) < duration {
 				s, err := k.Read(context.Background(), Request{Filter: Filter{Families: []Family{f}}})
 				if err != nil {
 					t.Fatal(err)

@@ -500,6 +500,15 @@ func TestHostNames(t *testing.T) {
 // name files of its own in a mount namespace, and it routes in a network
 // namespace. The files keep clear of the points in which Names differs.
 func TestNamesIproute2(t *testing.T) {
+	t.Run("etc and usr", func(t *testing.T) { namesOfIproute2(t, true, true) })
+	t.Run("etc", func(t *testing.T) { namesOfIproute2(t, true, false) })
+	t.Run("usr", func(t *testing.T) { namesOfIproute2(t, false, true) })
+	t.Run("none", func(t *testing.T) { namesOfIproute2(t, false, false) })
+}
+
+// namesOfIproute2 compares where there is a folder of iproute2 below /etc or not,
+// and below /usr.
+func namesOfIproute2(t *testing.T, inEtc, inUsr bool) {
 	root := t.TempDir()
 	etc, usr := filepath.Join(root, "etc"), filepath.Join(root, "usr")
 	const tables = "# names\n255 local\n253 deflt\n1001 blue\n0x3ea hexed\r\n1003\tlate # why\n1003 later\n" +
@@ -515,19 +524,24 @@ func TestNamesIproute2(t *testing.T) {
 		"rt_tables": "1016 usr\n", "rt_tables.d/b.conf": "1017 usr\n", "rt_tables.d/u.conf": "1018 usr\n1012 usr\n",
 		"rt_protos": tables, "rt_scopes": "100 usr\n"})
 
-	// Whichever of its folders this ip looks into, it finds ours.
-	names := make(map[string]string)
-	script := "set -e\nip link set lo up\n"
-	for folder, ours := range map[string]string{hostNames.etc: etc, hostNames.usr[0]: usr, hostNames.usr[1]: usr} {
-		if _, err := os.Stat(folder); err == nil {
-			script += fmt.Sprintf("mount --bind '%s' %s\n", ours, folder)
-			names[folder] = ours
+	// An ip looks into one or two folders, of which the host may have others:
+	// iproute2 before 6.5 knows /etc/iproute2 alone.
+	ip := readIP(t)
+	script := "set -e\nip link set lo up\nmount -t tmpfs none /etc\nmount -t tmpfs none /usr/share\n"
+	looks := false
+	folder := func(name, ours string, there bool) string {
+		known := bytes.Contains(ip, []byte(name))
+		looks = looks || known
+		if !known || !there {
+			return filepath.Join(root, "none")
 		}
+		script += fmt.Sprintf("mkdir -p %s\nmount --bind '%s' %s\n", name, ours, name)
+		return ours
 	}
-	if len(names) == 0 {
-		t.Fatal("no folder of iproute2 here: install iproute2")
+	n := ReadNames(folder(hostNames.etc, etc, inEtc), folder(hostNames.usr[0], usr, inUsr), folder(hostNames.usr[1], usr, inUsr))
+	if !looks {
+		t.Fatal("the installed ip names no folder of iproute2's in its binary: is it iproute2's?")
 	}
-	n := ReadNames(names[hostNames.etc], names[hostNames.usr[0]], names[hostNames.usr[1]])
 
 	type route struct {
 		Dst, Table, Protocol, Scope string
@@ -579,18 +593,31 @@ func TestNamesIproute2(t *testing.T) {
 	if err := json.Unmarshal(out, &got); err != nil {
 		t.Fatal(err)
 	}
-	seen := 0
+	shown := 0
 	for _, g := range got {
 		if w, ok := want[g.Dst]; ok {
-			seen++
+			shown++
 			if g != w {
 				t.Errorf("ip prints %+v, we %+v", g, w)
 			}
 		}
 	}
-	if seen != len(want) {
-		t.Errorf("ip shows %d of %d routes", seen, len(want))
+	if shown != len(want) {
+		t.Errorf("ip shows %d of %d routes", shown, len(want))
 	}
+}
+
+// readIP returns the ip that tests run, as it is on disk.
+func readIP(t *testing.T) []byte {
+	path, err := exec.LookPath("ip")
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
 }
 
 // FuzzNames feeds any bytes to the parser of name files. Every entry is in

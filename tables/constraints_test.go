@@ -100,10 +100,15 @@ type tester struct {
 	all   []row
 	keys  []string // of all
 	buf   []byte
+	every int // one query in so many is run
+	asked int // queries
 }
 
 func newTester(t testing.TB, table *tables.Table) *tester {
-	q := &tester{table: table, src: &recorder{}}
+	q := &tester{table: table, src: &recorder{}, every: 1}
+	if testing.Short() {
+		q.every = 7 // no divisor of the lengths of the lists below: each column and operator has its turn
+	}
 	rows := q.scan(t, nil)
 	for rows.Next() {
 		r := row{}
@@ -145,6 +150,9 @@ func (q *tester) describe(constraints []tables.Constraint) string {
 // equalities are asked for no other row comes.
 func (q *tester) check(t *testing.T, constraints ...tables.Constraint) {
 	t.Helper()
+	if q.asked++; q.asked%q.every != 0 {
+		return
+	}
 	got := map[string]bool{}
 	n := 0
 	for rows := q.scan(t, constraints); rows.Next(); n++ {

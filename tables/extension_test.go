@@ -71,9 +71,9 @@ func oneRow(t *Table) *Table {
 	})
 }
 
-// socketDir is a folder with a name that is short enough for sockets.
+// socketDir is a folder with a name that is short enough for sockets, whatever TMPDIR is.
 func socketDir(t testing.TB) string {
-	dir, err := os.MkdirTemp("", "kr")
+	dir, err := os.MkdirTemp("/tmp", "kr")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -114,7 +114,7 @@ var liveIPv4 = []liveCase{
 	{"10.1.32.0/24 dev v0 tos 0x28 metric 0", row{"dst": "10.1.32.0/24", "tos": "40", "metric": "0"}, nil},
 	{"blackhole 10.1.99.0/24 nhid 21", row{"dst": "10.1.99.0/24", "nexthop_id": "21", "type": "blackhole", "nexthop_count": "1", "dev": "v0", "gateway": "10.0.0.9"}, nil},
 	{"10.1.33.0/24 dev v0 src 10.0.0.2", row{"dst": "10.1.33.0/24", "prefsrc": "10.0.0.2"}, nil},
-	{"10.1.34.0/24 dev tun0", row{"dst": "10.1.34.0/24", "dev_kind": "tun", "flag_names": "linkdown"}, nil},
+	{"10.1.34.0/24 dev p0", row{"dst": "10.1.34.0/24", "dev_kind": "veth", "flag_names": "linkdown"}, nil},
 	{"10.1.35.0/24 dev br0", row{"dst": "10.1.35.0/24", "dev_kind": "bridge"}, nil},
 	{"10.1.36.0/24 dev lo", row{"dst": "10.1.36.0/24", "dev": "lo", "dev_kind": "", "dev_operstate": "UNKNOWN"}, nil},
 }

@@ -16,28 +16,38 @@ import (
 	"time"
 )
 
-// inside is set in the environment of the process that runs the tests.
+// inside is set in the environment of the process that runs the tests, to the
+// mount namespace that it came from.
 const inside = "KERNEL_ROUTES_TEST_NAMESPACE"
 
 // Inside reports whether this is the process that runs the tests: see Main.
 func Inside() bool { return os.Getenv(inside) != "" }
 
-// Main runs a package's tests in a process in new user and network namespaces,
-// in which it is root. Call it from TestMain. A machine on which these
-// namespaces cannot be made fails the tests: nothing is skipped.
+// Main runs a package's tests in a process in new user, network and mount
+// namespaces, in which it is root and iproute2's name files are out of sight.
+// Call it from TestMain. A machine on which these namespaces cannot be made, or
+// give no rights, fails the tests: nothing is skipped.
 func Main(m *testing.M, cleanup ...func()) {
-	if os.Getenv(inside) != "" {
-		status := m.Run()
-		for _, f := range cleanup {
-			f()
-		}
-		os.Exit(status)
+	if !Inside() {
+		os.Exit(again())
 	}
+	if err := prepare(); err != nil {
+		fail(err)
+	}
+	status := m.Run()
+	for _, f := range cleanup {
+		f()
+	}
+	os.Exit(status)
+}
+
+// again runs this program again, in the namespaces, and returns its exit status.
+func again() int {
 	cmd := exec.Command("/proc/self/exe", os.Args[1:]...)
-	cmd.Env = append(os.Environ(), inside+"=1")
+	cmd.Env = append(os.Environ(), inside+"="+mountNamespace())
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
 	cmd.SysProcAttr = &syscall.SysProcAttr{
-		Cloneflags:  syscall.CLONE_NEWUSER | syscall.CLONE_NEWNET,
+		Cloneflags:  syscall.CLONE_NEWUSER | syscall.CLONE_NEWNET | syscall.CLONE_NEWNS,
 		UidMappings: []syscall.SysProcIDMap{{HostID: os.Getuid(), Size: 1}},
 		GidMappings: []syscall.SysProcIDMap{{HostID: os.Getgid(), Size: 1}},
 		Pdeathsig:   syscall.SIGKILL,
@@ -47,13 +57,62 @@ func Main(m *testing.M, cleanup ...func()) {
 	var exit *exec.ExitError
 	switch {
 	case errors.As(err, &exit) && exit.ExitCode() >= 0:
-		os.Exit(exit.ExitCode())
+		return exit.ExitCode()
 	case err != nil:
-		fmt.Fprintf(os.Stderr, "cannot run the tests in user and network namespaces of their own: %v; "+
-			"allow unprivileged user namespaces (sysctl kernel.unprivileged_userns_clone=1, user.max_user_namespaces) or run the tests as root\n", err)
-		os.Exit(1)
+		fail(err)
 	}
-	os.Exit(0)
+	return 0
+}
+
+func mountNamespace() string {
+	name, err := os.Readlink("/proc/self/ns/mnt")
+	if err != nil {
+		fail(err)
+	}
+	return name
+}
+
+func fail(err error) {
+	fmt.Fprintf(os.Stderr, "cannot run the tests in user and network namespaces of their own: %v; "+
+		"allow unprivileged user namespaces (sysctl user.max_user_namespaces=10000; "+
+		"on Ubuntu kernel.apparmor_restrict_unprivileged_userns=0, on older Debian "+
+		"kernel.unprivileged_userns_clone=1; in a container those of its host) or run the tests as root\n", err)
+	os.Exit(1)
+}
+
+// nameFolders are where iproute2 has files with names of tables, protocols,
+// scopes and realms, one or two of them on any one host.
+var nameFolders = []string{"/etc/iproute2", "/usr/share/iproute2", "/usr/lib/iproute2"}
+
+// prepare hides the names that this host gives to numbers, from ip and from us,
+// so that tests see the same everywhere.
+func prepare() error {
+	if !strings.HasPrefix(os.Getenv(inside), "mnt:") || os.Getenv(inside) == mountNamespace() {
+		return errors.New(inside + " is set in the environment; unset it")
+	}
+	done := make(chan error)
+	go func() { done <- checkRights() }()
+	if err := <-done; err != nil {
+		return err
+	}
+	for _, folder := range nameFolders {
+		err := syscall.Mount("tmpfs", folder, "tmpfs", syscall.MS_RDONLY, "")
+		if err != nil && !errors.Is(err, syscall.ENOENT) {
+			return fmt.Errorf("hide %s with a tmpfs: %w", folder, err)
+		}
+	}
+	return nil
+}
+
+// checkRights spoils the calling goroutine's thread, which ends with it. Where
+// AppArmor restricts user namespaces (Ubuntu from 23.10 on), they can be made but
+// confer no capabilities: the first thing that needs one tells.
+func checkRights() error {
+	runtime.LockOSThread()
+	if err := syscall.Unshare(syscall.CLONE_NEWNET); err != nil {
+		return fmt.Errorf("root of the user namespace may not make a network namespace: %w", err)
+	}
+	return nil
 }
 
 // New moves the calling goroutine into a new network namespace until the test
@@ -61,7 +120,7 @@ func Main(m *testing.M, cleanup ...func()) {
 // sockets that it opens are in that namespace; other goroutines are not.
 func New(t testing.TB) {
 	t.Helper()
-	if os.Getenv(inside) == "" {
+	if !Inside() {
 		t.Fatal("nstest.New outside of nstest.Main")
 	}
 	// The thread is never unlocked: it ends with the goroutine.
@@ -151,7 +210,7 @@ func wait(t testing.TB, args string, shows func(line, wanted string) bool, wante
 }
 
 // Sysctl writes a value below /proc/sys, of the namespace that the calling
-// thread is in.
+// thread is in. (A container may have mounted /proc/sys read-only.)
 func Sysctl(t testing.TB, key, value string) {
 	t.Helper()
 	path := "/proc/sys/" + strings.ReplaceAll(key, ".", "/")
