@@ -192,7 +192,7 @@ func testCapture(t testing.TB, consistent bool) []byte {
 		routes:     [][]byte{append(testRoute(1), testRoute(2)...), testRoute(3)},
 	}
 	var b bytes.Buffer
-	if err := s.writeCapture(&b, time.Unix(1, 2)); err != nil {
+	if err := s.writeCapture(&b, Host{Time: time.Unix(1, 2)}, BuiltinNames()); err != nil {
 		t.Fatal(err)
 	}
 	return b.Bytes()
@@ -237,9 +237,10 @@ func TestCutCapture(t *testing.T) {
 
 func TestNoCapture(t *testing.T) {
 	good := testCapture(t, true)
-	packet := func(i int) int { // where packet i begins
+	const texts = 5
+	packet := func(i int) int { // where packet i after those of text begins
 		off := pcapHeaderLen
-		for range i {
+		for range texts + i {
 			off += packetHeadLen + int(u32(good[off+8:]))
 		}
 		return off
@@ -253,6 +254,7 @@ func TestNoCapture(t *testing.T) {
 	swap32 := func(off int) []byte { return edit32(off, bits.ReverseBytes32(u32(good[off:]))) }
 	msg := packet(1) + packetHeadLen + cookedLen // the first route
 	end := packet(4) + packetHeadLen + cookedLen
+	text := packet(-texts) + packetHeadLen + cookedLen + unix.NLMSG_HDRLEN
 	attr := end + unix.NLMSG_HDRLEN + 4
 
 	for _, tc := range []struct {
@@ -263,14 +265,19 @@ func TestNoCapture(t *testing.T) {
 		{"empty", nil, "the file is empty; make a capture"},
 		{"three bytes", good[:3], "it is no pcap file"},
 		{"text", []byte("SELECT * FROM kernel_routes"), "it is no pcap file"},
-		{"gzip", edit(0, 0x1f, 0x8b, 8, 0), "compressed with gzip; decompress it first"},
-		{"pcapng", edit(0, 0x0a, 0x0d, 0x0d, 0x0a), "pcapng format; convert it first: editcap"},
-		{"nanoseconds of the other order", swap32(0), "other byte order"},
-		{"microseconds of the other order", edit32(0, bits.ReverseBytes32(pcapMicro)), "other byte order"},
+		{"gzip of nothing", edit(0, 0x1f, 0x8b, 8, 0), "the compressed data is invalid"},
+		{"zstd", edit(0, 0x28, 0xb5, 0x2f, 0xfd), "compressed with zstd; decompress it first"},
+		{"pcapng without a byte order", edit(0, 0x0a, 0x0d, 0x0d, 0x0a), "a section header without a byte order"},
 		{"messages of the other order", swap32(msg), "other byte order"},
+		{"all messages of the other order", swap32(text - unix.NLMSG_HDRLEN), "other byte order"},
+		{"a newer version's", edit(text+len(beginText), '3'), "made by a newer version of this program (its format is 3, this version reads up to 2); read it"},
+		{"a version that there was not", edit(text+len(beginText), '1'), "the format of the capture has no number"},
+		{"without a version", edit(text+len(beginText), '?'), "the format of the capture has no number"},
+		{"a time that is none", edit(text+len(beginText)+len("2\ntime "), '?'), `time is "?`},
+		{"a name of no number", edit(packet(1-texts)+packetHeadLen+cookedLen+unix.NLMSG_HDRLEN+len("rt_tables\n"), '?'), `"? unspec\n" is no line of rt_tables`},
 		{"file header alone", good[:pcapHeaderLen], "cut short after 24 bytes; make it again"},
 		{"cut between packets", good[:packet(2)], fmt.Sprintf("cut short after %d bytes", packet(2))},
-		{"Ethernet", edit32(20, 1), "link type 1, not of netlink messages (253)"},
+		{"Ethernet", edit32(20, 1), "its packets are of link type 1, not of netlink messages (253)"},
 		{"a packet of 4 GiB", edit32(packet(1)+8, 1<<32-1), "damaged before byte"},
 		{"two packets of 4 GiB", edit(packet(1)+8, bytes.Repeat([]byte{255}, 8)...), "a packet of 4294967295 bytes"},
 		{"a packet of 15 bytes", edit(packet(1)+8, append(binary.NativeEndian.AppendUint32(nil, 15), binary.NativeEndian.AppendUint32(nil, 15)...)...), "a packet of 15 bytes"},
@@ -286,9 +293,9 @@ func TestNoCapture(t *testing.T) {
 		{"done with an error", edit32(end+unix.NLMSG_HDRLEN, 1), "not the work of the capture command"},
 		{"done without the text", edit(attr+2, 99), "not the work of the capture command"},
 		{"done with a damaged text", edit(attr+nlaHeaderLen+3, '?'), "not the work of the capture command"},
-		{"done with another count", edit(attr+nlaHeaderLen+len(endBefore), '5'), "it holds 4 messages of 5"},
-		{"a packet taken out", slices.Concat(good[:packet(1)], good[packet(2):]), "it holds 3 messages of 4"},
-		{"a packet twice", slices.Concat(good[:packet(2)], good[packet(1):]), "it holds 5 messages of 4"},
+		{"done with another count", edit(attr+nlaHeaderLen+len(endBefore), '5'), "it holds 9 messages of 5"},
+		{"a packet taken out", slices.Concat(good[:packet(1)], good[packet(2):]), "it holds 8 messages of 9"},
+		{"a packet twice", slices.Concat(good[:packet(2)], good[packet(1):]), "it holds 10 messages of 9"},
 		{"two captures", slices.Concat(good, good), "more follows the end"},
 	} {
 		c, err := ReadCapture(bytes.NewReader(tc.file))
@@ -303,8 +310,15 @@ func TestNoCapture(t *testing.T) {
 			t.Fatalf("broken after %d bytes: %v", n, err)
 		}
 	}
-	if _, err := ReadCapture(bytes.NewReader(edit32(0, pcapMicro))); err != nil {
-		t.Errorf("time stamps in microseconds: %v", err)
+	for what, file := range map[string][]byte{
+		"time stamps in microseconds": edit32(0, pcapMicro),
+		// "FCS length present" and a length of 4.
+		"bits above the link type": edit32(20, linkTypeNetlink|1<<26|4<<28),
+		"Linux cooked packets":     edit32(20, linkTypeSLL),
+	} {
+		if _, err := ReadCapture(bytes.NewReader(file)); err != nil {
+			t.Errorf("%s: %v", what, err)
+		}
 	}
 }
 
@@ -317,7 +331,7 @@ func TestCaptureOfOddMessages(t *testing.T) {
 	odd = append(odd, 3)
 	s := Snapshot{routes: [][]byte{append(appendMessage(nil, odd), odd...)}} // the last without padding
 	var b bytes.Buffer
-	if err := s.writeCapture(&b, time.Time{}); err != nil {
+	if err := s.writeCapture(&b, Host{}, BuiltinNames()); err != nil {
 		t.Fatal(err)
 	}
 	c, err := ReadCapture(&b)
@@ -411,7 +425,7 @@ func FuzzCapture(f *testing.F) {
 		}
 		want := dump(s)
 		var b bytes.Buffer
-		if err := s.writeCapture(&b, time.Time{}); err != nil {
+		if err := s.writeCapture(&b, Host{}, BuiltinNames()); err != nil {
 			t.Fatal(err)
 		}
 		again, err := ReadCapture(&b)
