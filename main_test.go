@@ -300,6 +300,42 @@ func TestSignals(t *testing.T) {
 	}
 }
 
+// TestSecondSignal: whoever does not leave when asked is ended by the second signal.
+func TestSecondSignal(t *testing.T) {
+	const variable = "KERNEL_ROUTES_TEST_SIGNALS"
+	if os.Getenv(variable) != "" {
+		ctx, _ := untilSignal()
+		fmt.Println("ready")
+		<-ctx.Done()
+		fmt.Println("asked")
+		select {}
+	}
+	cmd := exec.Command(os.Args[0], "-test.run=^TestSecondSignal$")
+	cmd.Env = append(os.Environ(), variable+"=1")
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	stuck := time.AfterFunc(time.Minute, func() { cmd.Process.Kill() })
+	defer stuck.Stop()
+	for _, want := range []string{"ready\n", "asked\n"} {
+		got := make([]byte, len(want))
+		if _, err := io.ReadFull(out, got); err != nil || string(got) != want {
+			t.Errorf("got %q, %v; want %q", got, err, want)
+		}
+		if err := cmd.Process.Signal(syscall.SIGINT); err != nil {
+			t.Fatal(err)
+		}
+	}
+	cmd.Wait()
+	if status := cmd.ProcessState.ExitCode(); status != 130 {
+		t.Errorf("exit status %d", status)
+	}
+}
+
 // waitsForOthers waits until a process does nothing but wait for what nobody sends.
 func waitsForOthers(t *testing.T, pid int) {
 	t.Helper()
