@@ -89,10 +89,9 @@ type packetReader struct {
 	head  [pcapHeaderLen]byte
 	buf   []byte // of the packet
 
-	ng         bool
+	ng         bool             // pcapng
 	order      binary.ByteOrder // of the headers
 	interfaces []captureInterface
-	wrongLink  uint16 // the link type of a packet that cannot be netlink's, else 0
 }
 
 // A captureInterface is what a file says of where packets were recorded.
@@ -236,8 +235,11 @@ func (in *packetReader) skip(n int64) error {
 // next reads the next packet. It returns io.EOF at the end of the file.
 func (in *packetReader) next() (p packet, err error) {
 	for {
-		if _, err := in.r.Peek(1); err == io.EOF {
+		switch _, err := in.r.Peek(1); {
+		case err == io.EOF:
 			return p, io.EOF
+		case err != nil:
+			return p, in.broken(err)
 		}
 		if !in.ng {
 			return in.pcapPacket()
