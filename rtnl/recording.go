@@ -44,8 +44,8 @@ type dumpKey struct{ port, seq uint32 }
 
 // A recordedRequest is a request for a dump, or for one object.
 type recordedRequest struct {
-	dumpKey // port is 0 if the program left it to the kernel
-	typ     uint16
+	dumpKey        // port is 0 if the program left it to the kernel
+	typ     uint16 // of the answers: RTM_NEWROUTE, ...
 	dump    bool
 	scope   dumpScope
 }
@@ -59,7 +59,7 @@ type dumpScope struct {
 
 // A recordedDump is what has come of a dump.
 type recordedDump struct {
-	typ      uint16 // RTM_NEWROUTE, RTM_NEWLINK or RTM_NEWNEXTHOP
+	typ      uint16 // RTM_NEWROUTE, ...
 	scope    dumpScope
 	runs     [][]byte
 	broken   string // why it is not whole
@@ -157,30 +157,35 @@ func (r *recording) message(msg []byte) {
 		r.done(key, d, msg)
 	case typ == unix.NLMSG_ERROR && len(msg) >= 2*unix.NLMSG_HDRLEN+4:
 		// An error, or an acknowledgement. The request that it is about follows.
-		r.answered(key, u16(msg[unix.NLMSG_HDRLEN+8:])-2) // RTM_GETROUTE is RTM_NEWROUTE and 2
+		r.answered(key, u16(msg[unix.NLMSG_HDRLEN+8:])-rtmGet)
 	case typ == unix.NLMSG_OVERRUN && d != nil:
 		d.broken = "has lost messages (NLMSG_OVERRUN)"
 	case typ < unix.RTM_BASE:
 	case flags&unix.NLM_F_MULTI == 0:
 		r.single(typ, key)
-	case typ == unix.RTM_NEWROUTE, typ == unix.RTM_NEWLINK, typ == unix.RTM_NEWNEXTHOP:
+	default:
 		r.dumped(typ, key, msg)
 	}
 }
 
-// request notes a request for objects.
+// rtmGet is what RTM_GETROUTE and its like are more than RTM_NEWROUTE and its like.
+const rtmGet = 2
+
+// request notes a request for objects, of any type: only so the answers are told
+// apart.
 func (r *recording) request(typ, flags uint16, key dumpKey, payload []byte) {
-	req := recordedRequest{dumpKey: key, dump: flags&unix.NLM_F_DUMP == unix.NLM_F_DUMP}
+	if typ < unix.RTM_BASE || typ%4 != rtmGet {
+		return
+	}
+	req := recordedRequest{dumpKey: key, typ: typ - rtmGet, dump: flags&unix.NLM_F_DUMP == unix.NLM_F_DUMP}
 	switch typ {
 	case unix.RTM_GETROUTE:
-		req.typ, req.scope = unix.RTM_NEWROUTE, routeScope(payload)
+		req.scope = routeScope(payload)
 	case unix.RTM_GETLINK:
-		req.typ, req.scope = unix.RTM_NEWLINK, objectScope(payload, ifinfomsgLen, iflaExtMask)
+		req.scope = objectScope(payload, ifinfomsgLen, iflaExtMask)
 	case unix.RTM_GETNEXTHOP:
-		req.typ, req.scope = unix.RTM_NEWNEXTHOP, objectScope(payload, nhmsgLen, 0)
+		req.scope = objectScope(payload, nhmsgLen, 0)
 		req.scope.other = req.scope.other || len(payload) > 0 && payload[0] != 0
-	default:
-		return
 	}
 	if len(r.requests) == maxOpenRequests {
 		r.requests = slices.Delete(r.requests, 0, 1)
@@ -240,18 +245,31 @@ func (q *recordedRequest) answers(key dumpKey) bool {
 	return q.seq == key.seq && (q.port == key.port || q.port == 0)
 }
 
-// answered forgets the request that was answered, of a type (0: any), and returns
-// it.
+// answered forgets the request that was answered, and returns it.
 func (r *recording) answered(key dumpKey, typ uint16) (q recordedRequest, ok bool) {
-	i := slices.IndexFunc(r.requests, func(q recordedRequest) bool {
-		return q.answers(key) && (typ == 0 || q.typ == typ)
-	})
+	i := slices.IndexFunc(r.requests, func(q recordedRequest) bool { return q.typ == typ && q.answers(key) })
 	if i < 0 {
 		return q, false
 	}
 	q = r.requests[i]
 	r.requests = slices.Delete(r.requests, i, i+1)
 	return q, true
+}
+
+// empty returns the dump that has ended without a message, by its request. Where
+// it may have been one of several there is none.
+func (r *recording) empty(key dumpKey) *recordedDump {
+	var asked []recordedRequest
+	for _, q := range r.requests {
+		if q.dump && q.answers(key) {
+			asked = append(asked, q)
+		}
+	}
+	if len(asked) != 1 {
+		return nil
+	}
+	r.count++
+	return &recordedDump{typ: asked[0].typ, scope: asked[0].scope, number: r.count - 1}
 }
 
 // single notes a message that is part of no dump: a notification, unless one object
@@ -326,12 +344,14 @@ func (d *recordedDump) add(msg []byte) error {
 		if err := new(NexthopObject).UnmarshalBinary(payload); err != nil {
 			return err
 		}
-	default:
+	case unix.RTM_NEWROUTE:
 		h, err := readHead(payload)
 		if err != nil || !d.wants(&h) {
 			return err
 		}
 		d.objects = d.objects || h.object
+	default:
+		return nil
 	}
 	d.runs = addRoute(d.runs, msg)
 	return nil
@@ -357,18 +377,12 @@ func (d *recordedDump) wants(h *routeHead) bool {
 // done ends a dump.
 func (r *recording) done(key dumpKey, d *recordedDump, msg []byte) {
 	delete(r.open, key)
-	typ := uint16(0)
-	if d != nil {
-		typ = d.typ
-	}
-	q, ok := r.answered(key, typ)
 	if d == nil {
-		if !ok || !q.dump {
-			return // of something else
+		if d = r.empty(key); d == nil {
+			return
 		}
-		d = &recordedDump{typ: q.typ, scope: q.scope, number: r.count} // without a message
-		r.count++
 	}
+	r.answered(key, d.typ)
 	if len(msg) >= unix.NLMSG_HDRLEN+4 && u32(msg[unix.NLMSG_HDRLEN:]) != 0 {
 		err := dumpErrno(msg)
 		if d.scope.table != 0 && errors.Is(err, unix.ENOENT) {
@@ -392,12 +406,12 @@ func (r *recording) whole(d *recordedDump) {
 		r.broken = d.broken
 	case d.typ == unix.RTM_NEWROUTE && (d.scope.other || d.scope.protocol != 0):
 		r.filtered = true
-	case d.broken != "" || d.scope.other:
+	case d.broken != "" || d.scope.other: // not whole
 	case d.typ == unix.RTM_NEWLINK:
 		r.links = d
 	case d.typ == unix.RTM_NEWNEXTHOP:
 		r.objects = d
-	default:
+	case d.typ == unix.RTM_NEWROUTE:
 		r.wholeRoutes(d)
 	}
 }
