@@ -322,6 +322,114 @@ func TestNoCapture(t *testing.T) {
 	}
 }
 
+// TestCaptureHost: a capture says where and when it was made.
+func TestCaptureHost(t *testing.T) {
+	before := time.Now()
+	c, err := ReadCapture(bytes.NewReader(capturedNamespace(t)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	inode, err := os.Readlink("/proc/thread-self/ns/net")
+	if err != nil {
+		t.Fatal(err)
+	}
+	uname, err := exec.Command("uname", "-nrm").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	h := c.Host()
+	if got, want := fmt.Sprintf("%s %s %s net:[%d]", h.Name, h.Kernel, h.Machine, h.NetNS), strings.TrimSpace(string(uname))+" "+inode; got != want {
+		t.Errorf("got %s, want %s", got, want)
+	}
+	if h.Time.Before(before) || h.Time.After(time.Now()) || h.NetNSName != "" {
+		t.Errorf("got %+v", h)
+	}
+	if len(c.Notes()) > 0 || !c.Names().equal(HostNames()) {
+		t.Errorf("notes %q, names %v", c.Notes(), c.Names())
+	}
+
+	// A namespace that ip netns named, as a file that is bound to it.
+	dir := t.TempDir()
+	if err := os.Symlink("/proc/thread-self/ns/net", filepath.Join(dir, "blue")); err != nil {
+		t.Fatal(err)
+	}
+	if _, name := networkNamespace(dir); name != "blue" {
+		t.Errorf("the namespace's name is %q", name)
+	}
+
+	odd := Host{Time: time.Unix(5, 6).UTC(), Name: "a\nhost \"x\"\xff", Kernel: "1\x00", NetNS: 1<<64 - 1, NetNSName: "b\tc"}
+	_, text, _ := strings.Cut(string(odd.appendText(nil)), "\n")
+	if got, err := parseHost(text + "later\nwhatever 7\n"); err != nil || *got != odd {
+		t.Errorf("got %+v, %v; want %+v", got, err, odd)
+	}
+}
+
+// TestCaptureNames: all names come back, many as they may be.
+func TestCaptureNames(t *testing.T) {
+	names := ReadNames(t.TempDir())
+	for _, f := range names.files() {
+		f.set(7, "seven")
+		f.set(254, "inet")
+		f.set(0, "n\xffone")
+	}
+	tables := names.files()[0]
+	for id := range uint32(20_000) { // more than a packet holds
+		tables.set(1<<31+id, fmt.Sprintf("table%d", id))
+	}
+	var b bytes.Buffer
+	if err := new(Snapshot).writeCapture(&b, Host{}, names); err != nil {
+		t.Fatal(err)
+	}
+	if n := len(packetsOf(t, b.Bytes())); n < 7 {
+		t.Errorf("%d packets", n)
+	}
+	c, err := ReadCapture(&b)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !c.Names().equal(names) {
+		t.Errorf("got %v", c.Names())
+	}
+	for id := range uint32(1000) {
+		tables.set(id+256, strings.Repeat("x", 20_000))
+	}
+	if err := new(Snapshot).writeCapture(io.Discard, Host{}, names); err == nil || !strings.Contains(err.Error(), "more than 16 MiB") {
+		t.Errorf("20 MB of names: %v", err)
+	}
+}
+
+// TestFormats: captures of before and, as far as it goes, of later are read.
+func TestFormats(t *testing.T) {
+	packets := packetsOf(t, testCapture(t, true))
+	count := func(packets []testPacket, n string) {
+		last := &packets[len(packets)-1]
+		last.data = bytes.Replace(last.data, []byte("9 messages"), []byte(n+" messages"), 1)
+	}
+	first := packets[5:]
+	count(first, "4")
+	c, err := ReadCapture(bytes.NewReader(pcapFile(binary.LittleEndian, pcapNano, linkTypeNetlink, first)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c.Host() != nil || c.Names() != HostNames() || !slices.Equal(c.Notes(), []string{readersNames}) || !c.consistent {
+		t.Errorf("format 1: %+v", c)
+	}
+
+	packets = packetsOf(t, testCapture(t, true))
+	rule := testPacket{data: cooked(linkTypeNetlink, unix.NETLINK_ROUTE, message(unix.RTM_NEWRULE, unix.NLM_F_MULTI, 1, make([]byte, 12)))}
+	text := testPacket{data: cooked(linkTypeNetlink, unix.NETLINK_ROUTE, message(unix.NLMSG_NOOP, 0, 0, []byte("weather\nfine")))}
+	packets = slices.Insert(packets, 6, rule, text, rule)
+	count(packets, "12")
+	binary.NativeEndian.PutUint32(packets[len(packets)-1].data[cookedLen:], uint32(len(packets[len(packets)-1].data)-cookedLen))
+	c, err = ReadCapture(bytes.NewReader(pcapFile(binary.LittleEndian, pcapNano, linkTypeNetlink, packets)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := "2 messages of RTNetlink type 32 are passed over: "; len(c.Notes()) != 1 || !strings.HasPrefix(c.Notes()[0], want) {
+		t.Errorf("notes %q", c.Notes())
+	}
+}
+
 // A message that does not end at a multiple of four is padded as the kernel does.
 func TestCaptureOfOddMessages(t *testing.T) {
 	odd := appendHeader(nil, unix.NLMSG_HDRLEN+rtmsgLen+5, unix.RTM_NEWROUTE, unix.NLM_F_MULTI, 1)
