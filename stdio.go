@@ -118,7 +118,8 @@ func (s stdout) Write(b []byte) (int, error) {
 var stdoutClosed = sync.OnceValue(func() bool {
 	const kcmpFile = 0 // KCMP_FILE of linux/kcmp.h
 	var st, null unix.Stat_t
-	if unix.Fstat(1, &st) != nil || unix.Stat(os.DevNull, &null) != nil || st.Rdev != null.Rdev || st.Mode&unix.S_IFMT != unix.S_IFCHR {
+	if unix.Fstat(1, &st) != nil || unix.Stat(os.DevNull, &null) != nil ||
+		st.Mode&unix.S_IFMT != unix.S_IFCHR || st.Rdev != null.Rdev {
 		return false
 	}
 	flags, err := unix.FcntlInt(1, unix.F_GETFL, 0)

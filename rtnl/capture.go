@@ -408,9 +408,8 @@ func (c *captureReader) begin(text string) error {
 	case err != nil || format < 2:
 		return c.in.damaged("the format of the capture has no number")
 	case format > captureFormat:
-		return &CaptureError{
-			fmt.Sprintf("it was made by a newer version of this program (its format is %d, this version reads up to %d)",
-				format, captureFormat), "read it with that version"}
+		return &CaptureError{fmt.Sprintf("it was made by a newer version of this program "+
+			"(its format is %d, this version reads up to %d)", format, captureFormat), "read it with that version"}
 	}
 	c.format = format
 	c.capture.names = noNames()
@@ -463,7 +462,8 @@ func (c *captureReader) end(msg []byte) error {
 }
 
 // readersNames is what there is to know of a file without names.
-const readersNames = "it does not hold the names of its host: tables, protocols, scopes and realms have those of this host"
+const readersNames = "it does not hold the names of its host: " +
+	"tables, protocols, scopes and realms have those of this host"
 
 func (c *captureReader) finish() *Capture {
 	if c.capture.names == nil {
@@ -471,7 +471,8 @@ func (c *captureReader) finish() *Capture {
 	}
 	for _, typ := range slices.Sorted(maps.Keys(c.unknown)) {
 		c.capture.notes = append(c.capture.notes, fmt.Sprintf(
-			"%d messages of RTNetlink type %d are passed over: a newer version of this program made it, and knows them", c.unknown[typ], typ))
+			"%d messages of RTNetlink type %d are passed over: a newer version of this program made it, and knows them",
+			c.unknown[typ], typ))
 	}
 	return &c.capture
 }

@@ -2,11 +2,11 @@ package rtnl
 
 import (
 	"bytes"
+	"cmp"
 	"fmt"
 	"iter"
 	"slices"
 	"strconv"
-	"strings"
 )
 
 // A nameFile is one kind of names in the form of its file in /etc/iproute2.
@@ -54,31 +54,28 @@ func (n *Names) files() []nameFile {
 			n.highTables[id] = name
 		}
 	}
-	return []nameFile{tables, kind("rt_protos", &n.protocols), kind("rt_scopes", &n.scopes), kind("rt_realms", &n.realms)}
+	return []nameFile{tables,
+		kind("rt_protos", &n.protocols), kind("rt_scopes", &n.scopes), kind("rt_realms", &n.realms)}
 }
 
 // appendTo appends a line "NUMBER NAME" for each name, in such an order that the
 // last one of a number is the one that is shown.
 func (f *nameFile) appendTo(b []byte) []byte {
 	type entry struct {
-		id    uint32
-		shown bool
-		name  string
+		id   uint32
+		last int // 1: the name that is shown
+		name string
 	}
 	var list []entry
 	for id, name := range f.all {
-		list = append(list, entry{id, name == f.show(id), name})
+		e := entry{id: id, name: name}
+		if name == f.show(id) {
+			e.last = 1
+		}
+		list = append(list, e)
 	}
 	slices.SortFunc(list, func(a, b entry) int {
-		switch {
-		case a.id != b.id:
-			return int(int64(a.id) - int64(b.id))
-		case a.shown != b.shown && b.shown:
-			return -1
-		case a.shown != b.shown:
-			return 1
-		}
-		return strings.Compare(a.name, b.name)
+		return cmp.Or(cmp.Compare(a.id, b.id), cmp.Compare(a.last, b.last), cmp.Compare(a.name, b.name))
 	})
 	for _, e := range slices.Compact(list) {
 		b = strconv.AppendUint(b, uint64(e.id), 10)

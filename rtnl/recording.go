@@ -19,8 +19,9 @@ import (
 // Of each kind of objects the newest dump counts that is whole: all its messages
 // have the port and the sequence number of one request, and NLMSG_DONE followed
 // without an error and without NLM_F_DUMP_INTR anywhere. What a dump covers is what
-// its request asked for, if that is in the recording too. Notifications are not
-// applied.
+// its request asked for. Where the recording has no requests at all, it is taken for
+// what comes in it, unless it may have begun before the recording. Notifications are
+// not applied.
 type recording struct {
 	in       *packetReader
 	at       int64             // time of the current packet
@@ -33,7 +34,9 @@ type recording struct {
 	changes        int // notifications
 
 	size      int    // bytes of messages that are kept, at most
-	netlink   bool   // there is such a packet
+	messages  int    // of RTNetlink
+	asked     bool   // there is a request for a dump
+	netlink   bool   // there is a packet of netlink
 	filtered  bool   // there is a dump of routes that was asked for with conditions
 	broken    string // why the last dump of routes that is not whole is not
 	otherLink uint16 // a link type that is none of netlink
@@ -67,9 +70,15 @@ type recordedDump struct {
 	time     int64 // of its end
 	changes  int   // notifications before its end
 	families []Family
-	unsure   bool // the kernel may have filtered, and the request is not there
+	late     bool // it may have begun before the recording
 	objects  bool // a route uses a nexthop object
 }
+
+// Why a dump is not whole.
+const (
+	interrupted = "was interrupted by a change (NLM_F_DUMP_INTR)"
+	begunBefore = "may have begun before the recording"
+)
 
 // A recording that goes on for ever does not take memory for ever.
 const (
@@ -148,16 +157,16 @@ func (r *recording) message(msg []byte) {
 	key := dumpKey{u32(msg[12:]), u32(msg[8:])}
 	d := r.open[key]
 	if d != nil && flags&unix.NLM_F_DUMP_INTR != 0 {
-		d.broken = "was interrupted by a change (NLM_F_DUMP_INTR)"
+		d.broken = interrupted
 	}
+	r.messages++
 	switch {
 	case flags&unix.NLM_F_REQUEST != 0:
 		r.request(typ, flags, key, msg[unix.NLMSG_HDRLEN:])
 	case typ == unix.NLMSG_DONE:
 		r.done(key, d, msg)
-	case typ == unix.NLMSG_ERROR && len(msg) >= 2*unix.NLMSG_HDRLEN+4:
-		// An error, or an acknowledgement. The request that it is about follows.
-		r.answered(key, u16(msg[unix.NLMSG_HDRLEN+8:])-rtmGet)
+	case typ == unix.NLMSG_ERROR:
+		r.failed(key, d, msg)
 	case typ == unix.NLMSG_OVERRUN && d != nil:
 		d.broken = "has lost messages (NLMSG_OVERRUN)"
 	case typ < unix.RTM_BASE:
@@ -173,11 +182,15 @@ const rtmGet = 2
 
 // request notes a request for objects, of any type: only so the answers are told
 // apart.
+//
+// A request is known by port and sequence number, but most programs leave the port
+// to the kernel.
 func (r *recording) request(typ, flags uint16, key dumpKey, payload []byte) {
 	if typ < unix.RTM_BASE || typ%4 != rtmGet {
 		return
 	}
 	req := recordedRequest{dumpKey: key, typ: typ - rtmGet, dump: flags&unix.NLM_F_DUMP == unix.NLM_F_DUMP}
+	r.asked = r.asked || req.dump
 	switch typ {
 	case unix.RTM_GETROUTE:
 		req.scope = routeScope(payload)
@@ -245,15 +258,27 @@ func (q *recordedRequest) answers(key dumpKey) bool {
 	return q.seq == key.seq && (q.port == key.port || q.port == 0)
 }
 
-// answered forgets the request that was answered, and returns it.
-func (r *recording) answered(key dumpKey, typ uint16) (q recordedRequest, ok bool) {
-	i := slices.IndexFunc(r.requests, func(q recordedRequest) bool { return q.typ == typ && q.answers(key) })
-	if i < 0 {
-		return q, false
+// answered forgets the request that was answered, and reports whether there is one.
+func (r *recording) answered(key dumpKey, typ uint16, dump bool) bool {
+	i := slices.IndexFunc(r.requests, func(q recordedRequest) bool {
+		return q.typ == typ && q.dump == dump && q.answers(key)
+	})
+	if i >= 0 {
+		r.requests = slices.Delete(r.requests, i, i+1)
 	}
-	q = r.requests[i]
-	r.requests = slices.Delete(r.requests, i, i+1)
-	return q, true
+	return i >= 0
+}
+
+// failed takes in an error or an acknowledgement, in which the request that it is
+// about comes next.
+func (r *recording) failed(key dumpKey, d *recordedDump, msg []byte) {
+	if d != nil && dumpErrno(msg) != nil {
+		d.broken = "ended with an error: " + dumpErrno(msg).Error()
+	}
+	if about := msg[unix.NLMSG_HDRLEN:]; len(about) >= 4+unix.NLMSG_HDRLEN {
+		typ, flags := u16(about[4+4:]), u16(about[4+6:])
+		r.answered(key, typ-rtmGet, flags&unix.NLM_F_DUMP == unix.NLM_F_DUMP)
+	}
 }
 
 // empty returns the dump that has ended without a message, by its request. Where
@@ -277,7 +302,7 @@ func (r *recording) empty(key dumpKey) *recordedDump {
 func (r *recording) single(typ uint16, key dumpKey) {
 	switch typ {
 	case unix.RTM_NEWROUTE, unix.RTM_NEWLINK, unix.RTM_NEWNEXTHOP:
-		if q, ok := r.answered(key, typ); !ok || q.dump {
+		if !r.answered(key, typ, false) {
 			r.changes++
 		}
 	case unix.RTM_DELROUTE, unix.RTM_DELLINK, unix.RTM_DELNEXTHOP:
@@ -290,15 +315,16 @@ func (r *recording) dumped(typ uint16, key dumpKey, msg []byte) {
 	d := r.open[key]
 	if d == nil || d.typ != typ {
 		d = &recordedDump{typ: typ, scope: r.scope(key, typ), number: r.count}
+		// The kernel begins a dump of interfaces with the first one, lo.
+		d.late = r.messages == 1 && !isLoopback(msg)
 		if r.count++; len(r.open) == maxOpenDumps {
 			r.forgetOldest()
 		}
 		r.open[key] = d
 	}
-	if flags := u16(msg[6:]); flags&unix.NLM_F_DUMP_INTR != 0 {
-		d.broken = "was interrupted by a change (NLM_F_DUMP_INTR)"
+	if u16(msg[6:])&unix.NLM_F_DUMP_INTR != 0 {
+		d.broken = interrupted
 	}
-	d.unsure = d.unsure || !d.scope.known && u16(msg[6:])&unix.NLM_F_DUMP_FILTERED != 0
 	if err := d.add(msg); err != nil {
 		d.broken = "has a " + err.Error()
 	}
@@ -316,6 +342,12 @@ func (r *recording) kept() (n int) {
 		}
 	}
 	return n
+}
+
+// isLoopback reports whether a message is RTM_NEWLINK of the interface with index 1.
+func isLoopback(msg []byte) bool {
+	const index = unix.NLMSG_HDRLEN + 4 // ifi_index
+	return u16(msg[4:]) == unix.RTM_NEWLINK && len(msg) >= index+4 && u32(msg[index:]) == 1
 }
 
 func (r *recording) forgetOldest() {
@@ -382,7 +414,7 @@ func (r *recording) done(key dumpKey, d *recordedDump, msg []byte) {
 			return
 		}
 	}
-	r.answered(key, d.typ)
+	r.answered(key, d.typ, true)
 	if len(msg) >= unix.NLMSG_HDRLEN+4 && u32(msg[unix.NLMSG_HDRLEN:]) != 0 {
 		err := dumpErrno(msg)
 		if d.scope.table != 0 && errors.Is(err, unix.ENOENT) {
@@ -393,7 +425,10 @@ func (r *recording) done(key dumpKey, d *recordedDump, msg []byte) {
 		}
 	}
 	if u16(msg[6:])&unix.NLM_F_DUMP_INTR != 0 {
-		d.broken = "was interrupted by a change (NLM_F_DUMP_INTR)"
+		d.broken = interrupted
+	}
+	if !d.scope.known && (r.asked || d.late) {
+		d.broken = begunBefore
 	}
 	d.time, d.changes = r.at, r.changes
 	r.whole(d)
@@ -458,6 +493,16 @@ func (r *recording) source(g group) *recordedDump {
 
 // finish makes a capture of the recording.
 func (r *recording) finish() (*Capture, error) {
+	if r.asked {
+		// A request that is not there was sent before the recording began.
+		for g, d := range r.routes {
+			if !d.scope.known {
+				delete(r.routes, g)
+				r.broken = begunBefore
+			}
+		}
+		r.links, r.objects = r.links.asked(), r.objects.asked()
+	}
 	if len(r.routes) == 0 {
 		return nil, r.nothing()
 	}
@@ -479,6 +524,14 @@ func (r *recording) finish() (*Capture, error) {
 	c.noLinks = r.links == nil
 	c.notes = r.notes(c, all)
 	return c, nil
+}
+
+// asked returns the dump if its request is known, else nil.
+func (d *recordedDump) asked() *recordedDump {
+	if d == nil || !d.scope.known {
+		return nil
+	}
+	return d
 }
 
 // each calls f for each message of a dump that may be nil.
@@ -528,7 +581,7 @@ func (r *recording) nothing() error {
 	case r.broken != "":
 		return &CaptureError{none + ": the last one " + r.broken, remedy}
 	case r.filtered:
-		return &CaptureError{none + ": those that there are were asked for with conditions", remedy}
+		return &CaptureError{none + ": they were asked for with conditions", remedy}
 	}
 	return &CaptureError{none, remedy}
 }
@@ -538,10 +591,10 @@ func (r *recording) notes(c *Capture, dumps []*recordedDump) []string {
 	first, last := dumps[0], dumps[len(dumps)-1]
 	objects, unsure := false, false
 	for _, d := range dumps {
-		objects, unsure = objects || d.objects, unsure || d.unsure
+		objects, unsure = objects || d.objects, unsure || !d.scope.known
 	}
-	what := "it is a recording of netlink messages, as of " + time.Unix(last.time, 0).UTC().Format("2006-01-02 15:04:05 MST")
-	what += ": " + c.coverage()
+	at := time.Unix(last.time, 0).UTC().Format("2006-01-02 15:04:05 MST")
+	what := "it is a recording of netlink messages, as of " + at + ": " + c.coverage()
 	if c.noLinks {
 		what += ", no interfaces, so that dev is empty"
 	}
@@ -550,7 +603,7 @@ func (r *recording) notes(c *Capture, dumps []*recordedDump) []string {
 	}
 	notes := []string{what, readersNames}
 	if unsure {
-		notes = append(notes, "the request for a dump in it is missing: the dump may have been for some of these routes only")
+		notes = append(notes, "it holds no requests: whether its dumps have all that there was is not known")
 	}
 	if r.changes > first.changes {
 		notes = append(notes, "it holds changes after that, which are not applied")
@@ -603,6 +656,7 @@ func (c *Capture) lacks(req *Request) error {
 			return nil
 		}
 	}
-	return &CaptureError{"it is a recording without a whole dump of the routes that are asked for: it has " + c.coverage(),
+	return &CaptureError{
+		"it is a recording without a whole dump of the routes that are asked for: it has " + c.coverage(),
 		"record while `ip route show table all` runs"}
 }

@@ -109,8 +109,14 @@ func TestRecordingOfTheKernel(t *testing.T) {
 			conversation(1, unix.RTM_GETROUTE, 202, dumpRequest{family: IPv4, table: 1000}.appendTo(nil))),
 		"a dump of a protocol after one of all": slices.Concat(conversation(1, unix.RTM_GETROUTE, 201, make([]byte, rtmsgLen)),
 			conversation(1, unix.RTM_GETROUTE, 202, dumpRequest{family: IPv4, protocol: 16}.appendTo(nil))),
-		"the request is not there": conversation(0, unix.RTM_GETROUTE, 200, make([]byte, rtmsgLen))[1:],
+		"without requests": conversation(0, unix.RTM_GETROUTE, 200, make([]byte, rtmsgLen))[1:],
 	} {
+		links, addresses, objects := links, addresses, objects
+		notes := []string(nil)
+		if name == "without requests" {
+			links, addresses, objects = links[1:], addresses[1:], objects[1:]
+			notes = []string{"it holds no requests: whether its dumps have all that there was is not known"}
+		}
 		packets := recorded(linkTypeNetlink, interleave(links, addresses, routes, objects)...)
 		packets = slices.Insert(packets, 3, generic)
 		for form, file := range containers(t, packets) {
@@ -139,7 +145,7 @@ func TestRecordingOfTheKernel(t *testing.T) {
 			if strings.Contains(form, "simple") {
 				stamp = "1970-01-01 00:00:00 UTC" // there are no times
 			}
-			notes := []string{"it is a recording of netlink messages, as of " + stamp + ": " + coverage, readersNames}
+			notes := append([]string{"it is a recording of netlink messages, as of " + stamp + ": " + coverage, readersNames}, notes...)
 			if !slices.Equal(got.Notes(), notes) {
 				t.Errorf("%s, %s: notes %q, want %q", name, form, got.Notes(), notes)
 			}
@@ -231,9 +237,14 @@ func TestRecording(t *testing.T) {
 		{"one table twice", [][]byte{dumpOf(1, dumpRequest{table: 7}), routed(1, IPv4, 7, 1), routed(1, IPv6, 7, 1), done(1, 0),
 			dumpOf(2, dumpRequest{family: IPv4, table: 7}), routed(2, IPv4, 7, 2), done(2, 0)},
 			"10.2.0.0/16 7, fd01::/16 7", "only ipv4 routes of table 7, routes of table 7" + noLinks, nil},
-		{"without the request", [][]byte{routed(1, IPv4, 254, 1), done(1, 0)}, "10.1.0.0/16 254", "only ipv4 routes" + noLinks, nil},
-		{"without the request, filtered", [][]byte{flagged(unix.NLM_F_DUMP_FILTERED, routed(1, IPv4, 254, 1)), done(1, 0)},
-			"10.1.0.0/16 254", "only ipv4 routes" + noLinks, []string{"the request for a dump in it is missing"}},
+		{"without requests", [][]byte{gone, flagged(unix.NLM_F_DUMP_FILTERED, routed(1, IPv4, 254, 1)), done(1, 0)},
+			"10.1.0.0/16 254", "only ipv4 routes" + noLinks, []string{"it holds no requests"}},
+		{"one that began before", [][]byte{routed(1, IPv4, 254, 1), done(1, 0), dumpOf(2, dumpRequest{table: 7}), routed(2, IPv4, 7, 2), done(2, 0)},
+			"10.2.0.0/16 7", "only routes of table 7" + noLinks, nil},
+		{"a change with the number of a request", [][]byte{dumpOf(1, v4), message(unix.RTM_NEWROUTE, 0, 1, routed(0, IPv4, 254, 1)[unix.NLMSG_HDRLEN:]),
+			message(unix.NLMSG_ERROR, 0, 1, append(encNE(uint32(0)), message(unix.RTM_NEWROUTE, unix.NLM_F_REQUEST|unix.NLM_F_ACK, 1, nil)...)),
+			routed(1, IPv4, 254, 1), done(1, 0)},
+			"10.1.0.0/16 254", "only ipv4 routes" + noLinks, nil},
 		{"changes after it", [][]byte{dumpOf(1, all), routed(1, IPv4, 254, 1), done(1, 0), gone},
 			"10.1.0.0/16 254", "all routes" + noLinks, []string{"it holds changes after that"}},
 		{"changes before it, single answers after it", [][]byte{gone, dumpOf(1, all), routed(1, IPv4, 254, 1), done(1, 0),
@@ -281,6 +292,7 @@ func withFamily(msg []byte, family byte) []byte {
 // TestNoRecording: a part of a dump is never taken for the whole.
 func TestNoRecording(t *testing.T) {
 	all := dumpRequest{}
+	linkRequest := message(unix.RTM_GETLINK, unix.NLM_F_REQUEST|unix.NLM_F_DUMP, 9, make([]byte, ifinfomsgLen))
 	whole := [][]byte{dumpOf(1, all), routed(1, IPv4, 254, 1), done(1, 0)}
 	file := func(packets ...testPacket) []byte {
 		return pcapFile(binary.BigEndian, pcapMicro, linkTypeNetlink, packets)
@@ -306,6 +318,11 @@ func TestNoRecording(t *testing.T) {
 		{"an error at the end", of(dumpOf(1, all), routed(1, IPv4, 254, 1), done(1, uint32(unix.EMSGSIZE), "too large")), "ended with an error: message too long: too large"},
 		{"a route that cannot be decoded", of(dumpOf(1, all), badRoute, done(1, 0)), "the last one has a malformed route at byte 1"},
 		{"lost messages", of(dumpOf(1, all), routed(1, IPv4, 254, 1), message(unix.NLMSG_OVERRUN, 0, 1, nil), done(1, 0)), "has lost messages"},
+		{"the beginning is missing", of(routed(1, IPv4, 254, 1), routed(1, IPv6, 254, 1), done(1, 0)), "the last one may have begun before the recording"},
+		{"the beginning is missing, others' is not", of(linkRequest, linked(9), routed(1, IPv4, 254, 1), done(9, 0), done(1, 0)), "may have begun before the recording"},
+		{"the beginning is missing, later ones' is not", of(gone2(), linked(9), routed(1, IPv4, 254, 1), done(1, 0), linkRequest), "may have begun before the recording"},
+		{"refused", of(dumpOf(1, all), message(unix.NLMSG_ERROR, 0, 1, append(encNE(uint32(1<<32-1)), dumpOf(1, all)...))), "without a whole dump of routes; record while"},
+		{"an error in the middle", of(dumpOf(1, all), routed(1, IPv4, 254, 1), message(unix.NLMSG_ERROR, 0, 1, append(encNE(^uint32(unix.ENOBUFS)+1), dumpOf(1, all)...)), done(1, 0)), "ended with an error: no buffer space"},
 		{"a protocol", of(dumpOf(1, dumpRequest{protocol: 4}), routed(1, IPv4, 254, 1), done(1, 0)), "asked for with conditions"},
 		{"cached routes", of(dumpOf(1, all)[:unix.NLMSG_HDRLEN+8], message(unix.RTM_GETROUTE, unix.NLM_F_REQUEST|unix.NLM_F_DUMP, 1,
 			[]byte{2, 0, 0, 0, 0, 0, 0, 0, 0, 2, 0, 0}), routed(1, IPv4, 254, 1), done(1, 0)), "asked for with conditions"},
