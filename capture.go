@@ -110,6 +110,9 @@ func replace(ctx context.Context, place string, old fs.FileInfo, write func(io.W
 	folder, _ := filepath.Split(place)
 	temp := folder + ".kernel_routes-" + strconv.FormatUint(rand.Uint64(), 36)
 	f, err := os.OpenFile(temp, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o666)
+	if path := (*fs.PathError)(nil); old != nil && errors.As(err, &path) {
+		return fmt.Errorf("it is replaced by a new file when that is whole, which cannot be made in its folder: %w", path.Err)
+	}
 	if err != nil {
 		return err
 	}

@@ -10,10 +10,13 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"kernelroutes/internal/nstest"
 )
@@ -172,6 +175,28 @@ func TestWriteTo(t *testing.T) {
 		t.Errorf("interrupted: %v", err)
 	}
 	check("new", "d", 0o604)
+
+	// Where no other file can be made the old one stays, as does one that may not be
+	// written.
+	if err := errors.Join(os.Chmod(path("new"), 0o400), os.Chmod(path("links"), 0o500)); err != nil {
+		t.Fatal(err)
+	}
+	t.Run("unprivileged", func(t *testing.T) {
+		runtime.LockOSThread() // it ends without its capabilities
+		var none [2]unix.CapUserData
+		if err := unix.Capset(&unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}, &none[0]); err != nil {
+			t.Fatal(err)
+		}
+		err := writeTo(ctx, path("links/made"), text("e"))
+		if !errors.Is(err, syscall.EACCES) || !strings.Contains(err.Error(), "in its folder") {
+			t.Errorf("a folder that may not be written: %v", err)
+		}
+		if err := writeTo(ctx, path("new"), text("e")); !errors.Is(err, syscall.EACCES) {
+			t.Errorf("a file that may not be written: %v", err)
+		}
+	})
+	check("new", "d", 0o400)
+	check("links/made", "d", 0o640)
 
 	// An open file has no place of its own.
 	f, err := os.Create(path("open"))

@@ -648,7 +648,7 @@ func (c *Capture) lacks(req *Request) error {
 		return nil
 	}
 	if req.Link != nil && c.noLinks {
-		return &CaptureError{"it is a recording without interfaces, so that their names are not known",
+		return &CaptureError{"the recording has no interfaces, so that their names are not known",
 			"ask for dev_index instead, or record while `ip link` runs"}
 	}
 	for g := range c.covers {
@@ -657,6 +657,6 @@ func (c *Capture) lacks(req *Request) error {
 		}
 	}
 	return &CaptureError{
-		"it is a recording without a whole dump of the routes that are asked for: it has " + c.coverage(),
+		"the recording has no whole dump of the routes that are asked for, it has " + c.coverage(),
 		"record while `ip route show table all` runs"}
 }

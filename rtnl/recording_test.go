@@ -366,7 +366,7 @@ func TestRecordingLacks(t *testing.T) {
 		{Filter{Families: []Family{IPv4}, Tables: []uint32{7, 254}}, ""},
 		{Filter{Families: []Family{IPv6}}, "it has only ipv4 routes of table 254; record while"},
 		{Filter{Tables: []uint32{7}}, "it has only ipv4 routes of table 254; record while"},
-		{Filter{Link: func(*Link) bool { return true }}, "a recording without interfaces"},
+		{Filter{Link: func(*Link) bool { return true }}, "the recording has no interfaces"},
 		{Filter{OIFs: []uint32{2}}, ""},
 		{Filter{Dsts: []netip.Prefix{netip.MustParsePrefix("10.1.0.0/16")}}, ""},
 	} {
