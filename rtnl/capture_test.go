@@ -390,6 +390,13 @@ func TestCaptureNames(t *testing.T) {
 	if !c.Names().equal(names) {
 		t.Errorf("got %v", c.Names())
 	}
+	// The last one of a number's names is the one that is shown.
+	several := nameFile{show: func(uint32) string { return "main" }, all: func(yield func(uint32, string) bool) {
+		_ = yield(1000, "last") && yield(254, "zz") && yield(254, "main") && yield(254, "inet") && yield(254, "main")
+	}}
+	if got, want := string(several.appendTo(nil)), "254 inet\n254 zz\n254 main\n1000 last\n"; got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
 	for id := range uint32(1000) {
 		tables.set(id+256, strings.Repeat("x", 20_000))
 	}
