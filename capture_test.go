@@ -220,16 +220,16 @@ func TestWriteTo(t *testing.T) {
 func TestCaptureFullDisk(t *testing.T) {
 	fixedNamespace(t)
 	dir := t.TempDir()
-	const sh = `mount -t tmpfs -o size=64k none "$1" && cd "$1" && umask 077 && echo old > routes.pcap &&
-		head -c 45000 /dev/zero > filler; "$2" capture routes.pcap; echo "$?"; cat routes.pcap; ls -A; echo;
+	const sh = `mount -t tmpfs -o size=256k none "$1" && cd "$1" && umask 077 && echo old > routes.pcap &&
+		head -c 200000 /dev/zero > filler; "$2" capture routes.pcap; echo "$?"; cat routes.pcap; ls -A; echo;
 		rm filler; "$2" capture routes.pcap; echo "$?"; stat -c %a routes.pcap; ls -A`
 	nstest.Batch(t, "-4", many("route add blackhole 10.%d.%d.0/24", 1000)...)
 	cmd := exec.Command("unshare", "-m", "sh", "-c", sh, "sh", dir, binary(t))
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr
 	out, err := cmd.Output()
-	const want = "1\nold\nfiller\nroutes.pcap\n\n"
-	if err != nil || !strings.HasPrefix(string(out), want) {
+	const want = "1\nold\nfiller\nroutes.pcap\n\n0\n600\nroutes.pcap\n"
+	if err != nil || string(out) != want {
 		t.Errorf("%v: got %q, want %q; %s", err, out, want, &stderr)
 	}
 	if !strings.Contains(stderr.String(), program+": capture routes.pcap: no space left on device\n") {
