@@ -10,8 +10,6 @@ import (
 	"fmt"
 	"io"
 	"math/bits"
-
-	"golang.org/x/sys/unix"
 )
 
 // The pcap format, version 2.4: a file header, and a header before each packet.
@@ -416,14 +414,4 @@ func (in *packetReader) packetBlock(typ uint32, rest int64) (p packet, _ int64, 
 	}
 	p.data, err = in.body(n)
 	return p, rest - int64(n), err
-}
-
-// message returns the message of a packet that holds one and nothing else; nil:
-// it does not.
-func (p *packet) message() []byte {
-	protocol, msg, ok := p.netlink()
-	if !ok || protocol != unix.NETLINK_ROUTE || len(msg) < unix.NLMSG_HDRLEN || u32(msg) != uint32(len(msg)) {
-		return nil
-	}
-	return msg
 }
