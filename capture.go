@@ -4,39 +4,55 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"log/slog"
+	"math/rand/v2"
 	"os"
+	"path/filepath"
+	"strconv"
+	"syscall"
 
 	"github.com/spf13/cobra"
+	"golang.org/x/sys/unix"
 
 	"kernelroutes/rtnl"
 	"kernelroutes/tables"
 )
+
+// standard is the name that stands for standard output and standard input.
+const standard = "-"
 
 func captureCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "capture FILE",
 		Short: "Write what the kernel says of its routes to a file",
 		Long: `Writes all routes, interfaces and nexthop objects to a file, as the kernel sends
-them. With --from FILE, query and routes answer from it, on any host with the
-same byte order; names of tables, protocols, scopes and realms are then those of
-that host. The file is a pcap file (LINKTYPE_NETLINK): Wireshark opens it.`,
+them, with the host's name, kernel release and network namespace, and its names
+of tables, protocols, scopes and realms. With --from FILE, query and routes
+answer from it on any host with the same byte order. The file is a pcap file
+(LINKTYPE_NETLINK): Wireshark opens it, and what Wireshark saves can be read too.
+
+FILE - is standard output. An existing file is replaced when the capture is
+whole, and stays as it is if something fails; a FIFO waits for its reader.`,
 		Example: `  kernel_routes.ext capture routes.pcap
   kernel_routes.ext query --from routes.pcap "SELECT dst, gateway, dev FROM kernel_routes"
-  kernel_routes.ext capture /dev/stdout | tshark -r - -V`,
+  ssh router kernel_routes.ext capture - | kernel_routes.ext routes --from - --summary
+  kernel_routes.ext capture - | tshark -r - -V`,
 		Args: func(cmd *cobra.Command, args []string) error {
 			if len(args) != 1 || args[0] == "" {
 				return usage(cmd, "give the name of one file to write")
 			}
 			return nil
 		},
-		RunE: func(_ *cobra.Command, args []string) error {
-			ctx, stop := untilSignal()
-			defer stop()
-			f := lateFile{name: args[0]}
+		RunE: func(cmd *cobra.Command, args []string) error {
+			ctx, name := cmd.Context(), args[0]
 			k := rtnl.Kernel{Logger: stderrLog(slog.LevelWarn)}
-			return captureError(args[0], errors.Join(k.Capture(ctx, &f), f.Close()))
+			err := writeTo(ctx, name, func(w io.Writer) error { return k.Capture(ctx, w) })
+			if name == standard {
+				name = "to standard output"
+			}
+			return captureError(name, err)
 		},
 	}
 }
@@ -46,44 +62,119 @@ func captureError(name string, err error) error {
 	if err == nil {
 		return nil
 	}
-	if path := (*fs.PathError)(nil); errors.As(err, &path) {
+	path, link := (*fs.PathError)(nil), (*os.LinkError)(nil)
+	switch {
+	case errors.As(err, &path):
 		err = path.Err
+	case errors.As(err, &link):
+		err = link.Err
 	}
 	return failed(fmt.Errorf("capture %s: %w", name, err))
 }
 
-// A lateFile is created, and what was in it is lost, when something is written.
-type lateFile struct {
-	name string
-	file *os.File
+// writeTo lets write fill the file with a name. A regular file, or one that does
+// not exist, is written beside its place and takes it when it is whole: on any
+// failure what was there stays. Everything else (a FIFO, a device) is written as it
+// is, once it can be opened: a FIFO waits for a reader.
+func writeTo(ctx context.Context, name string, write func(io.Writer) error) error {
+	if name == standard || name == "/dev/stdout" {
+		return write(stdout{ctx})
+	}
+	place, direct, err := follow(name)
+	if err != nil {
+		return err
+	}
+	old, err := os.Stat(place)
+	if direct || err == nil && !old.Mode().IsRegular() {
+		f, err := interruptible(ctx, func() (*os.File, error) { return os.OpenFile(name, os.O_WRONLY|os.O_TRUNC, 0) })
+		if err != nil {
+			return err
+		}
+		return errors.Join(write(writer{ctx, f}), f.Close())
+	}
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return replace(ctx, place, old, write)
 }
 
-func (f *lateFile) Write(b []byte) (n int, err error) {
-	if f.file == nil {
-		if f.file, err = os.Create(f.name); err != nil {
-			return 0, err
+// replace writes a file beside its place and moves it there. old is what is there,
+// nil for nothing.
+func replace(ctx context.Context, place string, old fs.FileInfo, write func(io.Writer) error) (err error) {
+	if old != nil {
+		// A file that may not be written must not be replaced either.
+		if err := unix.Faccessat(unix.AT_FDCWD, place, unix.W_OK, unix.AT_EACCESS); err != nil {
+			return err
 		}
 	}
-	return f.file.Write(b)
+	folder, _ := filepath.Split(place)
+	temp := folder + ".kernel_routes-" + strconv.FormatUint(rand.Uint64(), 36)
+	f, err := os.OpenFile(temp, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o666)
+	if path := (*fs.PathError)(nil); old != nil && errors.As(err, &path) {
+		return fmt.Errorf("it is replaced by a new file when that is whole, which cannot be made in its folder: %w", path.Err)
+	}
+	if err != nil {
+		return err
+	}
+	defer func() {
+		f.Close() // a second time, if all went well
+		if temp != "" {
+			os.Remove(temp)
+		}
+	}()
+	if old != nil {
+		st := old.Sys().(*syscall.Stat_t)
+		_ = f.Chown(int(st.Uid), int(st.Gid)) // who may not keeps the file for himself
+		if err := f.Chmod(old.Mode()); err != nil {
+			return err
+		}
+	}
+	if err := write(writer{ctx, f}); err != nil {
+		return err
+	}
+	if _, err := interruptible(ctx, func() (any, error) { return nil, f.Sync() }); err != nil {
+		return err
+	}
+	if err := f.Close(); err != nil {
+		return err
+	}
+	if err := os.Rename(temp, place); err != nil {
+		return err
+	}
+	temp = ""
+	return nil
 }
 
-func (f *lateFile) Close() error {
-	if f.file == nil {
-		return nil
+// follow follows symbolic links to the file that they stand for, which need not
+// exist. direct: it is an open file of a process (/dev/fd/3), which has no place.
+func follow(name string) (place string, direct bool, err error) {
+	const maxLinks = 40 // the kernel's
+	for range maxLinks {
+		to, err := os.Readlink(name)
+		if err != nil {
+			return name, false, nil
+		}
+		folder, _ := filepath.Split(name)
+		var st unix.Statfs_t
+		if unix.Statfs(folder+".", &st) == nil && st.Type == unix.PROC_SUPER_MAGIC {
+			return name, true, nil
+		}
+		if !filepath.IsAbs(to) {
+			to = folder + to
+		}
+		name = to
 	}
-	return f.file.Close()
+	return "", false, unix.ELOOP
 }
 
 // defineFrom gives a command the flag that withSource reads.
 func defineFrom(cmd *cobra.Command) {
-	cmd.Flags().String("from", "", "read a `file` made by the capture command, not the kernel")
+	cmd.Flags().String("from", "", "read a `file` made by the capture command, - for standard input, not the kernel")
 }
 
-// withSource calls f with what routes are read from, in a context that ends on
-// SIGINT and SIGTERM.
+// withSource calls f with what routes are read from.
 func withSource(cmd *cobra.Command, f func(context.Context, tables.Source) error) error {
-	ctx, stop := untilSignal()
-	defer stop()
+	ctx := cmd.Context()
 	if !cmd.Flags().Changed("from") {
 		return f(ctx, &rtnl.Cache{Kernel: rtnl.Kernel{Logger: stderrLog(slog.LevelWarn)}})
 	}
@@ -91,18 +182,21 @@ func withSource(cmd *cobra.Command, f func(context.Context, tables.Source) error
 	if err != nil || name == "" {
 		return usage(cmd, "--from is empty: give the name of a capture file")
 	}
-	c, err := readCapture(name)
+	in, said := os.Stdin, "from standard input"
+	if name != standard {
+		said = name
+		in, err = interruptible(ctx, func() (*os.File, error) { return os.Open(name) })
+		if err != nil {
+			return captureError(said, err)
+		}
+		defer in.Close()
+	}
+	c, err := rtnl.ReadCapture(reader{ctx, in})
 	if err != nil {
-		return captureError(name, err)
+		return captureError(said, err)
+	}
+	for _, note := range c.Notes() {
+		fmt.Fprintf(os.Stderr, "%s: warning: capture %s: %s\n", program, said, note)
 	}
 	return f(ctx, c)
-}
-
-func readCapture(name string) (*rtnl.Capture, error) {
-	f, err := os.Open(name)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	return rtnl.ReadCapture(f)
 }

@@ -1,11 +1,24 @@
 package main
 
 import (
+	"bytes"
+	"context"
 	"errors"
+	"fmt"
+	"io"
+	"io/fs"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strings"
+	"syscall"
 	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"kernelroutes/internal/nstest"
 )
 
 // TestCaptureCommand asks a capture what it asks the kernel.
@@ -31,8 +44,17 @@ func TestCaptureCommand(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if out := run(t, "", "capture", "/dev/stdout"); len(out) != len(b) {
-		t.Errorf("/dev/stdout: %d bytes, %s: %d bytes", len(out), file, len(b))
+	for _, name := range []string{"/dev/stdout", "-"} {
+		if out := run(t, "", "capture", name); out[:4] != string(b[:4]) || len(out) < len(b)-10 || len(out) > len(b)+10 { // the time's length
+			t.Errorf("%s: %d bytes, %s: %d bytes", name, len(out), file, len(b))
+		}
+	}
+	if _, err := os.Stat("-"); err == nil {
+		t.Error("there is a file -")
+	}
+	live := run(t, "", "routes")
+	if got := run(t, string(b), "routes", "--from", "-"); got != live {
+		t.Errorf("standard input:\n%s", firstDifference(live, got))
 	}
 }
 
@@ -62,6 +84,7 @@ func TestCaptureErrors(t *testing.T) {
 		{[]string{"routes", "--from", cut}, true, "make it again with the capture command"},
 		{[]string{"routes", "--from", "main.go"}, true, "capture main.go: it is no pcap file; "},
 		{[]string{"routes", "--from", ""}, false, "--from is empty"},
+		{[]string{"query", "--from", "-"}, false, "--from - reads standard input"},
 		{[]string{"capture"}, false, "the name of one file"},
 		{[]string{"capture", ""}, false, "the name of one file"},
 		{[]string{"capture", "a", "b"}, false, "the name of one file"},
@@ -76,21 +99,181 @@ func TestCaptureErrors(t *testing.T) {
 	}
 }
 
-// A file that nothing is written to keeps what is in it.
-func TestLateFile(t *testing.T) {
-	name := filepath.Join(t.TempDir(), "late")
-	for _, text := range []string{"a", "b", ""} {
-		f := lateFile{name: name}
-		if text != "" {
-			if _, err := f.Write([]byte(text)); err != nil {
-				t.Fatal(err)
-			}
+// TestWriteTo: a file is what it was, or a whole capture.
+func TestWriteTo(t *testing.T) {
+	dir := t.TempDir()
+	path := func(name string) string { return filepath.Join(dir, name) }
+	check := func(name, want string, mode fs.FileMode) {
+		t.Helper()
+		b, err := os.ReadFile(path(name))
+		if err != nil || string(b) != want {
+			t.Errorf("%s: got %q, %v; want %q", name, b, err, want)
 		}
-		if err := f.Close(); err != nil {
+		if info, err := os.Stat(path(name)); err != nil || info.Mode() != mode {
+			t.Errorf("%s: mode %v, %v; want %v", name, info.Mode(), err, mode)
+		}
+	}
+	text := func(s string) func(io.Writer) error {
+		return func(w io.Writer) error { _, err := io.WriteString(w, s); return err }
+	}
+	broken := errors.New("broken")
+	umask := syscall.Umask(0o027)
+	defer syscall.Umask(umask)
+	ctx := t.Context()
+
+	if err := writeTo(ctx, path("new"), text("a")); err != nil {
+		t.Fatal(err)
+	}
+	check("new", "a", 0o640)
+	if err := os.Chmod(path("new"), 0o604); err != nil {
+		t.Fatal(err)
+	}
+	if err := writeTo(ctx, path("new"), text("b")); err != nil {
+		t.Fatal(err)
+	}
+	check("new", "b", 0o604)
+	err := writeTo(ctx, path("new"), func(w io.Writer) error { text("c")(w); return broken })
+	if err != broken {
+		t.Errorf("got %v", err)
+	}
+	check("new", "b", 0o604)
+
+	// The file that a link stands for is replaced, not the link.
+	if err := os.Mkdir(path("links"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	for link, to := range map[string]string{"links/one": "../new", "two": "links/one", "dangling": "links/made"} {
+		if err := os.Symlink(to, path(link)); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if b, err := os.ReadFile(name); string(b) != "b" {
-		t.Errorf("got %q, %v", b, err)
+	for _, link := range []string{"two", "dangling"} {
+		if err := writeTo(ctx, path(link), text("d")); err != nil {
+			t.Fatal(err)
+		}
+		if info, err := os.Lstat(path(link)); err != nil || info.Mode().Type() != fs.ModeSymlink {
+			t.Errorf("%s is no link any more", link)
+		}
+	}
+	check("new", "d", 0o604)
+	check("links/made", "d", 0o640)
+	if err := os.Symlink("loop", path("loop")); err != nil {
+		t.Fatal(err)
+	}
+	if err := writeTo(ctx, path("loop"), text("e")); !errors.Is(err, syscall.ELOOP) {
+		t.Errorf("a loop of links: %v", err)
+	}
+
+	// Interrupted.
+	ended, cancel := context.WithCancel(ctx)
+	err = writeTo(ended, path("new"), func(w io.Writer) error {
+		cancel()
+		time.Sleep(10 * time.Millisecond)
+		return ended.Err()
+	})
+	if !errors.Is(err, context.Canceled) {
+		t.Errorf("interrupted: %v", err)
+	}
+	check("new", "d", 0o604)
+
+	// Where no other file can be made the old one stays, as does one that may not be
+	// written.
+	if err := errors.Join(os.Chmod(path("new"), 0o400), os.Chmod(path("links"), 0o500)); err != nil {
+		t.Fatal(err)
+	}
+	t.Run("unprivileged", func(t *testing.T) {
+		runtime.LockOSThread() // it ends without its capabilities
+		var none [2]unix.CapUserData
+		if err := unix.Capset(&unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}, &none[0]); err != nil {
+			t.Fatal(err)
+		}
+		err := writeTo(ctx, path("links/made"), text("e"))
+		if !errors.Is(err, syscall.EACCES) || !strings.Contains(err.Error(), "in its folder") {
+			t.Errorf("a folder that may not be written: %v", err)
+		}
+		if err := writeTo(ctx, path("new"), text("e")); !errors.Is(err, syscall.EACCES) {
+			t.Errorf("a file that may not be written: %v", err)
+		}
+	})
+	check("new", "d", 0o400)
+	check("links/made", "d", 0o640)
+
+	// An open file has no place of its own.
+	f, err := os.Create(path("open"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	if err := writeTo(ctx, fmt.Sprintf("/dev/fd/%d", f.Fd()), text("f")); err != nil {
+		t.Fatal(err)
+	}
+	if info, err := f.Stat(); err != nil || info.Size() != 1 {
+		t.Errorf("an open file: %v", err)
+	}
+	left, err := filepath.Glob(path(".*"))
+	if more, _ := filepath.Glob(path("links/.*")); err != nil || len(left)+len(more) > 0 {
+		t.Errorf("left behind: %s %s", left, more)
+	}
+}
+
+// TestCaptureFullDisk: the old file stays as it is.
+func TestCaptureFullDisk(t *testing.T) {
+	fixedNamespace(t)
+	dir := t.TempDir()
+	const sh = `mount -t tmpfs -o size=256k none "$1" && cd "$1" && umask 077 && echo old > routes.pcap &&
+		head -c 200000 /dev/zero > filler; "$2" capture routes.pcap; echo "$?"; cat routes.pcap; ls -A; echo;
+		rm filler; "$2" capture routes.pcap; echo "$?"; stat -c %a routes.pcap; ls -A`
+	nstest.Batch(t, "-4", many("route add blackhole 10.%d.%d.0/24", 1000)...)
+	cmd := exec.Command("unshare", "-m", "sh", "-c", sh, "sh", dir, binary(t))
+	var stderr bytes.Buffer
+	cmd.Stderr = &stderr
+	out, err := cmd.Output()
+	const want = "1\nold\nfiller\nroutes.pcap\n\n0\n600\nroutes.pcap\n"
+	if err != nil || string(out) != want {
+		t.Errorf("%v: got %q, want %q; %s", err, out, want, &stderr)
+	}
+	if !strings.Contains(stderr.String(), program+": capture routes.pcap: no space left on device\n") {
+		t.Errorf("got %s", &stderr)
+	}
+}
+
+func many(format string, n int) (lines []string) {
+	for i := range n {
+		lines = append(lines, fmt.Sprintf(format, i/256, i%256))
+	}
+	return lines
+}
+
+// TestCaptureNames: what a capture says is what its host said.
+func TestCaptureNames(t *testing.T) {
+	fixedNamespace(t)
+	file := filepath.Join(t.TempDir(), "routes.pcap")
+	const sh = `mount -t tmpfs none /etc && mkdir /etc/iproute2 && cd /etc/iproute2 &&
+		printf '254 main\n1000 hosta\n' > rt_tables && printf '186 borderway\n' > rt_protos && "$@"`
+	onHost := func(args ...string) string {
+		cmd := exec.Command("unshare", append([]string{"-m", "sh", "-c", sh, "sh", binary(t)}, args...)...)
+		out, err := cmd.CombinedOutput()
+		if err != nil {
+			t.Fatalf("%s: %v\n%s", args, err, out)
+		}
+		return string(out)
+	}
+	const sql = "SELECT table_name, protocol, dst FROM kernel_routes WHERE table_name IN ('hosta', 'main') AND protocol <> 'kernel' ORDER BY dst, metric, table_name"
+	want := onHost("query", "--csv", sql)
+	if !strings.Contains(want, "hosta,boot,0.0.0.0/0") || !strings.Contains(want, "main,borderway,10.0.0.0/8") {
+		t.Fatalf("the host says\n%s", want)
+	}
+	onHost("capture", file)
+	if got, stderr, _ := command(t, nil, "query", "--csv", "--from", file, sql); got != want || stderr != "" {
+		t.Errorf("%s\n%s", stderr, firstDifference(want, got))
+	}
+	got, _, _ := command(t, nil, "routes", "--from", file, "--table", "hosta")
+	if !strings.Contains(got, `"203.0.113.1"`) {
+		t.Errorf("routes --table hosta: %s", got)
+	}
+	// A file of before says that the names are the reader's.
+	_, stderr, _ := command(t, nil, "query", "--from", "testdata/captures/ecmp.pcap", "SELECT 1")
+	if line := program + ": warning: capture testdata/captures/ecmp.pcap: it does not hold the names"; !strings.HasPrefix(stderr, line) || strings.Count(stderr, "\n") != 1 {
+		t.Errorf("got %q", stderr)
 	}
 }

@@ -7,7 +7,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"os"
 	"os/signal"
@@ -19,7 +18,6 @@ import (
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
-	"golang.org/x/sys/unix"
 
 	"kernelroutes/rtnl"
 	"kernelroutes/shell"
@@ -31,7 +29,8 @@ var version = "0.1.0"
 
 const program = "kernel_routes.ext"
 
-// Exit statuses.
+// Exit statuses; 128 and the number of the signal (130 for SIGINT) if one ended the
+// command.
 const (
 	exitOK     = 0
 	exitFailed = 1 // the routes could not be read, a query failed, osquery is gone
@@ -59,8 +58,19 @@ func execute(args []string) error {
 			args[i] = "\n" + arg // SQL that begins with a comment is no flag
 		}
 	}
+	ctx, stop := untilSignal()
+	defer stop()
+	out := &printer{out: stdout{ctx}}
+	root.SetOut(out)
 	root.SetArgs(args)
-	return root.Execute()
+	err := root.ExecuteContext(ctx)
+	if err == nil {
+		err = failed(out.err)
+	}
+	if ended := (*signalled)(nil); err != nil && errors.As(context.Cause(ctx), &ended) {
+		return ended
+	}
+	return err
 }
 
 // status reports an error in one line and returns the exit status for it.
@@ -76,24 +86,14 @@ func status(err error) int {
 		return r
 	}, err.Error())
 	fmt.Fprintf(os.Stderr, "%s: %s\n", program, line)
-	if failure := (*failure)(nil); errors.As(err, &failure) {
+	ended, failure := (*signalled)(nil), (*failure)(nil)
+	switch {
+	case errors.As(err, &ended):
+		return ended.status()
+	case errors.As(err, &failure):
 		return exitFailed
 	}
 	return exitUsage
-}
-
-// stdout is the standard output. That its reader has gone (| head) is an error
-// of its own, and no failure.
-type stdout struct{}
-
-var errClosedPipe = errors.New("nobody reads the output")
-
-func (stdout) Write(b []byte) (int, error) {
-	n, err := os.Stdout.Write(b)
-	if errors.Is(err, syscall.EPIPE) {
-		err = errClosedPipe
-	}
-	return n, err
 }
 
 // A failure is an error that is not the command line's.
@@ -120,7 +120,11 @@ func rootCommand(ext *extension) *cobra.Command {
 		Long: `Routes of the Linux kernel as SQL tables: kernel_routes and kernel_route_nexthops.
 
 With --socket it is an extension of osquery, which passes that flag. With a
-command it answers by itself. No privilege is needed for either.`,
+command it answers by itself. No privilege is needed for either.
+
+Exit status: 0 if all went well, also if the reader of the output has had enough
+(| head); 1 if something failed; 2 if the command line means nothing; 130 if
+interrupted (SIGINT, Ctrl-C), 143 if terminated (SIGTERM).`,
 		Example: `  kernel_routes.ext query "SELECT dst, gateway, dev FROM kernel_routes WHERE table_name = 'main'"
   kernel_routes.ext routes --ipv4 --summary
   osqueryi --extension ./kernel_routes.ext --extensions_require=kernel_routes "SELECT * FROM kernel_routes"`,
@@ -189,17 +193,19 @@ The lines .tables and .schema [TABLE] show what there is to ask.`,
 		}
 		sql := strings.Join(args, "")
 		if len(args) == 0 && !isTerminal(os.Stdin) {
-			in, err := io.ReadAll(os.Stdin)
-			if err != nil {
-				return failed(fmt.Errorf("reading the SQL: %w", err))
+			if from, _ := cmd.Flags().GetString("from"); from == standard {
+				return usage(cmd, "no SQL: give it as an argument, as --from - reads standard input")
 			}
-			sql = string(in)
+			var err error
+			if sql, err = readSQL(cmd.Context()); err != nil {
+				return failed(err)
+			}
 		}
 		if strings.TrimSpace(sql) == "" {
 			return usage(cmd, "no SQL: give it as an argument or on standard input")
 		}
 		return withSource(cmd, func(ctx context.Context, src tables.Source) error {
-			return failed(shell.Query(ctx, stdout{}, src, sql, format))
+			return failed(shell.Query(ctx, stdout{ctx}, src, sql, format))
 		})
 	}
 	return cmd
@@ -235,7 +241,7 @@ array with one route a line, or as a summary for people.`,
 				return usage(cmd, "--table is empty: give a name or a number")
 			}
 			return withSource(cmd, func(ctx context.Context, src tables.Source) error {
-				err := shell.Routes(ctx, stdout{}, src, opts)
+				err := shell.Routes(ctx, stdout{ctx}, src, opts)
 				if bad := (*shell.OptionError)(nil); errors.As(err, &bad) {
 					return usage(cmd, "%w", err)
 				}
@@ -274,7 +280,7 @@ the specifications of all tables.`,
 			}
 			return nil
 		},
-		RunE: func(_ *cobra.Command, args []string) error {
+		RunE: func(cmd *cobra.Command, args []string) error {
 			var specs []json.RawMessage
 			for _, t := range tables.All() {
 				spec, err := t.Spec()
@@ -285,7 +291,7 @@ the specifications of all tables.`,
 					specs = append(specs, spec)
 				}
 			}
-			enc := json.NewEncoder(stdout{})
+			enc := json.NewEncoder(stdout{cmd.Context()})
 			enc.SetEscapeHTML(false)
 			enc.SetIndent("", "  ")
 			if len(args) == 1 {
@@ -299,15 +305,6 @@ the specifications of all tables.`,
 // stderrLog logs to stderr what is at least of a level.
 func stderrLog(level slog.Level) *slog.Logger {
 	return slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: level}))
-}
-
-func untilSignal() (context.Context, context.CancelFunc) {
-	return signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
-}
-
-func isTerminal(f *os.File) bool {
-	_, err := unix.IoctlGetTermios(int(f.Fd()), unix.TCGETS)
-	return err == nil
 }
 
 // An extension has the flags that osquery passes to an extension.

@@ -9,12 +9,14 @@ import (
 	"log/slog"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"slices"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
 
+	"kernelroutes/internal/nstest"
 	"kernelroutes/tables"
 )
 
@@ -164,6 +166,7 @@ func TestClosedPipe(t *testing.T) {
 	const much = "SELECT a.value, b.value FROM generate_series(1, 10000) a, generate_series(1, 10000) b"
 	for _, args := range [][]string{
 		{"query", "--csv", much}, {"query", "--json", much}, {"query", "SELECT 1"}, {"routes"}, {"routes", "--summary"}, {"spec"},
+		{"capture", "-"}, {"--help"}, {"completion", "bash"},
 	} {
 		cmd := exec.Command(binary(t), args...)
 		var stderr bytes.Buffer
@@ -195,41 +198,205 @@ func TestFullDisk(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer full.Close()
-	for _, args := range [][]string{{"query", "SELECT 1"}, {"routes"}, {"spec"}} {
+	for _, args := range [][]string{
+		{"query", "SELECT 1"}, {"routes"}, {"spec"}, {"capture", "-"}, {"--help"}, {"help"}, {"query", "--help"}, {"--version"},
+		{"completion", "bash"},
+	} {
 		cmd := exec.Command(binary(t), args...)
 		var stderr bytes.Buffer
 		cmd.Stdout, cmd.Stderr = full, &stderr
 		var exit *exec.ExitError
-		if err := cmd.Run(); !errors.As(err, &exit) || exit.ExitCode() != exitFailed || !strings.Contains(stderr.String(), "no space left") {
+		err := cmd.Run()
+		line, _, _ := strings.Cut(stderr.String(), "\n")
+		if !errors.As(err, &exit) || exit.ExitCode() != exitFailed || !strings.HasPrefix(line, program+": ") || !strings.Contains(line, "no space left") {
 			t.Errorf("%s: %v, %s", args, err, &stderr)
+		}
+
+		// Standard output closed.
+		closed := exec.Command("sh", append([]string{"-c", `"$@" >&-`, "sh", binary(t)}, args...)...)
+		stderr.Reset()
+		closed.Stderr = &stderr
+		err = closed.Run()
+		line, _, _ = strings.Cut(stderr.String(), "\n")
+		if !errors.As(err, &exit) || exit.ExitCode() != exitFailed || !strings.HasPrefix(line, program+": ") || !strings.Contains(line, "standard output is closed") {
+			t.Errorf("%s >&-: %v, %s", args, err, &stderr)
 		}
 	}
 }
 
-func TestSignals(t *testing.T) {
-	for _, sig := range []syscall.Signal{syscall.SIGINT, syscall.SIGTERM} {
-		cmd := exec.Command(binary(t), "query", "--csv", "SELECT value FROM generate_series(1, 1000000000000)")
-		var stderr bytes.Buffer
-		cmd.Stderr = &stderr
-		out, err := cmd.StdoutPipe()
-		if err != nil {
-			t.Fatal(err)
+// TestNullOutput: not to see the output is no failure.
+func TestNullOutput(t *testing.T) {
+	null, err := os.OpenFile(os.DevNull, os.O_RDWR, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer null.Close()
+	for _, stderr := range []*os.File{null, nil} {
+		cmd := exec.Command(binary(t), "query", "SELECT 1")
+		cmd.Stderr = null
+		if stderr != nil {
+			cmd.Stdout = null // one open file for both, as of a daemon
 		}
-		if err := cmd.Start(); err != nil {
-			t.Fatal(err)
-		}
-		io.ReadFull(out, make([]byte, 100)) // it is at work
-		go io.Copy(io.Discard, out)
-		if err := cmd.Process.Signal(sig); err != nil {
-			t.Fatal(err)
-		}
-		stuck := time.AfterFunc(time.Minute, func() { cmd.Process.Kill() })
-		cmd.Wait()
-		stuck.Stop()
-		if status := cmd.ProcessState.ExitCode(); status != exitFailed || stderr.String() != program+": interrupted\n" {
-			t.Errorf("%v: exit status %d, %s", sig, status, &stderr)
+		if err := cmd.Run(); err != nil {
+			t.Error(err)
 		}
 	}
+	cmd := exec.Command("sh", "-c", `"$0" query <&-`, binary(t))
+	out, err := cmd.CombinedOutput()
+	if !strings.Contains(string(out), "no SQL") {
+		t.Errorf("standard input closed: %v, %s", err, out)
+	}
+}
+
+func TestSignals(t *testing.T) {
+	dir := t.TempDir()
+	fifo := filepath.Join(dir, "fifo")
+	if err := syscall.Mkfifo(fifo, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, args := range [][]string{
+		{"query", "--csv", "SELECT value FROM generate_series(1, 1000000000000)"}, // in the middle of the output
+		{"query", "--from", fifo, "SELECT 1"},                                     // nobody writes
+		{"routes", "--from", fifo},
+		{"routes", "--from", "-"},
+		{"query"},         // SQL
+		{"capture", fifo}, // nobody reads
+	} {
+		for _, sig := range []syscall.Signal{syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP} {
+			cmd := exec.Command(binary(t), args...)
+			var stderr bytes.Buffer
+			cmd.Stderr = &stderr
+			in, err := cmd.StdinPipe()
+			if err != nil {
+				t.Fatal(err)
+			}
+			out, err := cmd.StdoutPipe()
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := cmd.Start(); err != nil {
+				t.Fatal(err)
+			}
+			if slices.Contains(args, "--csv") {
+				io.ReadFull(out, make([]byte, 100)) // it is at work
+				go io.Copy(io.Discard, out)
+			} else {
+				waitsForOthers(t, cmd.Process.Pid)
+			}
+			if err := cmd.Process.Signal(sig); err != nil {
+				t.Fatal(err)
+			}
+			stuck := time.AfterFunc(time.Minute, func() { cmd.Process.Kill() })
+			cmd.Wait()
+			stuck.Stop()
+			in.Close()
+			if status := cmd.ProcessState.ExitCode(); status != 128+int(sig) || stderr.String() != program+": interrupted\n" {
+				t.Errorf("%s, %v: exit status %d, %s", args, sig, status, &stderr)
+			}
+		}
+	}
+	if left, err := os.ReadDir(dir); err != nil || len(left) != 1 {
+		t.Errorf("left behind: %v, %v", left, err)
+	}
+}
+
+// TestSecondSignal: whoever does not leave when asked is ended by the second signal.
+func TestSecondSignal(t *testing.T) {
+	const variable = "KERNEL_ROUTES_TEST_SIGNALS"
+	if os.Getenv(variable) != "" {
+		ctx, _ := untilSignal()
+		fmt.Println("ready")
+		<-ctx.Done()
+		fmt.Println("asked")
+		select {}
+	}
+	cmd := exec.Command(os.Args[0], "-test.run=^TestSecondSignal$")
+	cmd.Env = append(os.Environ(), variable+"=1")
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	stuck := time.AfterFunc(time.Minute, func() { cmd.Process.Kill() })
+	defer stuck.Stop()
+	for _, want := range []string{"ready\n", "asked\n"} {
+		got := make([]byte, len(want))
+		if _, err := io.ReadFull(out, got); err != nil || string(got) != want {
+			t.Errorf("got %q, %v; want %q", got, err, want)
+		}
+		if err := cmd.Process.Signal(syscall.SIGINT); err != nil {
+			t.Fatal(err)
+		}
+	}
+	cmd.Wait()
+	if status := cmd.ProcessState.ExitCode(); status != 130 {
+		t.Errorf("exit status %d", status)
+	}
+}
+
+// waitsForOthers waits until a process does nothing but wait for what nobody sends.
+func waitsForOthers(t *testing.T, pid int) {
+	t.Helper()
+	for n, tries := 0, 0; n < 5; tries++ {
+		if tries > 10_000 {
+			t.Fatal("the program does not wait")
+		}
+		time.Sleep(5 * time.Millisecond)
+		if n++; !waits(pid) {
+			n = 0
+		}
+	}
+}
+
+// waits reports whether a thread of a process is opening a FIFO or reading.
+func waits(pid int) bool {
+	threads, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/syscall", pid))
+	for _, file := range threads {
+		text, _ := os.ReadFile(file)
+		number, _, _ := strings.Cut(string(text), " ")
+		if number == fmt.Sprint(syscall.SYS_OPENAT) || number == fmt.Sprint(syscall.SYS_READ) {
+			return true
+		}
+	}
+	return false
+}
+
+// TestFIFO: captures go through FIFOs, whoever comes first.
+func TestFIFO(t *testing.T) {
+	fixedNamespace(t)
+	fifo := filepath.Join(t.TempDir(), "fifo")
+	if err := syscall.Mkfifo(fifo, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	want := run(t, "", "routes")
+	for _, wait := range []time.Duration{0, 100 * time.Millisecond} {
+		reader := exec.Command(binary(t), "routes", "--from", fifo)
+		var out bytes.Buffer
+		reader.Stdout, reader.Stderr = &out, &out
+		if err := reader.Start(); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(wait)
+		if _, stderr, status := command(t, nil, "capture", fifo); status != exitOK || stderr != "" {
+			t.Errorf("exit status %d, %s", status, stderr)
+		}
+		if err := reader.Wait(); err != nil || out.String() != want {
+			t.Errorf("%v\n%s", err, firstDifference(want, out.String()))
+		}
+	}
+	// A reader that goes away has not got the capture.
+	reader := exec.Command("head", "-c", "1", fifo)
+	if err := reader.Start(); err != nil {
+		t.Fatal(err)
+	}
+	nstest.Batch(t, "-4", many("route add blackhole 10.%d.%d.0/24", 4000)...) // more than a FIFO holds
+	_, stderr, status := command(t, nil, "capture", fifo)
+	if status != exitFailed || !strings.Contains(stderr, "broken pipe") {
+		t.Errorf("exit status %d, %s", status, stderr)
+	}
+	reader.Wait()
 }
 
 // TestExtensionFlags: whatever osquery passes, the extension starts.

@@ -8,7 +8,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"math/bits"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -17,50 +19,57 @@ import (
 )
 
 // A capture file is a pcap file of link type LINKTYPE_NETLINK, which Wireshark
-// and tshark open: one packet for each message as the kernel sent it, first the
-// links (RTM_NEWLINK), then the nexthop objects (RTM_NEWNEXTHOP), then the routes
-// (RTM_NEWROUTE). All that a snapshot holds more is in the last packet, an
-// NLMSG_DONE without an error: its text, where the kernel's own words would be
-// (NLMSGERR_ATTR_MSG), says how many messages came before, and NLM_F_DUMP_INTR
-// is set if the snapshot is not consistent. Nothing follows it.
+// and tshark open, with one netlink message in each packet.
 //
-// The pcap headers and the messages are in the byte order of the host that made
-// the file.
+// First come messages of type NLMSG_NOOP, which any reader of netlink passes over,
+// whose payload is text: the first one says what the file is and where and when it
+// was made, see Host; the others have the names of that host, each the name of a
+// file of iproute2 (rt_tables, ...) and lines of that file. Text that is not known
+// is passed over.
+//
+// Then come the messages as the kernel sent them: the links (RTM_NEWLINK), the
+// nexthop objects (RTM_NEWNEXTHOP), the routes (RTM_NEWROUTE). RTM_NEW messages of
+// other types are passed over and told of. All that a snapshot holds more is in the
+// last packet, an NLMSG_DONE without an error: its text, where the kernel's own
+// words would be (NLMSGERR_ATTR_MSG), says how many messages came before, and
+// NLM_F_DUMP_INTR is set if the snapshot is not consistent. Nothing follows it.
+//
+// Format 1 has no text before the links. A change that a reader must know of to
+// read the rest rightly raises the number of the format.
+//
+// The messages are in the byte order of the host that made the file. The headers of
+// pcap are written so too, but are read in either order, as is pcapng, which
+// Wireshark makes of a file that it saves.
 
-// The pcap format, version 2.4: a file header, and a header before each packet.
+const captureFormat = 2
+
+// The text of the first packet, before the number of the format, and of the last.
 const (
-	pcapNano      = 0xa1b23c4d // time stamps in nanoseconds
-	pcapMicro     = 0xa1b2c3d4 // time stamps in microseconds: what editcap and others make of it
-	pcapHeaderLen = 24
-	packetHeadLen = 16
-	maxPacket     = 256 << 10
-
-	// LINKTYPE_NETLINK: 2 bytes unused, ARPHRD_NETLINK, 10 bytes unused, the
-	// netlink protocol (NETLINK_ROUTE, 0), in network byte order.
-	linkTypeNetlink = 253
-	cookedLen       = 16
-	arphrdNetlink   = 824
+	beginText           = "kernel_routes capture, format "
+	endBefore, endAfter = "kernel_routes capture of ", " messages"
+	maxText             = 128 << 10 // bytes of text in a packet
+	maxNamesText        = 16 << 20  // bytes of names in a file
+	nlmsgerrAttrMsg     = 1         // NLMSGERR_ATTR_MSG
 )
 
-// The text of the last packet.
-const endBefore, endAfter = "kernel_routes capture of ", " messages"
-
-// nlmsgerrAttrMsg is NLMSGERR_ATTR_MSG.
-const nlmsgerrAttrMsg = 1
-
 // Capture reads all routes but cloned ones, all links and all nexthop objects,
-// and writes them as a capture file. Nothing is written on an error of reading.
+// and writes them as a capture file, with the names that hold on this host.
+// Nothing is written on an error of reading.
 func (k *Kernel) Capture(ctx context.Context, w io.Writer) error {
 	s, err := k.Read(ctx, Request{Links: true, Nexthops: true, raw: true})
 	if err != nil {
 		return err
 	}
-	return s.writeCapture(w, time.Now())
+	return s.writeCapture(w, thisHost(), k.Names())
 }
 
-func (s *Snapshot) writeCapture(w io.Writer, at time.Time) error {
+func (s *Snapshot) writeCapture(w io.Writer, host Host, names *Names) error {
 	c := captureWriter{w: bufio.NewWriterSize(w, maxDatagram)}
-	c.begin(at)
+	c.begin(host.Time)
+	c.text(host.appendText(nil))
+	if err := c.names(names); err != nil {
+		return err
+	}
 	c.messages(s.rawLinks)
 	c.messages(s.rawObjects)
 	for _, run := range s.routes {
@@ -92,6 +101,32 @@ func (c *captureWriter) begin(at time.Time) {
 	b = binary.BigEndian.AppendUint16(b, arphrdNetlink)
 	b = append(b, make([]byte, 10)...)
 	c.head = binary.BigEndian.AppendUint16(b, unix.NETLINK_ROUTE)
+}
+
+// text writes a message of text.
+func (c *captureWriter) text(text []byte) {
+	c.packet(append(appendHeader(nil, unix.NLMSG_HDRLEN+len(text), unix.NLMSG_NOOP, 0, 0), text...))
+	c.n++
+}
+
+// names writes the names, in several messages where one would be too large.
+func (c *captureWriter) names(names *Names) error {
+	total := 0
+	for _, f := range names.files() {
+		lines := f.appendText(nil)
+		if total += len(lines); total > maxNamesText {
+			return fmt.Errorf("the names in iproute2's files take more than %d MiB; take some out", maxNamesText>>20)
+		}
+		for len(lines) > 0 {
+			n := len(lines)
+			if n > maxText {
+				n = 1 + bytes.LastIndexByte(lines[:maxText], '\n')
+			}
+			c.text(append([]byte(f.file+"\n"), lines[:n]...))
+			lines = lines[n:]
+		}
+	}
+	return nil
 }
 
 // messages writes a run of messages.
@@ -140,24 +175,50 @@ func (e *CaptureError) Error() string { return e.Why + "; " + e.Remedy }
 // Is makes errors.Is(err, ErrCapture) true.
 func (e *CaptureError) Is(target error) bool { return target == ErrCapture }
 
-// A Capture is a snapshot that was read from a capture file. It does not change
-// and may be read by several goroutines.
+// A Capture is a snapshot that was read from a capture file, or from a recording of
+// netlink messages. It does not change and may be read by several goroutines.
 type Capture struct {
 	consistent bool
 	routes     [][]byte // runs of RTM_NEWROUTE messages
 	links      map[uint32]Link
 	objects    map[uint32]*NexthopObject
+
+	host  *Host  // nil: not known
+	names *Names // nil: not known
+	notes []string
+
+	// Of a recording: which groups it has whole. Zero fields stand for every family
+	// and every table. nil: all there are.
+	covers  map[group]bool
+	noLinks bool // it has no interfaces
 }
 
-// Names returns the names of the host that reads the capture.
-func (c *Capture) Names() *Names { return HostNames() }
+// Names returns the names of the host that made the capture. A file that does not
+// hold them is read with the names of this host.
+func (c *Capture) Names() *Names {
+	if c.names == nil {
+		return HostNames()
+	}
+	return c.names
+}
+
+// Host returns where and when the capture was made; nil: the file does not say.
+func (c *Capture) Host() *Host { return c.host }
+
+// Notes returns what somebody who reads the capture should know, each a line of
+// text: what the file lacks, and what cannot be relied on.
+func (c *Capture) Notes() []string { return c.notes }
 
 // Read returns what Kernel.Read returned for the request if it had been made
 // when the capture was, but for the order of the routes and for cloned ones,
-// which no capture holds. Snapshot.Tries is 0.
+// which no capture holds. Snapshot.Tries is 0. A *CaptureError says that a
+// recording has nothing of what is asked for.
 func (c *Capture) Read(ctx context.Context, req Request) (*Snapshot, error) {
 	if req.Nothing() {
 		return &Snapshot{Consistent: true}, nil
+	}
+	if err := c.lacks(&req); err != nil {
+		return nil, err
 	}
 	s := &Snapshot{Consistent: c.consistent}
 	if req.Links || req.Link != nil {
@@ -184,39 +245,222 @@ func (c *Capture) Read(ctx context.Context, req Request) (*Snapshot, error) {
 // ReadCapture reads a capture file to its end. An error is one of r, or a
 // *CaptureError for a file that is cut short, damaged or of another kind: a part
 // of a capture is never taken for the whole.
+//
+// The file may be pcap or pcapng, and compressed with gzip. One that is no work of
+// Kernel.Capture is read too if it is a recording of netlink messages, as tcpdump
+// makes from an nlmon interface, with at least one whole dump of routes: Notes then
+// say what it is and what it lacks, and no snapshot of it is consistent.
 func ReadCapture(r io.Reader) (*Capture, error) {
-	in := captureReader{r: bufio.NewReaderSize(r, maxDatagram)}
-	if err := in.begin(); err != nil {
+	in, err := newPacketReader(r)
+	if err != nil {
 		return nil, err
 	}
-	c := &Capture{links: map[uint32]Link{}, objects: map[uint32]*NexthopObject{}}
-	for n := 0; ; n++ {
-		msg, err := in.packet()
+	c := captureReader{in: in, format: 1}
+	c.capture = Capture{links: map[uint32]Link{}, objects: map[uint32]*NexthopObject{}}
+	return c.read()
+}
+
+// A captureReader reads a capture file.
+type captureReader struct {
+	in      *packetReader
+	capture Capture
+	format  int
+	n       int            // messages
+	early   [][]byte       // of format 1: the messages about links and nexthop objects
+	size    int            // bytes of names
+	kept    int            // bytes of messages
+	unknown map[uint16]int // messages that were passed over, by type
+}
+
+func (c *captureReader) read() (*Capture, error) {
+	for {
+		p, err := c.in.next()
+		if err == io.EOF {
+			err = c.in.cutShort()
+		}
 		if err != nil {
 			return nil, err
 		}
-		switch u16(msg[4:]) {
-		case unix.RTM_NEWLINK:
-			err = addLink(c.links, msg)
-		case unix.RTM_NEWNEXTHOP:
-			err = addObject(c.objects, msg)
-		case unix.RTM_NEWROUTE:
-			if _, err = readHead(msg[unix.NLMSG_HDRLEN:]); err == nil {
-				c.routes = addRoute(c.routes, msg)
-			}
-		case unix.NLMSG_DONE:
-			if err := in.end(msg, n); err != nil {
-				return nil, err
-			}
-			c.consistent = u16(msg[6:])&unix.NLM_F_DUMP_INTR == 0
-			return c, nil
-		default:
-			return nil, errForeign
-		}
-		if err != nil {
-			return nil, in.damaged(err.Error())
+		done, err := c.packet(&p)
+		switch {
+		case err == errForeign && c.format == 1:
+			// Format 1 says only at its end what it is: so far it was a recording.
+			return c.recording(&p)
+		case err != nil:
+			return nil, err
+		case done:
+			return c.finish(), nil
 		}
 	}
+}
+
+// recording reads on from a packet that no capture has.
+func (c *captureReader) recording(p *packet) (*Capture, error) {
+	r := newRecording(c.in)
+	for _, run := range append(c.early, c.capture.routes...) {
+		for len(run) > 0 {
+			n := int(u32(run))
+			r.message(run[:n])
+			run = run[align4(n):]
+		}
+	}
+	return r.read(p)
+}
+
+// packet takes in a packet. done: it is the last one.
+func (c *captureReader) packet(p *packet) (done bool, err error) {
+	msg, err := c.message(p)
+	if err != nil {
+		return false, err
+	}
+	if c.kept += len(msg); c.kept > maxKept {
+		return false, errTooMuch
+	}
+	payload := msg[unix.NLMSG_HDRLEN:]
+	switch typ := u16(msg[4:]); {
+	case typ == unix.NLMSG_NOOP && c.n == 0 && bytes.HasPrefix(payload, []byte(beginText)):
+		err = c.begin(string(payload))
+	case typ == unix.NLMSG_NOOP && c.format > 1:
+		err = c.text(payload)
+	case typ == unix.RTM_NEWLINK:
+		err = c.damaged(addLink(c.capture.links, msg))
+	case typ == unix.RTM_NEWNEXTHOP:
+		err = c.damaged(addObject(c.capture.objects, msg))
+	case typ == unix.RTM_NEWROUTE:
+		_, err = readHead(payload)
+		if err = c.damaged(err); err == nil {
+			c.capture.routes = addRoute(c.capture.routes, msg)
+		}
+	case typ == unix.NLMSG_DONE:
+		return true, c.end(msg)
+	case c.format > 1 && typ >= unix.RTM_BASE && typ%4 == 0: // RTM_NEW*
+		if c.unknown == nil {
+			c.unknown = map[uint16]int{}
+		}
+		c.unknown[typ]++
+	default:
+		err = errForeign
+	}
+	if c.format == 1 && err == nil && u16(msg[4:]) != unix.RTM_NEWROUTE {
+		c.early = addRoute(c.early, msg)
+	}
+	c.n++
+	return false, err
+}
+
+// message returns the message of a packet.
+func (c *captureReader) message(p *packet) ([]byte, error) {
+	protocol, msg, ok := p.netlink()
+	if ok && protocol == unix.NETLINK_ROUTE && otherOrder(msg) {
+		return nil, errOrder
+	}
+	switch {
+	case c.format == 1 && (p.cut || !ok):
+		return nil, errForeign
+	case p.cut:
+		return nil, c.in.damaged("a packet was not kept whole")
+	case len(p.data) < cookedLen:
+		return nil, c.in.damaged(fmt.Sprintf("a packet of %d bytes", len(p.data)))
+	case !ok:
+		return nil, c.in.damaged("a packet without the header of netlink")
+	case protocol != unix.NETLINK_ROUTE || len(msg) < unix.NLMSG_HDRLEN || u32(msg) != uint32(len(msg)):
+		return nil, errForeign
+	}
+	return msg, nil
+}
+
+// otherOrder reports whether a message's length makes sense in the other byte order
+// only.
+func otherOrder(msg []byte) bool {
+	if len(msg) < unix.NLMSG_HDRLEN {
+		return false
+	}
+	fits := func(n uint32) bool { return n >= unix.NLMSG_HDRLEN && n <= uint32(len(msg)) }
+	return !fits(u32(msg)) && fits(bits.ReverseBytes32(u32(msg)))
+}
+
+func (c *captureReader) damaged(err error) error {
+	if err == nil {
+		return nil
+	}
+	return c.in.damaged(err.Error())
+}
+
+// begin reads the text of the first packet.
+func (c *captureReader) begin(text string) error {
+	first, rest, _ := strings.Cut(text, "\n")
+	format, err := strconv.Atoi(strings.TrimPrefix(first, beginText))
+	switch {
+	case err != nil || format < 2:
+		return c.in.damaged("the format of the capture has no number")
+	case format > captureFormat:
+		return &CaptureError{fmt.Sprintf("it was made by a newer version of this program "+
+			"(its format is %d, this version reads up to %d)", format, captureFormat), "read it with that version"}
+	}
+	c.format = format
+	c.capture.names = noNames()
+	c.capture.host, err = parseHost(rest)
+	return c.damaged(err)
+}
+
+// text reads the text of a packet after the first one.
+func (c *captureReader) text(b []byte) error {
+	if c.size += len(b); c.size > 2*maxNamesText {
+		return c.in.damaged("there is too much text in it")
+	}
+	file, lines, _ := bytes.Cut(b, []byte{'\n'})
+	for _, f := range c.capture.names.files() {
+		if f.file == string(file) {
+			return c.damaged(f.readText(lines))
+		}
+	}
+	return nil
+}
+
+// end checks the last packet.
+func (c *captureReader) end(msg []byte) error {
+	b := msg[unix.NLMSG_HDRLEN:]
+	if len(b) < 4 || u32(b) != 0 {
+		return errForeign
+	}
+	a := walk(b[4:])
+	if !a.next() || a.typ != nlmsgerrAttrMsg {
+		return errForeign
+	}
+	text, before := strings.CutPrefix(cstring(a.data), endBefore)
+	text, after := strings.CutSuffix(text, endAfter)
+	want, err := strconv.Atoi(text)
+	if !before || !after || err != nil {
+		return errForeign
+	}
+	if c.n != want {
+		return &CaptureError{fmt.Sprintf("it holds %d messages of %d", c.n, want), makeAgain}
+	}
+	c.capture.consistent = u16(msg[6:])&unix.NLM_F_DUMP_INTR == 0
+	_, err = c.in.next()
+	if err == io.EOF {
+		return nil
+	}
+	if bad := (*CaptureError)(nil); err == nil || errors.As(err, &bad) && !c.in.short {
+		err = c.in.damaged("more follows the end")
+	}
+	return err
+}
+
+// readersNames is what there is to know of a file without names.
+const readersNames = "it does not hold the names of its host: " +
+	"tables, protocols, scopes and realms have those of this host"
+
+func (c *captureReader) finish() *Capture {
+	if c.capture.names == nil {
+		c.capture.notes = append(c.capture.notes, readersNames)
+	}
+	for _, typ := range slices.Sorted(maps.Keys(c.unknown)) {
+		c.capture.notes = append(c.capture.notes, fmt.Sprintf(
+			"%d messages of RTNetlink type %d are passed over: a newer version of this program made it, and knows them",
+			c.unknown[typ], typ))
+	}
+	return &c.capture
 }
 
 // Runs grow from what holds a laptop's routes to what wastes little of a
@@ -250,11 +494,12 @@ func appendMessage(b, msg []byte) []byte {
 // What is wrong with a file that is no capture, whatever it holds.
 var (
 	errEmpty = &CaptureError{"the file is empty", makeFirst}
-	errGzip  = &CaptureError{"the file is compressed with gzip", "decompress it first"}
-	errNG    = &CaptureError{"the file is in pcapng format", "convert it first: editcap -F nsecpcap FILE NEWFILE"}
-	errOrder = &CaptureError{"it was made on a host of the other byte order, in which its messages are too", "read it on such a host"}
+	errZstd  = &CaptureError{"the file is compressed with zstd", "decompress it first: zstd -d"}
+	errOrder = &CaptureError{"its messages are of a host of the other byte order", "read it on such a host"}
 	errOther = &CaptureError{"it is no pcap file", makeFirst}
-	// As made by tcpdump from an nlmon interface.
+
+	errTooMuch = &CaptureError{fmt.Sprintf("it holds more than %d MiB of messages", maxKept>>20), makeFirst}
+	// A capture that was edited. Of other files it makes a recording.
 	errForeign = &CaptureError{"it holds netlink messages, but is not the work of the capture command", makeFirst}
 )
 
@@ -262,121 +507,3 @@ const (
 	makeFirst = "make a capture with the capture command"
 	makeAgain = "make it again with the capture command"
 )
-
-// A captureReader reads the packets of a file. It needs no more memory than the
-// largest of them, which is bounded, whatever the file says.
-type captureReader struct {
-	r   *bufio.Reader
-	off int64 // bytes read
-	buf []byte
-}
-
-func (in *captureReader) damaged(why string) error {
-	return &CaptureError{fmt.Sprintf("it is damaged before byte %d: %s", in.off, why), makeAgain}
-}
-
-// next reads n bytes, which are valid until it is called again.
-func (in *captureReader) next(n int) ([]byte, error) {
-	if n > cap(in.buf) {
-		in.buf = make([]byte, max(n, 4<<10))
-	}
-	got, err := io.ReadFull(in.r, in.buf[:n])
-	in.off += int64(got)
-	if err == io.EOF || err == io.ErrUnexpectedEOF {
-		err = &CaptureError{fmt.Sprintf("it is cut short after %d bytes", in.off), makeAgain}
-	}
-	return in.buf[:got], err
-}
-
-// begin reads the file header.
-func (in *captureReader) begin() error {
-	b, err := in.next(pcapHeaderLen)
-	var short *CaptureError
-	if err != nil && !errors.As(err, &short) {
-		return err
-	}
-	switch {
-	case len(b) == 0:
-		return errEmpty
-	case bytes.HasPrefix(b, []byte{0x1f, 0x8b}):
-		return errGzip
-	case len(b) < 4:
-		return errOther
-	}
-	switch magic := u32(b); magic {
-	case pcapNano, pcapMicro:
-	case bits.ReverseBytes32(pcapNano), bits.ReverseBytes32(pcapMicro):
-		return errOrder
-	case 0x0a0d0d0a:
-		return errNG
-	default:
-		return errOther
-	}
-	if err != nil {
-		return err
-	}
-	if link := u32(b[20:]); link != linkTypeNetlink {
-		return &CaptureError{fmt.Sprintf("it is a pcap file of link type %d, not of netlink messages (%d)", link, linkTypeNetlink), makeFirst}
-	}
-	return nil
-}
-
-// packet reads a packet, which is one message.
-func (in *captureReader) packet() ([]byte, error) {
-	b, err := in.next(packetHeadLen)
-	if err != nil {
-		return nil, err
-	}
-	n, whole := u32(b[8:]), u32(b[12:])
-	switch {
-	case n < whole:
-		return nil, in.damaged("a packet was not kept whole")
-	case n != whole || n < cookedLen || n > maxPacket:
-		return nil, in.damaged(fmt.Sprintf("a packet of %d bytes", n))
-	}
-	if b, err = in.next(int(n)); err != nil {
-		return nil, err
-	}
-	if binary.BigEndian.Uint16(b[2:]) != arphrdNetlink {
-		return nil, in.damaged("a packet without the header of netlink")
-	}
-	msg := b[cookedLen:]
-	switch {
-	case binary.BigEndian.Uint16(b[14:]) != unix.NETLINK_ROUTE || len(msg) < unix.NLMSG_HDRLEN:
-		return nil, errForeign
-	case u32(msg) == uint32(len(msg)):
-		return msg, nil
-	case bits.ReverseBytes32(u32(msg)) == uint32(len(msg)):
-		return nil, errOrder
-	}
-	return nil, errForeign
-}
-
-// end checks the last packet, before which n others came.
-func (in *captureReader) end(msg []byte, n int) error {
-	b := msg[unix.NLMSG_HDRLEN:]
-	if len(b) < 4 || u32(b) != 0 {
-		return errForeign
-	}
-	a := walk(b[4:])
-	if !a.next() || a.typ != nlmsgerrAttrMsg {
-		return errForeign
-	}
-	text, before := strings.CutPrefix(cstring(a.data), endBefore)
-	text, after := strings.CutSuffix(text, endAfter)
-	want, err := strconv.Atoi(text)
-	if !before || !after || err != nil {
-		return errForeign
-	}
-	if n != want {
-		return &CaptureError{fmt.Sprintf("it holds %d messages of %d", n, want), makeAgain}
-	}
-	switch _, err := in.r.ReadByte(); err {
-	case io.EOF:
-		return nil
-	case nil:
-		return in.damaged("more follows the end")
-	default:
-		return err
-	}
-}

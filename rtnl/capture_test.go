@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"math/bits"
 	"net/netip"
 	"os"
@@ -192,7 +193,7 @@ func testCapture(t testing.TB, consistent bool) []byte {
 		routes:     [][]byte{append(testRoute(1), testRoute(2)...), testRoute(3)},
 	}
 	var b bytes.Buffer
-	if err := s.writeCapture(&b, time.Unix(1, 2)); err != nil {
+	if err := s.writeCapture(&b, Host{Time: time.Unix(1, 2)}, BuiltinNames()); err != nil {
 		t.Fatal(err)
 	}
 	return b.Bytes()
@@ -237,9 +238,10 @@ func TestCutCapture(t *testing.T) {
 
 func TestNoCapture(t *testing.T) {
 	good := testCapture(t, true)
-	packet := func(i int) int { // where packet i begins
+	const texts = 5
+	packet := func(i int) int { // where packet i after those of text begins
 		off := pcapHeaderLen
-		for range i {
+		for range texts + i {
 			off += packetHeadLen + int(u32(good[off+8:]))
 		}
 		return off
@@ -253,6 +255,7 @@ func TestNoCapture(t *testing.T) {
 	swap32 := func(off int) []byte { return edit32(off, bits.ReverseBytes32(u32(good[off:]))) }
 	msg := packet(1) + packetHeadLen + cookedLen // the first route
 	end := packet(4) + packetHeadLen + cookedLen
+	text := packet(-texts) + packetHeadLen + cookedLen + unix.NLMSG_HDRLEN
 	attr := end + unix.NLMSG_HDRLEN + 4
 
 	for _, tc := range []struct {
@@ -263,14 +266,19 @@ func TestNoCapture(t *testing.T) {
 		{"empty", nil, "the file is empty; make a capture"},
 		{"three bytes", good[:3], "it is no pcap file"},
 		{"text", []byte("SELECT * FROM kernel_routes"), "it is no pcap file"},
-		{"gzip", edit(0, 0x1f, 0x8b, 8, 0), "compressed with gzip; decompress it first"},
-		{"pcapng", edit(0, 0x0a, 0x0d, 0x0d, 0x0a), "pcapng format; convert it first: editcap"},
-		{"nanoseconds of the other order", swap32(0), "other byte order"},
-		{"microseconds of the other order", edit32(0, bits.ReverseBytes32(pcapMicro)), "other byte order"},
+		{"gzip of nothing", edit(0, 0x1f, 0x8b, 8, 0), "the compressed data is invalid"},
+		{"zstd", edit(0, 0x28, 0xb5, 0x2f, 0xfd), "compressed with zstd; decompress it first"},
+		{"pcapng without a byte order", edit(0, 0x0a, 0x0d, 0x0d, 0x0a), "a section header without a byte order"},
 		{"messages of the other order", swap32(msg), "other byte order"},
+		{"all messages of the other order", swap32(text - unix.NLMSG_HDRLEN), "other byte order"},
+		{"a newer version's", edit(text+len(beginText), '3'), "made by a newer version of this program (its format is 3, this version reads up to 2); read it"},
+		{"a version that there was not", edit(text+len(beginText), '1'), "the format of the capture has no number"},
+		{"without a version", edit(text+len(beginText), '?'), "the format of the capture has no number"},
+		{"a time that is none", edit(text+len(beginText)+len("2\ntime "), '?'), `time is "?`},
+		{"a name of no number", edit(packet(1-texts)+packetHeadLen+cookedLen+unix.NLMSG_HDRLEN+len("rt_tables\n"), '?'), `"? unspec\n" is no line of rt_tables`},
 		{"file header alone", good[:pcapHeaderLen], "cut short after 24 bytes; make it again"},
 		{"cut between packets", good[:packet(2)], fmt.Sprintf("cut short after %d bytes", packet(2))},
-		{"Ethernet", edit32(20, 1), "link type 1, not of netlink messages (253)"},
+		{"Ethernet", edit32(20, 1), "its packets are of link type 1, not of netlink messages (253)"},
 		{"a packet of 4 GiB", edit32(packet(1)+8, 1<<32-1), "damaged before byte"},
 		{"two packets of 4 GiB", edit(packet(1)+8, bytes.Repeat([]byte{255}, 8)...), "a packet of 4294967295 bytes"},
 		{"a packet of 15 bytes", edit(packet(1)+8, append(binary.NativeEndian.AppendUint32(nil, 15), binary.NativeEndian.AppendUint32(nil, 15)...)...), "a packet of 15 bytes"},
@@ -286,9 +294,9 @@ func TestNoCapture(t *testing.T) {
 		{"done with an error", edit32(end+unix.NLMSG_HDRLEN, 1), "not the work of the capture command"},
 		{"done without the text", edit(attr+2, 99), "not the work of the capture command"},
 		{"done with a damaged text", edit(attr+nlaHeaderLen+3, '?'), "not the work of the capture command"},
-		{"done with another count", edit(attr+nlaHeaderLen+len(endBefore), '5'), "it holds 4 messages of 5"},
-		{"a packet taken out", slices.Concat(good[:packet(1)], good[packet(2):]), "it holds 3 messages of 4"},
-		{"a packet twice", slices.Concat(good[:packet(2)], good[packet(1):]), "it holds 5 messages of 4"},
+		{"done with another count", edit(attr+nlaHeaderLen+len(endBefore), '5'), "it holds 9 messages of 5"},
+		{"a packet taken out", slices.Concat(good[:packet(1)], good[packet(2):]), "it holds 8 messages of 9"},
+		{"a packet twice", slices.Concat(good[:packet(2)], good[packet(1):]), "it holds 10 messages of 9"},
 		{"two captures", slices.Concat(good, good), "more follows the end"},
 	} {
 		c, err := ReadCapture(bytes.NewReader(tc.file))
@@ -303,8 +311,131 @@ func TestNoCapture(t *testing.T) {
 			t.Fatalf("broken after %d bytes: %v", n, err)
 		}
 	}
-	if _, err := ReadCapture(bytes.NewReader(edit32(0, pcapMicro))); err != nil {
-		t.Errorf("time stamps in microseconds: %v", err)
+	for what, file := range map[string][]byte{
+		"time stamps in microseconds": edit32(0, pcapMicro),
+		// "FCS length present" and a length of 4.
+		"bits above the link type": edit32(20, linkTypeNetlink|1<<26|4<<28),
+		"Linux cooked packets":     edit32(20, linkTypeSLL),
+	} {
+		if _, err := ReadCapture(bytes.NewReader(file)); err != nil {
+			t.Errorf("%s: %v", what, err)
+		}
+	}
+}
+
+// TestCaptureHost: a capture says where and when it was made.
+func TestCaptureHost(t *testing.T) {
+	before := time.Now()
+	c, err := ReadCapture(bytes.NewReader(capturedNamespace(t)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	inode, err := os.Readlink("/proc/thread-self/ns/net")
+	if err != nil {
+		t.Fatal(err)
+	}
+	uname, err := exec.Command("uname", "-nrm").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	h := c.Host()
+	if got, want := fmt.Sprintf("%s %s %s net:[%d]", h.Name, h.Kernel, h.Machine, h.NetNS), strings.TrimSpace(string(uname))+" "+inode; got != want {
+		t.Errorf("got %s, want %s", got, want)
+	}
+	if h.Time.Before(before) || h.Time.After(time.Now()) || h.NetNSName != "" {
+		t.Errorf("got %+v", h)
+	}
+	if len(c.Notes()) > 0 || !c.Names().equal(HostNames()) {
+		t.Errorf("notes %q, names %v", c.Notes(), c.Names())
+	}
+
+	// A namespace that ip netns named, as a file that is bound to it.
+	dir := t.TempDir()
+	if err := os.Symlink("/proc/thread-self/ns/net", filepath.Join(dir, "blue")); err != nil {
+		t.Fatal(err)
+	}
+	if _, name := networkNamespace(dir); name != "blue" {
+		t.Errorf("the namespace's name is %q", name)
+	}
+
+	odd := Host{Time: time.Unix(5, 6).UTC(), Name: "a\nhost \"x\"\xff", Kernel: "1\x00", NetNS: 1<<64 - 1, NetNSName: "b\tc"}
+	_, text, _ := strings.Cut(string(odd.appendText(nil)), "\n")
+	if got, err := parseHost(text + "later\nwhatever 7\n"); err != nil || *got != odd {
+		t.Errorf("got %+v, %v; want %+v", got, err, odd)
+	}
+}
+
+// TestCaptureNames: all names come back, many as they may be.
+func TestCaptureNames(t *testing.T) {
+	names := ReadNames(t.TempDir())
+	for _, f := range names.files() {
+		f.set(7, "seven")
+		f.set(254, "inet")
+		f.set(0, "n\xffone")
+	}
+	tables := names.files()[0]
+	for id := range uint32(20_000) { // more than a packet holds
+		tables.set(1<<31+id, fmt.Sprintf("table%d", id))
+	}
+	var b bytes.Buffer
+	if err := new(Snapshot).writeCapture(&b, Host{}, names); err != nil {
+		t.Fatal(err)
+	}
+	if n := len(packetsOf(t, b.Bytes())); n < 7 {
+		t.Errorf("%d packets", n)
+	}
+	c, err := ReadCapture(&b)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !c.Names().equal(names) {
+		t.Errorf("got %v", c.Names())
+	}
+	// The last one of a number's names is the one that is shown.
+	several := newNameSet(math.MaxUint32)
+	for _, g := range []nameGiven{{1000, "last"}, {254, "zz"}, {254, "main"}, {254, "inet"}, {254, "main"}} {
+		several.set(g.id, g.name)
+	}
+	if got, want := string(several.appendText(nil)), "254 inet\n254 zz\n254 main\n1000 last\n"; got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+	for id := range uint32(1000) {
+		tables.set(id+256, strings.Repeat("x", 20_000))
+	}
+	if err := new(Snapshot).writeCapture(io.Discard, Host{}, names); err == nil || !strings.Contains(err.Error(), "more than 16 MiB") {
+		t.Errorf("20 MB of names: %v", err)
+	}
+}
+
+// TestFormats: captures of before and, as far as it goes, of later are read.
+func TestFormats(t *testing.T) {
+	packets := packetsOf(t, testCapture(t, true))
+	count := func(packets []testPacket, n string) {
+		last := &packets[len(packets)-1]
+		last.data = bytes.Replace(last.data, []byte("9 messages"), []byte(n+" messages"), 1)
+	}
+	first := packets[5:]
+	count(first, "4")
+	c, err := ReadCapture(bytes.NewReader(pcapFile(binary.LittleEndian, pcapNano, linkTypeNetlink, first)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c.Host() != nil || c.Names() != HostNames() || !slices.Equal(c.Notes(), []string{readersNames}) || !c.consistent {
+		t.Errorf("format 1: %+v", c)
+	}
+
+	packets = packetsOf(t, testCapture(t, true))
+	rule := testPacket{data: cooked(linkTypeNetlink, unix.NETLINK_ROUTE, message(unix.RTM_NEWRULE, unix.NLM_F_MULTI, 1, make([]byte, 12)))}
+	text := testPacket{data: cooked(linkTypeNetlink, unix.NETLINK_ROUTE, message(unix.NLMSG_NOOP, 0, 0, []byte("weather\nfine")))}
+	packets = slices.Insert(packets, 6, rule, text, rule)
+	count(packets, "12")
+	binary.NativeEndian.PutUint32(packets[len(packets)-1].data[cookedLen:], uint32(len(packets[len(packets)-1].data)-cookedLen))
+	c, err = ReadCapture(bytes.NewReader(pcapFile(binary.LittleEndian, pcapNano, linkTypeNetlink, packets)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := "2 messages of RTNetlink type 32 are passed over: "; len(c.Notes()) != 1 || !strings.HasPrefix(c.Notes()[0], want) {
+		t.Errorf("notes %q", c.Notes())
 	}
 }
 
@@ -317,7 +448,7 @@ func TestCaptureOfOddMessages(t *testing.T) {
 	odd = append(odd, 3)
 	s := Snapshot{routes: [][]byte{append(appendMessage(nil, odd), odd...)}} // the last without padding
 	var b bytes.Buffer
-	if err := s.writeCapture(&b, time.Time{}); err != nil {
+	if err := s.writeCapture(&b, Host{}, BuiltinNames()); err != nil {
 		t.Fatal(err)
 	}
 	c, err := ReadCapture(&b)
@@ -380,9 +511,17 @@ func TestTshark(t *testing.T) {
 
 // FuzzCapture: a file is refused, or it is a capture whose every route can be
 // decoded, which lasts if it is written again, and of which no less is a capture.
+// Of a recording less may be one too.
 func FuzzCapture(f *testing.F) {
 	f.Add(testCapture(f, true))
 	f.Add(testCapture(f, false))
+	for _, file := range containers(f, packetsOf(f, testCapture(f, true))) {
+		f.Add(file)
+	}
+	for _, file := range containers(f, recorded(linkTypeNetlink, dumpOf(1, dumpRequest{family: IPv4}), linked(2), done(2, 0),
+		slices.Concat(routed(1, IPv4, 254, 1), routed(1, IPv4, 7, 1)), done(1, 0), dumpOf(3, dumpRequest{table: 7}), routed(3, IPv6, 7, 1), done(3, 0))) {
+		f.Add(file)
+	}
 	files, err := filepath.Glob("../testdata/captures/*.pcap")
 	if err != nil || len(files) == 0 {
 		f.Fatal("no captures to begin with: ", err)
@@ -402,7 +541,7 @@ func FuzzCapture(f *testing.F) {
 			}
 			return
 		}
-		if _, err := ReadCapture(bytes.NewReader(file[:len(file)-1])); err == nil {
+		if _, err := ReadCapture(bytes.NewReader(file[:len(file)-1])); err == nil && c.covers == nil {
 			t.Fatal("without its last byte it is a capture too")
 		}
 		s, err := c.Read(context.Background(), Request{Links: true, Nexthops: true})
@@ -411,7 +550,7 @@ func FuzzCapture(f *testing.F) {
 		}
 		want := dump(s)
 		var b bytes.Buffer
-		if err := s.writeCapture(&b, time.Time{}); err != nil {
+		if err := s.writeCapture(&b, Host{}, BuiltinNames()); err != nil {
 			t.Fatal(err)
 		}
 		again, err := ReadCapture(&b)

@@ -79,12 +79,21 @@ var builtinNames = struct{ tables, protocols, scopes, realms map[uint32]string }
 
 // newNames returns the names compiled in, for others to be added.
 func newNames() *Names {
-	return &Names{
-		tables:    newNameSet(math.MaxUint32, builtinNames.tables),
-		protocols: newNameSet(math.MaxUint8, builtinNames.protocols),
-		scopes:    newNameSet(math.MaxUint8, builtinNames.scopes),
-		realms:    newNameSet(math.MaxUint16, builtinNames.realms),
+	n := noNames()
+	for set, names := range map[*NameSet]map[uint32]string{
+		&n.tables: builtinNames.tables, &n.protocols: builtinNames.protocols,
+		&n.scopes: builtinNames.scopes, &n.realms: builtinNames.realms,
+	} {
+		for id, name := range names {
+			set.set(id, name)
+		}
 	}
+	return n
+}
+
+// noNames returns a Names in which no number has a name yet.
+func noNames() *Names {
+	return &Names{newNameSet(math.MaxUint32), newNameSet(math.MaxUint8), newNameSet(math.MaxUint8), newNameSet(math.MaxUint16)}
 }
 
 // BuiltinNames returns the names compiled in, the same on every host: for
@@ -168,19 +177,20 @@ type nameGiven struct {
 	name string
 }
 
-func newNameSet(last uint32, names map[uint32]string) NameSet {
-	s := NameSet{last: last, high: map[uint32]string{}, named: map[string][]nameGiven{}}
-	for id, name := range names {
-		s.set(id, name)
-	}
-	return s
+func newNameSet(last uint32) NameSet {
+	return NameSet{last: last, high: map[uint32]string{}, named: map[string][]nameGiven{}}
 }
 
-// set gives a number a name, which is shown from then on.
+// set gives a number a name as it is in a file, which is shown from then on.
 func (s *NameSet) set(id uint32, name string) {
 	if !plainName(name) {
 		name = string(AppendName(nil, name))
 	}
+	s.give(id, name)
+}
+
+// give gives a number a name as it is shown.
+func (s *NameSet) give(id uint32, name string) {
 	switch {
 	case id < 256:
 		s.low[id] = name
@@ -264,7 +274,7 @@ func (s *NameSet) All() iter.Seq2[uint32, string] {
 }
 
 func (s *NameSet) equal(o *NameSet) bool {
-	return s.low == o.low && maps.Equal(s.high, o.high) && maps.EqualFunc(s.named, o.named, slices.Equal[[]nameGiven])
+	return s.low == o.low && maps.Equal(s.high, o.high) && bytes.Equal(s.appendText(nil), o.appendText(nil))
 }
 
 // parseNames calls set for each entry of a file, in the file's order. Lines

@@ -144,6 +144,10 @@ var goldenCases = []goldenCase{
 		"route add fd02:a::/64 nexthop via fd00::2 encap seg6 mode encap segs fd09::1 dev v0 nexthop via fd01::2",
 	}},
 	{name: "multicast-routing", also: multicastRouting},
+	{name: "host-names", also: hostNames, ipv4: []string{
+		"route add 10.1.0.0/16 via 10.0.0.2 table 100 proto 77",
+		"route add 10.2.0.0/16 via 10.0.0.2 table 100000 proto 186 scope 7 realms 3/7",
+	}},
 	{name: "source-specific", ipv6: []string{
 		"route add default from fd02::/64 via fd00::2",
 		"route add default from fd02::/48 via fd01::2",
@@ -285,6 +289,30 @@ func multicastRouting(t testing.TB) {
 		make([]byte, 4),                              // parent
 		ne.AppendUint32(nil, 1<<1), make([]byte, 28)) // interfaces
 	set(fd, unix.IPPROTO_IPV6, addRoute, mf6cctl)
+}
+
+// hostNames gives the calling thread names of its own. Nothing else is in its /etc.
+func hostNames(t testing.TB) {
+	if err := unix.Unshare(unix.CLONE_FS | unix.CLONE_NEWNS); err != nil {
+		t.Fatal(err)
+	}
+	if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""); err != nil {
+		t.Fatal(err)
+	}
+	if err := unix.Mount("none", "/etc", "tmpfs", 0, ""); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Mkdir("/etc/iproute2", 0o755); err != nil {
+		t.Fatal(err)
+	}
+	for file, lines := range map[string]string{
+		"rt_tables": "100 hosta\n100000 large\n254 main\n254 inet\n254 main\n",
+		"rt_protos": "77 seventyseven\n186 borderway\n",
+		"rt_scopes": "7 near\n",
+		"rt_realms": "3 from\n7 to\n",
+	} {
+		write(t, "/etc/iproute2/"+file, []byte(lines))
+	}
 }
 
 // rows returns the rows of a table, as a JSON object a line with what is there.
