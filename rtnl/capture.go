@@ -411,7 +411,10 @@ func (c *captureReader) text(b []byte) error {
 	file, lines, _ := bytes.Cut(b, []byte{'\n'})
 	for _, f := range c.capture.names.files() {
 		if f.file == string(file) {
-			return c.damaged(f.readText(lines))
+			if err := f.readText(lines); err != nil {
+				return c.in.damaged(fmt.Sprintf("%v of %s", err, f.file))
+			}
+			return nil
 		}
 	}
 	return nil

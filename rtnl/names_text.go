@@ -50,7 +50,7 @@ func (s *NameSet) readText(text []byte) error {
 		number, name, _ := bytes.Cut(bytes.TrimSuffix(line, []byte{'\n'}), []byte{' '})
 		id, err := strconv.ParseUint(string(number), 10, 32)
 		if err != nil || len(name) == 0 {
-			return fmt.Errorf("%q is no number and name", line)
+			return fmt.Errorf("%q is no line", line)
 		}
 		s.give(uint32(id), string(name))
 	}
