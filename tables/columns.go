@@ -2,6 +2,7 @@ package tables
 
 import (
 	"context"
+	"encoding/binary"
 	"math"
 	"net/netip"
 	"slices"
@@ -46,6 +47,7 @@ type column[R any] struct {
 	narrow func(*narrowing, []string) // makes a narrower request of equalities; may be nil
 	rare   bool                       // absent unless the route has an attribute that is needed
 	domain *domain                    // which values there can be
+	row    bool                       // tells rows apart, with others that do
 
 	// Of a TEXT column that shows the name of a number:
 	names func(*rtnl.Names) *rtnl.NameSet
@@ -102,6 +104,12 @@ func (c column[R]) named(d nameDomain, id func(*R) uint32) column[R] {
 // key marks the column that identifies a row.
 func (c column[R]) key() column[R] {
 	c.Options = Index | Optimized
+	return c.perRow()
+}
+
+// perRow says that the column tells rows with the same key apart.
+func (c column[R]) perRow() column[R] {
+	c.row = true
 	return c
 }
 
@@ -114,6 +122,7 @@ type plan[R any] struct {
 	columns []column[R]
 	checks  []check
 	devs    devNames
+	key     []column[R] // if rows have numbers: see Query.RowIDs
 }
 
 // newPlan works a query out; base is what every row of the table needs.
@@ -127,6 +136,12 @@ func newPlan[R any](columns []column[R], base needs, names *rtnl.Names, q Query)
 		if q.Used == nil || i < len(q.Used) && q.Used[i] {
 			p.needs |= columns[i].needs
 			p.request.GivesIDs = p.request.GivesIDs || columns[i].Options&Index != 0
+		}
+	}
+	for i := range columns {
+		if q.RowIDs && columns[i].row {
+			p.needs |= columns[i].needs
+			p.key = append(p.key, columns[i])
 		}
 	}
 	for _, c := range p.checks {
@@ -230,6 +245,24 @@ func (r *rows[R]) passes() bool {
 func (r *rows[R]) AppendText(b []byte, col int) []byte { return r.plan.columns[col].text(b, r.row) }
 
 func (r *rows[R]) Int(col int) (int64, bool) { return r.plan.columns[col].number(r.row) }
+
+// RowID returns 63 bits of a hash of what tells the row apart.
+func (r *rows[R]) RowID() int64 {
+	r.buf = r.buf[:0]
+	for i := range r.plan.key {
+		if c := &r.plan.key[i]; c.text != nil {
+			r.buf = append(c.text(r.buf, r.row), 0)
+		} else {
+			v, _ := c.number(r.row)
+			r.buf = binary.BigEndian.AppendUint64(r.buf, uint64(v))
+		}
+	}
+	hash := uint64(14695981039346656037) // FNV-1a
+	for _, c := range r.buf {
+		hash = (hash ^ uint64(c)) * 1099511628211
+	}
+	return int64(hash & math.MaxInt64)
+}
 
 // define makes a Table of columns and the function that yields its rows.
 func define[R any](name, description string, examples []string, base needs, columns []column[R],

@@ -25,7 +25,7 @@ var Nexthops = define("kernel_route_nexthops",
 			field(rtnl.FieldID), func(b []byte, r *nexthopRow) []byte { return r.appendID(b) }).by(byRouteID).key().
 			holds(routeIDs),
 		small("nexthop_index", "Place among the route's nexthops, from 0",
-			nothing, func(r *nexthopRow) (int64, bool) { return count(r.index) }),
+			nothing, func(r *nexthopRow) (int64, bool) { return count(r.index) }).perRow(),
 		text("family", aboutFamily,
 			header, func(b []byte, r *nexthopRow) []byte { return append(b, r.Family.String()...) }).by(byFamily).
 			holds(families),

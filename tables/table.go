@@ -61,6 +61,9 @@ type Query struct {
 	Constraints []Constraint
 	Used        []bool // by column: whether its value will be read. Others may be left out
 
+	// RowIDs says that Rows.RowID will be called.
+	RowIDs bool
+
 	// Warn, if set, is told of what the user should know but SQL has no place for,
 	// such as a condition that no row can ever meet. It is called before the first
 	// row is returned, on the goroutine that scans.
@@ -83,6 +86,12 @@ type Rows interface {
 	AppendText(b []byte, col int) []byte
 	// Int returns the value of an INTEGER or BIGINT column; false: NULL.
 	Int(col int) (int64, bool)
+	// RowID returns a number that the row has in every answer of the table, and no
+	// other row but by a chance of one to 2^63. SQLite merges what it has asked for by
+	// several requests (a = 1 OR b = 2) by such numbers: without them it takes the
+	// third row of the second answer for the third one of the first. It is meaningful
+	// only if Query.RowIDs was set.
+	RowID() int64
 }
 
 // ColumnInfo is what schema, specification and documentation say of a column.
