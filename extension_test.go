@@ -298,3 +298,17 @@ func decodeRows(t *testing.T, data []byte) string {
 	}
 	return fmt.Sprint(rows)
 }
+
+// TestDependencies keeps out what would cost every start time and memory:
+// osquery-go's server and plug-ins initialise OpenTelemetry.
+func TestDependencies(t *testing.T) {
+	out, err := exec.Command("go", "list", "-deps", ".").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name := range strings.Lines(string(out)) {
+		if strings.Contains(name, "opentelemetry") || strings.Contains(name, "osquery-go/plugin") {
+			t.Errorf("the binary contains %s", name)
+		}
+	}
+}
