@@ -178,6 +178,7 @@ func (m *messageReader) entries(r *request) {
 	if n != 0 && m.err == nil && (key != thrift.STRING || value != thrift.STRING) {
 		m.err = errors.New("a request that is no map of strings")
 	}
+	r.action, r.context = "", ""
 	for ; n != 0 && m.err == nil; n-- {
 		switch name := m.text(); name {
 		case "action":
