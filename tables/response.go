@@ -21,9 +21,8 @@ import (
 // A chunk has room for some thousand rows, so that an answer of any size is
 // written with few system calls and never copied to grow.
 const (
-	chunkSize   = 256 << 10
-	chunkSpare  = 8 << 10 // a row is begun in a chunk that has this much left
-	chunksReuse = 8       // chunks of one answer, or of a part of it, that are kept for the next
+	chunkSize  = 256 << 10
+	chunkSpare = 8 << 10 // a row is begun in a chunk that has this much left
 )
 
 var chunkPool = sync.Pool{New: func() any { return new([chunkSize]byte) }}
@@ -32,9 +31,10 @@ var chunkPool = sync.Pool{New: func() any { return new([chunkSize]byte) }}
 // in Thrift's binary protocol. The rows go from the table straight into it,
 // because a Go map for each would cost more than everything else together. They
 // are held, because Thrift wants their number before the first, and because they
-// may turn out to be too many. Where neither matters they are made while the
+// may turn out to be too many. Where their number is known they are made while the
 // answer is sent, for memory that is used for the first time costs as much time
-// as what is written into it.
+// as what is written into it. A long answer is even made twice: to count, and to
+// send.
 type response struct {
 	chunks [][]byte
 	rows   int
@@ -64,7 +64,8 @@ type sparseRows interface {
 func newResponse(ctx context.Context, t *Table, q Query, rows Rows, limit memoryLimit) (*response, error) {
 	e := newEncoder(ctx, t, q, rows, limit)
 	parts := []Rows{rows}
-	if s, ok := rows.(partRows); ok {
+	s, ok := rows.(partRows)
+	if ok {
 		parts = s.Split(math.MaxInt)
 		many := len(parts) > inorder.Ahead()
 		if many || limit.bytes > 0 && len(parts) > 1 {
@@ -75,6 +76,9 @@ func newResponse(ctx context.Context, t *Table, q Query, rows Rows, limit memory
 			if counted && many && !e.tooMany(2*n) { // long values seldom cost as much again
 				return &response{rows: n, encoder: e, parts: parts}, nil
 			}
+		}
+		if many {
+			e.maxHeld = maxHeldAnswer
 		}
 		parts = s.Split(runtime.GOMAXPROCS(0))
 	}
@@ -87,15 +91,18 @@ func newResponse(ctx context.Context, t *Table, q Query, rows Rows, limit memory
 		r.rows += part.rows
 		return nil
 	})
+	if ctx.Err() == nil && !e.full() {
+		return r, nil
+	}
+	r.free()
 	switch {
 	case ctx.Err() != nil:
-		r.free()
 		return nil, context.Cause(ctx)
-	case e.over():
-		r.free()
+	case e.over(), limit.bytes > 0 && e.estimate(r.rows) > limit.bytes:
 		return nil, e.tooLarge(r.rows)
 	}
-	return r, nil
+	// Now their number is known.
+	return &response{rows: r.rows, encoder: newEncoder(ctx, t, q, rows, limit), parts: s.Split(math.MaxInt)}, nil
 }
 
 // An encoder makes answers to one query, or parts of one side by side.
@@ -108,7 +115,14 @@ type encoder struct {
 	perRow  int64 // what a row costs beside long values
 
 	cost, encoded atomic.Int64 // of all parts: bytes of osquery's memory, and rows
+
+	maxHeld int64        // 0: no limit
+	held    atomic.Int64 // bytes of all parts
 }
+
+// maxHeldAnswer is how many bytes of an answer are held. A larger one is made again
+// while it is sent, when its rows have been counted.
+const maxHeldAnswer = 4 << 20
 
 // tellEvery is how many rows are encoded before the other parts are told what
 // they cost.
@@ -152,14 +166,20 @@ func (e *encoder) tooMany(n int) bool {
 	return e.limit.bytes > 0 && int64(n)*e.perRow > e.limit.bytes
 }
 
-// tooLarge is the error of an answer that would have had n rows like those that
-// were encoded.
-func (e *encoder) tooLarge(n int) error {
-	perRow := float64(e.cost.Load()) / float64(e.encoded.Load())
-	return tooLarge(e.table, n, len(e.columns), int64(perRow*float64(n)), e.limit)
+// full reports whether no more rows are to be held, only counted.
+func (e *encoder) full() bool { return e.over() || e.maxHeld > 0 && e.held.Load() > e.maxHeld }
+
+// estimate returns what n rows cost that are like those that were encoded.
+func (e *encoder) estimate(n int) int64 {
+	return int64(float64(e.cost.Load()) / float64(e.encoded.Load()) * float64(n))
 }
 
-// encode puts rows into r. Beyond the limit it only counts them.
+// tooLarge is the error of an answer that would have had n rows.
+func (e *encoder) tooLarge(n int) error {
+	return tooLarge(e.table, n, len(e.columns), e.estimate(n), e.limit)
+}
+
+// encode puts rows into r. When it is full it only counts them.
 func (e *encoder) encode(rows Rows, r *response) {
 	b := chunkPool.Get().(*[chunkSize]byte)[:0]
 	attributes := rtnl.AllFields
@@ -173,7 +193,7 @@ func (e *encoder) encode(rows Rows, r *response) {
 			e.cost.Add(cost)
 			e.encoded.Add(int64(r.rows) - told)
 			cost, told = 0, int64(r.rows)
-			if e.over() {
+			if e.full() {
 				r.free()
 				for r.rows++; rows.Next(); r.rows++ {
 				}
@@ -185,6 +205,7 @@ func (e *encoder) encode(rows Rows, r *response) {
 		}
 		if cap(b)-len(b) < chunkSpare {
 			r.chunks = append(r.chunks, b)
+			e.held.Add(int64(len(b)))
 			b = chunkPool.Get().(*[chunkSize]byte)[:0]
 		}
 		var paid int64
@@ -274,11 +295,10 @@ func (r *response) stream(ctx context.Context, send func(*response) error) (err 
 	return err
 }
 
-// free gives the memory back, a few chunks of it to the next answer, and the place
-// in line.
+// free gives the memory to the next answer, and the place in line.
 func (r *response) free() {
-	for i, c := range r.chunks {
-		if i < chunksReuse && cap(c) == chunkSize {
+	for _, c := range r.chunks {
+		if cap(c) == chunkSize {
 			chunkPool.Put((*[chunkSize]byte)(c[:chunkSize]))
 		}
 	}

@@ -322,7 +322,7 @@ func TestResponseMadeWhileSent(t *testing.T) {
 }
 
 // TestResponseOfManyRoutes has so many routes of the kernel that they are not held,
-// for both tables; what is held is the same.
+// for both tables; what would be held is the same.
 func TestResponseOfManyRoutes(t *testing.T) {
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1)) // fewer are many
 	nstest.New(t)
@@ -342,30 +342,46 @@ func TestResponseOfManyRoutes(t *testing.T) {
 	}
 	for _, table := range All() {
 		q := allUsed(table)
-		answer := func(limit int64, q Query) *response {
+		scan := func(q Query) Rows {
 			rows, err := table.Scan(t.Context(), snapshotSource{s}, q)
 			if err != nil {
 				t.Fatal(err)
 			}
-			r, err := newResponse(t.Context(), table, q, rows, memoryLimit{limit, maxResponseSet})
+			return rows
+		}
+		answer := func(q Query) *response {
+			r, err := newResponse(t.Context(), table, q, scan(q), memoryLimit{})
 			if err != nil {
 				t.Fatal(err)
 			}
 			return r
 		}
-		near := int64(len(lines)) * int64(len(table.Columns)) * valueCost * 3 / 2
-		made, held := answer(0, q), answer(near, q)
-		if made.parts == nil || held.parts != nil {
-			t.Fatalf("%s: %d and %d parts are made while they are sent", table.Name, len(made.parts), len(held.parts))
+		held := func(q Query) *response {
+			rows, r := scan(q), &response{}
+			newEncoder(t.Context(), table, q, rows, memoryLimit{}).encode(rows, r)
+			return r
 		}
-		got, want := sent(t, made), sent(t, held)
+		made := answer(q)
+		if made.parts == nil {
+			t.Fatalf("%s: the answer is held", table.Name)
+		}
+		got, want := sent(t, made), sent(t, held(q))
 		if len(got) < len(lines) || !reflect.DeepEqual(got, want) {
 			t.Errorf("%s: %d rows, %d if they are held", table.Name, len(got), len(want))
 		}
 		// A condition leaves some out: how many is not known before.
 		narrowed := Query{Used: q.Used, Constraints: []Constraint{{Column: table.Column("metric"), Op: GreaterThan, Expr: "13999"}}}
-		if r, want := answer(0, narrowed), map[*Table]int{Routes: 1000, Nexthops: 1100}[table]; r.parts != nil || r.rows != want {
+		if r, want := answer(narrowed), map[*Table]int{Routes: 1000, Nexthops: 1100}[table]; r.parts != nil || r.rows != want {
 			t.Errorf("%s: %d rows, want %d", table.Name, r.rows, want)
+		}
+		// They are still too many to be held.
+		narrowed.Constraints[0].Expr = "99"
+		made = answer(narrowed)
+		if made.parts == nil || made.rows < len(lines)-100 {
+			t.Errorf("%s: %d rows, in %d parts", table.Name, made.rows, len(made.parts))
+		}
+		if got, want := sent(t, made), sent(t, held(narrowed)); !reflect.DeepEqual(got, want) {
+			t.Errorf("%s: %d rows, %d if they are held", table.Name, len(got), len(want))
 		}
 	}
 }

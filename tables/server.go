@@ -90,7 +90,7 @@ func (e *Extension) listen(ctx context.Context, uuid osquery.ExtensionRouteUUID,
 		uuid:      uuid,
 		listener:  l,
 		shutdown:  make(chan struct{}),
-		rest:      time.AfterFunc(restTime, debug.FreeOSMemory),
+		rest:      time.AfterFunc(restTime, giveMemoryBack),
 		log:       seldom{logger: e.Logger},
 		warnings:  warnings{logger: e.Logger},
 		conns:     map[*conn]bool{},
@@ -102,6 +102,13 @@ func (e *Extension) listen(ctx context.Context, uuid osquery.ExtensionRouteUUID,
 	s.ctx, s.cancel = context.WithCancel(context.WithoutCancel(ctx))
 	s.running.Go(s.accept)
 	return s, nil
+}
+
+// giveMemoryBack gives the kernel what nothing uses. A sync.Pool keeps what is in it
+// for one collection.
+func giveMemoryBack() {
+	runtime.GC()
+	debug.FreeOSMemory()
 }
 
 // freeConns returns how many connections there are descriptors for.
