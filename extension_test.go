@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net"
 	"os"
 	"os/exec"
 	"slices"
@@ -401,4 +402,95 @@ func (x *extensionProcess) status(t *testing.T, name string) (size int) {
 		t.Fatalf("%s: %v", name, err)
 	}
 	return size << 10
+}
+
+// TestFewDescriptors has 1,000 silent connections and few descriptors: queries are
+// answered at once, and the log has a line.
+func TestFewDescriptors(t *testing.T) {
+	nstest.New(t)
+	m := newManager(t)
+	x := startAt(t, m, "ulimit -n 64")
+	for range 1000 {
+		conn, err := net.Dial("unix", fmt.Sprintf("%s.%d", m.Socket(), x.uuid))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+	}
+	for range 20 {
+		start := time.Now()
+		if rows := x.generate(t, "kernel_routes", nil, "dst"); len(rows) == 0 {
+			t.Error("no routes, not even of lo")
+		}
+		if took := time.Since(start); took > 2*time.Second {
+			t.Errorf("a query took %v", took)
+		}
+	}
+	// More queries at once than there are descriptors: who cannot wait is told.
+	var calls sync.WaitGroup
+	for range 100 {
+		calls.Go(func() {
+			r, err := x.Call(x.ctx, "kernel_routes", map[string]string{"action": "generate", "context": "{}"})
+			if err == nil && r.Status.Code != 0 && !strings.Contains(r.Status.Message, "too many queries at once") {
+				t.Error(r.Status.Message)
+			}
+		})
+	}
+	calls.Wait()
+	if err := x.Ping(x.ctx, x.uuid); err != nil {
+		t.Error(err)
+	}
+	x.cmd.Process.Signal(syscall.SIGTERM)
+	x.wait(t)
+	if n := strings.Count(x.stderr.String(), "level=WARN"); n < 1 || n > 5 {
+		t.Errorf("%d warnings:\n%s", n, &x.stderr)
+	}
+}
+
+// TestCtrlC sends the signals that a terminal sends to the process group of an
+// osqueryi and its extension.
+func TestCtrlC(t *testing.T) {
+	nstest.New(t)
+	x := startExtension(t)
+	for _, sig := range []os.Signal{syscall.SIGINT, syscall.SIGHUP} {
+		x.cmd.Process.Signal(sig)
+		for range 3 {
+			if rows := x.generate(t, "kernel_routes", nil, "dst"); len(rows) == 0 {
+				t.Errorf("no routes after %v", sig)
+			}
+		}
+	}
+	x.Close() // osqueryi ends
+	if code := x.wait(t); code != 1 {
+		t.Errorf("exit status %d", code)
+	}
+}
+
+// TestKillNine starts the extension again after kill -9, before osquery notices.
+func TestKillNine(t *testing.T) {
+	nstest.New(t)
+	m := newManager(t)
+	x := startAt(t, m, "")
+	x.cmd.Process.Kill()
+	x.cmd.Wait()
+	go func() {
+		time.Sleep(1500 * time.Millisecond) // until its next ping
+		m.Deregister(x.uuid)
+	}()
+	start := time.Now()
+	again := exec.Command(binary(t), "--socket", m.Socket(), "--timeout", "3", "--interval", "1")
+	if err := again.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer again.Wait()
+	defer again.Process.Kill()
+	if err := m.WaitDeregistered(x.ctx, x.uuid); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := m.WaitRegistered(x.ctx); err != nil {
+		t.Fatal(err)
+	}
+	if took := time.Since(start); took > 3*time.Second {
+		t.Errorf("registered after %v", took)
+	}
 }

@@ -109,8 +109,12 @@ func (l *line) String() string {
 	for _, name := range slices.Sorted(maps.Keys(tables)) {
 		of = append(of, fmt.Sprintf("%d of %s", tables[name], name))
 	}
-	return fmt.Sprintf("%d queries are being answered: %s, the oldest for %v",
-		len(l.running), strings.Join(of, " and "), time.Since(oldest).Round(100*time.Millisecond))
+	are := "queries are"
+	if len(l.running) == 1 {
+		are = "query is"
+	}
+	return fmt.Sprintf("%d %s being answered: %s, the oldest for %v",
+		len(l.running), are, strings.Join(of, " and "), time.Since(oldest).Round(100*time.Millisecond))
 }
 
 // untilHungUp returns a context that ends, with errHungUp, when osquery closes the

@@ -31,6 +31,7 @@ type Manager struct {
 	extensions map[osquery.ExtensionRouteUUID]extension
 	changed    chan struct{} // closed at each change of the extensions
 	flags      map[string]string
+	refused    int
 }
 
 type extension struct {
@@ -81,6 +82,14 @@ func (m *Manager) SetFlag(name, value string) {
 		m.flags = map[string]string{}
 	}
 	m.flags[name] = value
+}
+
+// Refused returns how many registrations were refused: osquery logs an error for
+// each.
+func (m *Manager) Refused() int {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.refused
 }
 
 // Extensions returns the extensions that are registered.
@@ -275,6 +284,7 @@ func (h handler) RegisterExtension(_ context.Context, info *osquery.InternalExte
 	defer m.mu.Unlock()
 	for _, e := range m.extensions {
 		if e.info.Name == info.Name {
+			m.refused++
 			return failed("Duplicate extension registered"), nil
 		}
 		for table := range registry["table"] {

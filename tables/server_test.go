@@ -1,0 +1,329 @@
+package tables
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"os"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/osquery/osquery-go/gen/osquery"
+
+	"kernelroutes/internal/osquerytest"
+	"kernelroutes/rtnl"
+)
+
+// blocking is a table whose queries tell that they run and end when they may.
+func blocking(t *Table) (table *Table, running chan struct{}, release chan struct{}) {
+	running, release = make(chan struct{}, 1000), make(chan struct{})
+	return faked(t, func(context.Context, Source, Query) (Rows, error) {
+		running <- struct{}{}
+		<-release
+		return values(t, map[string]string{"dst": "here"}), nil
+	}), running, release
+}
+
+// startWith starts an extension at a manager of its own.
+func startWith(t *testing.T, e Extension) (*osquerytest.Manager, osquery.ExtensionRouteUUID, *process) {
+	t.Helper()
+	noLeaks(t)
+	m := newManager(t, socketDir(t))
+	e.Socket, e.Timeout, e.Interval = m.Socket(), patience, 5*time.Millisecond
+	p := start(t, e)
+	uuid, err := m.WaitRegistered(timeLimit(t))
+	if err != nil {
+		t.Fatalf("%v; its log:\n%s", err, p.log)
+	}
+	return m, uuid, p
+}
+
+// answers is how many queries are answered at a time.
+func answers() int { return runtime.GOMAXPROCS(0) + 2 }
+
+// TestLine has more queries than are answered at a time. Those that wait are told
+// after their time-out, and pings do not wait.
+func TestLine(t *testing.T) {
+	table, running, release := blocking(Routes)
+	const timeout = 500 * time.Millisecond
+	m, uuid, _ := startWith(t, Extension{Tables: []*Table{table}, queryTimeout: timeout})
+	results := make(chan osquery.ExtensionResponse, 100)
+	ask := func() {
+		r, err := m.Call(timeLimit(t), "kernel_routes", everything)
+		if err != nil {
+			t.Error(err)
+		}
+		results <- r
+	}
+	for range answers() {
+		go ask()
+		<-running
+	}
+	start := time.Now()
+	go ask()
+	if err := m.Ping(timeLimit(t), uuid); err != nil {
+		t.Error(err)
+	}
+	r := <-results
+	want := fmt.Sprintf("kernel_routes: no answer within 500ms, the extension's own limit for one query: it was waiting in line, "+
+		"because %d queries are being answered: %d of kernel_routes, the oldest for ", answers(), answers())
+	if r.Status.Code != 1 || !strings.HasPrefix(r.Status.Message, want) || !strings.HasSuffix(r.Status.Message, "s; ask fewer at a time") {
+		t.Errorf("%v\nwant %s", r.Status, want)
+	}
+	if took := time.Since(start); took < timeout || len(running) > 0 {
+		t.Errorf("told after %v, %d have run", took, len(running))
+	}
+	close(release)
+	for range answers() { // late as well
+		<-results
+	}
+	if r := query(t, m, "kernel_routes"); r.Status.Code != 0 {
+		t.Errorf("afterwards: %v", r.Status)
+	}
+}
+
+// TestLineIsInOrder has queries that wait: the first that came is answered first,
+// and who hangs up gives the place up.
+func TestLineIsInOrder(t *testing.T) {
+	var mu sync.Mutex
+	var order []string
+	turn := make(chan struct{})
+	table := faked(Routes, func(_ context.Context, _ Source, q Query) (Rows, error) {
+		name := ""
+		for _, c := range q.Constraints {
+			name = c.Expr
+		}
+		<-turn
+		mu.Lock()
+		defer mu.Unlock()
+		order = append(order, name)
+		return values(Routes), nil
+	})
+	e := &Extension{Tables: []*Table{table}, Logger: slog.New(slog.DiscardHandler), Socket: socketDir(t) + "/em"}
+	s, err := e.listen(t.Context(), 1, &memoryLimit{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.stop()
+	waiting := func(n int) {
+		t.Helper()
+		for end := time.Now().Add(patience); ; time.Sleep(time.Millisecond) {
+			s.line.mu.Lock()
+			got := s.line.waiting
+			s.line.mu.Unlock()
+			if got == n {
+				return
+			}
+			if time.Now().After(end) {
+				t.Fatalf("%d queries wait, want %d", got, n)
+			}
+		}
+	}
+	ask := func(name string) net.Conn {
+		conn, err := net.Dial("unix", e.Socket+".1")
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { conn.Close() })
+		context := fmt.Sprintf(`{"constraints":[{"name":"dst","list":[{"op":2,"expr":%q}]}]}`, name)
+		if _, err := conn.Write(callMessage(map[string]string{"action": "generate", "context": context})); err != nil {
+			t.Fatal(err)
+		}
+		return conn
+	}
+	for range answers() {
+		ask("first")
+	}
+	var conns []net.Conn
+	for i := range 10 {
+		for len(runningOf(s)) < answers() {
+			time.Sleep(time.Millisecond)
+		}
+		conns = append(conns, ask(fmt.Sprint(i)))
+		waiting(i + 1)
+	}
+	conns[3].Close()
+	waiting(9)
+	conns[4].(*net.UnixConn).CloseWrite() // it still reads
+	for range answers() + 9 {
+		turn <- struct{}{}
+	}
+	for i, conn := range conns {
+		if i == 3 {
+			continue
+		}
+		conn.SetReadDeadline(time.Now().Add(patience))
+		if n, err := conn.Read(make([]byte, 100)); n == 0 {
+			t.Errorf("query %d: %v", i, err)
+		}
+	}
+	mu.Lock()
+	defer mu.Unlock()
+	// Several run side by side, so that neighbours may have changed places.
+	var later []string
+	for _, name := range order {
+		if name != "first" {
+			later = append(later, name)
+		}
+	}
+	if slices.Contains(later, "3") || len(later) != 9 {
+		t.Errorf("answered %v, of whom 3 had hung up", order)
+	}
+	for at, name := range later {
+		if before := slices.Index([]string{"0", "1", "2", "4", "5", "6", "7", "8", "9"}, name); before < at-answers() || before > at+answers() {
+			t.Errorf("answered in the order %v", later)
+			break
+		}
+	}
+}
+
+func runningOf(s *server) map[*answering]bool {
+	s.line.mu.Lock()
+	defer s.line.mu.Unlock()
+	return s.line.running
+}
+
+// TestLineIsFull has more queries than may wait.
+func TestLineIsFull(t *testing.T) {
+	l := newLine(1, 0)
+	leave, err := l.enter(t.Context(), nil, Routes)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = l.enter(t.Context(), nil, Nexthops)
+	if want := "too many queries at once: 0 wait in line already, because 1 query is being answered: 1 of kernel_routes, the oldest for "; err == nil || !strings.HasPrefix(err.Error(), want) {
+		t.Errorf("%v, want %s", err, want)
+	}
+	leave()
+	if leave, err = l.enter(t.Context(), nil, Nexthops); err != nil {
+		t.Error(err)
+	}
+	leave()
+}
+
+// TestLate has queries that take too long: whose limit it was comes first.
+func TestLate(t *testing.T) {
+	slowScan := faked(Routes, func(ctx context.Context, _ Source, _ Query) (Rows, error) {
+		<-ctx.Done()
+		return nil, &rtnl.ReadError{Op: "receive from the kernel", Kind: rtnl.ErrDeadline, Err: context.Cause(ctx), Remedy: "allow more time"}
+	})
+	slowRows := faked(Nexthops, func(ctx context.Context, _ Source, _ Query) (Rows, error) {
+		return &lateRows{first: func() Rows {
+			<-ctx.Done()
+			return values(Nexthops, map[string]string{"dst": "here"})
+		}}, nil
+	})
+	m, _, _ := startWith(t, Extension{Tables: []*Table{slowScan, slowRows}, queryTimeout: 30 * time.Millisecond})
+	for table, doing := range map[string]string{
+		"kernel_routes":         "reading the kernel's routes; ask for one table or destination",
+		"kernel_route_nexthops": "making the rows; select fewer columns, or narrow it with WHERE",
+	} {
+		want := table + ": no answer within 30ms, the extension's own limit for one query: it was " + doing
+		if r := query(t, m, table); r.Status.Code != 1 || r.Status.Message != want {
+			t.Errorf("%v\nwant %s", r.Status, want)
+		}
+	}
+}
+
+// TestIdleConnections has more connections than there may be: those without a
+// request go, the oldest first, and queries are answered.
+func TestIdleConnections(t *testing.T) {
+	m, uuid, p := startWith(t, Extension{Tables: []*Table{oneRow(Routes)}})
+	var conns []net.Conn
+	for range maxConns + 200 {
+		conn, err := net.Dial("unix", fmt.Sprintf("%s.%d", m.Socket(), uuid))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+		conns = append(conns, conn)
+	}
+	for range 3 {
+		if r := query(t, m, "kernel_routes"); r.Status.Code != 0 || len(r.Response) != 1 {
+			t.Errorf("a query: %v", r)
+		}
+	}
+	for i, conn := range conns[:200] {
+		conn.SetReadDeadline(time.Now().Add(patience))
+		if _, err := conn.Read(make([]byte, 1)); err != io.EOF {
+			t.Fatalf("the oldest but %d: %v", i, err)
+		}
+	}
+	for i, conn := range conns[len(conns)-100:] {
+		conn.SetReadDeadline(time.Now().Add(time.Millisecond))
+		if _, err := conn.Read(make([]byte, 1)); !errors.Is(err, os.ErrDeadlineExceeded) {
+			t.Fatalf("the youngest but %d: %v", 99-i, err)
+		}
+	}
+	if n := strings.Count(p.log.String(), "too many connections"); n != 1 {
+		t.Errorf("%d lines in the log", n)
+	}
+}
+
+func TestSeldom(t *testing.T) {
+	var b strings.Builder
+	l := seldom{logger: slog.New(slog.NewTextHandler(&b, nil))}
+	for range 100 {
+		l.warn("one", errors.New("broken"))
+		l.warn("another", os.ErrClosed)
+	}
+	if n := strings.Count(b.String(), "\n"); n != 2 {
+		t.Errorf("%d lines:\n%s", n, &b)
+	}
+	l.kinds["one"].logged = time.Now().Add(-seldomEvery)
+	l.warn("one", errors.New("broken"))
+	if s := b.String(); !strings.HasSuffix(s, "msg=one err=broken not_logged_before=99\n") {
+		t.Errorf("the log:\n%s", s)
+	}
+}
+
+// TestWarnings checks that what a table warns of is logged, each text once.
+func TestWarnings(t *testing.T) {
+	warning := "no table has the name MAIN"
+	table := faked(Routes, func(_ context.Context, _ Source, q Query) (Rows, error) {
+		q.Warn(warning)
+		return values(Routes), nil
+	})
+	m, _, p := registered(t, table)
+	for range 5 {
+		query(t, m, "kernel_routes")
+	}
+	if n := strings.Count(p.log.String(), warning); n != 1 || !strings.Contains(p.log.String(), "table=kernel_routes") {
+		t.Errorf("%d warnings in the log:\n%s", n, p.log)
+	}
+
+	w := warnings{logger: slog.New(slog.DiscardHandler)}
+	for i := range 10 * maxWarnings {
+		w.warn(Routes, fmt.Sprint(i))
+		if len(w.seen) > maxWarnings {
+			t.Fatalf("%d warnings are remembered", len(w.seen))
+		}
+	}
+}
+
+// TestKilled has an extension that was killed, which osquery still knows: the new
+// one waits, and does not fill osquery's log with attempts.
+func TestKilled(t *testing.T) {
+	m, uuid, p := registered(t, oneRow(Routes))
+	second := start(t, Extension{Socket: m.Socket(), Timeout: patience, Tables: []*Table{oneRow(Routes)}})
+	second.saw("still has an extension of this name")
+	time.Sleep(2 * duplicatePoll)
+	m.Deregister(uuid)
+	p.end()
+	if _, err := m.WaitRegistered(timeLimit(t)); err != nil {
+		t.Fatal(err)
+	}
+	if r := query(t, m, "kernel_routes"); r.Status.Code != 0 || len(r.Response) != 1 {
+		t.Error(r)
+	}
+	if n := m.Refused(); n != 0 {
+		t.Errorf("osquery has refused %d registrations", n)
+	}
+}
