@@ -39,7 +39,6 @@ const (
 
 	connectPoll   = 10 * time.Millisecond  // between two looks at a socket that is not there yet
 	duplicatePoll = 100 * time.Millisecond // between two looks at an extension of the same name
-	flagsInterval = time.Minute            // between two looks at osquery's flags
 )
 
 // Extension is the osquery extension: it registers its tables with the manager
@@ -59,7 +58,8 @@ type Extension struct {
 	// flags say; 2 GB where none runs. Negative: no limit.
 	MaxResponse int64
 
-	queryTimeout time.Duration // 0: requestTimeout
+	queryTimeout  time.Duration // 0: requestTimeout
+	flagsInterval time.Duration // 0: a minute; between two looks at osquery's flags
 }
 
 // Run registers and answers. It returns nil after ctx was cancelled and after
@@ -73,6 +73,9 @@ func (e *Extension) Run(ctx context.Context) error {
 	}
 	if x.Interval <= 0 {
 		x.Interval = defaultInterval
+	}
+	if x.flagsInterval == 0 {
+		x.flagsInterval = time.Minute
 	}
 	if x.Tables == nil {
 		x.Tables = All()
@@ -100,7 +103,7 @@ func (e *Extension) run(ctx context.Context) error {
 	for _, t := range e.Tables {
 		tables[t.Name] = t.routes()
 	}
-	limit := e.limit(ctx, m)
+	limit := e.limit(ctx, m, nil)
 	uuid, err := e.register(ctx, m, osquery.ExtensionRegistry{"table": tables})
 	if err != nil {
 		return err
@@ -190,8 +193,8 @@ func (e *Extension) watch(ctx context.Context, m *manager, s *server) error {
 				return err
 			}
 		}
-		if time.Since(flags) >= flagsInterval {
-			s.limit.Store(e.limit(ctx, m))
+		if time.Since(flags) >= e.flagsInterval {
+			s.limit.Store(e.limit(ctx, m, s.limit.Load()))
 			flags = time.Now()
 		}
 	}
@@ -290,15 +293,18 @@ func (m *manager) check(ctx context.Context, uuid osquery.ExtensionRouteUUID) er
 
 // limit returns the limit for an answer: the one that is given, or what osquery's
 // flags say. Flags that cannot be read are taken for the defaults, with a watchdog.
-func (e *Extension) limit(ctx context.Context, m *manager) *memoryLimit {
-	if e.MaxResponse != 0 {
-		return &memoryLimit{max(e.MaxResponse, 0), maxResponseSet}
+func (e *Extension) limit(ctx context.Context, m *manager, old *memoryLimit) *memoryLimit {
+	limit := memoryLimit{max(e.MaxResponse, 0), maxResponseSet}
+	if e.MaxResponse == 0 {
+		flags, err := m.Options(ctx)
+		if err != nil {
+			e.Logger.Warn("osquery's flags cannot be read, its watchdog is taken to run", "err", err)
+		}
+		limit = watchdogLimit(flags)
 	}
-	flags, err := m.Options(ctx)
-	if err != nil {
-		e.Logger.Debug("osquery's flags cannot be read, its watchdog is taken to run", "err", err)
+	if old == nil || limit != *old {
+		e.Logger.Debug("limit for an answer", "MB", limit.bytes/mb, "from", limit.from)
 	}
-	limit := watchdogLimit(flags)
 	return &limit
 }
 

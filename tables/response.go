@@ -155,6 +155,9 @@ func newEncoder(ctx context.Context, t *Table, q Query, rows Rows, limit memoryL
 			e.columns = append(e.columns, u)
 		}
 	}
+	if len(e.columns) == 0 {
+		e.perRow = countedCost
+	}
 	return e
 }
 
