@@ -74,6 +74,9 @@ func (e *Extension) Run(ctx context.Context) error {
 	if x.Interval <= 0 {
 		x.Interval = defaultInterval
 	}
+	if x.queryTimeout == 0 {
+		x.queryTimeout = requestTimeout
+	}
 	if x.flagsInterval == 0 {
 		x.flagsInterval = time.Minute
 	}
@@ -91,7 +94,8 @@ func (e *Extension) Run(ctx context.Context) error {
 
 func (e *Extension) run(ctx context.Context) error {
 	if n := len(e.Socket); n > maxSocketPath {
-		return fmt.Errorf("osquery's socket %s: a path of %d characters is too long, at most %d are possible", e.Socket, n, maxSocketPath)
+		return fmt.Errorf("osquery's socket %s: a path of %d characters is too long, at most %d are possible",
+			e.Socket, n, maxSocketPath)
 	}
 	m, err := e.connect(ctx)
 	if err != nil {
@@ -103,7 +107,7 @@ func (e *Extension) run(ctx context.Context) error {
 	for _, t := range e.Tables {
 		tables[t.Name] = t.routes()
 	}
-	limit := e.limit(ctx, m, nil)
+	limit := e.readLimit(ctx, m, nil)
 	uuid, err := e.register(ctx, m, osquery.ExtensionRegistry{"table": tables})
 	if err != nil {
 		return err
@@ -128,7 +132,8 @@ func (e *Extension) run(ctx context.Context) error {
 // registers. One that was killed is known to osquery until its next ping, which
 // comes after an interval; what is refused meanwhile is an error in osquery's log,
 // so that its list is asked for and not tried against.
-func (e *Extension) register(ctx context.Context, m *manager, registry osquery.ExtensionRegistry) (osquery.ExtensionRouteUUID, error) {
+func (e *Extension) register(ctx context.Context, m *manager, registry osquery.ExtensionRegistry) (
+	uuid osquery.ExtensionRouteUUID, err error) {
 	wait, cancel := context.WithTimeout(ctx, max(e.Timeout, e.Interval+time.Second))
 	defer cancel()
 	start := time.Now()
@@ -148,7 +153,8 @@ func (e *Extension) register(ctx context.Context, m *manager, registry osquery.E
 		case <-poll.C:
 		}
 	}
-	status, err := m.RegisterExtension(ctx, &osquery.InternalExtensionInfo{Name: ExtensionName, Version: e.Version}, registry)
+	info := &osquery.InternalExtensionInfo{Name: ExtensionName, Version: e.Version}
+	status, err := m.RegisterExtension(ctx, info, registry)
 	switch {
 	case err != nil:
 		return 0, fmt.Errorf("registering %s: %w", ExtensionName, err)
@@ -194,7 +200,7 @@ func (e *Extension) watch(ctx context.Context, m *manager, s *server) error {
 			}
 		}
 		if time.Since(flags) >= e.flagsInterval {
-			s.limit.Store(e.limit(ctx, m, s.limit.Load()))
+			s.limit.Store(e.readLimit(ctx, m, s.limit.Load()))
 			flags = time.Now()
 		}
 	}
@@ -291,9 +297,9 @@ func (m *manager) check(ctx context.Context, uuid osquery.ExtensionRouteUUID) er
 	return nil
 }
 
-// limit returns the limit for an answer: the one that is given, or what osquery's
+// readLimit returns the limit for an answer: the one that is given, or what osquery's
 // flags say. Flags that cannot be read are taken for the defaults, with a watchdog.
-func (e *Extension) limit(ctx context.Context, m *manager, old *memoryLimit) *memoryLimit {
+func (e *Extension) readLimit(ctx context.Context, m *manager, old *memoryLimit) *memoryLimit {
 	limit := memoryLimit{max(e.MaxResponse, 0), maxResponseSet}
 	if e.MaxResponse == 0 {
 		flags, err := m.Options(ctx)

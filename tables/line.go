@@ -67,7 +67,7 @@ func (l *line) enter(ctx context.Context, c *conn, t *Table) (leave func(), err 
 
 func (l *line) wait(ctx context.Context, c *conn) error {
 	if n, ok := l.join(); !ok {
-		return fmt.Errorf("too many queries at once: %d wait in line already, because %s; ask again later, or fewer at a time", n, l)
+		return fmt.Errorf("too many queries at once: %d wait in line already, because %s; ask fewer at a time", n, l)
 	}
 	defer l.gone()
 	ctx, stop := c.untilHungUp(ctx)

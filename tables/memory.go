@@ -93,8 +93,8 @@ func tooLarge(t *Table, rows, columns int, cost int64, limit memoryLimit) error 
 	if limit.from != maxResponseSet {
 		advice += "; " + maxResponseSet + " in the environment sets another limit"
 	}
-	return fmt.Errorf("the answer would take about %s MB of osquery's memory (%s rows, %d columns), over the limit of %s MB (%s): %s",
-		thousands(int(cost/mb)+1), thousands(rows), columns, thousands(int(limit.bytes/mb)), limit.from, advice)
+	return fmt.Errorf("the answer would take about %s MB of osquery's memory (%s rows, %d columns), "+
+		"over the limit of %s MB (%s): %s", thousands(int(cost/mb)+1), thousands(rows), columns, thousands(int(limit.bytes/mb)), limit.from, advice)
 }
 
 // thousands formats n with commas.

@@ -22,7 +22,7 @@ import (
 )
 
 const (
-	requestTimeout = 60 * time.Second      // for one query from its arrival on, and for one read or write of its connection
+	requestTimeout = 60 * time.Second      // for a query from its arrival on, and for one read or write
 	graceTime      = 2 * time.Second       // for running requests, at the end
 	restTime       = 5 * time.Second       // without a query, then memory goes back to the kernel
 	acceptPause    = 10 * time.Millisecond // where no connection can be accepted
@@ -207,7 +207,8 @@ func (s *server) next(c *conn) bool {
 	r, err := readRequest(c.in, &s.held)
 	if err != nil {
 		if !closed(err) {
-			s.log.warn("a request cannot be read, its connection is closed", err)
+			s.log.warn("a request cannot be read, its connection is closed; find out who but osquery writes to "+
+				s.listener.Addr().String(), err)
 		}
 		return false
 	}
@@ -217,7 +218,7 @@ func (s *server) next(c *conn) bool {
 	}
 	if err := s.reply(c, r); err != nil {
 		if !closed(err) {
-			s.log.warn("an answer cannot be sent, its connection is closed", err)
+			s.log.warn("an answer cannot be sent, its connection is closed and its query fails", err)
 		}
 		return false
 	}
@@ -350,30 +351,29 @@ func (s *server) answer(c *conn, r *request) (*response, error) {
 	return nil, fmt.Errorf("%s has no table %q", ExtensionName, r.item)
 }
 
-// generate answers a query. A panic becomes the query's error, because the other
-// queries and the other table have done nothing to die of it.
-func (s *server) generate(c *conn, t *Table, request string) (r *response, err error) {
-	start := time.Now()
-	timeout := s.queryTimeout
-	if timeout == 0 {
-		timeout = requestTimeout
-	}
-	ctx, cancel := context.WithTimeoutCause(s.ctx, timeout, errTimeout)
+// generate answers a query that came on c, when it is its turn.
+func (s *server) generate(c *conn, t *Table, request string) (*response, error) {
+	ctx, cancel := context.WithTimeoutCause(s.ctx, s.queryTimeout, errTimeout)
 	defer cancel()
-	// late puts the cause of a time-out first: it is not the kernel's, or osquery's.
-	late := func(doing string, err error) error {
-		if context.Cause(ctx) != errTimeout {
-			return err
-		}
-		return fmt.Errorf("no answer within %v, %w: it was %s", timeout, errTimeout, doing)
-	}
 	leave, err := s.line.enter(ctx, c, t)
 	if err == errTimeout {
-		return nil, late(fmt.Sprintf("waiting in line, because %v; ask fewer at a time", s.line), err)
+		return nil, s.late(ctx, fmt.Sprintf("waiting in line, because %v; ask fewer at a time", s.line), err)
 	}
 	if err != nil {
 		return nil, err
 	}
+	r, err := s.query(ctx, t, request)
+	if err != nil {
+		leave()
+		return nil, err
+	}
+	r.release = leave
+	return r, nil
+}
+
+// query answers a query. A panic becomes the query's error, because the other
+// queries and the other table have done nothing to die of it.
+func (s *server) query(ctx context.Context, t *Table, request string) (r *response, err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			stack := debug.Stack()
@@ -383,11 +383,8 @@ func (s *server) generate(c *conn, t *Table, request string) (r *response, err e
 			s.Logger.Error("panic", "table", t.Name, "request", request, "panic", p, "stack", string(stack))
 			r, err = nil, fmt.Errorf("internal error: %v", p)
 		}
-		if err != nil {
-			leave()
-		}
 	}()
-
+	start := time.Now()
 	q, err := parseRequest(t, request)
 	if err != nil {
 		return nil, err
@@ -395,15 +392,24 @@ func (s *server) generate(c *conn, t *Table, request string) (r *response, err e
 	q.Warn = func(text string) { s.warnings.warn(t, text) }
 	rows, err := t.Scan(ctx, s.Source, q)
 	if err != nil {
-		return nil, late("reading the kernel's routes; ask for one table or destination", err)
+		return nil, s.late(ctx, "reading the kernel's routes; ask for one table or destination", err)
 	}
 	r, err = newResponse(ctx, t, q, rows, *s.limit.Load())
 	if err != nil {
-		return nil, late("making the rows; select fewer columns, or narrow it with WHERE", err)
+		return nil, s.late(ctx, "making the rows; select fewer columns, or narrow it with WHERE", err)
 	}
-	r.release = leave
 	if s.Logger.Enabled(ctx, slog.LevelDebug) {
-		s.Logger.Debug("query", "table", t.Name, "constraints", len(q.Constraints), "rows", r.rows, "took", time.Since(start))
+		s.Logger.Debug("query", "table", t.Name, "constraints", len(q.Constraints), "rows", r.rows,
+			"took", time.Since(start))
 	}
 	return r, nil
+}
+
+// late returns the error of a query that took too long, if that is why it failed:
+// whose limit it was, and not the kernel's or osquery's.
+func (s *server) late(ctx context.Context, doing string, err error) error {
+	if context.Cause(ctx) != errTimeout {
+		return err
+	}
+	return fmt.Errorf("no answer within %v, %w: it was %s", s.queryTimeout, errTimeout, doing)
 }

@@ -54,7 +54,8 @@ func (t *Table) Markdown() string {
 	var b strings.Builder
 	b.WriteString("| Column | Type | Description |\n|---|---|---|\n")
 	for _, c := range t.Columns {
-		b.WriteString("| `" + c.Name + "` | " + string(c.Type) + " | " + strings.ReplaceAll(c.Description, "|", `\|`) + " |\n")
+		description := strings.ReplaceAll(c.Description, "|", `\|`)
+		b.WriteString("| `" + c.Name + "` | " + string(c.Type) + " | " + description + " |\n")
 	}
 	return b.String()
 }
