@@ -143,7 +143,7 @@ func TestLineIsInOrder(t *testing.T) {
 	}
 	var conns []net.Conn
 	for i := range 10 {
-		for len(runningOf(s)) < answers() {
+		for runningOf(s) < answers() {
 			time.Sleep(time.Millisecond)
 		}
 		conns = append(conns, ask(fmt.Sprint(i)))
@@ -185,10 +185,11 @@ func TestLineIsInOrder(t *testing.T) {
 	}
 }
 
-func runningOf(s *server) map[*answering]bool {
+// runningOf returns how many queries are being answered.
+func runningOf(s *server) int {
 	s.line.mu.Lock()
 	defer s.line.mu.Unlock()
-	return s.line.running
+	return len(s.line.running)
 }
 
 // TestLineIsFull has more queries than may wait.
