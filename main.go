@@ -399,7 +399,7 @@ func (e *extension) run() error {
 // maxResponse reads the limit for one answer to osquery from the environment. 0:
 // there is none, osquery's watchdog says; -1: no limit.
 func maxResponse(log *slog.Logger) int64 {
-	const variable = "KERNEL_ROUTES_MAX_RESPONSE_MB"
+	const variable = tables.MaxResponseVariable
 	text, ok := os.LookupEnv(variable)
 	if !ok {
 		return 0

@@ -300,7 +300,7 @@ func (m *manager) check(ctx context.Context, uuid osquery.ExtensionRouteUUID) er
 // readLimit returns the limit for an answer: the one that is given, or what osquery's
 // flags say. Flags that cannot be read are taken for the defaults, with a watchdog.
 func (e *Extension) readLimit(ctx context.Context, m *manager, old *memoryLimit) *memoryLimit {
-	limit := memoryLimit{max(e.MaxResponse, 0), maxResponseSet}
+	limit := memoryLimit{max(e.MaxResponse, 0), MaxResponseVariable}
 	if e.MaxResponse == 0 {
 		flags, err := m.Options(ctx)
 		if err != nil {

@@ -39,7 +39,8 @@ type memoryLimit struct {
 	from  string // who set it
 }
 
-const maxResponseSet = "KERNEL_ROUTES_MAX_RESPONSE_MB"
+// MaxResponseVariable is the environment variable that sets Extension.MaxResponse, in MB.
+const MaxResponseVariable = "KERNEL_ROUTES_MAX_RESPONSE_MB"
 
 // The limits where osquery's flags set none (kWatchdogLimits in core/watcher.cpp).
 const (
@@ -90,8 +91,8 @@ func tooLarge(t *Table, rows, columns int, cost int64, limit memoryLimit) error 
 	if len(narrow) > 0 {
 		advice += ", or narrow it with WHERE " + strings.Join(narrow, ", ")
 	}
-	if limit.from != maxResponseSet {
-		advice += "; " + maxResponseSet + " in the environment sets another limit"
+	if limit.from != MaxResponseVariable {
+		advice += "; " + MaxResponseVariable + " in the environment sets another limit"
 	}
 	return fmt.Errorf("the answer would take about %s MB of osquery's memory (%s rows, %d columns), "+
 		"over the limit of %s MB (%s): %s", thousands(int(cost/mb)+1), thousands(rows), columns, thousands(int(limit.bytes/mb)), limit.from, advice)

@@ -181,7 +181,7 @@ func TestResponseLimit(t *testing.T) {
 
 	for _, limit := range []int64{0, n * cost} {
 		rows.at = -1
-		r, err := newResponse(t.Context(), narrowTable, q, rows, memoryLimit{limit, maxResponseSet})
+		r, err := newResponse(t.Context(), narrowTable, q, rows, memoryLimit{limit, MaxResponseVariable})
 		if err != nil {
 			t.Fatalf("limit %d: %v", limit, err)
 		}
@@ -192,7 +192,7 @@ func TestResponseLimit(t *testing.T) {
 	}
 
 	rows.at, rows.read = -1, 0
-	_, err := newResponse(t.Context(), narrowTable, q, rows, memoryLimit{100 << 20, maxResponseSet})
+	_, err := newResponse(t.Context(), narrowTable, q, rows, memoryLimit{100 << 20, MaxResponseVariable})
 	want := "the answer would take about 759 MB of osquery's memory (300,000 rows, 2 columns), over the limit of 100 MB " +
 		"(KERNEL_ROUTES_MAX_RESPONSE_MB): select fewer columns, or narrow it with WHERE bits=..., a_rather_long_name=..."
 	if err == nil || err.Error() != want {

@@ -11,7 +11,6 @@ import (
 	"runtime"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -92,104 +91,56 @@ func TestLine(t *testing.T) {
 // TestLineIsInOrder has queries that wait: the first that came is answered first,
 // and who hangs up gives the place up.
 func TestLineIsInOrder(t *testing.T) {
-	var mu sync.Mutex
-	var order []string
+	var order []string // one query is answered at a time
 	turn := make(chan struct{})
-	table := faked(Routes, func(_ context.Context, _ Source, q Query) (Rows, error) {
-		name := ""
-		for _, c := range q.Constraints {
-			name = c.Expr
-		}
+	s, _ := listening(t, faked(Routes, func(_ context.Context, _ Source, q Query) (Rows, error) {
 		<-turn
-		mu.Lock()
-		defer mu.Unlock()
-		order = append(order, name)
+		order = append(order, q.Constraints[0].Expr)
 		return values(Routes), nil
-	})
-	e := &Extension{Tables: []*Table{table}, Logger: slog.New(slog.DiscardHandler), Socket: socketDir(t) + "/em", queryTimeout: patience}
-	s, err := e.listen(t.Context(), 1, &memoryLimit{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer s.stop()
-	waiting := func(n int) {
+	}))
+	s.mu.Lock()
+	s.line = newLine(1, 100)
+	s.mu.Unlock()
+	until := func(running, waiting int) {
 		t.Helper()
 		for end := time.Now().Add(patience); ; time.Sleep(time.Millisecond) {
 			s.line.mu.Lock()
-			got := s.line.waiting
+			r, w := len(s.line.running), s.line.waiting
 			s.line.mu.Unlock()
-			if got == n {
+			if r == running && w == waiting {
 				return
 			}
 			if time.Now().After(end) {
-				t.Fatalf("%d queries wait, want %d", got, n)
+				t.Fatalf("%d queries are answered and %d wait, want %d and %d", r, w, running, waiting)
 			}
 		}
 	}
-	ask := func(name string) net.Conn {
-		conn, err := net.Dial("unix", e.Socket+".1")
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(func() { conn.Close() })
-		context := fmt.Sprintf(`{"constraints":[{"name":"dst","list":[{"op":2,"expr":%q}]}]}`, name)
+	var conns []*net.UnixConn
+	for i := range 10 {
+		conn := connect(t, s)
+		context := fmt.Sprintf(`{"constraints":[{"name":"dst","list":[{"op":2,"expr":"%d"}]}]}`, i)
 		if _, err := conn.Write(callMessage(map[string]string{"action": "generate", "context": context})); err != nil {
 			t.Fatal(err)
 		}
-		return conn
-	}
-	for range answers() {
-		ask("first")
-	}
-	var conns []net.Conn
-	for i := range 10 {
-		for runningOf(s) < answers() {
-			time.Sleep(time.Millisecond)
-		}
-		conns = append(conns, ask(fmt.Sprint(i)))
-		waiting(i + 1)
+		conns = append(conns, conn)
+		until(1, i)
 	}
 	conns[3].Close()
-	waiting(9)
-	conns[4].(*net.UnixConn).CloseWrite() // it still reads
-	for range answers() + 9 {
-		turn <- struct{}{}
-	}
+	until(1, 8)
+	conns[4].CloseWrite() // it still reads
 	for i, conn := range conns {
 		if i == 3 {
 			continue
 		}
+		turn <- struct{}{}
 		conn.SetReadDeadline(time.Now().Add(patience))
 		if n, err := conn.Read(make([]byte, 100)); n == 0 {
 			t.Errorf("query %d: %v", i, err)
 		}
 	}
-	mu.Lock()
-	defer mu.Unlock()
-	// Several run side by side, so that neighbours may have changed places.
-	var later []string
-	for _, name := range order {
-		if name != "first" {
-			later = append(later, name)
-		}
+	if want := []string{"0", "1", "2", "4", "5", "6", "7", "8", "9"}; !slices.Equal(order, want) {
+		t.Errorf("answered %v, want %v", order, want)
 	}
-	if slices.Contains(later, "3") || len(later) != 9 {
-		t.Errorf("answered %v, of whom 3 had hung up", order)
-	}
-	for at, name := range later {
-		came := slices.Index([]string{"0", "1", "2", "4", "5", "6", "7", "8", "9"}, name)
-		if came < at-answers() || came > at+answers() {
-			t.Errorf("answered in the order %v", later)
-			break
-		}
-	}
-}
-
-// runningOf returns how many queries are being answered.
-func runningOf(s *server) int {
-	s.line.mu.Lock()
-	defer s.line.mu.Unlock()
-	return len(s.line.running)
 }
 
 // TestLineIsFull has more queries than may wait.
@@ -235,38 +186,65 @@ func TestLate(t *testing.T) {
 	}
 }
 
+// listening is a server without a manager.
+func listening(t *testing.T, tables ...*Table) (s *server, log *strings.Builder) {
+	t.Helper()
+	noLeaks(t)
+	log = &strings.Builder{}
+	e := &Extension{Tables: tables, Socket: socketDir(t) + "/em", queryTimeout: patience,
+		Logger: slog.New(slog.NewTextHandler(log, nil))}
+	s, err := e.listen(t.Context(), 1, &memoryLimit{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(s.stop)
+	return s, log
+}
+
+// connect connects to a server.
+func connect(t *testing.T, s *server) *net.UnixConn {
+	t.Helper()
+	conn, err := net.DialUnix("unix", nil, s.listener.Addr().(*net.UnixAddr))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { conn.Close() })
+	return conn
+}
+
 // TestIdleConnections has more connections than there may be: those without a
 // request go, the oldest first, and queries are answered.
 func TestIdleConnections(t *testing.T) {
-	m, uuid, p := startWith(t, Extension{Tables: []*Table{oneRow(Routes)}})
-	var conns []net.Conn
-	for range maxConns + 200 {
-		conn, err := net.Dial("unix", fmt.Sprintf("%s.%d", m.Socket(), uuid))
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer conn.Close()
-		conns = append(conns, conn)
+	const most, tooMany = 20, 60
+	s, log := listening(t, oneRow(Routes))
+	s.mu.Lock()
+	s.maxConns = most
+	s.mu.Unlock()
+	var conns []*net.UnixConn
+	for range tooMany {
+		conns = append(conns, connect(t, s))
 	}
 	for range 3 {
-		if r := query(t, m, "kernel_routes"); r.Status.Code != 0 || len(r.Response) != 1 {
-			t.Errorf("a query: %v", r)
+		n, err := osquerytest.Exchange(s.listener.Addr().String(), callMessage(everything))
+		if err != nil || n < 100 {
+			t.Errorf("a query: %d bytes, %v", n, err)
 		}
 	}
-	for i, conn := range conns[:200] {
-		conn.SetReadDeadline(time.Now().Add(patience))
-		if _, err := conn.Read(make([]byte, 1)); err != io.EOF {
-			t.Fatalf("the oldest but %d: %v", i, err)
+	read := func(i int, limit time.Duration, want error) {
+		conns[i].SetReadDeadline(time.Now().Add(limit))
+		if _, err := conns[i].Read(make([]byte, 1)); !errors.Is(err, want) {
+			t.Errorf("connection %d: %v, want %v", i, err, want)
 		}
 	}
-	for i, conn := range conns[len(conns)-100:] {
-		conn.SetReadDeadline(time.Now().Add(time.Millisecond))
-		if _, err := conn.Read(make([]byte, 1)); !errors.Is(err, os.ErrDeadlineExceeded) {
-			t.Fatalf("the youngest but %d: %v", 99-i, err)
-		}
+	for i := range tooMany - most {
+		read(i, patience, io.EOF)
 	}
-	if n := strings.Count(p.log.String(), "too many connections"); n != 1 {
-		t.Errorf("%d lines in the log", n)
+	for i := tooMany - most + 3; i < tooMany; i++ { // between are those that went for a query, or did not
+		read(i, time.Millisecond, os.ErrDeadlineExceeded)
+	}
+	s.stop()
+	if n := strings.Count(log.String(), "too many connections"); n != 1 {
+		t.Errorf("%d lines in the log:\n%s", n, log)
 	}
 }
 
