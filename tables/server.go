@@ -31,9 +31,10 @@ const (
 	// Connections. osquery has one or two for each query that it runs.
 	maxConns = 1000
 	minConns = 8
-	// spareFiles is how many descriptors are kept for other things than connections:
-	// a query has up to four netlink sockets.
-	spareFiles = 32
+	// answerFiles is how many descriptors a query may need, for netlink sockets, and
+	// spareFiles how many are kept for other things.
+	answerFiles = 4
+	spareFiles  = 8
 )
 
 // A server answers osquery on the extension's own socket. osquery opens a
@@ -94,10 +95,11 @@ func (e *Extension) listen(ctx context.Context, uuid osquery.ExtensionRouteUUID,
 		log:       seldom{logger: e.Logger},
 		warnings:  warnings{logger: e.Logger},
 		conns:     map[*conn]bool{},
-		maxConns:  freeConns(),
 	}
-	answers := min(runtime.GOMAXPROCS(0)+2, s.maxConns/2)
-	s.line = newLine(answers, (s.maxConns-answers)/2)
+	files := freeFiles() - spareFiles
+	answers := max(1, min(runtime.GOMAXPROCS(0)+2, files/2/answerFiles))
+	s.maxConns = max(minConns, min(files-answers*answerFiles, maxConns))
+	s.line = newLine(answers, (s.maxConns-answers)/2) // so that a ping finds room
 	s.limit.Store(limit)
 	s.ctx, s.cancel = context.WithCancel(context.WithoutCancel(ctx))
 	s.running.Go(s.accept)
@@ -111,15 +113,14 @@ func giveMemoryBack() {
 	debug.FreeOSMemory()
 }
 
-// freeConns returns how many connections there are descriptors for.
-func freeConns() int {
-	n := maxConns
+// freeFiles returns how many descriptors the process may still open.
+func freeFiles() int {
 	var files unix.Rlimit
-	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &files); err == nil && files.Cur < 1<<20 {
-		open, _ := os.ReadDir("/proc/self/fd")
-		n = int(files.Cur) - len(open) - spareFiles
+	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &files); err != nil {
+		return 0
 	}
-	return max(minConns, min(n, maxConns))
+	open, _ := os.ReadDir("/proc/self/fd")
+	return int(min(files.Cur, 1<<20)) - len(open)
 }
 
 // accept serves each connection on its own, until the listener is closed.
