@@ -368,8 +368,12 @@ func (e *extension) parse(known *pflag.FlagSet, args []string) error {
 	return nil
 }
 
+// run is the extension until osquery ends it (SIGTERM) or is gone. It is in the
+// process group of an osqueryi on a terminal, so that Ctrl-C, which there ends a
+// query, and the terminal's end come to it as well: they are osqueryi's business.
 func (e *extension) run() error {
-	ctx, stop := untilSignal()
+	signal.Ignore(syscall.SIGINT, syscall.SIGHUP)
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
 	defer stop()
 	level := slog.LevelWarn
 	if e.verbose {
@@ -389,17 +393,22 @@ func (e *extension) run() error {
 	return failed(ext.Run(ctx))
 }
 
-// maxResponse reads the limit for one answer to osquery from the environment.
+// maxResponse reads the limit for one answer to osquery from the environment. 0:
+// there is none, osquery's watchdog says; -1: no limit.
 func maxResponse(log *slog.Logger) int64 {
-	const variable, normal = "KERNEL_ROUTES_MAX_RESPONSE_MB", 150
-	mb := int64(normal)
-	if text, ok := os.LookupEnv(variable); ok {
-		n, err := strconv.ParseUint(text, 10, 40)
-		if err != nil {
-			log.Warn("ignoring an environment variable that is no number of megabytes", "variable", variable, "value", text, "used", normal)
-		} else {
-			mb = int64(n)
-		}
+	const variable = tables.MaxResponseVariable
+	text, ok := os.LookupEnv(variable)
+	if !ok {
+		return 0
 	}
-	return mb << 20
+	mb, err := strconv.ParseUint(text, 10, 40)
+	switch {
+	case err != nil:
+		log.Warn("ignoring an environment variable that is no number of megabytes", "variable", variable, "value", text,
+			"used", "what osquery's watchdog allows")
+		return 0
+	case mb == 0:
+		return -1
+	}
+	return int64(mb) << 20
 }

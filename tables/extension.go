@@ -4,19 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"net"
-	"os"
-	"runtime/debug"
 	"strconv"
-	"sync"
 	"time"
 
 	"github.com/apache/thrift/lib/go/thrift"
 	"github.com/osquery/osquery-go/gen/osquery"
-
-	"kernelroutes/internal/inorder"
 )
 
 // ExtensionName is the name under which the extension registers, which is also
@@ -43,11 +37,8 @@ const (
 	// and has to fit into sockaddr_un. osquery-go has the same limit.
 	maxSocketPath = 97
 
-	connectPoll    = 10 * time.Millisecond // between two looks at a socket that is not there yet
-	requestTimeout = 60 * time.Second      // for one query, and for one read or write of its connection
-	graceTime      = 2 * time.Second       // for running requests, at the end
-	restTime       = 5 * time.Second       // without a query, then memory goes back to the kernel
-	bufferSize     = 8 << 10               // of a connection, each way; chunks of rows go past it
+	connectPoll   = 10 * time.Millisecond  // between two looks at a socket that is not there yet
+	duplicatePoll = 100 * time.Millisecond // between two looks at an extension of the same name
 )
 
 // Extension is the osquery extension: it registers its tables with the manager
@@ -62,9 +53,13 @@ type Extension struct {
 	Logger   *slog.Logger // nil: none
 
 	// MaxResponse is how many bytes of osquery's memory one answer may be
-	// estimated at; 0: no limit. A larger one is an error of its query, because
-	// osquery's watchdog would kill osquery for it.
+	// estimated at. A larger one is an error of its query, because osquery's
+	// watchdog would kill osquery for it. 0: what the watchdog allows, as osquery's
+	// flags say; 2 GB where none runs. Negative: no limit.
 	MaxResponse int64
+
+	queryTimeout  time.Duration // 0: requestTimeout
+	flagsInterval time.Duration // 0: a minute; between two looks at osquery's flags
 }
 
 // Run registers and answers. It returns nil after ctx was cancelled and after
@@ -78,6 +73,12 @@ func (e *Extension) Run(ctx context.Context) error {
 	}
 	if x.Interval <= 0 {
 		x.Interval = defaultInterval
+	}
+	if x.queryTimeout == 0 {
+		x.queryTimeout = requestTimeout
+	}
+	if x.flagsInterval == 0 {
+		x.flagsInterval = time.Minute
 	}
 	if x.Tables == nil {
 		x.Tables = All()
@@ -93,7 +94,8 @@ func (e *Extension) Run(ctx context.Context) error {
 
 func (e *Extension) run(ctx context.Context) error {
 	if n := len(e.Socket); n > maxSocketPath {
-		return fmt.Errorf("osquery's socket %s: a path of %d characters is too long, at most %d are possible", e.Socket, n, maxSocketPath)
+		return fmt.Errorf("osquery's socket %s: a path of %d characters is too long, at most %d are possible",
+			e.Socket, n, maxSocketPath)
 	}
 	m, err := e.connect(ctx)
 	if err != nil {
@@ -105,18 +107,13 @@ func (e *Extension) run(ctx context.Context) error {
 	for _, t := range e.Tables {
 		tables[t.Name] = t.routes()
 	}
-	status, err := m.RegisterExtension(ctx,
-		&osquery.InternalExtensionInfo{Name: ExtensionName, Version: e.Version},
-		osquery.ExtensionRegistry{"table": tables})
+	limit := e.readLimit(ctx, m, nil)
+	uuid, err := e.register(ctx, m, osquery.ExtensionRegistry{"table": tables})
 	if err != nil {
-		return fmt.Errorf("registering %s: %w", ExtensionName, err)
+		return err
 	}
-	if status.Code != 0 {
-		return fmt.Errorf("osquery refuses the extension %s: %s", ExtensionName, status.Message)
-	}
-	uuid := status.UUID
 
-	s, err := e.listen(ctx, uuid)
+	s, err := e.listen(ctx, uuid, limit)
 	if err != nil {
 		e.deregister(ctx, uuid)
 		return err
@@ -131,10 +128,58 @@ func (e *Extension) run(ctx context.Context) error {
 	return err
 }
 
+// register waits until osquery has no extension of this name any more, and
+// registers. One that was killed is known to osquery until its next ping, which
+// comes after an interval; what is refused meanwhile is an error in osquery's log,
+// so that its list is asked for and not tried against.
+func (e *Extension) register(ctx context.Context, m *manager, registry osquery.ExtensionRegistry) (
+	uuid osquery.ExtensionRouteUUID, err error) {
+	wait, cancel := context.WithTimeout(ctx, max(e.Timeout, e.Interval+time.Second))
+	defer cancel()
+	start := time.Now()
+	poll := time.NewTicker(duplicatePoll)
+	defer poll.Stop()
+	for {
+		there, err := m.Extensions(ctx)
+		if err != nil {
+			return 0, fmt.Errorf("asking osquery for its extensions: %w", err)
+		}
+		if wait.Err() != nil || !isRegistered(there) {
+			break
+		}
+		e.Logger.Debug("osquery still has an extension of this name", "name", ExtensionName)
+		select {
+		case <-wait.Done():
+		case <-poll.C:
+		}
+	}
+	info := &osquery.InternalExtensionInfo{Name: ExtensionName, Version: e.Version}
+	status, err := m.RegisterExtension(ctx, info, registry)
+	switch {
+	case err != nil:
+		return 0, fmt.Errorf("registering %s: %w", ExtensionName, err)
+	case status.Code != 0:
+		return 0, fmt.Errorf("osquery refuses the extension %s: %s (tried for %v)", ExtensionName, status.Message,
+			time.Since(start).Round(100*time.Millisecond))
+	}
+	return status.UUID, nil
+}
+
+// isRegistered reports whether osquery knows an extension of this name.
+func isRegistered(extensions osquery.InternalExtensionList) bool {
+	for _, info := range extensions {
+		if info.Name == ExtensionName {
+			return true
+		}
+	}
+	return false
+}
+
 // watch returns when the extension has to end, an error if not by request.
 func (e *Extension) watch(ctx context.Context, m *manager, s *server) error {
 	ticker := time.NewTicker(e.Interval)
 	defer ticker.Stop()
+	flags := time.Now() // when they were read
 	for {
 		select {
 		case <-ctx.Done():
@@ -153,6 +198,10 @@ func (e *Extension) watch(ctx context.Context, m *manager, s *server) error {
 			default:
 				return err
 			}
+		}
+		if time.Since(flags) >= e.flagsInterval {
+			s.limit.Store(e.readLimit(ctx, m, s.limit.Load()))
+			flags = time.Now()
 		}
 	}
 }
@@ -248,244 +297,29 @@ func (m *manager) check(ctx context.Context, uuid osquery.ExtensionRouteUUID) er
 	return nil
 }
 
-// open puts buffers and Thrift's binary protocol on a connection. The timeout is
-// for each read and each write. Strict: without a version at the beginning, as
-// osquery writes it, the first bytes of a stranger would be a length to wait for.
+// readLimit returns the limit for an answer: the one that is given, or what osquery's
+// flags say. Flags that cannot be read are taken for the defaults, with a watchdog.
+func (e *Extension) readLimit(ctx context.Context, m *manager, old *memoryLimit) *memoryLimit {
+	limit := memoryLimit{max(e.MaxResponse, 0), MaxResponseVariable}
+	if e.MaxResponse == 0 {
+		flags, err := m.Options(ctx)
+		if err != nil {
+			e.Logger.Warn("osquery's flags cannot be read, its watchdog is taken to run", "err", err)
+		}
+		limit = watchdogLimit(flags)
+	}
+	if old == nil || limit != *old {
+		e.Logger.Debug("limit for an answer", "MB", limit.bytes/mb, "from", limit.from)
+	}
+	return &limit
+}
+
+// open puts buffers and Thrift's binary protocol on a connection to osquery. The
+// timeout is for each read and each write.
 func open(conn net.Conn, timeout time.Duration) (*thrift.TBufferedTransport, thrift.TProtocol) {
-	conf := &thrift.TConfiguration{SocketTimeout: timeout, TBinaryStrictRead: new(true)}
+	conf := &thrift.TConfiguration{SocketTimeout: timeout}
 	trans := thrift.NewTBufferedTransport(thrift.NewTSocketFromConnConf(conn, conf), bufferSize)
 	return trans, thrift.NewTBinaryProtocolConf(trans, conf)
-}
-
-// A server answers osquery on the extension's own socket. osquery opens a
-// connection for every call, and another one before it for a ping.
-type server struct {
-	*Extension
-	uuid      osquery.ExtensionRouteUUID
-	listener  net.Listener
-	processor *osquery.ExtensionProcessor
-	shutdown  chan struct{} // closed when osquery asks for it
-	once      sync.Once
-	rest      *time.Timer
-
-	ctx    context.Context // of all requests
-	cancel context.CancelFunc
-
-	mu      sync.Mutex
-	conns   map[net.Conn]bool // whether a request is running on it
-	stopped bool
-	running sync.WaitGroup // goroutines
-}
-
-// listen opens the extension's socket and serves it.
-func (e *Extension) listen(ctx context.Context, uuid osquery.ExtensionRouteUUID) (*server, error) {
-	path := fmt.Sprintf("%s.%d", e.Socket, uuid)
-	// osquery gave the number to this process alone, so a socket of that name is
-	// the rest of a dead one.
-	if fi, err := os.Lstat(path); err == nil && fi.Mode().Type() == os.ModeSocket {
-		os.Remove(path)
-	}
-	l, err := net.Listen("unix", path)
-	if err != nil {
-		return nil, err
-	}
-	s := &server{
-		Extension: e,
-		uuid:      uuid,
-		listener:  l,
-		shutdown:  make(chan struct{}),
-		rest:      time.AfterFunc(restTime, debug.FreeOSMemory),
-		conns:     map[net.Conn]bool{},
-	}
-	s.ctx, s.cancel = context.WithCancel(context.WithoutCancel(ctx))
-	s.processor = osquery.NewExtensionProcessor(handler{s})
-	s.processor.AddToProcessorMap("call", caller{s})
-	s.running.Go(s.accept)
-	return s, nil
-}
-
-// accept serves each connection on its own, until the listener is closed.
-func (s *server) accept() {
-	for {
-		conn, err := s.listener.Accept()
-		switch {
-		case errors.Is(err, net.ErrClosed):
-			return
-		case err != nil: // no file descriptors left, for instance
-			s.Logger.Warn("accepting a connection", "err", err)
-			time.Sleep(connectPoll)
-		case s.track(conn, false):
-			s.running.Go(func() { s.serve(conn) })
-		default:
-			conn.Close()
-		}
-	}
-}
-
-// serve answers the requests of one connection.
-func (s *server) serve(conn net.Conn) {
-	defer s.forget(conn)
-	trans, proto := open(conn, requestTimeout)
-	for {
-		if _, err := trans.Reader.Peek(1); err != nil {
-			return
-		}
-		if !s.track(conn, true) {
-			return
-		}
-		ok, err := s.processor.Process(s.ctx, proto, proto)
-		if err != nil && !errors.Is(err, io.EOF) {
-			s.Logger.Warn("answering osquery", "err", err)
-		}
-		if !s.track(conn, false) || !ok || err != nil {
-			return
-		}
-	}
-}
-
-// track notes whether a request is running on conn. It returns false when the
-// server has stopped and no other request shall begin.
-func (s *server) track(conn net.Conn, busy bool) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if !s.stopped {
-		s.conns[conn] = busy
-	}
-	return !s.stopped
-}
-
-func (s *server) forget(conn net.Conn) {
-	conn.Close()
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	delete(s.conns, conn)
-}
-
-// closeConns closes the connections without a request, or all of them. No
-// request begins after it.
-func (s *server) closeConns(all bool) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.stopped = true
-	for conn, busy := range s.conns {
-		if all || !busy {
-			conn.Close()
-		}
-	}
-}
-
-// stop closes the socket, removes its file and lets requests that are running
-// end, but not for long.
-func (s *server) stop() {
-	s.listener.Close()
-	s.closeConns(false)
-	done := make(chan struct{})
-	go func() {
-		s.running.Wait()
-		close(done)
-	}()
-	select {
-	case <-done:
-	case <-time.After(graceTime):
-		s.Logger.Warn("giving up requests that are still running")
-	}
-	s.rest.Stop()
-	s.cancel()
-	s.closeConns(true)
-}
-
-// A handler answers what is no call to a table.
-type handler struct{ s *server }
-
-func (h handler) Ping(context.Context) (*osquery.ExtensionStatus, error) {
-	return &osquery.ExtensionStatus{Message: "pong", UUID: h.s.uuid}, nil
-}
-
-func (h handler) Shutdown(context.Context) error {
-	h.s.once.Do(func() { close(h.s.shutdown) })
-	return nil
-}
-
-// Call is not reached: caller answers it.
-func (h handler) Call(context.Context, string, string, osquery.ExtensionPluginRequest) (*osquery.ExtensionResponse, error) {
-	return nil, errors.ErrUnsupported
-}
-
-// A caller is the Thrift function "call".
-type caller struct{ s *server }
-
-func (c caller) Process(ctx context.Context, seq int32, in, out thrift.TProtocol) (bool, thrift.TException) {
-	var args osquery.ExtensionCallArgs
-	if err := errors.Join(args.Read(ctx, in), in.ReadMessageEnd(ctx)); err != nil {
-		return false, thrift.WrapTException(err)
-	}
-	status := &osquery.ExtensionStatus{Message: "OK", UUID: c.s.uuid}
-	defer c.s.rest.Reset(restTime)
-	r, err := c.s.answer(ctx, &args)
-	if err != nil {
-		r, status.Code, status.Message = &response{}, 1, err.Error()
-	}
-	defer r.free()
-	err = r.write(ctx, out, seq, status)
-	return err == nil, thrift.WrapTException(err)
-}
-
-// answer does what a call asks for. Errors name the table.
-func (s *server) answer(ctx context.Context, args *osquery.ExtensionCallArgs) (*response, error) {
-	if args.Registry != "table" {
-		return nil, fmt.Errorf("%s has no %s plugin, only tables", ExtensionName, args.Registry)
-	}
-	for _, t := range s.Tables {
-		if t.Name != args.Item {
-			continue
-		}
-		switch action := args.Request["action"]; action {
-		case "generate":
-			r, err := s.generate(ctx, t, args.Request["context"])
-			if err != nil {
-				return nil, fmt.Errorf("%s: %w", t.Name, err)
-			}
-			return r, nil
-		case "columns":
-			return mapsResponse(t.routes()), nil
-		default:
-			return nil, fmt.Errorf("%s: unknown action %q: the table can only be read", t.Name, action)
-		}
-	}
-	return nil, fmt.Errorf("%s has no table %q", ExtensionName, args.Item)
-}
-
-// generate answers a query. A panic becomes the query's error, because the other
-// queries and the other table have done nothing to die of it.
-func (s *server) generate(ctx context.Context, t *Table, request string) (r *response, err error) {
-	defer func() {
-		if p := recover(); p != nil {
-			stack := debug.Stack()
-			if part, ok := p.(*inorder.Panic); ok {
-				p, stack = part.Value, part.Stack
-			}
-			s.Logger.Error("panic", "table", t.Name, "request", request, "panic", p, "stack", string(stack))
-			r, err = nil, fmt.Errorf("internal error: %v", p)
-		}
-	}()
-	ctx, cancel := context.WithTimeoutCause(ctx, requestTimeout, fmt.Errorf("no answer within %v", requestTimeout))
-	defer cancel()
-
-	start := time.Now()
-	q, err := parseRequest(t, request)
-	if err != nil {
-		return nil, err
-	}
-	rows, err := t.Scan(ctx, s.Source, q)
-	if err != nil {
-		return nil, err
-	}
-	r, err = newResponse(ctx, t, q, rows, s.MaxResponse)
-	if err != nil {
-		return nil, err
-	}
-	s.Logger.Debug("query", "table", t.Name, "constraints", len(q.Constraints), "rows", r.rows, "took", time.Since(start))
-	return r, nil
 }
 
 // routes describes the table for its registration and for the action "columns",

@@ -58,6 +58,8 @@ func (r *valueRows) AppendText(b []byte, col int) []byte {
 	return append(b, r.rows[r.at][r.table.Columns[col].Name]...)
 }
 
+func (r *valueRows) RowID() int64 { return int64(r.at) }
+
 func (r *valueRows) Int(col int) (int64, bool) {
 	r.read++
 	n, err := strconv.ParseInt(r.rows[r.at][r.table.Columns[col].Name], 10, 64)
@@ -359,6 +361,7 @@ func TestGarbage(t *testing.T) {
 type panicRows struct{ Rows }
 
 func (panicRows) Next() bool                    { return true }
+func (panicRows) RowID() int64                  { panic("a broken row") }
 func (panicRows) AppendText([]byte, int) []byte { panic("a broken row") }
 func (panicRows) Int(int) (int64, bool)         { panic("a broken row") }
 func scanPanics(context.Context, Source, Query) (Rows, error) {
@@ -405,9 +408,9 @@ func TestPanicWhileSending(t *testing.T) {
 	p.saw("a broken row")
 }
 
-// Requests run side by side: each waits for all the others.
+// Requests run side by side, as many as may: each waits for all the others.
 func TestParallel(t *testing.T) {
-	const n = 20
+	n := runtime.GOMAXPROCS(0) + 2
 	var barrier sync.WaitGroup
 	barrier.Add(n)
 	meet := faked(Routes, func(ctx context.Context, _ Source, _ Query) (Rows, error) {
@@ -478,7 +481,7 @@ func socketGone(t *testing.T, m *osquerytest.Manager, uuid osquery.ExtensionRout
 
 func TestDuplicate(t *testing.T) {
 	m, _, _ := registered(t, oneRow(Routes))
-	second := start(t, Extension{Socket: m.Socket(), Timeout: patience, Tables: []*Table{oneRow(Nexthops)}})
+	second := start(t, Extension{Socket: m.Socket(), Timeout: 300 * time.Millisecond, Interval: time.Millisecond, Tables: []*Table{oneRow(Nexthops)}})
 	if err := second.end(); err == nil || !strings.Contains(err.Error(), "Duplicate extension registered") {
 		t.Errorf("Run: %v, want osquery's message", err)
 	}

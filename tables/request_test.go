@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 	"unicode/utf8"
+
+	"kernelroutes/internal/osquerytest"
 )
 
 // requestTable has the columns of these tests.
@@ -88,6 +90,7 @@ func FuzzRequest(f *testing.F) {
 	f.Add("{\"constraints\":[{\"name\":\"dev\",\"list\":[{\"op\":2,\"expr\":\"\xff\"},{\"op\":2,\"expr\":\"x\"}]}]}")
 
 	f.Fuzz(func(t *testing.T, context string) {
+		sameAsJSON(t, context)
 		q, err := parseRequest(requestTable, context)
 		if err != nil {
 			return
@@ -137,4 +140,58 @@ func FuzzRequest(f *testing.F) {
 			t.Fatalf("%s: %v, %v, want %v", b, q2, err, q)
 		}
 	})
+}
+
+// sameAsJSON compares what readContext reads with what encoding/json reads.
+func sameAsJSON(t *testing.T, context string) {
+	t.Helper()
+	got, ok := readContext(context)
+	if !ok {
+		return
+	}
+	var all, want requestContext
+	if err := json.Unmarshal([]byte(context), &all); err != nil {
+		t.Fatalf("%s: %v", context, err)
+	}
+	want.ColsUsed = all.ColsUsed
+	for _, c := range all.Constraints {
+		if len(c.List) > 0 {
+			want.Constraints = append(want.Constraints, c)
+		}
+	}
+	if got.ColsUsed != nil && len(*got.ColsUsed) == 0 && want.ColsUsed != nil && len(*want.ColsUsed) == 0 {
+		got.ColsUsed, want.ColsUsed = nil, nil
+	}
+	if !reflect.DeepEqual(got, want) {
+		t.Fatalf("%s: %v, want %v", context, got, want)
+	}
+}
+
+// TestReadContext checks that what osqueryi sends is read without encoding/json.
+func TestReadContext(t *testing.T) {
+	all, err := osquerytest.ReadRecorded("../testdata/osquery-contexts.jsonl")
+	if err != nil {
+		t.Fatal(err)
+	}
+	calls := 0
+	for _, line := range all {
+		for _, call := range line.Calls {
+			calls++
+			context := call.Request["context"]
+			if _, ok := readContext(context); !ok {
+				t.Errorf("%s: not read: %s", line.SQL, context)
+			}
+			sameAsJSON(t, context)
+			// Damaged in any place it is either read alike or left to encoding/json.
+			for i := calls % 7; i < len(context); i += 7 {
+				for _, c := range []string{"", `"`, `\\`, " ", "0", "]", "}", ",", "\xff"} {
+					if damaged := context[:i] + c + context[i+1:]; json.Valid([]byte(damaged)) {
+						sameAsJSON(t, damaged)
+					} else if _, ok := readContext(damaged); ok {
+						t.Fatalf("read though it is no JSON: %s", damaged)
+					}
+				}
+			}
+		}
+	}
 }

@@ -3,13 +3,11 @@ package tables
 import (
 	"context"
 	"encoding/binary"
-	"errors"
 	"fmt"
 	"math"
 	"runtime"
 	"slices"
 	"strconv"
-	"strings"
 	"sync"
 	"sync/atomic"
 
@@ -20,32 +18,11 @@ import (
 	"kernelroutes/rtnl"
 )
 
-// What an answer costs osquery's own memory, which its watchdog limits to 200 MB
-// of growth. ExtensionClient::call copies the answer, so that every row is there
-// twice for a moment, as a std::map<std::string, std::string>: a node of 96
-// bytes for each value, with malloc's share 112, and a buffer for each string
-// that is too long for the one inside std::string. Measured with osquery 5.23:
-// 1.7 KB for a row of seven columns.
-const (
-	rowCost     = 100
-	valueCost   = 228
-	shortString = 15
-)
-
-// stringCost is what osquery pays for a string beside the map's node.
-func stringCost(n int) int64 {
-	if n <= shortString {
-		return 0
-	}
-	return 2 * int64(n+17)
-}
-
 // A chunk has room for some thousand rows, so that an answer of any size is
 // written with few system calls and never copied to grow.
 const (
-	chunkSize   = 256 << 10
-	chunkSpare  = 8 << 10 // a row is begun in a chunk that has this much left
-	chunksReuse = 8       // chunks of one answer, or of a part of it, that are kept for the next
+	chunkSize  = 256 << 10
+	chunkSpare = 8 << 10 // a row is begun in a chunk that has this much left
 )
 
 var chunkPool = sync.Pool{New: func() any { return new([chunkSize]byte) }}
@@ -54,15 +31,18 @@ var chunkPool = sync.Pool{New: func() any { return new([chunkSize]byte) }}
 // in Thrift's binary protocol. The rows go from the table straight into it,
 // because a Go map for each would cost more than everything else together. They
 // are held, because Thrift wants their number before the first, and because they
-// may turn out to be too many. Where neither matters they are made while the
+// may turn out to be too many. Where their number is known they are made while the
 // answer is sent, for memory that is used for the first time costs as much time
-// as what is written into it.
+// as what is written into it. A long answer is even made twice: to count, and to
+// send.
 type response struct {
 	chunks [][]byte
 	rows   int
 
 	encoder *encoder
 	parts   []Rows // instead of chunks: what is yet to be made
+
+	release func() // nil, or to be called at the end
 }
 
 // partRows are rows in parts that can be read side by side, all of them in order.
@@ -77,20 +57,28 @@ type sparseRows interface {
 	attributes() rtnl.Fields    // of the current row
 }
 
-// newResponse answers q with rows, as long as osquery would not spend more than
-// limit bytes on the answer. Only used columns are sent, and of them only values
-// that are there: osquery reads an absent TEXT as empty and an absent number as
-// NULL. Where there are many rows, each processor makes a part of the answer.
-func newResponse(ctx context.Context, t *Table, q Query, rows Rows, limit int64) (*response, error) {
+// newResponse answers q with rows, unless osquery would spend more memory on the
+// answer than the limit. Only used columns are sent, and of them only values that
+// are there: osquery reads an absent TEXT as empty and an absent number as NULL.
+// Where there are many rows, each processor makes a part of the answer.
+func newResponse(ctx context.Context, t *Table, q Query, rows Rows, limit memoryLimit) (*response, error) {
 	e := newEncoder(ctx, t, q, rows, limit)
 	parts := []Rows{rows}
-	if s, ok := rows.(partRows); ok {
-		if limit <= 0 {
-			if parts = s.Split(math.MaxInt); len(parts) > inorder.Ahead() {
-				if n, ok := s.Count(); ok {
-					return &response{rows: n, encoder: e, parts: parts}, nil
-				}
+	s, ok := rows.(partRows)
+	if ok {
+		parts = s.Split(math.MaxInt)
+		many := len(parts) > inorder.Ahead()
+		if many || limit.bytes > 0 && len(parts) > 1 {
+			n, counted := s.Count()
+			if counted && e.tooMany(n) {
+				return nil, tooLarge(t, n, len(e.columns), int64(n)*e.perRow, limit)
 			}
+			if counted && many && !e.tooMany(2*n) { // long values seldom cost as much again
+				return &response{rows: n, encoder: e, parts: parts}, nil
+			}
+		}
+		if many {
+			e.maxHeld = maxHeldAnswer
 		}
 		parts = s.Split(runtime.GOMAXPROCS(0))
 	}
@@ -103,27 +91,39 @@ func newResponse(ctx context.Context, t *Table, q Query, rows Rows, limit int64)
 		r.rows += part.rows
 		return nil
 	})
+	if ctx.Err() == nil && !e.full() {
+		return r, nil
+	}
+	r.free()
 	switch {
 	case ctx.Err() != nil:
-		r.free()
 		return nil, context.Cause(ctx)
-	case e.over():
-		r.free()
-		perRow := float64(e.cost.Load()) / float64(e.encoded.Load())
-		return nil, tooLarge(t, r.rows, len(e.columns), perRow, limit)
+	case e.over(), limit.bytes > 0 && e.estimate(r.rows) > limit.bytes:
+		return nil, e.tooLarge(r.rows)
 	}
-	return r, nil
+	// Now their number is known.
+	return &response{rows: r.rows, encoder: newEncoder(ctx, t, q, rows, limit), parts: s.Split(math.MaxInt)}, nil
 }
 
 // An encoder makes answers to one query, or parts of one side by side.
 type encoder struct {
 	ctx     context.Context
+	table   *Table
 	columns []usedColumn
 	sparse  bool // a column has unless
-	limit   int64
+	limit   memoryLimit
+	rowIDs  bool  // they are sent
+	perRow  int64 // what a row costs beside long values
 
 	cost, encoded atomic.Int64 // of all parts: bytes of osquery's memory, and rows
+
+	maxHeld int64        // 0: no limit
+	held    atomic.Int64 // bytes of all parts
 }
+
+// maxHeldAnswer is how many bytes of an answer are held. A larger one is made again
+// while it is sent, when its rows have been counted.
+const maxHeldAnswer = 4 << 20
 
 // tellEvery is how many rows are encoded before the other parts are told what
 // they cost.
@@ -134,13 +134,12 @@ type usedColumn struct {
 	col  int
 	text bool
 	key  []byte // its name on the wire, with room for the value's length
-	cost int64
 
 	unless rtnl.Fields // see sparseRows
 }
 
-func newEncoder(ctx context.Context, t *Table, q Query, rows Rows, limit int64) *encoder {
-	e := &encoder{ctx: ctx, limit: limit, columns: make([]usedColumn, 0, len(q.Used))}
+func newEncoder(ctx context.Context, t *Table, q Query, rows Rows, limit memoryLimit) *encoder {
+	e := &encoder{ctx: ctx, table: t, limit: limit, perRow: rowCost, columns: make([]usedColumn, 0, len(q.Used))}
 	keys := make([]byte, 0, 24*len(q.Used))
 	for col, is := range q.Used {
 		if is {
@@ -148,7 +147,8 @@ func newEncoder(ctx context.Context, t *Table, q Query, rows Rows, limit int64) 
 			start := len(keys)
 			keys = binary.BigEndian.AppendUint32(keys, uint32(len(c.Name)))
 			keys = append(append(keys, c.Name...), 0, 0, 0, 0)
-			u := usedColumn{col: col, text: c.Type == Text, key: keys[start:], cost: valueCost + stringCost(len(c.Name))}
+			u := usedColumn{col: col, text: c.Type == Text, key: keys[start:]}
+			e.perRow += valueCost + stringCost(len(c.Name))
 			if s, ok := rows.(sparseRows); ok {
 				u.unless = s.unless(col)
 				e.sparse = e.sparse || u.unless != 0
@@ -156,12 +156,38 @@ func newEncoder(ctx context.Context, t *Table, q Query, rows Rows, limit int64) 
 			e.columns = append(e.columns, u)
 		}
 	}
+	switch {
+	case len(e.columns) == 0:
+		e.perRow = countedCost
+	case q.RowIDs:
+		e.rowIDs = true
+		e.perRow += rowIDCost
+	}
 	return e
 }
 
-func (e *encoder) over() bool { return e.limit > 0 && e.cost.Load() > e.limit }
+// over reports whether what has been encoded costs more than the limit.
+func (e *encoder) over() bool { return e.limit.bytes > 0 && e.cost.Load() > e.limit.bytes }
 
-// encode puts rows into r. Beyond the limit it only counts them.
+// tooMany reports whether n rows cost more than the limit, however short they are.
+func (e *encoder) tooMany(n int) bool {
+	return e.limit.bytes > 0 && int64(n)*e.perRow > e.limit.bytes
+}
+
+// full reports whether no more rows are to be held, only counted.
+func (e *encoder) full() bool { return e.over() || e.maxHeld > 0 && e.held.Load() > e.maxHeld }
+
+// estimate returns what n rows cost that are like those that were encoded.
+func (e *encoder) estimate(n int) int64 {
+	return int64(float64(e.cost.Load()) / float64(e.encoded.Load()) * float64(n))
+}
+
+// tooLarge is the error of an answer that would have had n rows.
+func (e *encoder) tooLarge(n int) error {
+	return tooLarge(e.table, n, len(e.columns), e.estimate(n), e.limit)
+}
+
+// encode puts rows into r. When it is full it only counts them.
 func (e *encoder) encode(rows Rows, r *response) {
 	b := chunkPool.Get().(*[chunkSize]byte)[:0]
 	attributes := rtnl.AllFields
@@ -175,7 +201,7 @@ func (e *encoder) encode(rows Rows, r *response) {
 			e.cost.Add(cost)
 			e.encoded.Add(int64(r.rows) - told)
 			cost, told = 0, int64(r.rows)
-			if e.over() {
+			if e.full() {
 				r.free()
 				for r.rows++; rows.Next(); r.rows++ {
 				}
@@ -187,6 +213,7 @@ func (e *encoder) encode(rows Rows, r *response) {
 		}
 		if cap(b)-len(b) < chunkSpare {
 			r.chunks = append(r.chunks, b)
+			e.held.Add(int64(len(b)))
 			b = chunkPool.Get().(*[chunkSize]byte)[:0]
 		}
 		var paid int64
@@ -194,7 +221,7 @@ func (e *encoder) encode(rows Rows, r *response) {
 			attributes = sparse.attributes()
 		}
 		b, paid = e.appendRow(b, rows, attributes)
-		cost += paid
+		cost += e.perRow + paid
 		r.rows++
 	}
 	e.cost.Add(cost)
@@ -202,9 +229,9 @@ func (e *encoder) encode(rows Rows, r *response) {
 	r.chunks = append(r.chunks, b)
 }
 
-// appendRow appends the current row and returns what it costs osquery.
+// appendRow appends the current row and returns what its long values cost osquery.
 func (e *encoder) appendRow(b []byte, rows Rows, attributes rtnl.Fields) ([]byte, int64) {
-	row, values, cost := len(b), 0, int64(rowCost)
+	row, values, cost := len(b), 0, int64(0)
 	b = append(b, thrift.STRING, thrift.STRING, 0, 0, 0, 0)
 	for i := range e.columns {
 		c := &e.columns[i]
@@ -226,7 +253,14 @@ func (e *encoder) appendRow(b []byte, rows Rows, attributes rtnl.Fields) ([]byte
 		copy(b[key:], c.key)
 		n := len(b) - value
 		binary.BigEndian.PutUint32(b[value-4:], uint32(n))
-		cost += c.cost + stringCost(n)
+		cost += stringCost(n)
+		values++
+	}
+	if e.rowIDs {
+		b = appendText(b, "rowid")
+		value := len(b) + 4
+		b = strconv.AppendInt(append(b, 0, 0, 0, 0), rows.RowID(), 10)
+		binary.BigEndian.PutUint32(b[value-4:], uint32(len(b)-value))
 		values++
 	}
 	binary.BigEndian.PutUint32(b[row+2:], uint32(values))
@@ -236,57 +270,19 @@ func (e *encoder) appendRow(b []byte, rows Rows, attributes rtnl.Fields) ([]byte
 // mapsResponse is an answer of rows that are maps already, and few.
 func mapsResponse(rows osquery.ExtensionPluginResponse) *response {
 	var b []byte
-	str := func(s string) {
-		b = binary.BigEndian.AppendUint32(b, uint32(len(s)))
-		b = append(b, s...)
-	}
 	for _, row := range rows {
 		b = append(b, thrift.STRING, thrift.STRING)
 		b = binary.BigEndian.AppendUint32(b, uint32(len(row)))
 		for k, v := range row {
-			str(k)
-			str(v)
+			b = appendText(appendText(b, k), v)
 		}
 	}
 	return &response{chunks: [][]byte{b}, rows: len(rows)}
 }
 
-// write sends the answer as the reply to call: what osquery.ExtensionCallResult
-// would write, had it the rows as maps.
-func (r *response) write(ctx context.Context, out thrift.TProtocol, seq int32, status *osquery.ExtensionStatus) error {
-	err := errors.Join(
-		out.WriteMessageBegin(ctx, "call", thrift.REPLY, seq),
-		out.WriteFieldBegin(ctx, "success", thrift.STRUCT, 0),
-		out.WriteFieldBegin(ctx, "status", thrift.STRUCT, 1),
-		status.Write(ctx, out),
-		out.WriteFieldBegin(ctx, "response", thrift.LIST, 2),
-		out.WriteListBegin(ctx, thrift.MAP, r.rows),
-	)
-	send := func(made *response) {
-		for _, c := range made.chunks {
-			if err == nil {
-				_, err = out.Transport().Write(c)
-			}
-		}
-	}
-	send(r)
-	if r.parts != nil && err == nil {
-		err = r.stream(ctx, func(part *response) error { send(part); return err })
-	}
-	if err != nil {
-		return err
-	}
-	return errors.Join(
-		out.WriteFieldStop(ctx), // ExtensionResponse
-		out.WriteFieldStop(ctx), // ExtensionCallResult
-		out.WriteMessageEnd(ctx),
-		out.Flush(ctx),
-	)
-}
-
 // stream makes the parts and sends one after the other. An error ends the answer in
 // its middle, so the connection must be closed: then osquery takes no row of it.
-func (r *response) stream(ctx context.Context, send func(part *response) error) (err error) {
+func (r *response) stream(ctx context.Context, send func(*response) error) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			err = fmt.Errorf("internal error: %v", p)
@@ -299,8 +295,11 @@ func (r *response) stream(ctx context.Context, send func(part *response) error) 
 		return part
 	}, func(part response) error {
 		defer part.free()
-		if ctx.Err() != nil {
+		switch {
+		case ctx.Err() != nil:
 			return context.Cause(ctx) // the part is incomplete
+		case r.encoder.over():
+			return r.encoder.tooLarge(r.rows)
 		}
 		rows += part.rows
 		return send(&part)
@@ -311,39 +310,16 @@ func (r *response) stream(ctx context.Context, send func(part *response) error) 
 	return err
 }
 
-// free gives the memory back, a few chunks of it to the next answer.
+// free gives the memory to the next answer, and the place in line.
 func (r *response) free() {
-	for i, c := range r.chunks {
-		if i < chunksReuse && cap(c) == chunkSize {
+	for _, c := range r.chunks {
+		if cap(c) == chunkSize {
 			chunkPool.Put((*[chunkSize]byte)(c[:chunkSize]))
 		}
 	}
 	r.chunks = nil
-}
-
-// tooLarge says how large the answer would have been and what can be done. MB is
-// 1<<20 bytes, as in osquery's watchdog_memory_limit.
-func tooLarge(t *Table, rows, columns int, perRow float64, limit int64) error {
-	const mb = 1 << 20
-	narrow := make([]string, 0, 3)
-	for _, c := range t.Columns {
-		if c.Options&Additional != 0 && len(narrow) < cap(narrow) {
-			narrow = append(narrow, c.Name+"=...")
-		}
+	if r.release != nil {
+		r.release()
+		r.release = nil
 	}
-	advice := "select fewer columns"
-	if len(narrow) > 0 {
-		advice += ", or narrow it with WHERE " + strings.Join(narrow, ", ")
-	}
-	return fmt.Errorf("the answer would take about %s MB of osquery's memory (%s rows, %d columns), over the limit of %s MB (KERNEL_ROUTES_MAX_RESPONSE_MB): %s",
-		thousands(int(perRow*float64(rows)/mb)+1), thousands(rows), columns, thousands(int(limit/mb)), advice)
-}
-
-// thousands formats n with commas.
-func thousands(n int) string {
-	s := strconv.Itoa(n)
-	for i := len(s) - 3; i > 0; i -= 3 {
-		s = s[:i] + "," + s[i:]
-	}
-	return s
 }

@@ -1,6 +1,7 @@
 package tables
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"errors"
@@ -37,9 +38,10 @@ func sent(t *testing.T, r *response) osquery.ExtensionPluginResponse {
 	t.Helper()
 	ctx := context.Background()
 	buf := thrift.NewTMemoryBuffer()
+	out := bufio.NewWriter(buf)
 	proto := thrift.NewTBinaryProtocolConf(buf, nil)
 	status := &osquery.ExtensionStatus{Code: 3, Message: "said", UUID: 5}
-	if err := r.write(ctx, proto, 7, status); err != nil {
+	if err := r.write(ctx, out, &request{method: "call", seq: 7}, status); err != nil {
 		t.Fatal(err)
 	}
 	name, kind, seq, err := proto.ReadMessageBegin(ctx)
@@ -81,7 +83,7 @@ func TestResponse(t *testing.T) {
 				}
 			}
 		}
-		r, err := newResponse(t.Context(), narrowTable, Query{Used: used}, values(narrowTable, rows...), 0)
+		r, err := newResponse(t.Context(), narrowTable, Query{Used: used}, values(narrowTable, rows...), memoryLimit{})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -91,7 +93,7 @@ func TestResponse(t *testing.T) {
 		r.free()
 	}
 
-	r, err := newResponse(t.Context(), narrowTable, Query{Used: make([]bool, 3)}, values(narrowTable), 0)
+	r, err := newResponse(t.Context(), narrowTable, Query{Used: make([]bool, 3)}, values(narrowTable), memoryLimit{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -144,8 +146,8 @@ func TestResponseOfRoutes(t *testing.T) {
 				want = append(want, row)
 			}
 			rows := scan()
-			passedOver = passedOver || newEncoder(t.Context(), table, q, rows, 0).sparse
-			r, err := newResponse(t.Context(), table, q, rows, 0)
+			passedOver = passedOver || newEncoder(t.Context(), table, q, rows, memoryLimit{}).sparse
+			r, err := newResponse(t.Context(), table, q, rows, memoryLimit{})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -162,7 +164,7 @@ func TestResponseOfRoutes(t *testing.T) {
 func TestResponseCancelled(t *testing.T) {
 	ctx, cancel := context.WithCancelCause(t.Context())
 	cancel(fmt.Errorf("no time"))
-	_, err := newResponse(ctx, narrowTable, Query{Used: make([]bool, 3)}, values(narrowTable, nil), 0)
+	_, err := newResponse(ctx, narrowTable, Query{Used: make([]bool, 3)}, values(narrowTable, nil), memoryLimit{})
 	if err == nil || err.Error() != "no time" {
 		t.Errorf("%v, want the reason", err)
 	}
@@ -174,12 +176,12 @@ func TestResponseLimit(t *testing.T) {
 	for i := range rows.rows {
 		rows.rows[i] = map[string]string{"bits": "1", "name": "0123456789abcdefghij"}
 	}
-	cost := int64(rowCost + 2*valueCost + 2*(20+17)) // of each row
+	cost := int64(rowCost + 2*valueCost + copies*(20+17)) // of each row
 	q := Query{Used: []bool{true, true, false}}
 
 	for _, limit := range []int64{0, n * cost} {
 		rows.at = -1
-		r, err := newResponse(t.Context(), narrowTable, q, rows, limit)
+		r, err := newResponse(t.Context(), narrowTable, q, rows, memoryLimit{limit, MaxResponseVariable})
 		if err != nil {
 			t.Fatalf("limit %d: %v", limit, err)
 		}
@@ -190,8 +192,8 @@ func TestResponseLimit(t *testing.T) {
 	}
 
 	rows.at, rows.read = -1, 0
-	_, err := newResponse(t.Context(), narrowTable, q, rows, 100<<20)
-	want := "the answer would take about 181 MB of osquery's memory (300,000 rows, 2 columns), over the limit of 100 MB " +
+	_, err := newResponse(t.Context(), narrowTable, q, rows, memoryLimit{100 << 20, MaxResponseVariable})
+	want := "the answer would take about 759 MB of osquery's memory (300,000 rows, 2 columns), over the limit of 100 MB " +
 		"(KERNEL_ROUTES_MAX_RESPONSE_MB): select fewer columns, or narrow it with WHERE bits=..., a_rather_long_name=..."
 	if err == nil || err.Error() != want {
 		t.Errorf("%v\nwant %s", err, want)
@@ -247,16 +249,16 @@ var onlyBits = Query{Used: []bool{false, true, false}}
 // TestResponseParts makes an answer of parts, in their order, within one limit.
 func TestResponseParts(t *testing.T) {
 	rows := &splitRows{parts: []Rows{numbered(0, 1000), numbered(1000, 3000)}, count: 4000}
-	r, err := newResponse(t.Context(), narrowTable, onlyBits, rows, 0)
+	r, err := newResponse(t.Context(), narrowTable, onlyBits, rows, memoryLimit{})
 	if err != nil || r.rows != 4000 {
 		t.Fatalf("%d rows, %v", r.rows, err)
 	}
-	whole, err := newResponse(t.Context(), narrowTable, onlyBits, numbered(0, 4000), 0)
+	whole, err := newResponse(t.Context(), narrowTable, onlyBits, numbered(0, 4000), memoryLimit{})
 	if err != nil || !bytes.Equal(bytes.Join(r.chunks, nil), bytes.Join(whole.chunks, nil)) {
 		t.Errorf("the parts do not make the whole; %v", err)
 	}
 	rows = &splitRows{parts: []Rows{numbered(0, 1000), numbered(1000, 3000)}, count: 4000}
-	if _, err = newResponse(t.Context(), narrowTable, onlyBits, rows, 2000*(rowCost+valueCost)); err == nil || !strings.Contains(err.Error(), "(4,000 rows") {
+	if _, err = newResponse(t.Context(), narrowTable, onlyBits, rows, memoryLimit{2000 * (rowCost + valueCost), ""}); err == nil || !strings.Contains(err.Error(), "(4,000 rows") {
 		t.Errorf("over the limit: %v", err)
 	}
 	defer func() {
@@ -264,7 +266,7 @@ func TestResponseParts(t *testing.T) {
 			t.Errorf("recovered %v", p)
 		}
 	}()
-	newResponse(t.Context(), narrowTable, onlyBits, &splitRows{parts: []Rows{numbered(0, 1), panicRows{}}}, 0)
+	newResponse(t.Context(), narrowTable, onlyBits, &splitRows{parts: []Rows{numbered(0, 1), panicRows{}}}, memoryLimit{})
 	t.Error("the panic is lost")
 }
 
@@ -281,7 +283,7 @@ func manyParts() *splitRows {
 // TestResponseMadeWhileSent has rows whose number is known and not limited.
 func TestResponseMadeWhileSent(t *testing.T) {
 	rows := manyParts()
-	whole, err := newResponse(t.Context(), narrowTable, onlyBits, numbered(0, rows.count), 0)
+	whole, err := newResponse(t.Context(), narrowTable, onlyBits, numbered(0, rows.count), memoryLimit{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -294,7 +296,8 @@ func TestResponseMadeWhileSent(t *testing.T) {
 	}{
 		{"known", 0, rows.count, false},
 		{"unknown", 0, -1, true},
-		{"limited", 1 << 40, rows.count, true},
+		{"far from the limit", 1 << 40, rows.count, false},
+		{"near the limit", int64(rows.count) * (rowCost + valueCost) * 3 / 2, rows.count, true},
 	} {
 		rows := manyParts()
 		rows.count = tc.count
@@ -305,7 +308,7 @@ func TestResponseMadeWhileSent(t *testing.T) {
 				rows.parts = append(rows.parts, values(narrowTable))
 			}
 		}
-		r, err := newResponse(t.Context(), narrowTable, onlyBits, rows, tc.limit)
+		r, err := newResponse(t.Context(), narrowTable, onlyBits, rows, memoryLimit{tc.limit, ""})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -319,7 +322,7 @@ func TestResponseMadeWhileSent(t *testing.T) {
 }
 
 // TestResponseOfManyRoutes has so many routes of the kernel that they are not held,
-// for both tables; what is held is the same.
+// for both tables; what would be held is the same.
 func TestResponseOfManyRoutes(t *testing.T) {
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1)) // fewer are many
 	nstest.New(t)
@@ -339,29 +342,46 @@ func TestResponseOfManyRoutes(t *testing.T) {
 	}
 	for _, table := range All() {
 		q := allUsed(table)
-		answer := func(limit int64, q Query) *response {
+		scan := func(q Query) Rows {
 			rows, err := table.Scan(t.Context(), snapshotSource{s}, q)
 			if err != nil {
 				t.Fatal(err)
 			}
-			r, err := newResponse(t.Context(), table, q, rows, limit)
+			return rows
+		}
+		answer := func(q Query) *response {
+			r, err := newResponse(t.Context(), table, q, scan(q), memoryLimit{})
 			if err != nil {
 				t.Fatal(err)
 			}
 			return r
 		}
-		made, held := answer(0, q), answer(1<<40, q)
-		if made.parts == nil || held.parts != nil {
-			t.Fatalf("%s: %d and %d parts are made while they are sent", table.Name, len(made.parts), len(held.parts))
+		held := func(q Query) *response {
+			rows, r := scan(q), &response{}
+			newEncoder(t.Context(), table, q, rows, memoryLimit{}).encode(rows, r)
+			return r
 		}
-		got, want := sent(t, made), sent(t, held)
+		made := answer(q)
+		if made.parts == nil {
+			t.Fatalf("%s: the answer is held", table.Name)
+		}
+		got, want := sent(t, made), sent(t, held(q))
 		if len(got) < len(lines) || !reflect.DeepEqual(got, want) {
 			t.Errorf("%s: %d rows, %d if they are held", table.Name, len(got), len(want))
 		}
 		// A condition leaves some out: how many is not known before.
 		narrowed := Query{Used: q.Used, Constraints: []Constraint{{Column: table.Column("metric"), Op: GreaterThan, Expr: "13999"}}}
-		if r, want := answer(0, narrowed), map[*Table]int{Routes: 1000, Nexthops: 1100}[table]; r.parts != nil || r.rows != want {
+		if r, want := answer(narrowed), map[*Table]int{Routes: 1000, Nexthops: 1100}[table]; r.parts != nil || r.rows != want {
 			t.Errorf("%s: %d rows, want %d", table.Name, r.rows, want)
+		}
+		// They are still too many to be held.
+		narrowed.Constraints[0].Expr = "99"
+		made = answer(narrowed)
+		if made.parts == nil || made.rows < len(lines)-100 {
+			t.Errorf("%s: %d rows, in %d parts", table.Name, made.rows, len(made.parts))
+		}
+		if got, want := sent(t, made), sent(t, held(narrowed)); !reflect.DeepEqual(got, want) {
+			t.Errorf("%s: %d rows, %d if they are held", table.Name, len(got), len(want))
 		}
 	}
 }
@@ -376,10 +396,7 @@ func (s snapshotSource) Read(context.Context, rtnl.Request) (*rtnl.Snapshot, err
 }
 
 // A brokenTransport takes some parts of an answer and then no more.
-type brokenTransport struct {
-	*thrift.TMemoryBuffer
-	left int
-}
+type brokenTransport struct{ left int }
 
 func (b *brokenTransport) Write(p []byte) (int, error) {
 	if len(p) > 1000 {
@@ -388,18 +405,18 @@ func (b *brokenTransport) Write(p []byte) (int, error) {
 	if b.left < 0 {
 		return 0, errors.New("the line is dead")
 	}
-	return b.TMemoryBuffer.Write(p)
+	return len(p), nil
 }
 
 // TestResponseBreaksOff has answers that end in an error in their middle.
 func TestResponseBreaksOff(t *testing.T) {
 	status := &osquery.ExtensionStatus{}
 	write := func(ctx context.Context, rows *splitRows, left int) error {
-		r, err := newResponse(t.Context(), narrowTable, onlyBits, rows, 0)
+		r, err := newResponse(t.Context(), narrowTable, onlyBits, rows, memoryLimit{})
 		if err != nil || r.parts == nil {
 			t.Fatalf("held, %v", err)
 		}
-		return r.write(ctx, thrift.NewTBinaryProtocolConf(&brokenTransport{thrift.NewTMemoryBuffer(), left}, nil), 7, status)
+		return r.write(ctx, bufio.NewWriterSize(&brokenTransport{left}, 16), &request{method: "call", seq: 7}, status)
 	}
 	const enough = 1 << 20
 	if err := write(t.Context(), manyParts(), enough); err != nil {

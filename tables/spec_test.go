@@ -1,10 +1,13 @@
 package tables
 
 import (
+	"bytes"
 	"encoding/json"
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/osquery/osquery-go/plugin/table"
 )
 
 // TestColumns checks what osquery and its users rely on.
@@ -91,6 +94,40 @@ func TestSpec(t *testing.T) {
 			if c.Description == "" || strings.HasSuffix(c.Description, ".") || !slices.Contains([]string{"text", "integer", "bigint"}, c.Type) {
 				t.Errorf("%s.%s: %s %q", spec.Name, c.Name, c.Type, c.Description)
 			}
+		}
+	}
+}
+
+// TestSpecIsOsqueryGos compares the specification with what osquery-go's own
+// package prints of the same table.
+func TestSpecIsOsqueryGos(t *testing.T) {
+	special := &Table{Name: "special", Columns: []ColumnInfo{
+		{Name: "a", Type: Text, Description: "<a & b>", Options: Index | Additional},
+		{Name: "b", Type: BigInt, Options: Hidden | Optimized},
+	}}
+	for _, ours := range append(All(), special) {
+		var columns []table.ColumnDefinition
+		for _, c := range ours.Columns {
+			columns = append(columns, table.ColumnDefinition{
+				Name: c.Name, Type: table.ColumnType(c.Type), Description: c.Description,
+				Index: c.Options&Index != 0, Additional: c.Options&Additional != 0,
+				Optimized: c.Options&Optimized != 0, Hidden: c.Options&Hidden != 0,
+			})
+		}
+		opts := []table.TableOpt{table.WithDescription(ours.Description), table.WithPlatforms(table.LinuxPlatform)}
+		for _, e := range ours.Examples {
+			opts = append(opts, table.WithExample(e))
+		}
+		var want bytes.Buffer
+		enc := json.NewEncoder(&want)
+		enc.SetEscapeHTML(false)
+		enc.SetIndent("", "  ")
+		if err := enc.Encode(table.NewPlugin(ours.Name, columns, nil, opts...).Spec()); err != nil {
+			t.Fatal(err)
+		}
+		got, err := ours.Spec()
+		if err != nil || !bytes.Equal(got, want.Bytes()) {
+			t.Errorf("%s: %v\n%s\nwant\n%s", ours.Name, err, got, &want)
 		}
 	}
 }

@@ -30,6 +30,8 @@ type Manager struct {
 	last       osquery.ExtensionRouteUUID
 	extensions map[osquery.ExtensionRouteUUID]extension
 	changed    chan struct{} // closed at each change of the extensions
+	flags      map[string]string
+	refused    int
 }
 
 type extension struct {
@@ -70,6 +72,24 @@ func (m *Manager) Close() {
 	}
 	m.mu.Unlock()
 	m.running.Wait()
+}
+
+// SetFlag sets one of osquery's flags, of which there are none at first.
+func (m *Manager) SetFlag(name, value string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.flags == nil {
+		m.flags = map[string]string{}
+	}
+	m.flags[name] = value
+}
+
+// Refused returns how many registrations were refused: osquery logs an error for
+// each.
+func (m *Manager) Refused() int {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.refused
 }
 
 // Extensions returns the extensions that are registered.
@@ -264,6 +284,7 @@ func (h handler) RegisterExtension(_ context.Context, info *osquery.InternalExte
 	defer m.mu.Unlock()
 	for _, e := range m.extensions {
 		if e.info.Name == info.Name {
+			m.refused++
 			return failed("Duplicate extension registered"), nil
 		}
 		for table := range registry["table"] {
@@ -297,8 +318,14 @@ func (handler) Ping(context.Context) (*osquery.ExtensionStatus, error) {
 	return &osquery.ExtensionStatus{Message: "pong"}, nil
 }
 
-func (handler) Options(context.Context) (osquery.InternalOptionList, error) {
-	return osquery.InternalOptionList{}, nil
+func (h handler) Options(context.Context) (osquery.InternalOptionList, error) {
+	h.m.mu.Lock()
+	defer h.m.mu.Unlock()
+	list := osquery.InternalOptionList{}
+	for name, value := range h.m.flags {
+		list[name] = &osquery.InternalOptionInfo{Value: value}
+	}
+	return list, nil
 }
 
 func (handler) Shutdown(context.Context) error { return nil }

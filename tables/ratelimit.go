@@ -1,0 +1,78 @@
+package tables
+
+import (
+	"hash/maphash"
+	"log/slog"
+	"sync"
+	"time"
+)
+
+// failureInterval is how often a failure of one kind is logged.
+const failureInterval = 10 * time.Second
+
+// A failureLog logs failures, of each kind one line and how many more there were.
+type failureLog struct {
+	logger *slog.Logger
+
+	mu    sync.Mutex
+	kinds map[string]*failures
+}
+
+type failures struct {
+	logged time.Time
+	more   int // since then
+}
+
+// warn logs a failure. What, which says what to do too, is its kind.
+func (l *failureLog) warn(what string, err error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	f := l.kinds[what]
+	switch {
+	case f == nil:
+		if l.kinds == nil {
+			l.kinds = map[string]*failures{}
+		}
+		f = &failures{}
+		l.kinds[what] = f
+	case time.Since(f.logged) < failureInterval:
+		f.more++
+		return
+	}
+	l.logger.Warn(what, "err", err, "not_logged_before", f.more)
+	*f = failures{logged: time.Now()}
+}
+
+const (
+	maxSeenWarnings    = 1000 // that are remembered
+	maxWarningText = 1000 // bytes that are logged of one
+)
+
+// warnings logs what the user of a table should know, each text once.
+type warnings struct {
+	logger *slog.Logger
+
+	mu   sync.Mutex
+	seen map[uint64]bool // hashes
+}
+
+var warningSeed = maphash.MakeSeed()
+
+func (w *warnings) warn(t *Table, text string) {
+	if w.isNew(maphash.Comparable(warningSeed, [2]string{t.Name, text})) {
+		w.logger.Warn(text[:min(len(text), maxWarningText)], "table", t.Name)
+	}
+}
+
+func (w *warnings) isNew(hash uint64) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.seen[hash] {
+		return false
+	}
+	if w.seen == nil || len(w.seen) >= maxSeenWarnings {
+		w.seen = map[uint64]bool{}
+	}
+	w.seen[hash] = true
+	return true
+}

@@ -1,0 +1,421 @@
+package tables
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"os"
+	"runtime"
+	"runtime/debug"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/osquery/osquery-go/gen/osquery"
+	"golang.org/x/sys/unix"
+
+	"kernelroutes/internal/inorder"
+)
+
+const (
+	requestTimeout = 60 * time.Second      // for a query from its arrival on, and for one read or write
+	graceTime      = 2 * time.Second       // for running requests, at the end
+	restTime       = 5 * time.Second       // without a query, then memory goes back to the kernel
+	acceptPause    = 10 * time.Millisecond // where no connection can be accepted
+	bufferSize     = 8 << 10               // of a connection, each way; chunks of rows go past it
+
+	// Connections. osquery has one or two for each query that it runs.
+	maxConns = 1000
+	minConns = 8
+	// answerFiles is how many descriptors a query may need, for netlink sockets, and
+	// spareFiles how many are kept for other things.
+	answerFiles = 4
+	spareFiles  = 8
+)
+
+// A server answers osquery on the extension's own socket. osquery opens a
+// connection for every call, and another one before it for a ping.
+type server struct {
+	*Extension
+	uuid     osquery.ExtensionRouteUUID
+	listener *net.UnixListener
+	shutdown chan struct{} // closed when osquery asks for it
+	once     sync.Once
+	rest     *time.Timer
+
+	limit    atomic.Pointer[memoryLimit] // for an answer
+	held     atomic.Int64                // bytes of requests
+	line     *line
+	log      failureLog
+	warnings warnings
+
+	ctx    context.Context // of all requests
+	cancel context.CancelFunc
+
+	mu       sync.Mutex
+	conns    map[*conn]bool
+	maxConns int
+	clock    uint64 // counts what happens to connections
+	stopped  bool
+	running  sync.WaitGroup // goroutines
+}
+
+// A conn is a connection of osquery's. Its fields after the buffers are server.mu's.
+type conn struct {
+	*net.UnixConn
+	in  *bufio.Reader
+	out *bufio.Writer
+
+	busy      bool   // a request is running, or waits to
+	idleSince uint64 // server.clock
+}
+
+// listen opens the extension's socket and serves it.
+func (e *Extension) listen(ctx context.Context, uuid osquery.ExtensionRouteUUID, limit *memoryLimit) (*server, error) {
+	path := fmt.Sprintf("%s.%d", e.Socket, uuid)
+	// osquery gave the number to this process alone, so a socket of that name is
+	// the rest of a dead one.
+	if fi, err := os.Lstat(path); err == nil && fi.Mode().Type() == os.ModeSocket {
+		os.Remove(path)
+	}
+	l, err := net.ListenUnix("unix", &net.UnixAddr{Name: path})
+	if err != nil {
+		return nil, err
+	}
+	s := &server{
+		Extension: e,
+		uuid:      uuid,
+		listener:  l,
+		shutdown:  make(chan struct{}),
+		rest:      time.AfterFunc(restTime, giveMemoryBack),
+		log:       failureLog{logger: e.Logger},
+		warnings:  warnings{logger: e.Logger},
+		conns:     map[*conn]bool{},
+	}
+	files := freeFiles() - spareFiles
+	answers := max(1, min(runtime.GOMAXPROCS(0)+2, files/2/answerFiles))
+	s.maxConns = max(minConns, min(files-answers*answerFiles, maxConns))
+	s.line = newLine(answers, (s.maxConns-answers)/2) // so that a ping finds room
+	s.limit.Store(limit)
+	s.ctx, s.cancel = context.WithCancel(context.WithoutCancel(ctx))
+	s.running.Go(s.accept)
+	return s, nil
+}
+
+// giveMemoryBack gives the kernel what nothing uses. A sync.Pool keeps what is in it
+// for one collection.
+func giveMemoryBack() {
+	runtime.GC()
+	debug.FreeOSMemory()
+}
+
+// freeFiles returns how many descriptors the process may still open.
+func freeFiles() int {
+	var files unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &files); err != nil {
+		return 0
+	}
+	open, _ := os.ReadDir("/proc/self/fd")
+	return int(min(files.Cur, 1<<20)) - len(open)
+}
+
+// accept serves each connection on its own, until the listener is closed.
+func (s *server) accept() {
+	for {
+		c, err := s.listener.AcceptUnix()
+		switch {
+		case errors.Is(err, net.ErrClosed):
+			return
+		case err != nil:
+			s.log.warn("no connection can be accepted; the oldest without a request are closed: "+
+				"raise the limit of open files, or find out who connects to "+s.listener.Addr().String(), err)
+			s.evict()
+			time.Sleep(acceptPause)
+		default:
+			s.add(&conn{UnixConn: c})
+		}
+	}
+}
+
+// add serves a connection. Where there are many it takes the place of the one that
+// has had no request for the longest time.
+func (s *server) add(c *conn) {
+	s.mu.Lock()
+	full := len(s.conns) >= s.maxConns
+	stopped := s.stopped
+	if !stopped {
+		s.clock++
+		c.idleSince = s.clock
+		s.conns[c] = true
+	}
+	s.mu.Unlock()
+	if stopped {
+		c.Close()
+		return
+	}
+	if full {
+		s.evict()
+		s.log.warn("too many connections; the oldest without a request are closed: "+
+			"find out who connects to "+s.listener.Addr().String(), fmt.Errorf("%d connections", s.maxConns))
+	}
+	s.running.Go(func() { s.serve(c) })
+}
+
+// evict closes the connection that has had no request for the longest time.
+func (s *server) evict() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var oldest *conn
+	for c := range s.conns {
+		if !c.busy && (oldest == nil || c.idleSince < oldest.idleSince) {
+			oldest = c
+		}
+	}
+	if oldest != nil {
+		delete(s.conns, oldest)
+		oldest.Close()
+	}
+}
+
+// The buffers of connections that have ended.
+var readers = sync.Pool{New: func() any { return bufio.NewReaderSize(nil, bufferSize) }}
+var writers = sync.Pool{New: func() any { return bufio.NewWriterSize(nil, bufferSize) }}
+
+// serve answers the requests of one connection.
+func (s *server) serve(c *conn) {
+	c.in, c.out = readers.Get().(*bufio.Reader), writers.Get().(*bufio.Writer)
+	c.in.Reset(c.UnixConn)
+	c.out.Reset(timedWriter{c.UnixConn})
+	defer func() {
+		s.forget(c)
+		c.in.Reset(nil)
+		c.out.Reset(nil)
+		readers.Put(c.in)
+		writers.Put(c.out)
+	}()
+	for s.next(c) {
+	}
+}
+
+// next answers the next request of a connection, and returns whether there may be
+// another one.
+func (s *server) next(c *conn) bool {
+	c.SetReadDeadline(time.Now().Add(requestTimeout))
+	r, err := readRequest(c.in, &s.held)
+	if err != nil {
+		if !closed(err) {
+			s.log.warn("a request cannot be read, its connection is closed; find out who but osquery writes to "+
+				s.listener.Addr().String(), err)
+		}
+		return false
+	}
+	defer r.done()
+	if !s.setBusy(c, true) {
+		return false
+	}
+	if err := s.reply(c, r); err != nil {
+		if !closed(err) {
+			s.log.warn("an answer cannot be sent, its connection is closed and its query fails", err)
+		}
+		return false
+	}
+	return s.setBusy(c, false)
+}
+
+// closed reports whether an error is only the end of a connection that says nothing.
+func closed(err error) bool {
+	return errors.Is(err, io.EOF) || errors.Is(err, net.ErrClosed) || errors.Is(err, os.ErrDeadlineExceeded) ||
+		errors.Is(err, errHungUp) || errors.Is(err, unix.ECONNRESET)
+}
+
+// A timedWriter allows each write some time.
+type timedWriter struct{ *net.UnixConn }
+
+func (w timedWriter) Write(b []byte) (int, error) {
+	w.SetWriteDeadline(time.Now().Add(requestTimeout))
+	return w.UnixConn.Write(b)
+}
+
+// setBusy notes whether a request is running on a connection. It returns false
+// when the connection has been closed, or the server has stopped and no other
+// request shall begin.
+func (s *server) setBusy(c *conn, busy bool) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.clock++
+	c.busy, c.idleSince = busy, s.clock
+	return !s.stopped && s.conns[c]
+}
+
+func (s *server) forget(c *conn) {
+	c.Close()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.conns, c)
+}
+
+// closeConns closes the connections without a request, or all of them. No
+// request begins after it.
+func (s *server) closeConns(all bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.stopped = true
+	for c := range s.conns {
+		if all || !c.busy {
+			c.Close()
+		}
+	}
+}
+
+// stop closes the socket, removes its file and lets requests that are running
+// end, but not for long.
+func (s *server) stop() {
+	s.listener.Close()
+	s.closeConns(false)
+	done := make(chan struct{})
+	go func() {
+		s.running.Wait()
+		close(done)
+	}()
+	select {
+	case <-done:
+	case <-time.After(graceTime):
+		s.Logger.Warn("giving up requests that are still running")
+	}
+	s.rest.Stop()
+	s.cancel()
+	s.closeConns(true)
+}
+
+// reply answers one request.
+func (s *server) reply(c *conn, r *request) error {
+	status := &osquery.ExtensionStatus{UUID: s.uuid}
+	b := c.out.AvailableBuffer()
+	switch r.method {
+	case "call":
+		return s.call(c, r, status)
+	case "ping":
+		status.Message = "pong"
+		b = appendPong(b, r, status)
+	case "shutdown":
+		s.once.Do(func() { close(s.shutdown) })
+		b = appendNothing(b, r)
+	default:
+		b = appendUnknown(b, r)
+	}
+	c.out.Write(b)
+	return c.out.Flush()
+}
+
+// call answers a call of a plugin.
+func (s *server) call(c *conn, r *request, status *osquery.ExtensionStatus) error {
+	defer s.rest.Reset(restTime)
+	answer, err := s.answer(c, r)
+	switch {
+	case errors.Is(err, errHungUp):
+		return err
+	case err != nil:
+		answer, status.Code, status.Message = &response{}, 1, err.Error()
+	default:
+		status.Message = "OK"
+	}
+	defer answer.free()
+	return answer.write(s.ctx, c.out, r, status)
+}
+
+// answer does what a call asks for. Errors name the table.
+func (s *server) answer(c *conn, r *request) (*response, error) {
+	if r.registry != "table" {
+		return nil, fmt.Errorf("%s has no %s plugin, only tables", ExtensionName, r.registry)
+	}
+	for _, t := range s.Tables {
+		if t.Name != r.item {
+			continue
+		}
+		switch r.action {
+		case "generate":
+			answer, err := s.generate(c, t, r.context)
+			if err != nil {
+				return nil, fmt.Errorf("%s: %w", t.Name, err)
+			}
+			return answer, nil
+		case "columns":
+			return mapsResponse(t.routes()), nil
+		default:
+			return nil, fmt.Errorf("%s: unknown action %q: the table can only be read", t.Name, r.action)
+		}
+	}
+	return nil, fmt.Errorf("%s has no table %q", ExtensionName, r.item)
+}
+
+// generate answers a query that came on c, when it is its turn.
+func (s *server) generate(c *conn, t *Table, request string) (*response, error) {
+	ctx, cancel := context.WithTimeoutCause(s.ctx, s.queryTimeout, errTimeout)
+	defer cancel()
+	leave, err := s.line.enter(ctx, c, t)
+	if err == errTimeout {
+		return nil, s.late(ctx, fmt.Sprintf("waiting in line, because %v; ask fewer at a time", s.line), err)
+	}
+	if err != nil {
+		return nil, err
+	}
+	r, err := s.query(ctx, t, request)
+	if err != nil {
+		leave()
+		return nil, err
+	}
+	r.release = leave
+	return r, nil
+}
+
+// query answers a query. A panic becomes the query's error, because the other
+// queries and the other table have done nothing to die of it.
+func (s *server) query(ctx context.Context, t *Table, request string) (r *response, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			stack := debug.Stack()
+			if part, ok := p.(*inorder.Panic); ok {
+				p, stack = part.Value, part.Stack
+			}
+			s.Logger.Error("panic", "table", t.Name, "request", request, "panic", p, "stack", string(stack))
+			r, err = nil, fmt.Errorf("internal error: %v", p)
+		}
+	}()
+	start := time.Now()
+	q, err := parseRequest(t, request)
+	if err != nil {
+		return nil, err
+	}
+	// osquery makes tables of extensions such that SQLite merges rows by their rowid,
+	// and takes the row's place in the answer for it if there is no other (osquery
+	// #7066). It does not tell when SQLite will merge.
+	q.RowIDs = slices.Contains(q.Used, true)
+	q.Warn = func(text string) { s.warnings.warn(t, text) }
+	rows, err := t.Scan(ctx, s.Source, q)
+	if err != nil {
+		return nil, s.late(ctx, "reading the kernel's routes; ask for one table or destination", err)
+	}
+	r, err = newResponse(ctx, t, q, rows, *s.limit.Load())
+	if err != nil {
+		return nil, s.late(ctx, "making the rows; select fewer columns, or narrow it with WHERE", err)
+	}
+	if s.Logger.Enabled(ctx, slog.LevelDebug) {
+		s.Logger.Debug("query", "table", t.Name, "constraints", len(q.Constraints), "rows", r.rows,
+			"took", time.Since(start))
+	}
+	return r, nil
+}
+
+// late returns the error of a query that took too long, if that is why it failed:
+// whose limit it was, and not the kernel's or osquery's.
+func (s *server) late(ctx context.Context, doing string, err error) error {
+	if context.Cause(ctx) != errTimeout {
+		return err
+	}
+	return fmt.Errorf("no answer within %v, %w: it was %s", s.queryTimeout, errTimeout, doing)
+}
