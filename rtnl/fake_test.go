@@ -24,7 +24,9 @@ type fakeKernel struct {
 	// from 1; nil: nothing.
 	hear    func(n int) []event
 	dialErr func(groups uint32) error
-	lax     bool // the kernel does not know NETLINK_GET_STRICT_CHK
+	lax     bool   // the kernel does not know NETLINK_GET_STRICT_CHK
+	release string // of the kernel; "": a recent one
+	stats   string // where its rt6_stats is
 
 	mu        sync.Mutex
 	listeners int
@@ -76,7 +78,7 @@ func interruptedFlag(msg []byte) []byte {
 
 // kernel returns a Kernel that reads from the fake.
 func (k *fakeKernel) kernel() *Kernel {
-	return &Kernel{dial: k.dial, Logger: slog.New(slog.NewTextHandler(&k.log, nil))}
+	return &Kernel{dial: k.dial, release: k.release, stats: k.stats, Logger: slog.New(slog.NewTextHandler(&k.log, nil))}
 }
 
 // read reads with the Kernel. It checks that no snapshot comes with an error, and
