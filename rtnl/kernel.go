@@ -258,13 +258,14 @@ func (r *reading) try(ctx context.Context) error {
 		}
 		r.planned = true
 	}
-	if r.todoIPv6 {
-		if err := e.run("dump IPv6 routes", r.dumpCounted); err != nil {
-			return err
+	for len(r.todo) > 0 || r.todoIPv6 {
+		var err error
+		if r.todoIPv6 && (len(r.todo) == 0 || r.todo[0].family != 0) { // after IPv4
+			err = e.run("dump IPv6 routes", r.dumpCounted)
+		} else {
+			err = r.dumpNext(ctx, e)
 		}
-	}
-	for len(r.todo) > 0 {
-		if err := r.dumpNext(ctx, e); err != nil {
+		if err != nil {
 			return err
 		}
 	}
