@@ -22,7 +22,7 @@ type aside struct {
 // startAside begins an aside. What it needs is opened by the caller's thread, in
 // its network namespace.
 func (r *reading) startAside(ctx context.Context) *aside {
-	a := &aside{done: make(chan struct{})}
+	a := &aside{done: make(chan struct{}), mem: r.arena()}
 	a.sink = r.sink(dumpRequest{family: IPv6}, &a.mem)
 	c, err := r.connect(ctx, maxDatagram)
 	if err != nil {

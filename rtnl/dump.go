@@ -16,9 +16,6 @@ type arena struct {
 	size  int    // of all chunks
 }
 
-// arenaIn returns an arena whose first chunk is b.
-func arenaIn(b []byte) arena { return arena{chunk: b[:0], size: cap(b)} }
-
 // Chunks grow from what holds a laptop's routes to what wastes little of a
 // router's. From hugeChunk on the kernel is asked to back them with huge pages,
 // which saves a sixth of the time that a large dump takes: it is spent on page
@@ -158,7 +155,7 @@ type routeDump struct {
 	counting    bool     // see counts
 	until       *changes // what was heard until it ended, if that is known
 	heard       *changes // while it ran, nil before judge
-	aside       arena    // where the routes are, if not in the reading's
+	aside       int      // size of the arena that the routes are in, if not the reading's
 }
 
 // changed reports whether a group may have changed while the dump ran, or is not

@@ -57,11 +57,10 @@ func (k *Kernel) Read(ctx context.Context, req Request) (*Snapshot, error) {
 	}
 	defer l.close()
 	r.listener = l
-	r.first = buffers.Get().(*buffer)
 	r.begin()
 	s, err := r.read(ctx)
 	if err != nil {
-		buffers.Put(r.first)
+		r.giveBack()
 		return nil, err
 	}
 	r.pack(s)
@@ -111,8 +110,8 @@ type reading struct {
 	planned  bool          // whether it is known what to dump
 	todo     []dumpRequest // route dumps that are still to be run
 	todoIPv6 bool          // and the one of dumpCounted
-	first    *buffer       // the first chunk of mem
 	mem      arena
+	lent     []*buffer // in which mem and that of each aside begin
 	dumps    []*routeDump
 	refs     references // of the routes that any dump kept
 	referred int        // how many of heard.multipath are in refs
@@ -133,9 +132,26 @@ type reading struct {
 
 // begin forgets what was read, so that all is read (again), at one time.
 func (r *reading) begin() {
+	r.giveBack()
 	*r = reading{dial: r.dial, stats: r.stats, release: r.release, listener: r.listener, asked: r.asked,
-		tries: r.tries, tooLarge: r.tooLarge, deaf: r.deaf, req: r.asked, first: r.first, mem: arenaIn(r.first[:])}
+		tries: r.tries, tooLarge: r.tooLarge, deaf: r.deaf, req: r.asked}
+	r.mem = r.arena()
 	r.forgetLinks()
+}
+
+// arena returns an arena that begins in a buffer which is used again: see giveBack.
+func (r *reading) arena() arena {
+	b := buffers.Get().(*buffer)
+	r.lent = append(r.lent, b)
+	return arena{chunk: b[:0], size: len(b)}
+}
+
+// giveBack ends the use of the buffers in which arenas began.
+func (r *reading) giveBack() {
+	for _, b := range r.lent {
+		buffers.Put(b)
+	}
+	r.lent = nil
 }
 
 // read tries until everything is of one time, or MaxTries times.
@@ -169,6 +185,9 @@ func (r *reading) read(ctx context.Context) (*Snapshot, error) {
 	}
 }
 
+// maxPacked is how many bytes of routes are copied at most.
+const maxPacked = 1 << 20
+
 // pack moves the routes of a small snapshot to memory of their size, so that it does
 // not hold the memory that datagrams were received into.
 func (r *reading) pack(s *Snapshot) {
@@ -178,9 +197,9 @@ func (r *reading) pack(s *Snapshot) {
 	}
 	held := r.mem.size
 	for _, d := range r.dumps {
-		held += d.aside.size
+		held += d.aside
 	}
-	if size > held/2 {
+	if size > min(held/2, maxPacked) {
 		return
 	}
 	packed := make([]byte, 0, size)
@@ -188,7 +207,7 @@ func (r *reading) pack(s *Snapshot) {
 		packed = append(packed, run...)
 		s.routes[i] = packed[len(packed)-len(run) : len(packed) : len(packed)]
 	}
-	buffers.Put(r.first)
+	r.giveBack()
 }
 
 // warmUp is how large the first datagram of a route dump is, by try. Datagrams
@@ -356,7 +375,7 @@ func (r *reading) took(d *routeDump) {
 // leaves what would have come after it to be done.
 func (r *reading) tookIPv6(a *aside) {
 	if a != nil {
-		a.sink.dump.aside = a.mem
+		a.sink.dump.aside = a.mem.size
 		r.took(&a.sink.dump)
 	}
 	table := r.todo[0].table

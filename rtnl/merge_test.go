@@ -952,7 +952,7 @@ func TestSimulationCounts(t *testing.T) {
 			t.Fatal(err)
 		}
 		req := Request{}
-		r := reading{dial: k.dial, release: recent, listener: l, asked: req, first: new(buffer), tries: 1}
+		r := reading{dial: k.dial, release: recent, listener: l, asked: req, tries: 1}
 		r.begin()
 		if r.try(context.Background()) != nil {
 			continue
