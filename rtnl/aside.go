@@ -22,7 +22,7 @@ type aside struct {
 // startAside begins an aside. What it needs is opened by the caller's thread, in
 // its network namespace.
 func (r *reading) startAside(ctx context.Context) *aside {
-	a := &aside{done: make(chan struct{}), mem: r.arena()}
+	a := &aside{done: make(chan struct{}), mem: r.newArena()}
 	a.sink = r.sink(dumpRequest{family: IPv6}, &a.mem)
 	c, err := r.connect(ctx, maxDatagram)
 	if err != nil {
@@ -67,7 +67,8 @@ func (a *aside) prove(c *conn) error {
 		return nil
 	}
 	var mem arena
-	again := routeSink{request: dumpRequest{table: unix.RT_TABLE_LOCAL}, filter: &Filter{Families: []Family{}}, mem: &mem}
+	none := Filter{Families: []Family{}}
+	again := routeSink{request: dumpRequest{table: unix.RT_TABLE_LOCAL}, filter: &none, mem: &mem}
 	return c.dumpRoutes(&again)
 }
 

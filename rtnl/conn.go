@@ -163,7 +163,8 @@ func (dial dialer) open(ctx context.Context, groups uint32) (*conn, error) {
 	case errors.Is(err, unix.EPERM), errors.Is(err, unix.EACCES):
 		return nil, &ReadError{op, ErrPermission, err, permissionRemedy}
 	}
-	return nil, &ReadError{op, ErrSocket, err, "check that the kernel has netlink and that open files are not at their limit"}
+	const remedy = "check that the kernel has netlink and that open files are not at their limit"
+	return nil, &ReadError{op, ErrSocket, err, remedy}
 }
 
 func deadline(op string, cause error) error {
@@ -209,7 +210,8 @@ func (c *conn) warm(size int) error {
 }
 
 func (c *conn) send(typ, flags uint16, data []byte) (netlink.Message, error) {
-	m, err := c.socket.send(netlink.Message{Header: netlink.Header{Type: netlink.HeaderType(typ), Flags: netlink.HeaderFlags(flags)}, Data: data})
+	header := netlink.Header{Type: netlink.HeaderType(typ), Flags: netlink.HeaderFlags(flags)}
+	m, err := c.socket.send(netlink.Message{Header: header, Data: data})
 	c.seq = m.Header.Sequence
 	if err != nil && c.ctx.Err() != nil {
 		return m, deadline("send to the kernel", context.Cause(c.ctx))

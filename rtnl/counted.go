@@ -45,8 +45,8 @@ func (r *reading) dumpCounted(c *conn) error {
 	case before < 0 || after < 0 || heard == 0 && before == after && missing < 0:
 		r.unproved = true // it is not known, or no count of what there is
 	case missing > 0 && heard < anyEntries && uint64(missing) > heard*uint64(s.largest):
-		return &ReadError{"dump IPv6 routes", ErrTooLarge,
-			fmt.Errorf("the kernel has %d IPv6 nexthops and ended without an error after %d", after, walked), countedRemedy}
+		err := fmt.Errorf("the kernel has %d IPv6 nexthops and ended without an error after %d", after, walked)
+		return &ReadError{"dump IPv6 routes", ErrTooLarge, err, countedRemedy}
 	default:
 		s.dump.truncated = true
 	}
@@ -55,8 +55,9 @@ func (r *reading) dumpCounted(c *conn) error {
 	return nil
 }
 
-const countedRemedy = "an IPv6 route has more nexthops than 32 KiB hold, and Linux before 6.9 leaves out what comes after it: " +
-	"put its nexthops into a nexthop group and set net.ipv4.nexthop_compat_mode=0, give it fewer, or use Linux 6.9 or later"
+const countedRemedy = "an IPv6 route has more nexthops than 32 KiB hold, and Linux before 6.9 leaves out " +
+	"what comes after it: put its nexthops into a nexthop group and set net.ipv4.nexthop_compat_mode=0, " +
+	"give it fewer, or use Linux 6.9 or later"
 
 // truncatedIPv6 reports whether IPv6 may have tables that are wanted, and that no dump
 // has reached.

@@ -221,7 +221,8 @@ func (f *Filter) match(h *routeHead) bool {
 	return (f.Cloned || h.flags&rtmFCloned == 0) &&
 		allows(f.Families, h.family) && allows(f.Tables, h.table) &&
 		allows(f.Types, h.typ) && allows(f.Protocols, h.protocol) &&
-		!(f.Single && h.hops != nil && !h.object) && (f.OIFs == nil || h.object || f.uses(h)) && (f.Dsts == nil || f.goesTo(h))
+		!(f.Single && h.hops != nil && !h.object) && (f.OIFs == nil || h.object || f.uses(h)) &&
+		(f.Dsts == nil || f.goesTo(h))
 }
 
 func (f *Filter) uses(h *routeHead) bool {
@@ -259,7 +260,8 @@ func (f *Filter) mayMatchIPv6() bool {
 // withoutIPv6 returns the filter for all other families.
 func (f *Filter) withoutIPv6() *Filter {
 	others := *f
-	others.Families = slices.DeleteFunc([]Family{IPv4, MPLS, IPMR, IP6MR}, func(o Family) bool { return !allows(f.Families, o) })
+	others.Families = slices.DeleteFunc([]Family{IPv4, MPLS, IPMR, IP6MR},
+		func(o Family) bool { return !allows(f.Families, o) })
 	return &others
 }
 

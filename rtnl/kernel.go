@@ -14,7 +14,7 @@ import (
 // A Request says what a Snapshot is to hold.
 type Request struct {
 	Filter
-	Links    bool // interfaces, for their names
+	Links    bool // the interfaces that routes refer to, for their names
 	Nexthops bool // the nexthop objects that routes refer to
 	// Count says that only the number of routes matters: a Cursor may go over IPv4
 	// routes without being able to decode them. It saves the memory that they take.
@@ -77,8 +77,8 @@ func (k *Kernel) warn(r *reading, s *Snapshot) {
 			"tries", s.Tries, "routes_incomplete", len(r.missing) > 0,
 			"links_changed", r.stale.links, "nexthops_changed", r.stale.objects)
 	case r.unproved && atomic.CompareAndSwapUint32(&k.toldUnproved, 0, 1):
-		k.Logger.Warn("IPv6 routes may be missing: Linux before 6.9 leaves out what comes after a route that is too large, "+
-			"and their number cannot be had to compare with", "file", r.stats, "kernel", r.release.String())
+		k.Logger.Warn("IPv6 routes may be missing: Linux before 6.9 leaves out what comes after a route that is "+
+			"too large, and how many there are cannot be told", "file", r.stats, "kernel", r.release.String())
 	}
 }
 
@@ -135,12 +135,12 @@ func (r *reading) begin() {
 	r.giveBack()
 	*r = reading{dial: r.dial, stats: r.stats, release: r.release, listener: r.listener, asked: r.asked,
 		tries: r.tries, tooLarge: r.tooLarge, deaf: r.deaf, req: r.asked}
-	r.mem = r.arena()
+	r.mem = r.newArena()
 	r.forgetLinks()
 }
 
-// arena returns an arena that begins in a buffer which is used again: see giveBack.
-func (r *reading) arena() arena {
+// newArena returns an arena that begins in a buffer which is used again: see giveBack.
+func (r *reading) newArena() arena {
 	b := buffers.Get().(*buffer)
 	r.lent = append(r.lent, b)
 	return arena{chunk: b[:0], size: len(b)}

@@ -136,7 +136,8 @@ func (r *reading) dumpLinks(c *conn) (err error) {
 
 func (r *reading) lookUpLinks(c *conn, indexes []uint32) error {
 	for _, index := range indexes {
-		err := c.get(unix.RTM_GETLINK, linkRequest(index), unix.RTM_NEWLINK, func(msg []byte) error { return addLink(r.links, msg) })
+		add := func(msg []byte) error { return addLink(r.links, msg) }
+		err := c.get(unix.RTM_GETLINK, linkRequest(index), unix.RTM_NEWLINK, add)
 		if err != nil && !errors.Is(err, unix.ENODEV) { // as it is gone
 			return fmt.Errorf("interface %d: %w", index, err)
 		}
