@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/netip"
 	"os/exec"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -330,7 +331,7 @@ func TestReadLooksUpLinks(t *testing.T) {
 		}
 		var names []string
 		for i, l := range s.links {
-			if l != dumped[i] {
+			if !reflect.DeepEqual(l, dumped[i]) {
 				t.Errorf("%s: link %d is %+v, in a dump %+v", tc.name, i, l, dumped[i])
 			}
 			names = append(names, l.Name)
@@ -367,7 +368,7 @@ func TestReadLooksUpTunnelLinks(t *testing.T) {
 	}
 }
 
-// linkChurn is how long TestLinkChurn reads.
+// linkChurn is how long TestLinkChurn reads, a quarter of it with -short.
 const linkChurn = 2 * time.Second
 
 // TestLinkChurn reads while interfaces with routes come and go: a route whose
@@ -397,7 +398,11 @@ func TestLinkChurn(t *testing.T) {
 		}
 	}()
 	reads, consistent, seen := 0, 0, 0
-	for start := time.Now(); time.Since(start) < linkChurn; reads++ {
+	long := linkChurn
+	if testing.Short() {
+		long /= 4
+	}
+	for start := time.Now(); time.Since(start) < long; reads++ {
 		s, err := new(Kernel).Read(t.Context(), Request{Links: true, Nexthops: true})
 		if err != nil {
 			t.Fatal(err)
