@@ -223,7 +223,8 @@ func BenchmarkReadFew(b *testing.B) {
 		fewRoutes(b)
 		b.ReportAllocs()
 		for b.Loop() {
-			if s, err := new(Kernel).Read(b.Context(), Request{Links: true, Nexthops: true}); err != nil || size(s) < 30 {
+			s, err := new(Kernel).Read(b.Context(), Request{Links: true, Nexthops: true})
+			if err != nil || size(s) < 30 {
 				b.Fatal(s, err)
 			}
 		}
@@ -231,7 +232,9 @@ func BenchmarkReadFew(b *testing.B) {
 	b.Run("floor", func(b *testing.B) {
 		fewRoutes(b)
 		b.ReportAllocs()
-		req := append(appendHeader(nil, unix.NLMSG_HDRLEN+rtmsgLen, unix.RTM_GETROUTE, unix.NLM_F_REQUEST|unix.NLM_F_DUMP, 1), make([]byte, rtmsgLen)...)
+		const flags = unix.NLM_F_REQUEST | unix.NLM_F_DUMP
+		req := appendHeader(nil, unix.NLMSG_HDRLEN+rtmsgLen, unix.RTM_GETROUTE, flags, 1)
+		req = append(req, make([]byte, rtmsgLen)...)
 		buf := make([]byte, maxDatagram)
 		for b.Loop() {
 			fd, err := unix.Socket(unix.AF_NETLINK, unix.SOCK_RAW|unix.SOCK_CLOEXEC, unix.NETLINK_ROUTE)

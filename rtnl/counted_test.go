@@ -46,8 +46,7 @@ func oldKernel(fit int, tables ...oldTable6) func(fakeRequest) []event {
 		sent := 0
 		for _, table := range tables {
 			for _, n := range table.dsts {
-				wanted := (r.route.family == 0 || r.route.family == IPv6) && (r.route.table == 0 || r.route.table == table.table)
-				if wanted && sent < fit {
+				if r.route.asks(group{IPv6, table.table}) && sent < fit {
 					all = append(all, route6(r.seq, n, table.table))
 					sent++
 				}
@@ -87,7 +86,8 @@ func TestOldKernelLosesRoutes(t *testing.T) {
 		"an interface's name": {Filter: Filter{Link: func(l *Link) bool { return l.Name == "v0" }}},
 		"the number":          {Count: true},
 	} {
-		for release, entries := range map[string]int{"6.8.12-1-generic": 1511, "6.1.0-18-amd64": 12, "4.4.0": 5, "strange": 1511} {
+		releases := map[string]int{"6.8.12-1-generic": 1511, "6.1.0-18-amd64": 12, "4.4.0": 5, "strange": 1511}
+		for release, entries := range releases {
 			k := &fakeKernel{t: t, answer: oldKernel(4, twelve...), release: release, stats: statsFile(t, entries)}
 			s, err := k.read(req)
 			dumps := 0
@@ -99,7 +99,11 @@ func TestOldKernelLosesRoutes(t *testing.T) {
 			if !errors.Is(err, ErrTooLarge) || dumps != 2 {
 				t.Fatalf("%s, %s: %v, %v, %d dumps of IPv6", release, name, err, s, dumps)
 			}
-			for _, part := range []string{"dump IPv6 routes: a route is too large", fmt.Sprintf("the kernel has %d IPv6 nexthops and ended without an error after 4", entries), "nexthop group", "or use Linux 6.9 or later"} {
+			for _, part := range []string{
+				"dump IPv6 routes: a route is too large",
+				fmt.Sprintf("the kernel has %d IPv6 nexthops and ended without an error after 4", entries),
+				"nexthop group", "or use Linux 6.9 or later",
+			} {
 				if !strings.Contains(err.Error(), part) {
 					t.Errorf("%v does not say %q", err, part)
 				}
@@ -114,12 +118,14 @@ func TestOldKernelLosesRoutes(t *testing.T) {
 	cache := Cache{Kernel: *k.kernel()}
 	defer cache.drop()
 	for range 3 {
-		if s, err := cache.Read(context.Background(), Request{Filter: Filter{Dsts: []netip.Prefix{six}}}); !errors.Is(err, ErrTooLarge) {
+		s, err := cache.Read(context.Background(), Request{Filter: Filter{Dsts: []netip.Prefix{six}}})
+		if !errors.Is(err, ErrTooLarge) {
 			t.Errorf("look-up: %v, %v", err, s)
 		}
 	}
 	// What cannot be IPv6 is answered, and IPv6 is not asked for.
-	for _, f := range []Filter{{Families: []Family{IPv4}}, {Dsts: []netip.Prefix{netip.MustParsePrefix("10.1.0.0/16")}}, {Families: []Family{IPMR}}} {
+	four := netip.MustParsePrefix("10.1.0.0/16")
+	for _, f := range []Filter{{Families: []Family{IPv4}}, {Dsts: []netip.Prefix{four}}, {Families: []Family{IPMR}}} {
 		k := &fakeKernel{t: t, answer: oldKernel(4, twelve...), release: "6.1.0", stats: statsFile(t, 1511)}
 		s, err := k.read(Request{Filter: f})
 		if err != nil || !s.Consistent || size(s) == 0 || slices.Contains(k.routes(), dumpRequest{family: IPv6}) {
@@ -144,8 +150,10 @@ func TestOldKernelWhole(t *testing.T) {
 		{"ipv6", Request{Filter: Filter{Families: []Family{IPv6}}}, 12, nil},
 		{"ipv6 and multicast", Request{Filter: Filter{Families: []Family{IPv6, IPMR}}}, 12 + 1, after(0)[1:2]},
 		{"ipv4 and ipv6", Request{Filter: Filter{Families: []Family{IPv4, IPv6}}}, 2 + 12, []dumpRequest{{}}},
-		{"a destination", Request{Filter: Filter{Dsts: []netip.Prefix{netip.MustParsePrefix("fd05::/64")}}}, 1, append([]dumpRequest{{}}, after(0)...)},
-		{"a table", Request{Filter: Filter{Tables: []uint32{local}, Protocols: []uint8{4}}}, 2, append([]dumpRequest{{table: local, protocol: 4}}, after(local)...)},
+		{"a destination", Request{Filter: Filter{Dsts: []netip.Prefix{netip.MustParsePrefix("fd05::/64")}}}, 1,
+			append([]dumpRequest{{}}, after(0)...)},
+		{"a table", Request{Filter: Filter{Tables: []uint32{local}, Protocols: []uint8{4}}}, 2,
+			append([]dumpRequest{{table: local, protocol: 4}}, after(local)...)},
 	} {
 		k := &fakeKernel{t: t, release: "6.1.0", stats: statsFile(t, 12), answer: oldKernel(always, twelve...)}
 		s, err := k.read(tc.req)
@@ -196,7 +204,11 @@ func TestOldKernelUnknown(t *testing.T) {
 				t.Errorf("%s: %v, %+v", tc.name, err, s)
 			}
 		}
-		if logged := k.logged(); tc.consistent && logged > 0 || !tc.consistent && (logged != 1 || !strings.Contains(k.log.String(), "before 6.9")) {
+		want := 1
+		if tc.consistent {
+			want = 0
+		}
+		if k.logged() != want || strings.Count(k.log.String(), "before 6.9") != want {
 			t.Errorf("%s: logged %s", tc.name, &k.log)
 		}
 	}
@@ -279,7 +291,9 @@ func TestRelease(t *testing.T) {
 			t.Errorf("%q is %v, want %v", text, got, want)
 		}
 	}
-	for r, old := range map[release]bool{{6, 8}: true, {6, 9}: false, {6, 18}: false, {5, 19}: true, {7, 0}: false, {}: true, recent: false} {
+	for r, old := range map[release]bool{
+		{6, 8}: true, {6, 9}: false, {6, 18}: false, {5, 19}: true, {7, 0}: false, {}: true, recent: false,
+	} {
 		if r.before(6, 9) != old {
 			t.Errorf("%v is before 6.9: %v", r, !old)
 		}

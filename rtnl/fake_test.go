@@ -225,7 +225,8 @@ func route6(seq uint32, n byte, table uint32) []byte {
 
 // failed is NLMSG_ERROR.
 func failed(seq uint32, errno unix.Errno) event {
-	return datagram(message(unix.NLMSG_ERROR, 0, seq, append(encNE(-uint32(errno)), make([]byte, unix.NLMSG_HDRLEN)...)))
+	request := make([]byte, unix.NLMSG_HDRLEN)
+	return datagram(message(unix.NLMSG_ERROR, 0, seq, append(encNE(-uint32(errno)), request...)))
 }
 
 // links answers a request for an interface, or for all of them.

@@ -73,7 +73,8 @@ func TestReadVanishedLink(t *testing.T) {
 		objects := func(seq uint32) []byte {
 			return slices.Concat(
 				message(unix.RTM_NEWNEXTHOP, 0, seq, appendNexthop(nil, &NexthopObject{ID: 5, OIF: 4})),
-				message(unix.RTM_NEWNEXTHOP, 0, seq, appendNexthop(nil, &NexthopObject{ID: 6, Group: []GroupMember{{5, 1}}})))
+				message(unix.RTM_NEWNEXTHOP, 0, seq,
+					appendNexthop(nil, &NexthopObject{ID: 6, Group: []GroupMember{{5, 1}}})))
 		}
 		// gone says after which of the listener's answers the interface is gone.
 		fake := func(gone func(drains int) bool, hear func(n int) []event) *fakeKernel {
@@ -114,7 +115,8 @@ func TestReadVanishedLink(t *testing.T) {
 		// It comes and goes for ever.
 		k = fake(func(int) bool { return false }, func(int) []event { return []event{withoutLink(4, "v1")} })
 		s, err = k.read(req)
-		if err != nil || s.Consistent || s.Tries != MaxTries || k.logged() != 1 || !strings.Contains(k.log.String(), "links_changed=true") {
+		if err != nil || s.Consistent || s.Tries != MaxTries || k.logged() != 1 ||
+			!strings.Contains(k.log.String(), "links_changed=true") {
 			t.Errorf("%s, for ever: %v, %+v, logged %s", tc.name, err, s, &k.log)
 		}
 	}
@@ -142,7 +144,8 @@ func TestReadOtherLink(t *testing.T) {
 		return nil
 	}, answer: func(r fakeRequest) []event {
 		if r.typ != unix.RTM_GETLINK {
-			return []event{datagram(routeVia(r.seq, v4(), func(r *Route) { r.OIF = some[uint32](9) }), route6(r.seq, 1, 254)), datagram(done(r.seq, 0))}
+			via9 := routeVia(r.seq, v4(), func(r *Route) { r.OIF = some[uint32](9) })
+			return []event{datagram(via9, route6(r.seq, 1, 254)), datagram(done(r.seq, 0))}
 		}
 		if n++; n == 1 {
 			return links(r, Link{Index: 3, Name: "v0"}, Link{Index: 9, Name: "v9"})
@@ -150,7 +153,8 @@ func TestReadOtherLink(t *testing.T) {
 		return links(r, Link{Index: 9, Name: "v0"})
 	}}
 	chosen := Filter{Families: []Family{IPv4}, Link: func(l *Link) bool { return l.Name == "v0" }}
-	if s, err := k.read(Request{Filter: chosen, Links: true}); err != nil || !s.Consistent || s.Tries != 2 || size(s) != 1 {
+	s, err := k.read(Request{Filter: chosen, Links: true})
+	if err != nil || !s.Consistent || s.Tries != 2 || size(s) != 1 {
 		t.Errorf("%v, %+v", err, s)
 	}
 	// More of them than are told apart.
@@ -164,7 +168,8 @@ func TestReadOtherLink(t *testing.T) {
 		}
 		return nil
 	}}
-	if s, err := k.read(Request{Filter: Filter{Families: []Family{IPv4}}, Links: true}); err != nil || !s.Consistent || s.Tries != 2 {
+	s, err = k.read(Request{Filter: Filter{Families: []Family{IPv4}}, Links: true})
+	if err != nil || !s.Consistent || s.Tries != 2 {
 		t.Errorf("%v, %+v", err, s)
 	}
 }
@@ -199,23 +204,25 @@ func TestReadNewLink(t *testing.T) {
 // TestReadLookUpFails has a kernel that does not look up interfaces.
 func TestReadLookUpFails(t *testing.T) {
 	for _, tc := range []struct {
-		answer func(fakeRequest) []event
+		answer func(seq uint32) event
 		text   string
 	}{
-		{func(r fakeRequest) []event { return []event{failed(r.seq, unix.EIO)} }, "look up links: interface 3: input/output error"},
-		{func(r fakeRequest) []event { return []event{failed(r.seq, unix.EPERM)} }, "look up links: not permitted: interface 3: operation not permitted"},
-		{func(r fakeRequest) []event { return []event{failure(unix.EIO)} }, "look up links: interface 3: input/output error"},
-		{func(r fakeRequest) []event { return []event{failure(errSend)} }, "look up links: interface 3: cannot send"},
-		{func(r fakeRequest) []event { return []event{{b: []byte{1}}} }, "malformed datagram"},
-		{func(r fakeRequest) []event { return []event{datagram(message(unix.RTM_NEWLINK, 0, r.seq, nil))} }, "malformed link"},
-		{func(r fakeRequest) []event { return []event{failure(unix.ENOBUFS)} }, "look up links: dump interrupted"},
+		{func(seq uint32) event { return failed(seq, unix.EIO) }, "look up links: interface 3: input/output error"},
+		{func(seq uint32) event { return failed(seq, unix.EPERM) }, "look up links: not permitted: interface 3: "},
+		{func(uint32) event { return failure(unix.EIO) }, "look up links: interface 3: input/output error"},
+		{func(uint32) event { return failure(errSend) }, "look up links: interface 3: cannot send"},
+		{func(uint32) event { return event{b: []byte{1}} }, "malformed datagram"},
+		{func(seq uint32) event { return datagram(message(unix.RTM_NEWLINK, 0, seq, nil)) }, "malformed link"},
+		{func(uint32) event { return failure(unix.ENOBUFS) }, "look up links: dump interrupted"},
 	} {
-		k := &fakeKernel{t: t, answer: broken(unix.RTM_GETLINK, always, tc.answer)}
+		answer := func(r fakeRequest) []event { return []event{tc.answer(r.seq)} }
+		k := &fakeKernel{t: t, answer: broken(unix.RTM_GETLINK, always, answer)}
 		if s, err := k.read(Request{Links: true}); err == nil || !strings.Contains(err.Error(), tc.text) {
 			t.Errorf("%v, %v, want %s", err, s, tc.text)
 		}
 	}
-	k := &fakeKernel{t: t, answer: broken(unix.RTM_GETLINK, 1, func(r fakeRequest) []event { return []event{failure(unix.ENOBUFS)} })}
+	once := func(fakeRequest) []event { return []event{failure(unix.ENOBUFS)} }
+	k := &fakeKernel{t: t, answer: broken(unix.RTM_GETLINK, 1, once)}
 	if s, err := k.read(Request{Links: true}); err != nil || !s.Consistent || s.Tries != 2 {
 		t.Errorf("%v, %+v", err, s)
 	}
@@ -253,11 +260,14 @@ func manyLinks(t testing.TB, pairs int) {
 	nstest.New(t)
 	var lines []string
 	for i := range 4 {
-		lines = append(lines, fmt.Sprintf("link add v%d type veth peer name w%d", i, i), fmt.Sprintf("link set v%d up", i), fmt.Sprintf("link set w%d up", i),
+		lines = append(lines,
+			fmt.Sprintf("link add v%d type veth peer name w%d", i, i),
+			fmt.Sprintf("link set v%d up", i), fmt.Sprintf("link set w%d up", i),
 			fmt.Sprintf("addr add 10.%d.0.1/24 dev v%d", i, i))
 	}
 	for i := range pairs {
-		lines = append(lines, fmt.Sprintf("link add x%d type veth peer name y%d", i, i), fmt.Sprintf("link set x%d up", i))
+		lines = append(lines,
+			fmt.Sprintf("link add x%d type veth peer name y%d", i, i), fmt.Sprintf("link set x%d up", i))
 	}
 	nstest.Batch(t, "-4", lines...)
 	lines = nil
@@ -302,6 +312,9 @@ func TestReadLooksUpLinks(t *testing.T) {
 		change(&r)
 		return r
 	}
+	to := func(dst string) Request {
+		return with(func(r *Request) { r.Dsts = []netip.Prefix{netip.MustParsePrefix(dst)} })
+	}
 	four := []string{"v0", "v1", "v2", "v3"}
 	for _, tc := range []struct {
 		name  string
@@ -310,9 +323,11 @@ func TestReadLooksUpLinks(t *testing.T) {
 	}{
 		{"a table", with(func(r *Request) { r.Tables = []uint32{600} }), four},
 		{"without objects", with(func(r *Request) { r.Tables, r.Nexthops = []uint32{600}, false }), four[:3]},
-		{"a destination", with(func(r *Request) { r.Dsts = []netip.Prefix{netip.MustParsePrefix("30.0.1.0/24")} }), four[1:3]},
-		{"a destination by an object", with(func(r *Request) { r.Dsts = []netip.Prefix{netip.MustParsePrefix("30.0.2.0/24")} }), four[3:]},
-		{"an interface", with(func(r *Request) { r.OIFs, r.Families, r.Single = []uint32{index("x3")}, []Family{IPv4}, true }), []string{"x3"}},
+		{"a destination", to("30.0.1.0/24"), four[1:3]},
+		{"a destination by an object", to("30.0.2.0/24"), four[3:]},
+		{"an interface", with(func(r *Request) {
+			r.OIFs, r.Families, r.Single = []uint32{index("x3")}, []Family{IPv4}, true
+		}), []string{"x3"}},
 		{"nothing", with(func(r *Request) { r.Tables = []uint32{77} }), []string{}},
 		{"all", all, nil},
 		{"a large table", with(func(r *Request) { r.Tables = []uint32{500} }), nil},
@@ -389,7 +404,8 @@ func TestLinkChurn(t *testing.T) {
 	stopped := make(chan int)
 	go func() {
 		for n := 0; ; n++ {
-			if _, err := fmt.Fprintf(in, "link add t0 type veth peer name t1\naddr add 10.9.0.1/24 dev t0\nlink set t0 up\nlink set t1 up\n"+
+			if _, err := fmt.Fprintf(in, "link add t0 type veth peer name t1\naddr add 10.9.0.1/24 dev t0\n"+
+				"link set t0 up\nlink set t1 up\n"+
 				"route add 20.9.0.0/24 via 10.9.0.2\nroute add 20.9.1.0/24 nexthop via 10.9.0.2 nexthop via 10.0.0.2\n"+
 				"route add fd09::/64 dev t0\nlink del t0\n"); err != nil {
 				stopped <- n // it was killed
@@ -420,7 +436,8 @@ func TestLinkChurn(t *testing.T) {
 					seen++
 				}
 				if s.Consistent && hop.OIF != 0 && !ok {
-					t.Errorf("read %d: %v refers to interface %d, which is not there (%d tries)", reads, r.Dst, hop.OIF, s.Tries)
+					t.Errorf("read %d: %v refers to interface %d, which is not there (%d tries)",
+						reads, r.Dst, hop.OIF, s.Tries)
 				}
 			}
 		}
@@ -428,7 +445,8 @@ func TestLinkChurn(t *testing.T) {
 	cmd.Process.Kill()
 	cmd.Wait()
 	rounds := <-stopped
-	t.Logf("%d reads, %d consistent, %d routes through the interface, which came %d times", reads, consistent, seen, rounds)
+	t.Logf("%d reads, %d consistent, %d routes through the interface, which came %d times",
+		reads, consistent, seen, rounds)
 	if consistent*2 < reads || seen == 0 || rounds < 20 {
 		t.Errorf("this proves nothing: %s", errs.String())
 	}
