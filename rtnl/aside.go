@@ -1,11 +1,8 @@
 package rtnl
 
 import (
-	"bytes"
 	"context"
 	"fmt"
-	"os"
-	"strconv"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -25,8 +22,8 @@ type aside struct {
 // startAside begins an aside. What it needs is opened by the caller's thread, in
 // its network namespace.
 func (r *reading) startAside(ctx context.Context) *aside {
-	a := &aside{done: make(chan struct{})}
-	a.sink = routeSink{request: dumpRequest{family: IPv6}, filter: &r.req.Filter, mem: &a.mem}
+	a := &aside{done: make(chan struct{}), mem: r.newArena()}
+	a.sink = r.sink(dumpRequest{family: IPv6}, &a.mem)
 	c, err := r.connect(ctx, maxDatagram)
 	if err != nil {
 		a.err = err
@@ -45,7 +42,8 @@ func (r *reading) startAside(ctx context.Context) *aside {
 			}
 		}()
 		before := a.stats.entries()
-		if a.err = c.dumpRoutes(&a.sink); a.err == nil && (before != a.sink.entries || a.stats.entries() != before) {
+		a.err = c.dumpRoutes(&a.sink)
+		if walked := a.sink.entries - a.sink.cloned; a.err == nil && (before != walked || a.stats.entries() != before) {
 			a.err = a.prove(c)
 		}
 	}()
@@ -69,7 +67,8 @@ func (a *aside) prove(c *conn) error {
 		return nil
 	}
 	var mem arena
-	again := routeSink{request: dumpRequest{table: unix.RT_TABLE_LOCAL}, filter: &Filter{Families: []Family{}}, mem: &mem}
+	none := Filter{Families: []Family{}}
+	again := routeSink{request: dumpRequest{table: unix.RT_TABLE_LOCAL}, filter: &none, mem: &mem}
 	return c.dumpRoutes(&again)
 }
 
@@ -95,44 +94,4 @@ func (a *aside) whole(listen func() *changes) bool {
 // the kernel leaves most routes out.
 func (r dumpRequest) beside() bool {
 	return r == dumpRequest{} || r == dumpRequest{table: unix.RT_TABLE_MAIN}
-}
-
-// rt6Stats is /proc/net/rt6_stats of a network namespace: nil where there is none.
-type rt6Stats struct{ file *os.File }
-
-// rt6StatsPath is of the namespace of the thread that opens it (Linux 3.17).
-const rt6StatsPath = "/proc/thread-self/net/rt6_stats"
-
-func openRT6Stats(path string) *rt6Stats {
-	f, err := os.Open(path)
-	if err != nil {
-		return nil
-	}
-	return &rt6Stats{f}
-}
-
-// entries returns how many routes all IPv6 tables have, each nexthop of a
-// multipath route counted (fib_rt_entries, the fourth number of rt6_stats_seq_show);
-// -1 if that is not known.
-func (s *rt6Stats) entries() int {
-	if s == nil {
-		return -1
-	}
-	var buf [128]byte
-	n, _ := s.file.ReadAt(buf[:], 0)
-	fields := bytes.Fields(buf[:n])
-	if len(fields) < 4 {
-		return -1
-	}
-	entries, err := strconv.ParseUint(string(fields[3]), 16, 32)
-	if err != nil {
-		return -1
-	}
-	return int(entries)
-}
-
-func (s *rt6Stats) close() {
-	if s != nil {
-		s.file.Close()
-	}
 }

@@ -279,6 +279,11 @@ func TestAsideKernel(t *testing.T) {
 	if proof {
 		t.Errorf("the kernel does not count its IPv6 routes as entries does")
 	}
+	// Read as before Linux 6.9: all IPv6 routes by themselves.
+	old := Kernel{dial: dialKernel, stats: rt6StatsPath, release: "6.1.0"}
+	if s2, err := old.Read(context.Background(), Request{}); err != nil || !s2.Consistent || s2.Tries != 1 || size(s2) != size(s) {
+		t.Errorf("%v, %d routes, want %d", err, size(s2), size(s))
+	}
 	// A route that does not fit, in table local and then elsewhere.
 	var name unix.Utsname
 	var major, minor int
@@ -299,6 +304,9 @@ func TestAsideKernel(t *testing.T) {
 		nstest.Batch(t, "-6", lines...)
 		if s, _, err := read(); !errors.Is(err, ErrTooLarge) {
 			t.Errorf("table %s: %v, %v", table, s, err)
+		}
+		if s, err := old.Read(context.Background(), Request{}); !errors.Is(err, ErrTooLarge) {
+			t.Errorf("table %s, as before 6.9: %v, %v", table, s, err)
 		}
 		nstest.IP(t, "-6 route del fd10::1 table "+table)
 		if s, _, err := read(); err != nil || !s.Consistent {

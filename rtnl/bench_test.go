@@ -1,9 +1,14 @@
 package rtnl
 
 import (
+	"bytes"
 	"fmt"
 	"net/netip"
+	"runtime"
+	"slices"
 	"testing"
+
+	"golang.org/x/sys/unix"
 
 	"kernelroutes/internal/nstest"
 )
@@ -145,6 +150,135 @@ func TestReadAllocations(t *testing.T) {
 	if n > 500 { // some 110 datagrams
 		t.Errorf("%v allocations", n)
 	}
+}
+
+// fewRoutes makes a namespace with what a host has: some forty routes.
+func fewRoutes(t testing.TB) {
+	nstest.New(t)
+	nstest.Veth(t, "v0", "10.0.0.1/16", "fd00::1/64")
+	var lines []string
+	for i := range 20 {
+		lines = append(lines, fmt.Sprintf("route add 20.0.%d.0/24 via 10.0.0.%d", i, i+2))
+	}
+	nstest.Batch(t, "-4", lines...)
+}
+
+// TestReadBytes reads few routes again and again: buffers are used again, and what is
+// kept is not larger than they are.
+func TestReadBytes(t *testing.T) {
+	fewRoutes(t)
+	least := uint64(1 << 62) // a garbage collection may take the buffers away
+	for range 50 {
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		s, err := new(Kernel).Read(t.Context(), Request{Links: true, Nexthops: true})
+		runtime.ReadMemStats(&after)
+		if err != nil || size(s) < 30 {
+			t.Fatal(err, s)
+		}
+		least = min(least, after.TotalAlloc-before.TotalAlloc)
+		kept, total := 0, 0
+		for _, run := range s.routes {
+			kept += cap(run)
+			total += len(run)
+		}
+		if kept != total {
+			t.Fatalf("%d bytes of routes are kept in %d", total, kept)
+		}
+	}
+	if least > 16<<10 {
+		t.Errorf("%d bytes are allocated", least)
+	}
+}
+
+// TestReadKeepsRoutes checks that routes stay what they were when buffers are used
+// again, whatever their number.
+func TestReadKeepsRoutes(t *testing.T) {
+	manyRoutes(t, 7000) // more than half of the memory that they come in
+	var snapshots []*Snapshot
+	var want [][]byte
+	for i := range 43 { // the last one comes to the same memory with other routes
+		req := Request{Links: true}
+		if i%2 == 0 { // so few that they are moved
+			req.Dsts = []netip.Prefix{netip.MustParsePrefix(fmt.Sprintf("20.0.%d.0/24", i))}
+		}
+		req.Tables = [][]uint32{{254}, {255}, nil}[i%3]
+		s, err := new(Kernel).Read(t.Context(), req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		snapshots, want = append(snapshots, s), append(want, slices.Concat(s.routes...))
+	}
+	for i, s := range snapshots {
+		if !bytes.Equal(slices.Concat(s.routes...), want[i]) {
+			t.Errorf("snapshot %d has changed", i)
+		}
+	}
+}
+
+// BenchmarkReadFew reads few routes, and floor the same with nothing around it: one
+// dump over a socket that is opened for it.
+func BenchmarkReadFew(b *testing.B) {
+	b.Run("read", func(b *testing.B) {
+		fewRoutes(b)
+		b.ReportAllocs()
+		for b.Loop() {
+			s, err := new(Kernel).Read(b.Context(), Request{Links: true, Nexthops: true})
+			if err != nil || size(s) < 30 {
+				b.Fatal(s, err)
+			}
+		}
+	})
+	b.Run("floor", func(b *testing.B) {
+		fewRoutes(b)
+		b.ReportAllocs()
+		const flags = unix.NLM_F_REQUEST | unix.NLM_F_DUMP
+		req := appendHeader(nil, unix.NLMSG_HDRLEN+rtmsgLen, unix.RTM_GETROUTE, flags, 1)
+		req = append(req, make([]byte, rtmsgLen)...)
+		buf := make([]byte, maxDatagram)
+		for b.Loop() {
+			fd, err := unix.Socket(unix.AF_NETLINK, unix.SOCK_RAW|unix.SOCK_CLOEXEC, unix.NETLINK_ROUTE)
+			if err != nil {
+				b.Fatal(err)
+			}
+			if _, err := unix.Write(fd, req); err != nil {
+				b.Fatal(err)
+			}
+			for clear(buf[:unix.NLMSG_HDRLEN]); u16(buf[4:]) != unix.NLMSG_DONE; {
+				if _, err := unix.Read(fd, buf); err != nil {
+					b.Fatal(err)
+				}
+			}
+			unix.Close(fd)
+		}
+	})
+}
+
+// BenchmarkReadManyLinks reads a few routes of a host with 4,000 interfaces: with
+// look-ups of the few that they refer to, and as long as a dump of all takes.
+func BenchmarkReadManyLinks(b *testing.B) {
+	few := Request{Filter: Filter{Tables: []uint32{600}}, Links: true, Nexthops: true}
+	b.Run("look up", func(b *testing.B) {
+		manyLinks(b, 2000)
+		for b.Loop() {
+			if s, err := new(Kernel).Read(b.Context(), few); err != nil || len(s.links) != 4 {
+				b.Fatal(s, err)
+			}
+		}
+	})
+	b.Run("dump", func(b *testing.B) {
+		manyLinks(b, 2000)
+		c, err := dialer(dialKernel).open(b.Context(), 0)
+		if err != nil {
+			b.Fatal(err)
+		}
+		defer c.close()
+		for b.Loop() {
+			if links, _, err := c.dumpLinks(false); err != nil || len(links) < 4000 {
+				b.Fatal(len(links), err)
+			}
+		}
+	})
 }
 
 // BenchmarkRead reads one route, the number of all, and all of 20,000.

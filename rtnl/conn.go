@@ -5,10 +5,12 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"sync"
 	"syscall"
 	"time"
 
 	"github.com/mdlayher/netlink"
+	netsocket "github.com/mdlayher/socket"
 	"golang.org/x/sys/unix"
 )
 
@@ -32,15 +34,17 @@ type dialer func(ctx context.Context, groups uint32) (s socket, strict bool, err
 const listenBuffer = 4 << 20
 
 // A kernelSocket is in the network namespace of the thread that opened it.
-// Opening, options, sending and deadlines are mdlayher/netlink's. Datagrams are
-// received here, because three things must be seen that its Receive keeps back:
-// the flags and the error of NLMSG_DONE, an empty datagram (with which Linux 6.9
-// and later answer for ever where an IPv6 route does not fit), and where one
-// datagram ends and the next begins, for within a datagram the kernel's walk is
-// not interrupted.
+//
+// The socket and its deadlines are mdlayher/socket's. mdlayher/netlink's Conn, which
+// is built on that, is not used, as its Receive keeps back three things that must be
+// seen: the flags and the error of NLMSG_DONE, an empty datagram (with which Linux
+// 6.9 and later answer for ever where an IPv6 route does not fit), and where one
+// datagram ends and the next begins, for within a datagram the kernel's walk is not
+// interrupted. Its random first sequence number alone costs more than the socket.
 type kernelSocket struct {
-	nl   *netlink.Conn
+	conn *netsocket.Conn
 	raw  syscall.RawConn
+	seq  uint32
 	stop func() bool
 
 	// The receive that is under way. With variables of receive instead, each one
@@ -52,33 +56,59 @@ type kernelSocket struct {
 	err    error
 }
 
-func dialKernel(ctx context.Context, groups uint32) (socket, bool, error) {
-	strict := true
-	nl, err := netlink.Dial(unix.NETLINK_ROUTE, &netlink.Config{Strict: true, Groups: groups})
-	if errors.Is(err, unix.ENOPROTOOPT) { // Linux before 4.20
-		strict = false
-		nl, err = netlink.Dial(unix.NETLINK_ROUTE, &netlink.Config{Groups: groups})
-	}
+func dialKernel(ctx context.Context, groups uint32) (_ socket, strict bool, err error) {
+	c, err := netsocket.Socket(unix.AF_NETLINK, unix.SOCK_RAW, unix.NETLINK_ROUTE, "netlink", nil)
 	if err != nil {
 		return nil, false, err
 	}
-	raw, err := nl.SyscallConn()
-	if err != nil {
-		nl.Close()
-		return nil, false, err
+	s := &kernelSocket{conn: c}
+	s.read = s.readOnce
+	if s.raw, err = c.SyscallConn(); err == nil {
+		if groups != 0 {
+			err = s.join(groups)
+		} else {
+			strict, err = s.strict()
+		}
 	}
-	if groups != 0 {
-		// With privilege as much as is asked for, else what net.core.rmem_max allows.
-		_ = nl.SetReadBuffer(listenBuffer)
+	if err != nil {
+		c.Close()
+		return nil, false, err
 	}
 	// A deadline in the past wakes a receive that waits.
-	stop := context.AfterFunc(ctx, func() { nl.SetDeadline(time.Unix(1, 0)) })
-	s := &kernelSocket{nl: nl, raw: raw, stop: stop}
-	s.read = s.readOnce
+	s.stop = context.AfterFunc(ctx, func() { c.SetDeadline(time.Unix(1, 0)) })
 	return s, strict, nil
 }
 
-func (s *kernelSocket) send(m netlink.Message) (netlink.Message, error) { return s.nl.Send(m) }
+// join makes the socket a member of multicast groups.
+func (s *kernelSocket) join(groups uint32) error {
+	// With privilege as much as is asked for, else what net.core.rmem_max allows.
+	_ = s.conn.SetReadBuffer(listenBuffer)
+	return s.conn.Bind(&unix.SockaddrNetlink{Family: unix.AF_NETLINK, Groups: groups})
+}
+
+// strict asks the kernel to say why it refuses something (Linux 4.12), and to honour
+// the conditions of a dump (Linux 4.20): reports whether it does.
+func (s *kernelSocket) strict() (bool, error) {
+	for _, option := range []int{unix.NETLINK_EXT_ACK, unix.NETLINK_GET_STRICT_CHK} {
+		switch err := s.conn.SetsockoptInt(unix.SOL_NETLINK, option, 1); {
+		case errors.Is(err, unix.ENOPROTOOPT):
+			return false, nil
+		case err != nil:
+			return false, err
+		}
+	}
+	return true, nil
+}
+
+func (s *kernelSocket) send(m netlink.Message) (netlink.Message, error) {
+	s.seq++
+	m.Header.Length, m.Header.Sequence = uint32(unix.NLMSG_HDRLEN+align4(len(m.Data))), s.seq
+	b, err := m.MarshalBinary()
+	if err == nil {
+		_, err = s.conn.Write(b)
+	}
+	return m, err
+}
 
 func (s *kernelSocket) receive(buf []byte, nowait bool) (int, error) {
 	s.buf, s.nowait = buf, nowait
@@ -100,7 +130,7 @@ func (s *kernelSocket) readOnce(fd uintptr) (done bool) {
 
 func (s *kernelSocket) close() {
 	s.stop()
-	s.nl.Close()
+	s.conn.Close()
 }
 
 // A conn is one conversation with the kernel.
@@ -111,6 +141,14 @@ type conn struct {
 	strict bool
 	spent  bool // a dump was ended early: the rest of it would come first
 }
+
+// buffers are the memory that datagrams are received into. They are used again, as
+// to have them cleared takes longer than to read the routes of most hosts. One is
+// larger than any datagram of the kernel: 32 KiB of routes or nexthop objects, some
+// 70 KiB of a link with as many alternative names as it may have.
+var buffers = sync.Pool{New: func() any { return new(buffer) }}
+
+type buffer [2 * maxDatagram]byte
 
 // open opens a connection.
 func (dial dialer) open(ctx context.Context, groups uint32) (*conn, error) {
@@ -125,7 +163,8 @@ func (dial dialer) open(ctx context.Context, groups uint32) (*conn, error) {
 	case errors.Is(err, unix.EPERM), errors.Is(err, unix.EACCES):
 		return nil, &ReadError{op, ErrPermission, err, permissionRemedy}
 	}
-	return nil, &ReadError{op, ErrSocket, err, "check that the kernel has netlink and that open files are not at their limit"}
+	const remedy = "check that the kernel has netlink and that open files are not at their limit"
+	return nil, &ReadError{op, ErrSocket, err, remedy}
 }
 
 func deadline(op string, cause error) error {
@@ -151,8 +190,11 @@ func (c *conn) receive(buf []byte, nowait bool) (int, error) {
 // that was ever passed to recv (max_recvmsg_len, at most 32 KiB; about a page
 // where there was none), and an IPv4 dump whose first route does not fit ends
 // at once, as if there were no routes. An acknowledged NLMSG_NOOP is the
-// shortest exchange that passes a buffer.
-func (c *conn) warm(buf []byte) error {
+// shortest exchange that passes a buffer, and its size is all that matters.
+func (c *conn) warm(size int) error {
+	b := buffers.Get().(*buffer)
+	defer buffers.Put(b)
+	buf := b[:size]
 	if _, err := c.send(unix.NLMSG_NOOP, unix.NLM_F_REQUEST|unix.NLM_F_ACK, nil); err != nil {
 		return err
 	}
@@ -168,7 +210,8 @@ func (c *conn) warm(buf []byte) error {
 }
 
 func (c *conn) send(typ, flags uint16, data []byte) (netlink.Message, error) {
-	m, err := c.socket.send(netlink.Message{Header: netlink.Header{Type: netlink.HeaderType(typ), Flags: netlink.HeaderFlags(flags)}, Data: data})
+	header := netlink.Header{Type: netlink.HeaderType(typ), Flags: netlink.HeaderFlags(flags)}
+	m, err := c.socket.send(netlink.Message{Header: header, Data: data})
 	c.seq = m.Header.Sequence
 	if err != nil && c.ctx.Err() != nil {
 		return m, deadline("send to the kernel", context.Cause(c.ctx))
@@ -191,6 +234,34 @@ type dumpSink struct {
 	// datagram is called after the messages of each datagram; it may end the dump
 	// too.
 	datagram func() (more bool)
+}
+
+// get sends a request for one object and hands the answer to the sink's message. An
+// object that is not there is an error of the kernel's (ENODEV for an interface).
+func (c *conn) get(typ uint16, request []byte, want uint16, message func(msg []byte) error) error {
+	if _, err := c.send(typ, unix.NLM_F_REQUEST, request); err != nil {
+		return err
+	}
+	b := buffers.Get().(*buffer)
+	defer buffers.Put(b)
+	answered, interrupted := false, false
+	sink := dumpSink{want: want, message: func(msg []byte) (bool, error) {
+		answered = true
+		return true, message(msg)
+	}}
+	for !answered {
+		n, err := c.receive(b[:], false)
+		if errors.Is(err, unix.ENOBUFS) {
+			return fmt.Errorf("%w: the receive buffer overflowed", ErrInterrupted)
+		}
+		if err != nil {
+			return err
+		}
+		if done, err := c.messages(b[:n], &sink, &interrupted); done || err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // dump sends a dump request and hands its messages to the sink until the kernel

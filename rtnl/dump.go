@@ -13,6 +13,7 @@ import (
 // An arena holds the bytes that the kernel sent, in chunks that are never moved.
 type arena struct {
 	chunk []byte // the current chunk: len is what is used of it
+	size  int    // of all chunks
 }
 
 // Chunks grow from what holds a laptop's routes to what wastes little of a
@@ -20,7 +21,7 @@ type arena struct {
 // which saves a sixth of the time that a large dump takes: it is spent on page
 // faults.
 const (
-	minChunk  = 2 * maxDatagram
+	minChunk  = len(buffer{})
 	hugeChunk = 64 * maxDatagram
 	maxChunk  = 128 * maxDatagram
 )
@@ -29,6 +30,7 @@ const (
 func (a *arena) room() []byte {
 	if cap(a.chunk)-len(a.chunk) < maxDatagram {
 		a.chunk = make([]byte, 0, min(max(2*cap(a.chunk), minChunk), maxChunk))
+		a.size += cap(a.chunk)
 		if cap(a.chunk) >= hugeChunk {
 			_ = unix.Madvise(a.chunk[:cap(a.chunk)], unix.MADV_HUGEPAGE) // a kernel without them is only slower
 		}
@@ -144,17 +146,29 @@ type run struct {
 // A routeDump is the answer to one RTM_GETROUTE dump.
 type routeDump struct {
 	runs        []run
-	objects     bool // whether a route that is kept uses a nexthop object
-	interrupted bool // the kernel set NLM_F_DUMP_INTR
+	refs        references // of the routes that are kept
+	interrupted bool       // the kernel set NLM_F_DUMP_INTR
 	request     dumpRequest
+	withoutIPv6 bool     // IPv6 is dumped by itself
 	spared      bool     // ended before IPv6
+	truncated   bool     // it may have ended too early: see reached
 	counting    bool     // see counts
 	until       *changes // what was heard until it ended, if that is known
 	heard       *changes // while it ran, nil before judge
+	aside       int      // size of the arena that the routes are in, if not the reading's
 }
 
-// changed reports whether a group may have changed while the dump ran.
-func (d *routeDump) changed(g group) bool { return d.interrupted || d.heard.group(g) }
+// changed reports whether a group may have changed while the dump ran, or is not
+// all there.
+func (d *routeDump) changed(g group) bool { return d.interrupted || !d.reached(g) || d.heard.group(g) }
+
+// reached reports whether the dump has certainly come to the end of a group: one of
+// IPv6 that may have ended too early, where a group comes after it. The kernel goes
+// by the low byte of a table's number (inet6_dump_fib).
+func (d *routeDump) reached(g group) bool {
+	n := len(d.runs)
+	return !d.truncated || n > 0 && g.table&0xff < d.runs[n-1].table&0xff
+}
 
 // counts reports whether the routes of a group are counted instead of kept. Those
 // of IPv4 may be: of other families one dump is hardly ever enough when something
@@ -163,7 +177,7 @@ func (d *routeDump) counts(g group) bool { return d.counting && g.family == IPv4
 
 // asked reports whether the dump would have brought the routes of a group.
 func (d *routeDump) asked(g group) bool {
-	return d.request.asks(g) && !(d.spared && g.family != IPv4)
+	return d.request.asks(g) && !(d.spared && g.family != IPv4) && !(d.withoutIPv6 && g.family == IPv6)
 }
 
 // judge notes what is certain about the dump's runs once it is known what
@@ -221,7 +235,10 @@ type routeSink struct {
 	fresh      bool      // it has no run yet
 	datagrams  int
 	entries    int // of all messages: see routeHead.entries
+	cloned     int // of those, cached routes
+	largest    int // of one message
 	seen       map[group]bool
+	links      bool // whether to note what the routes refer to
 
 	// listen, if set, takes in what the listener has heard.
 	listen func() *changes
@@ -261,20 +278,30 @@ func (s *routeSink) message(msg []byte) (more bool, err error) {
 		}
 	}
 	s.fresh = false
-	s.entries += h.entries()
+	s.count(h)
 	s.last = msg
 	switch r := &s.dump.runs[len(s.dump.runs)-1]; {
 	case !s.filter.match(h):
 	case s.dump.counts(g):
 		r.counted++
 	default:
-		n := copy(s.buf[s.kept:], msg) // over what was dropped
+		s.dump.refs.add(h, msg[unix.NLMSG_HDRLEN:], s.links)
+		n := copy(s.buf[s.kept:], msg) // over what was dropped, and so over what h refers to
 		s.last = s.buf[s.kept : s.kept+n]
 		s.kept += align4(n)
 		r.data = s.buf[s.from:s.kept:s.kept]
-		s.dump.objects = s.dump.objects || h.object
 	}
 	return true, nil
+}
+
+// count counts the entries of a message, wanted or not.
+func (s *routeSink) count(h *routeHead) {
+	n := h.entries()
+	s.entries += n
+	s.largest = max(s.largest, n)
+	if h.flags&rtmFCloned != 0 {
+		s.cloned += n
+	}
 }
 
 // endRun notes the last position of the run that has ended.
@@ -298,8 +325,12 @@ func (s *routeSink) complete(next Family) bool {
 		return false
 	case len(s.filter.Families) == 1 && s.filter.Families[0] == IPv4:
 		return true
-	}
-	if next != IPv6 || s.started == nil {
+	case next != IPv6:
+		return false
+	case s.dump.withoutIPv6:
+		s.dump.spared = true
+		return true
+	case s.started == nil:
 		return false
 	}
 	// What changes while the other dump goes on does not concern this one.

@@ -24,7 +24,9 @@ type fakeKernel struct {
 	// from 1; nil: nothing.
 	hear    func(n int) []event
 	dialErr func(groups uint32) error
-	lax     bool // the kernel does not know NETLINK_GET_STRICT_CHK
+	lax     bool   // the kernel does not know NETLINK_GET_STRICT_CHK
+	release string // of the kernel; "": a recent one
+	stats   string // where its rt6_stats is
 
 	mu        sync.Mutex
 	listeners int
@@ -41,6 +43,7 @@ type fakeRequest struct {
 	typ   uint16
 	seq   uint32
 	route dumpRequest // of RTM_GETROUTE
+	index uint32      // of RTM_GETLINK for one interface; 0: all
 }
 
 // An event is a datagram that can be received, or an error.
@@ -75,7 +78,7 @@ func interruptedFlag(msg []byte) []byte {
 
 // kernel returns a Kernel that reads from the fake.
 func (k *fakeKernel) kernel() *Kernel {
-	return &Kernel{dial: k.dial, Logger: slog.New(slog.NewTextHandler(&k.log, nil))}
+	return &Kernel{dial: k.dial, release: k.release, stats: k.stats, Logger: slog.New(slog.NewTextHandler(&k.log, nil))}
 }
 
 // read reads with the Kernel. It checks that no snapshot comes with an error, and
@@ -144,7 +147,13 @@ func (s *fakeSocket) send(m netlink.Message) (netlink.Message, error) {
 		s.queue = append(s.queue, datagram(message(unix.NLMSG_ERROR, 0, s.seq, make([]byte, 20))))
 		return m, nil
 	}
-	if want := netlink.Request | netlink.Dump; m.Header.Flags != want {
+	want := netlink.Request | netlink.Dump
+	if r.typ == unix.RTM_GETLINK {
+		if r.index = u32(m.Data[4:]); r.index != 0 {
+			want = netlink.Request
+		}
+	}
+	if m.Header.Flags != want {
 		k.t.Errorf("request %d has flags %v, not %v", r.typ, m.Header.Flags, want)
 	}
 	if r.typ == unix.RTM_GETROUTE {
@@ -212,6 +221,27 @@ func route6(seq uint32, n byte, table uint32) []byte {
 	r := v6()
 	r.Table, r.Src, r.Dst = table, netip.Prefix{}, netip.PrefixFrom(netip.AddrFrom16([16]byte{0xfd, n}), 64)
 	return message(unix.RTM_NEWROUTE, unix.NLM_F_MULTI, seq, appendRoute(nil, r))
+}
+
+// failed is NLMSG_ERROR.
+func failed(seq uint32, errno unix.Errno) event {
+	request := make([]byte, unix.NLMSG_HDRLEN)
+	return datagram(message(unix.NLMSG_ERROR, 0, seq, append(encNE(-uint32(errno)), request...)))
+}
+
+// links answers a request for an interface, or for all of them.
+func links(r fakeRequest, all ...Link) []event {
+	var dump [][]byte
+	for _, l := range all {
+		if r.index == l.Index {
+			return []event{datagram(link(r.seq, l.Index, l.Name))}
+		}
+		dump = append(dump, link(r.seq, l.Index, l.Name))
+	}
+	if r.index != 0 {
+		return []event{failed(r.seq, unix.ENODEV)}
+	}
+	return []event{datagram(dump...), datagram(done(r.seq, 0))}
 }
 
 // link is a message about an interface.

@@ -84,9 +84,12 @@ type routeHead struct {
 	dst      []byte // RTA_DST, nil where absent
 	src      []byte // RTA_SRC, nil where absent
 	priority uint32 // RTA_PRIORITY, 0 where absent
+	iif      uint32 // RTA_IIF, 0 where absent
 	oif      uint32 // RTA_OIF, 0 where absent
 	hops     []byte // RTA_MULTIPATH
 	object   bool   // RTA_NH_ID is there
+	objectID uint32 // RTA_NH_ID
+	encap    bool   // RTA_ENCAP is there, or in a member of RTA_MULTIPATH
 }
 
 // readHead checks that the payload of a route message can be decoded, nested
@@ -137,6 +140,10 @@ func (h *routeHead) read(b []byte) error {
 			if len(a.data) == 4 {
 				h.table = u32(a.data)
 			}
+		case rtaIIF:
+			if len(a.data) == 4 {
+				h.iif = u32(a.data)
+			}
 		case rtaOIF:
 			if len(a.data) == 4 {
 				h.oif = u32(a.data)
@@ -149,12 +156,18 @@ func (h *routeHead) read(b []byte) error {
 				return malformed("RTA_METRICS", len(a.data)-len(n.rest), "attribute does not fit")
 			}
 		case rtaMultipath:
-			if err := checkMultipath(a.data); err != nil {
+			encap, err := checkMultipath(a.data)
+			if err != nil {
 				return err
 			}
-			h.hops = a.data
+			h.hops, h.encap = a.data, h.encap || encap
+		case rtaEncap:
+			h.encap = true
 		case rtaNHID:
 			h.object = true
+			if len(a.data) == 4 {
+				h.objectID = u32(a.data)
+			}
 		}
 	}
 	if !a.ok() {
@@ -163,8 +176,12 @@ func (h *routeHead) read(b []byte) error {
 	return nil
 }
 
+// rtmFCloned is RTM_F_CLONED: a cached route, which nobody configured.
+const rtmFCloned = 0x200
+
 // entries returns how many entries the route has in the kernel's IPv6 tables: one
-// for each nexthop, unless it uses a nexthop object.
+// for each nexthop, unless it uses a nexthop object. (A cached route is one of its
+// own before Linux 4.15, none since: see routeSink.cloned.)
 func (h *routeHead) entries() (n int) {
 	if h.hops == nil || h.object {
 		return 1
@@ -183,25 +200,27 @@ func (h *routeHead) members() iter.Seq[[]byte] {
 	}
 }
 
-// checkMultipath walks RTA_MULTIPATH as decodeMultipath does.
-func checkMultipath(b []byte) error {
+// checkMultipath walks RTA_MULTIPATH as decodeMultipath does, and reports whether a
+// member has RTA_ENCAP.
+func checkMultipath(b []byte) (encap bool, err error) {
 	for off := 0; off < len(b); {
 		if len(b)-off < rtnhLen {
-			return malformed("RTA_MULTIPATH", off, "shorter than struct rtnexthop")
+			return false, malformed("RTA_MULTIPATH", off, "shorter than struct rtnexthop")
 		}
 		n := int(u16(b[off:]))
 		if n < rtnhLen || n > len(b)-off {
-			return malformed("RTA_MULTIPATH", off, "rtnh_len does not fit")
+			return false, malformed("RTA_MULTIPATH", off, "rtnh_len does not fit")
 		}
 		a := walk(b[off+rtnhLen : off+n])
 		for a.next() {
+			encap = encap || a.typ == rtaEncap
 		}
 		if !a.ok() {
-			return malformed("RTA_MULTIPATH", off+n-len(a.rest), "attribute does not fit")
+			return false, malformed("RTA_MULTIPATH", off+n-len(a.rest), "attribute does not fit")
 		}
 		off += align4(n)
 	}
-	return nil
+	return encap, nil
 }
 
 // wants reports whether a route of the group can match.
@@ -217,11 +236,11 @@ func (f *Filter) match(h *routeHead) bool {
 	default:
 		return false
 	}
-	const cloned = 0x200 // RTM_F_CLONED
-	return (f.Cloned || h.flags&cloned == 0) &&
+	return (f.Cloned || h.flags&rtmFCloned == 0) &&
 		allows(f.Families, h.family) && allows(f.Tables, h.table) &&
 		allows(f.Types, h.typ) && allows(f.Protocols, h.protocol) &&
-		!(f.Single && h.hops != nil && !h.object) && (f.OIFs == nil || h.object || f.uses(h)) && (f.Dsts == nil || f.goesTo(h))
+		!(f.Single && h.hops != nil && !h.object) && (f.OIFs == nil || h.object || f.uses(h)) &&
+		(f.Dsts == nil || f.goesTo(h))
 }
 
 func (f *Filter) uses(h *routeHead) bool {
@@ -252,6 +271,20 @@ func (f *Filter) goesTo(h *routeHead) bool {
 		}
 	}
 	return false
+}
+
+// mayMatchIPv6 reports whether an IPv6 route can match.
+func (f *Filter) mayMatchIPv6() bool {
+	return allows(f.Families, IPv6) && (f.Dsts == nil ||
+		slices.ContainsFunc(f.Dsts, func(p netip.Prefix) bool { return p.Addr().BitLen() == 128 }))
+}
+
+// withoutIPv6 returns the filter for all other families.
+func (f *Filter) withoutIPv6() *Filter {
+	others := *f
+	others.Families = slices.DeleteFunc([]Family{IPv4, MPLS, IPMR, IP6MR},
+		func(o Family) bool { return !allows(f.Families, o) })
+	return &others
 }
 
 // A dumpRequest is one RTM_GETROUTE dump: zero fields set no condition.

@@ -97,9 +97,14 @@ func checkRoute(t testing.TB, b []byte) {
 
 	// The head is that of the route.
 	want := routeHead{family: r.Family, typ: r.Type, protocol: r.Protocol, table: r.Table, flags: r.Flags, tos: r.TOS,
-		dstLen: b[1], srcLen: b[2], dst: h.dst, src: h.src, priority: r.Priority.V, oif: r.OIF.V, hops: h.hops, object: h.object}
+		dstLen: b[1], srcLen: b[2], dst: h.dst, src: h.src, priority: r.Priority.V, iif: r.IIF.V, oif: r.OIF.V,
+		hops: h.hops, object: h.object, objectID: r.NexthopID.V, encap: h.encap}
 	if !reflect.DeepEqual(h, want) || r.NexthopID.OK && !h.object || (len(r.Multipath) > 0) && h.hops == nil {
 		t.Fatalf("%x: head is %+v of route %+v", b, h, r)
+	}
+	tunnel := func(n Nexthop) bool { return n.Encap.Raw != nil }
+	if !h.encap && (r.Encap.Raw != nil || slices.ContainsFunc(r.Multipath, tunnel)) {
+		t.Fatalf("%x: head has no tunnel, route is %+v", b, r)
 	}
 	if alen := r.Family.addrLen(); alen > 0 {
 		if r.Dst.Bits() != int(h.dstLen) || h.dst != nil && !bytes.Equal(r.Dst.Addr().AsSlice(), h.dst) || h.dst == nil && !r.Dst.Addr().IsUnspecified() {
@@ -173,7 +178,7 @@ func checkHops(t testing.TB, b []byte) {
 	b = exact(b)
 	var r Route
 	err := r.decodeMultipath(b)
-	if headErr := checkMultipath(b); (err == nil) != (headErr == nil) {
+	if _, headErr := checkMultipath(b); (err == nil) != (headErr == nil) {
 		t.Fatalf("%x: decodeMultipath says %v, checkMultipath says %v", b, err, headErr)
 	}
 	if err != nil {

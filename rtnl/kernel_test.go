@@ -24,7 +24,7 @@ import (
 func ordinary(r fakeRequest) []event {
 	switch r.typ {
 	case unix.RTM_GETLINK:
-		return []event{datagram(link(r.seq, 1, "lo"), link(r.seq, 3, "v0")), datagram(done(r.seq, 0))}
+		return links(r, Link{Index: 1, Name: "lo"}, Link{Index: 3, Name: "v0"})
 	case unix.RTM_GETNEXTHOP:
 		return []event{datagram(object(r.seq, 5)), datagram(done(r.seq, 0))}
 	}
@@ -144,12 +144,12 @@ func TestReadInterruptedElsewhere(t *testing.T) {
 				}
 			}
 			k := &fakeKernel{t: t, answer: answer(2)}
-			s, err := k.read(Request{Links: true, Nexthops: true})
+			s, err := k.read(Request{Links: true, Nexthops: true, raw: true}) // all links, none by its index
 			if err != nil || !s.Consistent || s.Tries != 3 || size(s) != 1 {
 				t.Errorf("%s, on DONE %v: %v, %+v", tc.name, onDone, err, s)
 			}
 			k = &fakeKernel{t: t, answer: answer(always)}
-			_, err = k.read(Request{Links: true, Nexthops: true})
+			_, err = k.read(Request{Links: true, Nexthops: true, raw: true})
 			if !errors.Is(err, ErrInterrupted) || !strings.HasPrefix(err.Error(), tc.op) || k.conns != MaxTries {
 				t.Errorf("%s, on DONE %v: %v, %d connections", tc.name, onDone, err, k.conns)
 			}

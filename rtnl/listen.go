@@ -24,14 +24,23 @@ type changes struct {
 	groups  map[group]bool // table by its low byte: see bucket
 	dsts4   [][4]byte      // addresses of the destinations of IPv4 routes, in any table
 	routes  bool           // any group may have changed
-	links   bool
+	links   bool           // an interface changed: one of devs, any if anyDev
+	devs    []Link         // what was said of it, at most maxDevs
+	anyDev  bool
 	objects bool
+	entries uint64 // of the IPv6 tables that may have changed: see routeHead.entries
 
 	route     func(*routeHead) // is told of each route that changed; may be nil
 	multipath [][]byte         // messages about new IPv6 multipath routes, for settle
 	size      int              // of these
 	lost      bool             // there were more of them
 }
+
+// maxDevs bounds how many messages about interfaces are told apart.
+const maxDevs = 1000
+
+// anyEntries is added to changes.entries for what is no message about a route.
+const anyEntries = 1 << 32
 
 // bucket is where the kernel keeps a table: those of one low byte in one list
 // (fib_new_table, fib6_link_table). A dump resumes at a place in that list, so a
@@ -52,9 +61,10 @@ func (c *changes) between(from, to [4]byte) bool {
 	return c.routes || i < len(c.dsts4) && bytes.Compare(c.dsts4[i][:], to[:]) <= 0
 }
 
-// clone returns a copy that is added to no more, without the multipath routes.
+// clone returns a copy of what is about routes, but for the multipath ones, that is
+// added to no more.
 func (c *changes) clone() *changes {
-	return &changes{groups: maps.Clone(c.groups), dsts4: slices.Clone(c.dsts4), routes: c.routes, links: c.links, objects: c.objects}
+	return &changes{groups: maps.Clone(c.groups), dsts4: slices.Clone(c.dsts4), routes: c.routes, objects: c.objects}
 }
 
 // keep keeps a message about a multipath route.
@@ -72,23 +82,35 @@ func (c *changes) forget() {
 }
 
 // everything notes that it is not known what changed.
-func (c *changes) everything() { c.routes, c.links, c.objects = true, true, true }
+func (c *changes) everything() {
+	c.routes, c.links, c.anyDev, c.objects = true, true, true, true
+	c.entries += anyEntries
+}
+
+// dev notes a message about an interface.
+func (c *changes) dev(payload []byte) {
+	var l Link
+	if l.UnmarshalBinary(payload) != nil || len(c.devs) >= maxDevs {
+		c.anyDev = true
+	} else {
+		c.devs = append(c.devs, l)
+	}
+	c.routes, c.links = true, true
+	c.entries += anyEntries
+}
 
 // A listener is a socket that hears of every change from when it was opened. The
 // kernel queues the message about an IPv6 route while it holds the table's lock,
 // and about others while it holds the RTNL lock, which a dump of all families
 // takes for each datagram: what a dump can have seen has been told when it ends.
-type listener struct {
-	conn *conn
-	buf  []byte
-}
+type listener struct{ conn *conn }
 
 func listen(ctx context.Context, dial dialer) (*listener, error) {
 	c, err := dial.open(ctx, listenGroups)
 	if err != nil {
 		return nil, err
 	}
-	return &listener{c, make([]byte, maxDatagram)}, nil
+	return &listener{c}, nil
 }
 
 func (l *listener) close() { l.conn.close() }
@@ -96,8 +118,10 @@ func (l *listener) close() { l.conn.close() }
 // drain adds to c what has been heard since the last call. A socket whose queue
 // overflowed has heard of everything.
 func (l *listener) drain(c *changes) error {
+	b := buffers.Get().(*buffer)
+	defer buffers.Put(b)
 	for {
-		n, err := l.conn.receive(l.buf, true)
+		n, err := l.conn.receive(b[:maxDatagram], true)
 		switch {
 		case errors.Is(err, unix.EAGAIN):
 			return nil
@@ -106,7 +130,7 @@ func (l *listener) drain(c *changes) error {
 		case err != nil:
 			return err
 		default:
-			c.add(l.buf[:n])
+			c.add(b[:n])
 		}
 	}
 }
@@ -137,16 +161,21 @@ func (c *changes) add(b []byte) {
 				copy(a[:], h.dst)
 				c.dsts4 = append(c.dsts4, a)
 			}
-			if h.family == IPv6 && h.hops != nil && u16(b[4:]) == unix.RTM_NEWROUTE {
-				c.keep(b[:n])
+			if h.family == IPv6 {
+				c.entries += uint64(h.entries())
+				if h.hops != nil && u16(b[4:]) == unix.RTM_NEWROUTE {
+					c.keep(b[:n])
+				}
 			}
 		case unix.RTM_NEWNEXTHOP, unix.RTM_DELNEXTHOP:
 			// Routes go away with their object, with no message for each.
 			c.routes, c.objects = true, true
+			c.entries += anyEntries
 		case unix.RTM_NEWLINK, unix.RTM_DELLINK:
-			c.routes, c.links = true, true
+			c.dev(b[unix.NLMSG_HDRLEN:n])
 		case unix.RTM_NEWADDR, unix.RTM_DELADDR:
 			c.routes = true
+			c.entries += anyEntries
 		default:
 			c.everything()
 		}

@@ -953,7 +953,8 @@ func TestSimulationCounts(t *testing.T) {
 			t.Fatal(err)
 		}
 		req := Request{}
-		r := reading{dial: k.dial, listener: l, req: req, todo: req.requests(), tries: 1}
+		r := reading{dial: k.dial, release: recent, listener: l, asked: req, tries: 1}
+		r.begin()
 		if r.try(context.Background()) != nil {
 			continue
 		}

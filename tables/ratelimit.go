@@ -44,8 +44,8 @@ func (l *failureLog) warn(what string, err error) {
 }
 
 const (
-	maxSeenWarnings    = 1000 // that are remembered
-	maxWarningText = 1000 // bytes that are logged of one
+	maxSeenWarnings = 1000 // that are remembered
+	maxWarningText  = 1000 // bytes that are logged of one
 )
 
 // warnings logs what the user of a table should know, each text once.
