@@ -68,18 +68,26 @@ func status(err error) int {
 	if err == nil || errors.Is(err, errClosedPipe) {
 		return exitOK
 	}
-	// SQL in a message may have line breaks and worse.
-	line := strings.Map(func(r rune) rune {
-		if !strconv.IsPrint(r) {
-			return ' '
-		}
-		return r
-	}, err.Error())
-	fmt.Fprintf(os.Stderr, "%s: %s\n", program, line)
+	fmt.Fprintf(os.Stderr, "%s: %s\n", program, oneLine(err.Error()))
 	if failure := (*failure)(nil); errors.As(err, &failure) {
 		return exitFailed
 	}
 	return exitUsage
+}
+
+// oneLine makes a text one line: SQL in a message may have line breaks and worse.
+func oneLine(text string) string {
+	return strings.Map(func(r rune) rune {
+		if !strconv.IsPrint(r) {
+			return ' '
+		}
+		return r
+	}, text)
+}
+
+// warn tells of what is no failure and should be known nevertheless.
+func warn(text string) {
+	fmt.Fprintf(os.Stderr, "%s: warning: %s\n", program, oneLine(text))
 }
 
 // stdout is the standard output. That its reader has gone (| head) is an error
@@ -155,6 +163,8 @@ func queryCommand() *cobra.Command {
 		{"line", shell.Line, "print one column a line"},
 		{"list", shell.List, "print values separated by |"},
 	}
+	var separator string
+	var header bool
 	cmd := &cobra.Command{
 		Use:   "query [SQL]",
 		Short: "Answer SQL statements, as osqueryi does",
@@ -175,6 +185,8 @@ The lines .tables and .schema [TABLE] show what there is to ask.`,
 	for _, f := range formats {
 		cmd.Flags().Bool(f.name, false, f.usage)
 	}
+	cmd.Flags().BoolVar(&header, "header", true, "print the names of the columns with --csv and --list")
+	cmd.Flags().StringVar(&separator, "separator", "", "print this `text` between values with --csv and --list (default \",\" and \"|\")")
 	defineFrom(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		format, chosen := shell.Pretty, ""
@@ -199,7 +211,8 @@ The lines .tables and .schema [TABLE] show what there is to ask.`,
 			return usage(cmd, "no SQL: give it as an argument or on standard input")
 		}
 		return withSource(cmd, func(ctx context.Context, src tables.Source) error {
-			return failed(shell.Query(ctx, stdout{}, src, sql, format))
+			opts := shell.Options{Format: format, Separator: separator, NoHeader: !header, Warn: warn}
+			return failed(shell.Query(ctx, stdout{}, src, sql, opts))
 		})
 	}
 	return cmd

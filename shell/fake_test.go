@@ -3,6 +3,7 @@ package shell
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"strings"
 	"testing"
 
@@ -74,7 +75,7 @@ func ask(f Format, sql string, fakes ...*fake) (string, error) {
 		all = append(all, t.relation)
 	}
 	var out bytes.Buffer
-	err := query(context.Background(), &out, nil, all, sql, f)
+	err := query(context.Background(), &out, nil, all, sql, Options{Format: f})
 	return out.String(), err
 }
 
@@ -94,4 +95,9 @@ func routesFake() *fake {
 		[]any{"b", "10.0.0.0/8", "eth1", nil, 4},
 		[]any{"c", "192.0.2.0/24", nil, 4294967295, 0},
 	)
+}
+
+// numbers is a subquery with the numbers from 1 to n in the column value.
+func numbers(n int) string {
+	return fmt.Sprintf("(WITH RECURSIVE c(value) AS (SELECT 1 UNION ALL SELECT value + 1 FROM c LIMIT %d) SELECT value FROM c)", n)
 }
