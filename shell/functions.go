@@ -57,7 +57,7 @@ var osqueryFunctions = []function{
 	{"ceil", 1, ceil}, {"floor", 1, floor},
 }
 
-// newerForms are functions that take other numbers of arguments in a newer SQLite
+// newerForms are numbers of arguments that functions take only in a newer SQLite
 // than osquery's.
 var newerForms = []struct {
 	name string
@@ -78,7 +78,9 @@ func defineFunctions(conn *sqlite3.Conn) error {
 	}
 	for _, f := range newerForms {
 		for _, args := range f.args {
-			err = errors.Join(err, conn.CreateFunction(f.name, args, 0, nil)) // hides SQLite's own
+			wrong := errors.New("wrong number of arguments to function " + f.name + "()")
+			err = errors.Join(err, conn.CreateFunction(f.name, args, sqlite3.INNOCUOUS,
+				func(ctx sqlite3.Context, _ ...sqlite3.Value) { ctx.ResultError(wrong) }))
 		}
 	}
 	for _, v := range versionSchemes {

@@ -12,27 +12,30 @@ import (
 
 // maxMemory bounds what SQLite may use, for sorting for example. It is address
 // space that is reserved when a database is opened, not memory that is used: a
-// million rows of all columns are sorted in 0.6 of it. A variable for tests.
+// million rows of 75 columns are sorted in a fifth of it. A variable for tests.
 var maxMemory int64 = 1 << 30
 
-// minMemory is less than any statement needs that does more than count.
-const minMemory = 8 << 20
+// minMemory is what has to be left for SQLite, and once more for this program,
+// whose runtime reserves 64 MiB at a time and cannot be told that there are none.
+const minMemory = 64 << 20
 
 // openMemory opens a database in memory and returns what SQLite may use there.
 // Under a limit of the address space (ulimit -v) that is half of what is left,
 // as reading the kernel takes memory too.
 func openMemory(ctx context.Context) (conn *sqlite3.Conn, memory int64, err error) {
-	memory = min(maxMemory, addressSpace()/2)
-	if memory >= minMemory {
-		defer func() {
-			if e := recover(); e != nil { // the library knows no other way to fail
-				conn, err = nil, memoryError(e, memory)
-			}
-		}()
-		conn, err = sqlite3.OpenContext(sqlite3.WithMaxMemory(ctx, memory), ":memory:")
-		return conn, memory, err
+	left := addressSpace()
+	if left < 2*minMemory {
+		return nil, 0, fmt.Errorf("too little memory: %d MiB of address space are left, and %d are needed; allow more (ulimit -v)",
+			left>>20, 2*minMemory>>20)
 	}
-	return nil, 0, fmt.Errorf("too little memory: %d MiB of address space are left for SQLite; allow more (ulimit -v)", memory>>20)
+	memory = min(maxMemory, left/2)
+	defer func() {
+		if e := recover(); e != nil {
+			conn, err = nil, memoryError(e, memory)
+		}
+	}()
+	conn, err = sqlite3.OpenContext(sqlite3.WithMaxMemory(ctx, memory), ":memory:")
+	return conn, memory, err
 }
 
 // addressSpace returns how many bytes of address space this process may still
@@ -57,7 +60,7 @@ func memoryError(panicked any, memory int64) error {
 	err, _ := panicked.(error)
 	switch {
 	case errors.Is(err, unix.ENOMEM):
-		return fmt.Errorf("out of memory: the system does not give SQLite %d MiB; allow more (ulimit -v, ulimit -d)", memory>>20)
+		return errors.New("out of memory: the system gives SQLite no more; allow more (ulimit -v, ulimit -d), or ask for fewer rows or columns")
 	case err != nil && err.Error() == "sqlite3: out of memory":
 		return fmt.Errorf("out of memory: SQLite would need more than %d MiB; ask for fewer rows or columns, or without ORDER BY", memory>>20)
 	case err != nil && err.Error() == "sqlite3: missing NUL terminator":

@@ -27,6 +27,8 @@ type Options struct {
 	// Warn, if not nil, is told once of everything that a user should know of a
 	// statement that succeeds.
 	Warn func(text string)
+
+	indirect bool // for tests: no values but SQLite's are printed
 }
 
 // Query runs SQL statements one after the other and prints the rows that they
@@ -53,7 +55,7 @@ func query(ctx context.Context, out io.Writer, src tables.Source, all []relation
 	if err != nil {
 		return err
 	}
-	db.warn = once(opts.Warn)
+	db.warn, db.indirect = once(opts.Warn), opts.indirect
 	s := session{db: db, out: newOutput(ctx, out), printer: opts.printer()}
 	defer func() {
 		if e := recover(); e != nil {
@@ -142,7 +144,7 @@ func (s *session) statement(sql string) (tail string, err error) {
 	}
 	r := row{Stmt: stmt, db: s.db}
 	if len(columns) > 0 {
-		if len(s.db.plans) > plans { // one of the tables is read
+		if len(s.db.plans) > plans && !s.db.indirect { // one of the tables is read
 			r.from = s.db.passedOn(sql[:len(sql)-len(tail)], len(columns))
 		}
 		s.printer.begin(s.out, columns)

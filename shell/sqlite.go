@@ -33,6 +33,8 @@ type database struct {
 	memory int64        // what SQLite may use
 	plans  []plan       // IdxNum is an index into it
 
+	indirect bool // values of tables are not passed on: see direct.go
+
 	opened *cursor // the last one
 
 	parameter *sqlite3.Stmt // SELECT ?
