@@ -170,10 +170,14 @@ func queryCommand() *cobra.Command {
 		Short: "Answer SQL statements, as osqueryi does",
 		Long: `Answers SQL statements, as osqueryi does, and prints a table unless another
 format is chosen. Without an argument the SQL is read from standard input.
-The lines .tables and .schema [TABLE] show what there is to ask.`,
+The lines .tables and .schema [TABLE] show what there is to ask.
+
+in_cidr_block(cidr, address) fails for what is no address of cidr's family, as in
+osquery: ask for the family first, with iif or CASE. AND is no help, as SQLite may
+look at its second term first.`,
 		Example: `  kernel_routes.ext query "SELECT protocol, count(*) FROM kernel_routes GROUP BY protocol"
   kernel_routes.ext query --json "SELECT * FROM kernel_routes WHERE dst IN ('0.0.0.0/0', '::/0')"
-  kernel_routes.ext query "SELECT dst FROM kernel_routes WHERE in_cidr_block('10.0.0.0/8', gateway) AND gateway != ''"
+  kernel_routes.ext query "SELECT dst FROM kernel_routes WHERE iif(gateway_family='ipv4', in_cidr_block('192.0.2.0/24', gateway), 0)"
   echo "SELECT * FROM kernel_route_nexthops" | kernel_routes.ext query --csv`,
 		Args: func(cmd *cobra.Command, args []string) error {
 			if len(args) > 1 {
