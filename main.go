@@ -14,6 +14,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -216,10 +217,29 @@ look at its second term first.`,
 		}
 		return withSource(cmd, func(ctx context.Context, src tables.Source) error {
 			opts := shell.Options{Format: format, Separator: separator, NoHeader: !header, Warn: warn}
-			return failed(shell.Query(ctx, stdout{}, src, sql, opts))
+			return orLeave(ctx, func() error { return failed(shell.Query(ctx, stdout{}, src, sql, opts)) })
 		})
 	}
 	return cmd
+}
+
+// orLeave calls f, and ends the program if f goes on for a while when the context
+// has ended: SQLite hears of that between two steps of a statement's program only,
+// and sorting is one step.
+func orLeave(ctx context.Context, f func() error) error {
+	const grace = 20 * time.Millisecond
+	var over atomic.Bool // f has returned, or the program is ending
+	defer context.AfterFunc(ctx, func() {
+		time.Sleep(grace)
+		if over.CompareAndSwap(false, true) {
+			os.Exit(status(failed(shell.ErrInterrupted)))
+		}
+	})()
+	err := f()
+	if !over.CompareAndSwap(false, true) {
+		select {}
+	}
+	return err
 }
 
 func routesCommand() *cobra.Command {

@@ -169,7 +169,7 @@ func (s *session) statement(sql string) (tail string, err error) {
 func (s *session) command(line string) error {
 	args := strings.Fields(line)
 	if len(args) > 2 || args[0] != ".tables" && args[0] != ".schema" {
-		return fmt.Errorf("unknown command %q: there are .tables [TABLE] and .schema [TABLE]", line)
+		return fmt.Errorf("unknown command %q: there are .tables [TABLE] and .schema [TABLE]", shorten(line))
 	}
 	prefix, found := strings.Join(args[1:], ""), false
 	for _, t := range s.db.tables {
@@ -195,7 +195,7 @@ func (db *database) noSuchTable(name string) error {
 	for _, t := range db.tables {
 		names = append(names, t.Name)
 	}
-	return fmt.Errorf("no such table: %s; the tables are %s", name, strings.Join(names, " and "))
+	return fmt.Errorf("no such table: %s; the tables are %s", shorten(name), strings.Join(names, " and "))
 }
 
 // explain makes SQLite's error one for the user: what failed and what to do.
@@ -210,7 +210,7 @@ func (s *session) explain(err error) error {
 	}
 	msg := strings.TrimPrefix(strings.TrimPrefix(err.Error(), "sqlite3: "), "SQL logic error: ")
 	if name, ok := strings.CutPrefix(msg, "no such table: "); ok {
-		return s.db.noSuchTable(shorten(name))
+		return s.db.noSuchTable(name)
 	}
 	for _, t := range s.db.tables {
 		if msg == "table "+t.Name+" may not be modified" {

@@ -61,9 +61,18 @@ func openDatabase(ctx context.Context, src tables.Source, all []relation) (*data
 
 // prepare makes SQLite one that behaves as osquery's.
 func (db *database) prepare() error {
-	_, err := db.Config(sqlite3.DBCONFIG_DQS_DML, true)
 	// Else a large sort, or a temporary table, is in a file.
-	err = errors.Join(err, db.Exec("PRAGMA temp_store = memory"), defineFunctions(db.Conn))
+	err := errors.Join(db.Exec("PRAGMA temp_store = memory"), defineFunctions(db.Conn))
+	// SQLite's defaults, which the library changes.
+	for option, on := range map[sqlite3.DBConfig]bool{
+		sqlite3.DBCONFIG_DQS_DML:        true,  // "x" is a string where no column is called x
+		sqlite3.DBCONFIG_DQS_DDL:        true,  // in CREATE VIEW too
+		sqlite3.DBCONFIG_TRUSTED_SCHEMA: true,  // views may read the tables
+		sqlite3.DBCONFIG_ENABLE_FKEY:    false, // REFERENCES means nothing
+	} {
+		_, e := db.Config(option, on)
+		err = errors.Join(err, e)
+	}
 	for _, r := range db.tables {
 		//lint:ignore SA1019 the method that is to be used instead needs Go 1.27
 		err = errors.Join(err, sqlite3.CreateModule(db.Conn, r.Name, nil,
