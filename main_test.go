@@ -358,7 +358,7 @@ func TestNoFiles(t *testing.T) {
 		dir := t.TempDir()
 		cmd := exec.Command(binary(t), "query", "--csv", sql)
 		var errs bytes.Buffer
-		cmd.Dir, cmd.Stderr, cmd.Env = dir, &errs, append(os.Environ(), "TMPDIR="+dir+"/none", "SQLITE_TMPDIR="+dir)
+		cmd.Dir, cmd.Stderr, cmd.Env = dir, &errs, append(os.Environ(), "TMPDIR="+dir+"/none", "SQLITE_TMPDIR="+dir+"/none")
 		err := cmd.Run()
 		if (err == nil) != (refused == "") || !strings.Contains(errs.String(), refused) {
 			t.Errorf("%s: %v, %s", sql, err, &errs)
