@@ -20,9 +20,18 @@ const maxRegex = 256
 
 var errRegex = errors.New("Invalid regex")
 
-// notInStdRegex finds what the library takes and std::regex does not: groups that
-// are named or have options, looking behind, and escapes that mean nothing there.
-var notInStdRegex = regexp.MustCompile(`^(?:[^\\(]|\\[^A-Za-z]|\\[bBcdDfnrsStuvwWx]|\((?:$|[^?]|\?[:=!]))*`)
+// stdRegex matches what std::regex takes of a pattern, and namedGroup a group that
+// it does not take. The library takes more: escapes that mean nothing, braces that
+// are no repetition, groups that are named, have options, or look behind.
+var (
+	stdRegex = sync.OnceValue(func() *regexp.Regexp {
+		return regexp.MustCompile(`^(?s:[^\\{\[]|\\[^A-Za-z]|\\[bBcdDfnrsStuvwWx]|\{\d+(?:,\d*)?\}|` +
+			`\[(?:\\[^A-Za-z]|\\[bBcdDfnrsStuvwWx]|\[[:.=][^\]]*\]|[^\]\\])*\])*$`)
+	})
+	namedGroup = sync.OnceValue(func() *regexp.Regexp {
+		return regexp.MustCompile(`(?:^|[^\\])(?:\\\\)*\(\?[^:=!]`)
+	})
+)
 
 // compileRegex compiles a pattern. The one compiled last is kept: mostly all rows
 // of a statement have the same.
@@ -38,7 +47,7 @@ var compileRegex = func() func(string) (*regexp2.Regexp, error) {
 		if re != nil && pattern == last {
 			return re, nil
 		}
-		if len(notInStdRegex.FindString(pattern)) != len(pattern) {
+		if !stdRegex().MatchString(pattern) || namedGroup().MatchString(pattern) {
 			return nil, errRegex
 		}
 		compiled, err := regexp2.Compile(string(bytesAsRunes(pattern)), regexp2.ECMAScript|regexp2.RE2)
