@@ -313,7 +313,7 @@ func (p *prettyPrinter) end(o *output) error {
 func (p *prettyPrinter) cell(o *output, col int, text []byte) {
 	o.buf = append(o.buf, "| "...)
 	o.buf = append(o.buf, text...)
-	for range p.widths[col] - displayWidth(text) + 1 {
+	for range max(p.widths[col]-displayWidth(text), 0) + 1 {
 		o.buf = append(o.buf, ' ')
 	}
 	if col == len(p.columns)-1 {
