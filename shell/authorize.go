@@ -1,8 +1,10 @@
 package shell
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -51,7 +53,7 @@ func (db *database) authorize(action sqlite3.AuthorizerActionCode, name, name2, 
 	what := ""
 	switch {
 	case action == sqlite3.AUTH_FUNCTION && !functions[strings.ToLower(name2)]:
-		db.refused = errors.New("no such function: " + name2)
+		db.refused = errors.New("no such function: " + db.asWritten(name2))
 		return sqlite3.AUTH_DENY
 	case action == sqlite3.AUTH_READ && name == "generate_series": // it is in the library, not in osquery
 		db.refused = db.noSuchTable(name)
@@ -68,6 +70,13 @@ func (db *database) authorize(action sqlite3.AuthorizerActionCode, name, name2, 
 	}
 	db.refused = fmt.Errorf("not authorized: %s; as in osquery, SQL may read, and make tables and views in memory, and nothing else", what)
 	return sqlite3.AUTH_DENY
+}
+
+// asWritten returns a name as it stands in the statement, which is how SQLite tells
+// of a function that is not there: REGEXP, not regexp.
+func (db *database) asWritten(name string) string {
+	written := regexp.MustCompile(`(?i)\b` + regexp.QuoteMeta(name) + `\b`).FindString(db.statement)
+	return cmp.Or(written, name)
 }
 
 // functions are those that SQL may call: of SQLite 3.40, built as osquery builds

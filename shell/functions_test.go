@@ -234,15 +234,18 @@ func TestNewerFunctions(t *testing.T) {
 		}
 	}
 	for expression, want := range map[string]string{
-		"'a' REGEXP 'a'":      "error: no such function: regexp",
+		"'a' REGEXP 'a'":      "error: no such function: REGEXP",
+		"Pow(1, 2)":           "error: no such function: Pow",
 		"iif(1, 2)":           "error: wrong number of arguments to function iif()",
 		"iif(0, 1, 0, 2, 3)":  "error: wrong number of arguments to function iif()",
 		"iif(0, 1, 2)":        "2",
 		"json_valid('1', 1)":  "error: wrong number of arguments to function json_valid()",
 		"json_valid('1')":     "1",
 		`'{"a":5}' ->> '$.a'`: "5",
-		"POWER(2, 2)":         "4.0",
-		"soundex('a')":        "A000",
+		"(SELECT count(*) FROM generate_series(1, 3))":                                    "error: no such table: generate_series; the tables are ",
+		"(WITH generate_series(value) AS (VALUES (7)) SELECT value FROM generate_series)": "7",
+		"POWER(2, 2)":  "4.0",
+		"soundex('a')": "A000",
 		"(SELECT max(value) OVER () FROM json_each('[1,2]'))": "2",
 	} {
 		if got := evaluate(expression); got != want {

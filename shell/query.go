@@ -130,6 +130,7 @@ func skipBlank(sql string) string {
 // statement runs the first statement and returns what comes after it.
 func (s *session) statement(sql string) (tail string, err error) {
 	plans := len(s.db.plans)
+	s.db.statement = sql
 	stmt, tail, err := s.db.Prepare(sql)
 	if err != nil {
 		return "", s.explain(err)

@@ -39,8 +39,9 @@ type database struct {
 
 	parameter *sqlite3.Stmt // SELECT ?
 	empty     sqlite3.Value
-	failure   error // why a table could not be read
-	refused   error // why a statement may not run
+	statement string // that is prepared, and what comes after it
+	failure   error  // why a table could not be read
+	refused   error  // why a statement may not run
 }
 
 // openDatabase opens a database that reads from src. It is interrupted when ctx

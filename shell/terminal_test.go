@@ -5,6 +5,9 @@ import (
 	"strings"
 	"testing"
 	"unicode/utf8"
+
+	"kernelroutes/internal/nstest"
+	"kernelroutes/rtnl"
 )
 
 func TestVisible(t *testing.T) {
@@ -95,6 +98,31 @@ func TestSeparatorAndHeader(t *testing.T) {
 		var out strings.Builder
 		if err := query(t.Context(), &out, nil, nil, sql, test.opts); err != nil || out.String() != test.want {
 			t.Errorf("%+v: got %q, %v, want %q", test.opts, out.String(), err, test.want)
+		}
+	}
+}
+
+// TestTerminalNames: an interface's name cannot drive the terminal.
+func TestTerminalNames(t *testing.T) {
+	nstest.New(t)
+	const name = "a\x1b[7m\u202eb"
+	nstest.IP(t, "link add "+name+" type veth peer name p")
+	nstest.IP(t, "link set "+name+" up")
+	nstest.IP(t, "route add 192.0.2.0/24 dev "+name)
+	const sql = "SELECT dst, dev FROM kernel_routes WHERE dst = '192.0.2.0/24'"
+	for format, want := range map[Format]string{
+		Line: "  dst = 192.0.2.0/24\n  dev = a\\x1b[7m\\u202eb\n",
+		Pretty: `+--------------+-----------------+
+| dst          | dev             |
++--------------+-----------------+
+| 192.0.2.0/24 | a\x1b[7m\u202eb |
++--------------+-----------------+
+`,
+		CSV: "dst,dev\n192.0.2.0/24," + name + "\n", // for programs
+	} {
+		var out strings.Builder
+		if err := Query(t.Context(), &out, new(rtnl.Kernel), sql, Options{Format: format}); err != nil || out.String() != want {
+			t.Errorf("got\n%s%vwant\n%s", out.String(), err, want)
 		}
 	}
 }
