@@ -191,7 +191,8 @@ look at its second term first.`,
 		cmd.Flags().Bool(f.name, false, f.usage)
 	}
 	cmd.Flags().BoolVar(&header, "header", true, "print the names of the columns with --csv and --list")
-	cmd.Flags().StringVar(&separator, "separator", "", "print this `text` between values with --csv and --list (default \",\" and \"|\")")
+	cmd.Flags().StringVar(&separator, "separator", "",
+		"print this `text` between values with --csv and --list (default \",\" and \"|\")")
 	defineFrom(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		format, chosen := shell.Pretty, ""

@@ -59,7 +59,7 @@ func TestBadInput(t *testing.T) {
 		{"query|--jsonl|SELECT 1; SELECT", "", exitFailed, []string{"incomplete input"}},
 		{"query", "SELECT * FROM\nnope", exitFailed, []string{"no such table: nope"}},
 		{"query|SELECT 'not\nended", "", exitFailed, []string{"unrecognized token", "quote"}},
-		{"query|SELECT abs(-9223372036854775807 - value) FROM (SELECT 0 AS value UNION ALL SELECT 1)", "", exitFailed, []string{"overflow"}},
+		{"query|SELECT abs(-9223372036854775807 - v) FROM (SELECT 0 AS v UNION ALL SELECT 1)", "", exitFailed, []string{"overflow"}},
 		{"query|.frobnicate", "", exitFailed, []string{`".frobnicate"`, ".tables"}},
 
 		{"routes|--ipv4|--ipv6", "", exitUsage, []string{"--ipv4 and --ipv6", "both"}},
@@ -161,7 +161,8 @@ func TestSpec(t *testing.T) {
 
 // TestClosedPipe: a reader that has had enough is no failure.
 func TestClosedPipe(t *testing.T) {
-	const much = "WITH RECURSIVE n(v) AS (SELECT 1 UNION ALL SELECT v + 1 FROM n LIMIT 10000) SELECT a.v, b.v FROM n a, n b"
+	const much = "WITH RECURSIVE n(v) AS (SELECT 1 UNION ALL SELECT v + 1 FROM n LIMIT 10000) " +
+		"SELECT a.v, b.v FROM n a, n b"
 	for _, args := range [][]string{
 		{"query", "--csv", much}, {"query", "--json", much}, {"query", "SELECT 1"}, {"routes"}, {"routes", "--summary"}, {"spec"},
 	} {
@@ -208,7 +209,8 @@ func TestFullDisk(t *testing.T) {
 
 func TestSignals(t *testing.T) {
 	for _, sig := range []syscall.Signal{syscall.SIGINT, syscall.SIGTERM} {
-		cmd := exec.Command(binary(t), "query", "--csv", "WITH RECURSIVE n(v) AS (SELECT 1 UNION ALL SELECT v + 1 FROM n) SELECT v FROM n")
+		const endless = "WITH RECURSIVE n(v) AS (SELECT 1 UNION ALL SELECT v + 1 FROM n) SELECT v FROM n"
+		cmd := exec.Command(binary(t), "query", "--csv", endless)
 		var stderr bytes.Buffer
 		cmd.Stderr = &stderr
 		out, err := cmd.StdoutPipe()
@@ -241,7 +243,8 @@ func TestInterrupt(t *testing.T) {
 		numbers + "DISTINCT v * 7 % 1000003 FROM n",
 		numbers + "v * 7 % 1000003, count(*) FROM n GROUP BY 1",
 		numbers + "group_concat(v) FROM n",
-		"SELECT count(*) FROM " + strings.Repeat("kernel_routes NATURAL JOIN kernel_routes, ", 3) + strings.Repeat("json_each('[1,2,3,4,5,6,7,8,9]') a, ", 20) + "kernel_routes",
+		"SELECT count(*) FROM kernel_routes" + strings.Repeat(", kernel_routes", 4) +
+			strings.Repeat(", json_each('[1,2,3,4,5,6,7,8,9]')", 20),
 		"SELECT sleep(1000)",
 		"SELECT regex_match('" + strings.Repeat("a", 100) + "b', '(a+)+$', 0) FROM (" + numbers + "v FROM n)",
 	} {
@@ -269,8 +272,10 @@ func TestInterrupt(t *testing.T) {
 // of address space is not enough for Go's runtime, which reserves 0.7 GB before
 // anything of this program runs.
 func TestLimits(t *testing.T) {
-	const sort = "WITH RECURSIVE n(v) AS (SELECT 1 UNION ALL SELECT v + 1 FROM n LIMIT 200000) SELECT max(v) AS m FROM (SELECT v FROM n ORDER BY -v)"
-	for _, limit := range []string{"-v 5000000", "-v 3000000", "-v 2000000", "-v 1000000", "-v 920000", "-v 850000", "-d 100000"} {
+	const sort = "WITH RECURSIVE n(v) AS (SELECT 1 UNION ALL SELECT v + 1 FROM n LIMIT 200000) " +
+		"SELECT max(v) AS m FROM (SELECT v FROM n ORDER BY -v)"
+	limits := []string{"-v 5000000", "-v 3000000", "-v 2000000", "-v 1000000", "-v 920000", "-v 850000", "-d 100000"}
+	for _, limit := range limits {
 		for sql, want := range map[string]string{
 			"SELECT count(*) AS m FROM kernel_routes": "m\n",
 			sort: "m\n200000\n",
@@ -284,7 +289,8 @@ func TestLimits(t *testing.T) {
 				continue
 			}
 			line, more, _ := strings.Cut(errs.String(), "\n")
-			if cmd.ProcessState.ExitCode() != exitFailed || out.Len() > 0 || more != "" || !strings.Contains(line, "memory") {
+			status := cmd.ProcessState.ExitCode()
+			if status != exitFailed || out.Len() > 0 || more != "" || !strings.Contains(line, "memory") {
 				t.Errorf("ulimit %s: %s: %v, printed %.100q and %.300s", limit, sql, err, &out, &errs)
 			}
 		}
@@ -306,7 +312,7 @@ func TestLongInput(t *testing.T) {
 		"an expression":          "SELECT 1" + strings.Repeat("+1", 100_000),
 		"parentheses":            "SELECT " + strings.Repeat("(", 1_000_000),
 		"columns":                "SELECT 1" + strings.Repeat(",1", 100_000),
-		"a list":                 "SELECT * FROM kernel_routes WHERE dst IN (''" + strings.Repeat(",'a'", 100_000) + ")",
+		"a list":                 "SELECT * FROM kernel_routes WHERE dst IN (1" + strings.Repeat(",1", 100_000) + ")",
 		"tables":                 "SELECT * FROM kernel_routes" + strings.Repeat(",kernel_routes", 100),
 		"statements":             strings.Repeat("SELECT 1 WHERE 0;", 10_000),
 		"a command":              ".schema " + long,
@@ -316,7 +322,8 @@ func TestLongInput(t *testing.T) {
 		if status == exitOK && stderr == "" {
 			continue
 		}
-		if status != exitFailed || stdout != "" || more != "" || len(line) > 1000 || !strings.HasPrefix(line, program+": ") {
+		if status != exitFailed || stdout != "" || more != "" || len(line) > 1000 ||
+			!strings.HasPrefix(line, program+": ") {
 			t.Errorf("%s: exit status %d, printed %.100q and %.1000s", name, status, stdout, stderr)
 		}
 	}
@@ -325,7 +332,8 @@ func TestLongInput(t *testing.T) {
 // TestNoFiles: no statement writes a file, whatever it is and however much it
 // sorts. Memory that is written to a file for a while would be one in TMPDIR.
 func TestNoFiles(t *testing.T) {
-	const sort = "WITH RECURSIVE n(v) AS (SELECT 1 UNION ALL SELECT v + 1 FROM n LIMIT 300000) SELECT hex(randomblob(100)) AS x FROM n ORDER BY x"
+	const sort = "WITH RECURSIVE n(v) AS (SELECT 1 UNION ALL SELECT v + 1 FROM n LIMIT 300000) " +
+		"SELECT hex(randomblob(100)) AS x FROM n ORDER BY x"
 	for sql, refused := range map[string]string{
 		"ATTACH 'a.db' AS a": "ATTACH",
 		"ATTACH 'file:a.db?mode=rwc' AS a; CREATE TABLE a.t(x)": "ATTACH",
@@ -349,16 +357,17 @@ func TestNoFiles(t *testing.T) {
 		"CREATE VIRTUAL TABLE v USING csv(filename='x')":                            "no such module: csv",
 		sort:                             "",
 		"CREATE TEMP TABLE t AS " + sort: "",
-		"CREATE TABLE t(a); INSERT INTO t VALUES (1), (2); UPDATE t SET a = 3; DELETE FROM t; DROP TABLE t":                       "",
-		"CREATE TEMP TABLE t AS SELECT * FROM kernel_routes; CREATE TEMP VIEW v AS SELECT * FROM t; SELECT * FROM v; DROP VIEW v": "",
-		"CREATE VIEW v AS SELECT * FROM kernel_routes; SELECT * FROM v; DROP VIEW v":                                              "",
-		"BEGIN; CREATE TABLE t(a); ROLLBACK; PRAGMA table_info(kernel_routes); PRAGMA function_list; PRAGMA collation_list":       "",
-		"WITH RECURSIVE n(v) AS (VALUES (1) UNION ALL SELECT v + 1 FROM n LIMIT 3) SELECT * FROM n":                               "",
+		"CREATE TABLE t(a); INSERT INTO t VALUES (1), (2); UPDATE t SET a = 3; DELETE FROM t; DROP TABLE t":     "",
+		"CREATE TEMP TABLE t AS SELECT 1; CREATE TEMP VIEW v AS SELECT * FROM t; SELECT * FROM v; DROP VIEW v":  "",
+		"CREATE VIEW v AS SELECT * FROM kernel_routes; SELECT * FROM v; DROP VIEW v":                            "",
+		"BEGIN; CREATE TABLE t(a); ROLLBACK; PRAGMA table_info(t); PRAGMA function_list; PRAGMA collation_list": "",
+		"WITH RECURSIVE n(v) AS (VALUES (1) UNION ALL SELECT v + 1 FROM n LIMIT 3) SELECT * FROM n":             "",
 	} {
 		dir := t.TempDir()
 		cmd := exec.Command(binary(t), "query", "--csv", sql)
 		var errs bytes.Buffer
-		cmd.Dir, cmd.Stderr, cmd.Env = dir, &errs, append(os.Environ(), "TMPDIR="+dir+"/none", "SQLITE_TMPDIR="+dir+"/none")
+		cmd.Dir, cmd.Stderr = dir, &errs
+		cmd.Env = append(os.Environ(), "TMPDIR="+dir+"/none", "SQLITE_TMPDIR="+dir+"/none")
 		err := cmd.Run()
 		if (err == nil) != (refused == "") || !strings.Contains(errs.String(), refused) {
 			t.Errorf("%s: %v, %s", sql, err, &errs)

@@ -49,7 +49,9 @@ var refusedActions = map[sqlite3.AuthorizerActionCode]string{
 
 // authorize is asked by SQLite while it prepares a statement. Why something was
 // refused is left in db.refused, as SQLite's own message does not tell.
-func (db *database) authorize(action sqlite3.AuthorizerActionCode, name, name2, _, _ string) sqlite3.AuthorizerReturnCode {
+func (db *database) authorize(
+	action sqlite3.AuthorizerActionCode, name, name2, _, _ string,
+) sqlite3.AuthorizerReturnCode {
 	what := ""
 	switch {
 	case action == sqlite3.AUTH_FUNCTION && !functions[strings.ToLower(name2)]:
@@ -68,7 +70,8 @@ func (db *database) authorize(action sqlite3.AuthorizerActionCode, name, name2, 
 	default:
 		what = refusedActions[action]
 	}
-	db.refused = fmt.Errorf("not authorized: %s; as in osquery, SQL may read, and make tables and views in memory, and nothing else", what)
+	db.refused = fmt.Errorf("not authorized: %s; as in osquery, SQL may read, "+
+		"and make tables and views in memory, and nothing else", what)
 	return sqlite3.AUTH_DENY
 }
 

@@ -60,7 +60,8 @@ func BenchmarkQuery(b *testing.B) {
 		b.Run(bench.name, func(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
-				if err := query(context.Background(), io.Discard, nil, all, bench.sql, Options{Format: bench.format}); err != nil {
+				opts := Options{Format: bench.format}
+				if err := query(context.Background(), io.Discard, nil, all, bench.sql, opts); err != nil {
 					b.Fatal(err)
 				}
 			}

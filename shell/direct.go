@@ -59,7 +59,9 @@ func (db *database) program(sql string) []instruction {
 	defer stmt.Close()
 	var program []instruction
 	for stmt.Step() {
-		program = append(program, instruction{stmt.ColumnText(1), stmt.ColumnInt(2), stmt.ColumnInt(3), stmt.ColumnInt(4)})
+		program = append(program, instruction{
+			opcode: stmt.ColumnText(1), p1: stmt.ColumnInt(2), p2: stmt.ColumnInt(3), p3: stmt.ColumnInt(4),
+		})
 	}
 	return program
 }

@@ -96,7 +96,8 @@ func TestDirect(t *testing.T) {
 	}
 	run := func(sql string, f Format, indirect bool) string {
 		var out bytes.Buffer
-		err := query(context.Background(), &out, nil, []relation{a.relation, b.relation}, sql, Options{Format: f, indirect: indirect})
+		opts := Options{Format: f, indirect: indirect}
+		err := query(context.Background(), &out, nil, []relation{a.relation, b.relation}, sql, opts)
 		return fmt.Sprint(out.String(), err)
 	}
 	db, err := openDatabase(context.Background(), nil, []relation{a.relation, b.relation})

@@ -99,5 +99,6 @@ func routesFake() *fake {
 
 // numbers is a subquery with the numbers from 1 to n in the column value.
 func numbers(n int) string {
-	return fmt.Sprintf("(WITH RECURSIVE c(value) AS (SELECT 1 UNION ALL SELECT value + 1 FROM c LIMIT %d) SELECT value FROM c)", n)
+	return fmt.Sprintf("(WITH RECURSIVE c(value) AS (SELECT 1 UNION ALL SELECT value + 1 FROM c LIMIT %d) "+
+		"SELECT value FROM c)", n)
 }

@@ -51,7 +51,8 @@ var osqueryFunctions = []function{
 
 	{"sqrt", 1, mathFunction(sqrt)}, {"exp", 1, mathFunction(exp)}, {"power", 2, power},
 	{"log", 1, mathFunction(log)}, {"log10", 1, mathFunction(log10)},
-	{"sin", 1, mathFunction(sin)}, {"cos", 1, mathFunction(cos)}, {"tan", 1, mathFunction(tan)}, {"cot", 1, mathFunction(cot)},
+	{"sin", 1, mathFunction(sin)}, {"cos", 1, mathFunction(cos)},
+	{"tan", 1, mathFunction(tan)}, {"cot", 1, mathFunction(cot)},
 	{"asin", 1, mathFunction(asin)}, {"acos", 1, mathFunction(acos)}, {"atan", 1, mathFunction(atan)},
 	{"degrees", 1, mathFunction(degrees)}, {"radians", 1, mathFunction(radians)}, {"pi", 0, pi},
 	{"ceil", 1, ceil}, {"floor", 1, floor},

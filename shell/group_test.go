@@ -26,11 +26,14 @@ func TestGroups(t *testing.T) {
 		"SELECT DISTINCT table_name, type FROM kernel_routes",
 	} {
 		got := ask(sql)
-		if want := ask("CREATE TEMP TABLE s AS SELECT * FROM kernel_routes; WITH kernel_routes AS (SELECT * FROM s) " + sql); got != want {
+		want := ask("CREATE TEMP TABLE s AS SELECT * FROM kernel_routes; " +
+			"WITH kernel_routes AS (SELECT * FROM s) " + sql)
+		if got != want {
 			t.Errorf("%s: got\n%s\nwant\n%s", sql, got, want)
 		}
 	}
-	const sql, want = "SELECT group_concat(dst, ' ') AS d FROM kernel_routes WHERE family = 'ipv4' AND type = 'unicast' GROUP BY type",
+	const sql, want = "SELECT group_concat(dst, ' ') AS d FROM kernel_routes " +
+		"WHERE family = 'ipv4' AND type = 'unicast' GROUP BY type",
 		"d\n10.1.0.0/16 10.1.0.0/16 10.1.0.0/16 10.1.0.0/16 10.0.0.0/24 10.0.1.0/24 10.1.0.0/16 10.1.0.0/16\n"
 	if got := ask(sql); got != want {
 		t.Errorf("not in the kernel's order: %s", got)

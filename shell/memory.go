@@ -25,8 +25,8 @@ const minMemory = 64 << 20
 func openMemory(ctx context.Context) (conn *sqlite3.Conn, memory int64, err error) {
 	left := addressSpace()
 	if left < 2*minMemory {
-		return nil, 0, fmt.Errorf("too little memory: %d MiB of address space are left, and %d are needed; allow more (ulimit -v)",
-			left>>20, 2*minMemory>>20)
+		return nil, 0, fmt.Errorf("too little memory: %d MiB of address space are left, and %d are needed; "+
+			"allow more (ulimit -v)", left>>20, 2*minMemory>>20)
 	}
 	memory = min(maxMemory, left/2)
 	defer func() {
@@ -60,9 +60,11 @@ func memoryError(panicked any, memory int64) error {
 	err, _ := panicked.(error)
 	switch {
 	case errors.Is(err, unix.ENOMEM):
-		return errors.New("out of memory: the system gives SQLite no more; allow more (ulimit -v, ulimit -d), or ask for fewer rows or columns")
+		return errors.New("out of memory: the system gives SQLite no more; allow more (ulimit -v, ulimit -d), " +
+			"or ask for fewer rows or columns")
 	case err != nil && err.Error() == "sqlite3: out of memory":
-		return fmt.Errorf("out of memory: SQLite would need more than %d MiB; ask for fewer rows or columns, or without ORDER BY", memory>>20)
+		return fmt.Errorf("out of memory: SQLite would need more than %d MiB; "+
+			"ask for fewer rows or columns, or without ORDER BY", memory>>20)
 	case err != nil && err.Error() == "sqlite3: missing NUL terminator":
 		return errors.New("a name in the SQL is longer than 1,000,000 bytes; give a column a shorter one with AS")
 	}

@@ -44,7 +44,9 @@ func Query(ctx context.Context, out io.Writer, src tables.Source, sql string, op
 	return query(ctx, out, src, all, sql, opts)
 }
 
-func query(ctx context.Context, out io.Writer, src tables.Source, all []relation, sql string, opts Options) (err error) {
+func query(
+	ctx context.Context, out io.Writer, src tables.Source, all []relation, sql string, opts Options,
+) (err error) {
 	if strings.Contains(sql, "\x00") {
 		return errors.New("the SQL has a NUL byte in it; it has to be UTF-8 text")
 	}

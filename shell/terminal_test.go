@@ -32,7 +32,8 @@ func TestVisible(t *testing.T) {
 
 // TestWide: columns are aligned by what a terminal shows.
 func TestWide(t *testing.T) {
-	const sql = "SELECT 'x' AS '名前', 'größe' AS b UNION ALL SELECT '日本', 'e' || char(769) UNION ALL SELECT char(27) || '[0m', ''"
+	const sql = "SELECT 'x' AS '名前', 'größe' AS b UNION ALL SELECT '日本', 'e' || char(769) " +
+		"UNION ALL SELECT char(27) || '[0m', ''"
 	want := strings.ReplaceAll(`+---------+-------+
 | 名前    | b     |
 +---------+-------+
@@ -51,12 +52,14 @@ func TestWide(t *testing.T) {
 		}
 	}
 	for _, f := range []Format{Pretty, Line} {
-		if out := mustAsk(t, f, `SELECT char(27) || char(155) || char(8238) AS "`+"\x1b"+`", x'1b9b'`); strings.ContainsAny(out, "\x1b\u009b\u202e") || !utf8.ValidString(out) {
+		out := mustAsk(t, f, `SELECT char(27) || char(155) || char(8238) AS "`+"\x1b"+`", x'1b9b'`)
+		if strings.ContainsAny(out, "\x1b\u009b\u202e") || !utf8.ValidString(out) {
 			t.Errorf("%q", out)
 		}
 	}
-	if got, want := mustAsk(t, Line, "SELECT 1 AS '日本語', 2 AS longer"), "日本語 = 1\nlonger = 2\n"; got != want {
-		t.Errorf("got\n%swant\n%s", got, want)
+	const lines = "日本語 = 1\nlonger = 2\n"
+	if got := mustAsk(t, Line, "SELECT 1 AS '日本語', 2 AS longer"); got != lines {
+		t.Errorf("got\n%swant\n%s", got, lines)
 	}
 }
 
@@ -93,7 +96,7 @@ func TestSeparatorAndHeader(t *testing.T) {
 		{Options{Format: CSV, Separator: ";"}, "x;y\na;\"b;c\"\n\"\";\nz\n"},
 		{Options{Format: CSV, Separator: "|", NoHeader: true}, "a|b;c\n\"\"|\n"},
 		{Options{Format: Line, Separator: ";", NoHeader: true}, "    x = a\n    y = b;c\n\n    x = \n    y = \n"},
-		{Options{Format: JSONL, Separator: ";", NoHeader: true}, `{"x":"a","y":"b;c"}` + "\n" + `{"x":"","y":""}` + "\n"},
+		{Options{Format: JSONL, Separator: ";", NoHeader: true}, "{\"x\":\"a\",\"y\":\"b;c\"}\n{\"x\":\"\",\"y\":\"\"}\n"},
 	} {
 		var out strings.Builder
 		if err := query(t.Context(), &out, nil, nil, sql, test.opts); err != nil || out.String() != test.want {
@@ -121,7 +124,8 @@ func TestTerminalNames(t *testing.T) {
 		CSV: "dst,dev\n192.0.2.0/24," + name + "\n", // for programs
 	} {
 		var out strings.Builder
-		if err := Query(t.Context(), &out, new(rtnl.Kernel), sql, Options{Format: format}); err != nil || out.String() != want {
+		err := Query(t.Context(), &out, new(rtnl.Kernel), sql, Options{Format: format})
+		if err != nil || out.String() != want {
 			t.Errorf("got\n%s%vwant\n%s", out.String(), err, want)
 		}
 	}
