@@ -4,7 +4,6 @@ import (
 	"crypto/sha1"
 	"encoding/base64"
 	"encoding/binary"
-	"errors"
 	"math"
 	"net/netip"
 
@@ -33,36 +32,36 @@ func communityID(arg []sqlite3.Value) (string, error) {
 	var seed int64
 	if len(arg) == 6 {
 		if arg[5].Type() != sqlite3.INTEGER {
-			return "", errors.New("Community ID seed must be an integer")
+			return "", osqueryError("Community ID seed must be an integer")
 		}
 		if seed = arg[5].Int64(); seed < math.MinInt16 || seed > math.MaxInt16 {
-			return "", errors.New("Community ID seed must fit in 2 bytes")
+			return "", osqueryError("Community ID seed must fit in 2 bytes")
 		}
 	}
 	if arg[0].Type() != sqlite3.TEXT || arg[1].Type() != sqlite3.TEXT {
-		return "", errors.New("Community ID IPs must be strings")
+		return "", osqueryError("Community ID IPs must be strings")
 	}
 	from, err := netip.ParseAddr(text(arg[0]))
 	if err != nil {
-		return "", errors.New("Community ID saddr cannot be parsed as IP")
+		return "", osqueryError("Community ID saddr cannot be parsed as IP")
 	}
 	to, err := netip.ParseAddr(text(arg[1]))
 	if err != nil {
-		return "", errors.New("Community ID daddr cannot be parsed as IP")
+		return "", osqueryError("Community ID daddr cannot be parsed as IP")
 	}
 	if arg[2].Type() != sqlite3.INTEGER || arg[3].Type() != sqlite3.INTEGER {
-		return "", errors.New("Community ID ports must be integers")
+		return "", osqueryError("Community ID ports must be integers")
 	}
 	fromPort, toPort := arg[2].Int64(), arg[3].Int64()
 	if min(fromPort, toPort) < 0 || max(fromPort, toPort) > math.MaxUint16 {
-		return "", errors.New("Community ID ports must fit in 2 bytes")
+		return "", osqueryError("Community ID ports must fit in 2 bytes")
 	}
 	if arg[4].Type() != sqlite3.INTEGER {
-		return "", errors.New("Community ID protocol must be an integer")
+		return "", osqueryError("Community ID protocol must be an integer")
 	}
 	protocol := arg[4].Int64()
 	if protocol < 0 || protocol > math.MaxUint8 {
-		return "", errors.New("Community ID protocol must fit in 1 byte")
+		return "", osqueryError("Community ID protocol must fit in 1 byte")
 	}
 	if c := from.Compare(to); c > 0 || c == 0 && fromPort >= toPort {
 		from, to, fromPort, toPort = to, from, toPort, fromPort

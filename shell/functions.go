@@ -22,6 +22,11 @@ type function struct {
 	call sqlite3.ScalarFunction
 }
 
+// An osqueryError is what a function fails with, in the words of osquery.
+type osqueryError string
+
+func (e osqueryError) Error() string { return string(e) }
+
 // osqueryFunctions behave as osquery 5.23's (osquery/sql/sqlite_*.cpp), errors
 // and oddities included. Those that look at files are left out (carve,
 // find_file_path_in_cmd, is_path_deterministic).
@@ -168,7 +173,7 @@ func inetAton(ctx sqlite3.Context, s string) {
 
 func parentDirectory(ctx sqlite3.Context, arg ...sqlite3.Value) {
 	if arg[0].Type() != sqlite3.TEXT {
-		ctx.ResultError(errors.New("Invalid inputs to parent_directory, TEXT was expected"))
+		ctx.ResultError(osqueryError("Invalid inputs to parent_directory, TEXT was expected"))
 		return
 	}
 	path := text(arg[0])
@@ -198,7 +203,7 @@ func concat(ctx sqlite3.Context, separator string, arg []sqlite3.Value) {
 
 func concatWS(ctx sqlite3.Context, arg ...sqlite3.Value) {
 	if len(arg) == 0 {
-		ctx.ResultError(errors.New("Missing separator to concat_ws"))
+		ctx.ResultError(osqueryError("Missing separator to concat_ws"))
 		return
 	}
 	concat(ctx, text(arg[0]), arg[1:])
@@ -213,7 +218,7 @@ func splitInto(parts func(s, by string) ([]string, error)) sqlite3.ScalarFunctio
 		}
 		s, by, index := text(arg[0]), text(arg[1]), int32(arg[2].Int64())
 		if by == "" {
-			ctx.ResultError(errors.New("Invalid input to split function"))
+			ctx.ResultError(osqueryError("Invalid input to split function"))
 			return
 		}
 		all, err := parts(s, by)

@@ -1,16 +1,15 @@
 package shell
 
 import (
-	"errors"
 	"math"
 
 	"github.com/ncruces/go-sqlite3"
 )
 
 // The errors of C's mathematical functions, in the words of strerror.
-var (
-	errDomain = errors.New("Numerical argument out of domain")
-	errRange  = errors.New("Numerical result out of range")
+const (
+	errDomain = osqueryError("Numerical argument out of domain")
+	errRange  = osqueryError("Numerical result out of range")
 )
 
 // mathFunction is a function of one number. NULL gives NULL.

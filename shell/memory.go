@@ -21,7 +21,7 @@ const minMemory = 64 << 20
 
 // openMemory opens a database in memory and returns what SQLite may use there.
 // Under a limit of the address space (ulimit -v) that is half of what is left,
-// as reading the kernel takes memory too.
+// as reading the kernel takes memory too. If there is none, the library panics.
 func openMemory(ctx context.Context) (conn *sqlite3.Conn, memory int64, err error) {
 	left := addressSpace()
 	if left < 2*minMemory {
@@ -29,11 +29,6 @@ func openMemory(ctx context.Context) (conn *sqlite3.Conn, memory int64, err erro
 			"allow more (ulimit -v)", left>>20, 2*minMemory>>20)
 	}
 	memory = min(maxMemory, left/2)
-	defer func() {
-		if e := recover(); e != nil {
-			conn, err = nil, memoryError(e, memory)
-		}
-	}()
 	conn, err = sqlite3.OpenContext(sqlite3.WithMaxMemory(ctx, memory), ":memory:")
 	return conn, memory, err
 }
@@ -53,10 +48,14 @@ func addressSpace() int64 {
 	return int64(limit.Cur) - pages*int64(os.Getpagesize())
 }
 
-// memoryError makes an error of a panic of the SQLite library, which knows no
+// recovered makes an error of a panic of the SQLite library, which knows no
 // other way to tell that memory is used up. Any other panic is a fault of this
 // program: an error too, as a stack trace helps nobody who asks for routes.
-func memoryError(panicked any, memory int64) error {
+func recovered(panicked any, db *database) error {
+	memory := maxMemory
+	if db != nil {
+		memory = db.memory
+	}
 	err, _ := panicked.(error)
 	switch {
 	case errors.Is(err, unix.ENOMEM):

@@ -53,20 +53,19 @@ func query(
 	if ctx.Err() != nil {
 		return ErrInterrupted
 	}
-	db, err := openDatabase(ctx, src, all)
-	if err != nil {
-		return err
-	}
-	db.warn, db.indirect = once(opts.Warn), opts.indirect
-	s := session{db: db, out: newOutput(ctx, out), printer: opts.printer()}
+	s := session{out: newOutput(ctx, out), printer: opts.printer()}
 	defer func() {
 		if e := recover(); e != nil {
-			err = memoryError(e, db.memory) // SQLite is not to be called again
-		} else {
-			db.Close()
+			err = recovered(e, s.db) // SQLite is not to be called again
+		} else if s.db != nil {
+			s.db.Close()
 		}
 		s.out.wait() // also if it fails
 	}()
+	if s.db, err = openDatabase(ctx, src, all); err != nil {
+		return err
+	}
+	s.db.warn, s.db.indirect = once(opts.Warn), opts.indirect
 	if err := s.run(sql); err != nil {
 		return err
 	}

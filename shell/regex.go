@@ -1,8 +1,6 @@
 package shell
 
 import (
-	"errors"
-	"fmt"
 	"regexp"
 	"sync"
 	"time"
@@ -18,7 +16,7 @@ import (
 // maxRegex is osquery's --regex_max_size.
 const maxRegex = 256
 
-var errRegex = errors.New("Invalid regex")
+const errRegex = osqueryError("Invalid regex")
 
 // stdRegex matches what std::regex takes of a pattern, and namedGroup a group that
 // it does not take. The library takes more: escapes that mean nothing, braces that
@@ -78,7 +76,7 @@ func regexMatch(ctx sqlite3.Context, arg ...sqlite3.Value) {
 	}
 	s, pattern, group := text(arg[0]), text(arg[1]), int32(arg[2].Int64())
 	if len(pattern) > maxRegex {
-		ctx.ResultError(fmt.Errorf("Invalid regex: too big, max size is %d bytes", maxRegex))
+		ctx.ResultError(osqueryError("Invalid regex: too big, max size is 256 bytes"))
 		return
 	}
 	re, err := compileRegex(pattern)

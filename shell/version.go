@@ -1,7 +1,6 @@
 package shell
 
 import (
-	"errors"
 	"strings"
 
 	"github.com/ncruces/go-sqlite3"
@@ -29,17 +28,17 @@ var versionSchemes = [...]versionScheme{
 // versionCompare is version_compare(a, b [, scheme]): -1, 0 or 1.
 func versionCompare(ctx sqlite3.Context, arg ...sqlite3.Value) {
 	if len(arg) < 2 || arg[0].Type() != sqlite3.TEXT || arg[1].Type() != sqlite3.TEXT {
-		ctx.ResultError(errors.New("Must provide two version strings to compare."))
+		ctx.ResultError(osqueryError("Must provide two version strings to compare."))
 		return
 	}
 	scheme := &versionSchemes[0]
 	if len(arg) > 2 {
 		if arg[2].Type() != sqlite3.TEXT {
-			ctx.ResultError(errors.New("The optional third parameter is not a string."))
+			ctx.ResultError(osqueryError("The optional third parameter is not a string."))
 			return
 		}
 		if scheme = findVersionScheme(text(arg[2])); scheme == nil {
-			ctx.ResultError(errors.New("The optional third parameter does not match one of: (ARCH, DPKG, RHEL)."))
+			ctx.ResultError(osqueryError("The optional third parameter does not match one of: (ARCH, DPKG, RHEL)."))
 			return
 		}
 	}
