@@ -129,4 +129,9 @@ func TestTerminalNames(t *testing.T) {
 			t.Errorf("got\n%s%vwant\n%s", out.String(), err, want)
 		}
 	}
+	var out strings.Builder
+	err := Routes(t.Context(), &out, new(rtnl.Kernel), RoutesOptions{Summary: true, Table: "main"})
+	if want := ` dev a\x1b[7m\u202eb [BOOT]`; err != nil || !strings.Contains(out.String(), want) {
+		t.Errorf("got\n%s%v", out.String(), err)
+	}
 }
