@@ -45,6 +45,11 @@ func TestFunctions(t *testing.T) {
 		`regex_match('xa', '(x)|(a)', 2)`:                                          "", // a group that took no part
 		`regex_match('a1', '[[:digit:]]', 0)`:                                      "1",
 		`hex(regex_match('ö', '.', 0))`:                                            "C3", // a byte
+		`regex_match(char(160), '\s|\w', 0)`:                                       "NULL",
+		`regex_match('é', '[à-ü]+', 0)`:                                            "é",
+		`regex_match(char(13), '.', 0)`:                                            "NULL",
+		`regex_match('a' || char(10), 'a$', 0)`:                                    "NULL",
+		`regex_match('_', '\_', 0)`:                                                "error: Invalid regex",
 		`regex_match('a', '(?i)A', 0)`:                                             "error: Invalid regex",
 		`regex_match('a', '(?<n>a)', 0)`:                                           "error: Invalid regex",
 		`regex_match('(?<', '\(\?[<]', 0)`:                                         "(?<",

@@ -4,14 +4,15 @@ import (
 	"regexp"
 	"sync"
 	"time"
+	"unicode/utf8"
 
 	"github.com/dlclark/regexp2"
 	"github.com/ncruces/go-sqlite3"
 )
 
 // osquery's regular expressions are C++'s std::regex: ECMAScript's of 1999 with
-// POSIX classes, over bytes, not characters. Go's own lack what those have: they
-// look neither back nor ahead, and choose otherwise between alternatives.
+// POSIX classes, over bytes, not characters. Go's own lack back references and
+// looking ahead.
 
 // maxRegex is osquery's --regex_max_size.
 const maxRegex = 256
@@ -23,8 +24,8 @@ const errRegex = osqueryError("Invalid regex")
 // are no repetition, groups that are named, have options, or look behind.
 var (
 	stdRegex = sync.OnceValue(func() *regexp.Regexp {
-		return regexp.MustCompile(`^(?s:[^\\{\[]|\\[^A-Za-z]|\\[bBcdDfnrsStuvwWx]|\{\d+(?:,\d*)?\}|` +
-			`\[(?:\\[^A-Za-z]|\\[bBcdDfnrsStuvwWx]|\[[:.=][^\]]*\]|[^\]\\])*\])*$`)
+		return regexp.MustCompile(`^(?s:[^\\{\[]|\\[^A-Za-z_]|\\[bBcdDfnrsStuvwWx]|\{\d+(?:,\d*)?\}|` +
+			`\[(?:\\[^A-Za-z_]|\\[bBcdDfnrsStuvwWx]|\[[:.=][^\]]*\]|[^\]\\])*\])*$`)
 	})
 	namedGroup = sync.OnceValue(func() *regexp.Regexp {
 		return regexp.MustCompile(`(?:^|[^\\])(?:\\\\)*\(\?[^:=!]`)
@@ -59,11 +60,15 @@ var compileRegex = func() func(string) (*regexp2.Regexp, error) {
 	}
 }()
 
-// bytesAsRunes makes a character of each byte.
+// bytesAsRunes makes a character of each byte. Those that are not ASCII become of
+// private use, since they are neither letters nor blanks in C's locale.
 func bytesAsRunes(s string) []rune {
+	const privateUse = 0xe000
 	runes := make([]rune, len(s))
 	for i := range len(s) {
-		runes[i] = rune(s[i])
+		if runes[i] = rune(s[i]); runes[i] >= utf8.RuneSelf {
+			runes[i] += privateUse
+		}
 	}
 	return runes
 }
