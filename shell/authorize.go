@@ -7,6 +7,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/ncruces/go-sqlite3"
 )
@@ -54,7 +55,7 @@ func (db *database) authorize(
 ) sqlite3.AuthorizerReturnCode {
 	what := ""
 	switch {
-	case action == sqlite3.AUTH_FUNCTION && !functions[strings.ToLower(name2)]:
+	case action == sqlite3.AUTH_FUNCTION && !functions()[strings.ToLower(name2)]:
 		db.refused = errors.New("no such function: " + db.asWritten(name2))
 		return sqlite3.AUTH_DENY
 	case action == sqlite3.AUTH_READ && name == "generate_series": // it is in the library, not in osquery
@@ -84,7 +85,7 @@ func (db *database) asWritten(name string) string {
 
 // functions are those that SQL may call: of SQLite 3.40, built as osquery builds
 // it, and osquery's own.
-var functions = func() map[string]bool {
+var functions = sync.OnceValue(func() map[string]bool {
 	all := make(map[string]bool, 160)
 	for name := range strings.FieldsSeq(sqliteFunctions) {
 		all[name] = true
@@ -93,7 +94,7 @@ var functions = func() map[string]bool {
 		all[f.name] = true
 	}
 	return all
-}()
+})
 
 // sqliteFunctions are the functions of SQLite 3.40 without options but
 // SQLITE_SOUNDEX, as PRAGMA function_list lists them.

@@ -58,19 +58,22 @@ func TestFunctions(t *testing.T) {
 		`regex_match('a{', 'a{', 0)`:                                               "error: Invalid regex",
 		`regex_match('a{', 'a[{]', 0)`:                                             "a{",
 		`regex_match('aa', 'a{2}', 0)`:                                             "aa",
-		`regex_match('a', '` + long + `', 0)`:                                      "error: Invalid regex: too big, max size is 256 bytes",
-		`regex_match('a', '` + long[1:] + `', 0)`:                                  "NULL",
-		`regex_match('a', NULL, 0)`:                                                "NULL",
 
-		`regex_split('/foo/bar', '/', 0)`:                                       "",
-		`regex_split('/foo/bar', '/', 2)`:                                       "bar",
-		`regex_split('/foo/bar', '/', 3)`:                                       "NULL",
-		`regex_split('foo/bar/', '/', 2)`:                                       "NULL",
-		`regex_split('foo;;bar', ';;', 1)`:                                      "bar",
-		`regex_split('foo;bar//qux', '(;|/)+', 2)`:                              "qux",
-		`regex_split('foo/bar', '|', 0)`:                                        "",
-		`regex_split('foo', ',', 0)`:                                            "foo",
-		`regex_split('', ',', 0)`:                                               "",
+		`regex_match('a', '` + long + `', 0)`:     "error: Invalid regex: too big, max size is 256 bytes",
+		`regex_match('a', '` + long[1:] + `', 0)`: "NULL",
+
+		`regex_match('a', NULL, 0)`: "NULL",
+
+		`regex_split('/foo/bar', '/', 0)`:          "",
+		`regex_split('/foo/bar', '/', 2)`:          "bar",
+		`regex_split('/foo/bar', '/', 3)`:          "NULL",
+		`regex_split('foo/bar/', '/', 2)`:          "NULL",
+		`regex_split('foo;;bar', ';;', 1)`:         "bar",
+		`regex_split('foo;bar//qux', '(;|/)+', 2)`: "qux",
+		`regex_split('foo/bar', '|', 0)`:           "",
+		`regex_split('foo', ',', 0)`:               "foo",
+		`regex_split('', ',', 0)`:                  "",
+
 		`regex_split('foo/bar', '', 0)`:                                         "error: Invalid input to split function",
 		`regex_split('foo/bar', '(/', 0)`:                                       "error: Invalid regex",
 		`regex_split('foo/bar', '` + long + `', 0)`:                             "error: Invalid regex",
@@ -135,10 +138,12 @@ func TestFunctions(t *testing.T) {
 		`version_compare('1:1.2.13-2', '4.2.1', 'ARCH')`:                  "1",
 		`version_compare('106.32.1', '106:32.1')`:                         "0",
 		`version_compare('', '1')`:                                        "-1",
-		`version_compare('1.0')`:                                          "error: Must provide two version strings to compare.",
-		`version_compare(1.0, '1')`:                                       "error: Must provide two version strings to compare.",
-		`version_compare('1', '1', 5)`:                                    "error: The optional third parameter is not a string.",
-		`version_compare('1', '1', 'x')`:                                  "error: The optional third parameter does not match one of: (ARCH, DPKG, RHEL).",
+
+		`version_compare('1.0')`:         "error: Must provide two version strings to compare.",
+		`version_compare(1.0, '1')`:      "error: Must provide two version strings to compare.",
+		`version_compare('1', '1', 5)`:   "error: The optional third parameter is not a string.",
+		`version_compare('1', '1', 'x')`: "error: The optional third parameter does not match one of: (ARCH, DPKG, RHEL).",
+
 		`'1.6.1-9' < '1.6.1-10' COLLATE version_arch`:                     "1",
 		`'41.1-2' < '43alpha+r8+g1de47dbc-1' COLLATE version_arch`:        "1",
 		`'4:2' = '4:2-1' COLLATE version_arch`:                            "1",
@@ -148,17 +153,20 @@ func TestFunctions(t *testing.T) {
 		`'1.0.0~rc2^20210101gf00fabd' > '1.0.0~rc2' COLLATE version_rhel`: "1",
 		`'1.10' > '1.9' COLLATE version`:                                  "1",
 
-		`community_id_v1('66.35.250.204', '128.232.110.120', 80, 34855, 6)`:            "1:LQU9qZlK+B5F3KDmev6m5PMibrg=",
-		`community_id_v1('128.232.110.120', '66.35.250.204', 34855, 80, 6, 1)`:         "1:3V71V58M3Ksw/yuFALMcW0LAHvc=",
-		`community_id_v1('127.0.0.1', 'fe80::14b0:de4a:f8e8:522f', 64, 10, 6)`:         "1:Jww+Ua4pSUNl9TvSUwvSHL4n93w=",
-		`community_id_v1('192.168.170.56', '192.168.170.8', 80, 7, 132)`:               "1:jQgCxbku+pNGw8WPbEc/TS/uTpQ=",
-		`community_id_v1('192.168.1.52', '8.8.8.8', 54585, 53, 17, 1)`:                 "1:Q9We8WO3piVF8yEQBNJF4uiSVrI=",
-		`community_id_v1('192.168.1.52', 'foo', 10, 53, 17, 0)`:                        "NULL",
-		`community_id_v1_strict('192.168.1.52', 'foo', 10, 53, 17, 0)`:                 "error: Community ID daddr cannot be parsed as IP",
+		`community_id_v1('66.35.250.204', '128.232.110.120', 80, 34855, 6)`:    "1:LQU9qZlK+B5F3KDmev6m5PMibrg=",
+		`community_id_v1('128.232.110.120', '66.35.250.204', 34855, 80, 6, 1)`: "1:3V71V58M3Ksw/yuFALMcW0LAHvc=",
+		`community_id_v1('127.0.0.1', 'fe80::14b0:de4a:f8e8:522f', 64, 10, 6)`: "1:Jww+Ua4pSUNl9TvSUwvSHL4n93w=",
+		`community_id_v1('192.168.170.56', '192.168.170.8', 80, 7, 132)`:       "1:jQgCxbku+pNGw8WPbEc/TS/uTpQ=",
+		`community_id_v1('192.168.1.52', '8.8.8.8', 54585, 53, 17, 1)`:         "1:Q9We8WO3piVF8yEQBNJF4uiSVrI=",
+		`community_id_v1('192.168.1.52', 'foo', 10, 53, 17, 0)`:                "NULL",
+
+		`community_id_v1_strict('192.168.1.52', 'foo', 10, 53, 17, 0)`: "error: Community ID daddr cannot be parsed as IP",
+
 		`community_id_v1_strict('192.168.1.52', '192.168.1.1', 10, 53, 17, 100000000)`: "error: Community ID seed must fit in 2 bytes",
-		`community_id_v1_strict('192.168.1.52', '192.168.1.1', 10, 65536, 17)`:         "error: Community ID ports must fit in 2 bytes",
-		`community_id_v1_strict('192.168.1.52', '192.168.1.1', '10', 5, 17)`:           "error: Community ID ports must be integers",
-		`community_id_v1_strict('192.168.1.52', '192.168.1.1', 10, 5, 256)`:            "error: Community ID protocol must fit in 1 byte",
+
+		`community_id_v1_strict('192.168.1.52', '192.168.1.1', 10, 65536, 17)`: "error: Community ID ports must fit in 2 bytes",
+		`community_id_v1_strict('192.168.1.52', '192.168.1.1', '10', 5, 17)`:   "error: Community ID ports must be integers",
+		`community_id_v1_strict('192.168.1.52', '192.168.1.1', 10, 5, 256)`:    "error: Community ID protocol must fit in 1 byte",
 
 		`sqrt(16)`:           "4.0",
 		`sqrt(-1)`:           "error: Numerical argument out of domain",
@@ -242,6 +250,7 @@ func TestNewerFunctions(t *testing.T) {
 			t.Errorf("%s is %s, want %s", call, got, want)
 		}
 	}
+	const noTable = "no such table: generate_series; the tables are "
 	for expression, want := range map[string]string{
 		"'a' REGEXP 'a'":      "error: no such function: REGEXP",
 		"Pow(1, 2)":           "error: no such function: Pow",
@@ -251,7 +260,7 @@ func TestNewerFunctions(t *testing.T) {
 		"json_valid('1', 1)":  "error: wrong number of arguments to function json_valid()",
 		"json_valid('1')":     "1",
 		`'{"a":5}' ->> '$.a'`: "5",
-		"(SELECT count(*) FROM generate_series(1, 3))":                                    "error: no such table: generate_series; the tables are ",
+		"(SELECT count(*) FROM generate_series(1, 3))":                                    "error: " + noTable,
 		"(WITH generate_series(value) AS (VALUES (7)) SELECT value FROM generate_series)": "7",
 		"POWER(2, 2)":  "4.0",
 		"soundex('a')": "A000",
@@ -267,7 +276,7 @@ func TestNewerFunctions(t *testing.T) {
 	for line := range strings.Lines(list) {
 		name, args, _ := strings.Cut(strings.TrimSpace(line), ",")
 		n, err := strconv.Atoi(args)
-		if err != nil || functions[name] {
+		if err != nil || functions()[name] {
 			continue
 		}
 		refused++
