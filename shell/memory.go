@@ -22,14 +22,14 @@ const minMemory = 64 << 20
 // openMemory opens a database in memory and returns what SQLite may use there.
 // Under a limit of the address space (ulimit -v) that is half of what is left,
 // as reading the kernel takes memory too. If there is none, the library panics.
-func openMemory(ctx context.Context) (conn *sqlite3.Conn, memory int64, err error) {
+func openMemory() (conn *sqlite3.Conn, memory int64, err error) {
 	left := addressSpace()
 	if left < 2*minMemory {
 		return nil, 0, fmt.Errorf("too little memory: %d MiB of address space are left, and %d are needed; "+
 			"allow more (ulimit -v)", left>>20, 2*minMemory>>20)
 	}
 	memory = min(maxMemory, left/2)
-	conn, err = sqlite3.OpenContext(sqlite3.WithMaxMemory(ctx, memory), ":memory:")
+	conn, err = sqlite3.OpenContext(sqlite3.WithMaxMemory(context.Background(), memory), ":memory:")
 	return conn, memory, err
 }
 

@@ -47,16 +47,16 @@ type database struct {
 // openDatabase opens a database that reads from src. It is interrupted when ctx
 // ends.
 func openDatabase(ctx context.Context, src tables.Source, all []relation) (*database, error) {
-	conn, memory, err := openMemory(ctx)
+	conn, memory, err := openMemory()
 	if err != nil {
 		return nil, err
 	}
 	db := &database{Conn: conn, ctx: ctx, src: src, tables: all, memory: memory}
-	conn.SetInterrupt(ctx)
 	if err := db.prepare(); err != nil {
 		conn.Close()
 		return nil, err
 	}
+	conn.SetInterrupt(ctx)
 	return db, nil
 }
 
