@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -118,8 +119,20 @@ func (x *extensionProcess) generate(t *testing.T, table string, constraints []st
 	if r.Status.Code != 0 {
 		t.Fatalf("%s: %s", table, r.Status.Message)
 	}
+	ids := map[string]bool{}
+	for _, row := range r.Response {
+		id := row[rowID]
+		if n, err := strconv.ParseInt(id, 10, 64); len(used) > 0 && (err != nil || n < 0 || ids[id]) {
+			t.Fatalf("%s: rowid %q is no number, or not the row's own: %v", table, id, err)
+		}
+		ids[id] = true
+		delete(row, rowID)
+	}
 	return r.Response
 }
+
+// rowID is what osquery hands to SQLite as the number of a row.
+const rowID = "rowid"
 
 // TestExtension asks the built binary what osquery asks.
 func TestExtension(t *testing.T) {
@@ -240,7 +253,7 @@ func recorded(t *testing.T, x *extensionProcess) {
 			}
 			for _, row := range r.Response {
 				for name := range row {
-					if !slices.Contains(q.ColsUsed, name) {
+					if name != rowID && !slices.Contains(q.ColsUsed, name) {
 						t.Errorf("%s: column %s was not asked for", rec.SQL, name)
 					}
 				}

@@ -13,6 +13,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -78,14 +79,7 @@ func status(err error) int {
 	if err == nil || errors.Is(err, errClosedPipe) {
 		return exitOK
 	}
-	// SQL in a message may have line breaks and worse.
-	line := strings.Map(func(r rune) rune {
-		if !strconv.IsPrint(r) {
-			return ' '
-		}
-		return r
-	}, err.Error())
-	fmt.Fprintf(os.Stderr, "%s: %s\n", program, line)
+	fmt.Fprintf(os.Stderr, "%s: %s\n", program, oneLine(err.Error()))
 	ended, failure := (*signalled)(nil), (*failure)(nil)
 	switch {
 	case errors.As(err, &ended):
@@ -94,6 +88,21 @@ func status(err error) int {
 		return exitFailed
 	}
 	return exitUsage
+}
+
+// oneLine makes a text one line: SQL in a message may have line breaks and worse.
+func oneLine(text string) string {
+	return strings.Map(func(r rune) rune {
+		if !strconv.IsPrint(r) {
+			return ' '
+		}
+		return r
+	}, text)
+}
+
+// warn tells of what is no failure and should be known nevertheless.
+func warn(text string) {
+	fmt.Fprintf(os.Stderr, "%s: warning: %s\n", program, oneLine(text))
 }
 
 // A failure is an error that is not the command line's.
@@ -159,15 +168,21 @@ func queryCommand() *cobra.Command {
 		{"line", shell.Line, "print one column a line"},
 		{"list", shell.List, "print values separated by |"},
 	}
+	var separator string
+	var header bool
 	cmd := &cobra.Command{
 		Use:   "query [SQL]",
 		Short: "Answer SQL statements, as osqueryi does",
 		Long: `Answers SQL statements, as osqueryi does, and prints a table unless another
 format is chosen. Without an argument the SQL is read from standard input.
-The lines .tables and .schema [TABLE] show what there is to ask.`,
+The lines .tables and .schema [TABLE] show what there is to ask.
+
+in_cidr_block(cidr, address) fails for what is no address of cidr's family, as in
+osquery: ask for the family first, with iif or CASE. AND is no help, as SQLite may
+look at its second term first.`,
 		Example: `  kernel_routes.ext query "SELECT protocol, count(*) FROM kernel_routes GROUP BY protocol"
   kernel_routes.ext query --json "SELECT * FROM kernel_routes WHERE dst IN ('0.0.0.0/0', '::/0')"
-  kernel_routes.ext query "SELECT dst FROM kernel_routes WHERE in_cidr_block('10.0.0.0/8', gateway) AND gateway != ''"
+  kernel_routes.ext query "SELECT dst FROM kernel_routes WHERE iif(gateway_family='ipv4', in_cidr_block('192.0.2.0/24', gateway), 0)"
   echo "SELECT * FROM kernel_route_nexthops" | kernel_routes.ext query --csv`,
 		Args: func(cmd *cobra.Command, args []string) error {
 			if len(args) > 1 {
@@ -179,6 +194,9 @@ The lines .tables and .schema [TABLE] show what there is to ask.`,
 	for _, f := range formats {
 		cmd.Flags().Bool(f.name, false, f.usage)
 	}
+	cmd.Flags().BoolVar(&header, "header", true, "print the names of the columns with --csv and --list")
+	cmd.Flags().StringVar(&separator, "separator", "",
+		"print this `text` between values with --csv and --list (default \",\" and \"|\")")
 	defineFrom(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		format, chosen := shell.Pretty, ""
@@ -205,10 +223,30 @@ The lines .tables and .schema [TABLE] show what there is to ask.`,
 			return usage(cmd, "no SQL: give it as an argument or on standard input")
 		}
 		return withSource(cmd, func(ctx context.Context, src tables.Source) error {
-			return failed(shell.Query(ctx, stdout{ctx}, src, sql, format))
+			opts := shell.Options{Format: format, Separator: separator, NoHeader: !header, Warn: warn}
+			return orLeave(ctx, func() error { return failed(shell.Query(ctx, stdout{ctx}, src, sql, opts)) })
 		})
 	}
 	return cmd
+}
+
+// orLeave calls f, and ends the program if f goes on for a while when the context
+// has ended: SQLite hears of that between two steps of a statement's program only,
+// and sorting is one step.
+func orLeave(ctx context.Context, f func() error) error {
+	const grace = 20 * time.Millisecond
+	var over atomic.Bool // f has returned, or the program is ending
+	defer context.AfterFunc(ctx, func() {
+		time.Sleep(grace)
+		if over.CompareAndSwap(false, true) {
+			os.Exit(status(context.Cause(ctx)))
+		}
+	})()
+	err := f()
+	if !over.CompareAndSwap(false, true) {
+		select {}
+	}
+	return err
 }
 
 func routesCommand() *cobra.Command {

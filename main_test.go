@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"os"
@@ -60,7 +61,7 @@ func TestBadInput(t *testing.T) {
 		{"query|--jsonl|SELECT 1; SELECT", "", exitFailed, []string{"incomplete input"}},
 		{"query", "SELECT * FROM\nnope", exitFailed, []string{"no such table: nope"}},
 		{"query|SELECT 'not\nended", "", exitFailed, []string{"unrecognized token", "quote"}},
-		{"query|SELECT abs(-9223372036854775807 - value) FROM generate_series(0, 1)", "", exitFailed, []string{"overflow"}},
+		{"query|SELECT abs(-9223372036854775807 - v) FROM (SELECT 0 AS v UNION ALL SELECT 1)", "", exitFailed, []string{"overflow"}},
 		{"query|.frobnicate", "", exitFailed, []string{`".frobnicate"`, ".tables"}},
 
 		{"routes|--ipv4|--ipv6", "", exitUsage, []string{"--ipv4 and --ipv6", "both"}},
@@ -162,7 +163,8 @@ func TestSpec(t *testing.T) {
 
 // TestClosedPipe: a reader that has had enough is no failure.
 func TestClosedPipe(t *testing.T) {
-	const much = "SELECT a.value, b.value FROM generate_series(1, 10000) a, generate_series(1, 10000) b"
+	const much = "WITH RECURSIVE n(v) AS (SELECT 1 UNION ALL SELECT v + 1 FROM n LIMIT 10000) " +
+		"SELECT a.v, b.v FROM n a, n b"
 	for _, args := range [][]string{
 		{"query", "--csv", much}, {"query", "--json", much}, {"query", "SELECT 1"}, {"routes"}, {"routes", "--summary"}, {"spec"},
 		{"capture", "-"}, {"--help"}, {"completion", "bash"},
@@ -254,8 +256,8 @@ func TestSignals(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, args := range [][]string{
-		{"query", "--csv", "SELECT value FROM generate_series(1, 1000000000000)"}, // in the middle of the output
-		{"query", "--from", fifo, "SELECT 1"},                                     // nobody writes
+		{"query", "--csv", "WITH RECURSIVE n(v) AS (SELECT 1 UNION ALL SELECT v + 1 FROM n) SELECT v FROM n"}, // in the middle
+		{"query", "--from", fifo, "SELECT 1"}, // nobody writes
 		{"routes", "--from", fifo},
 		{"routes", "--from", "-"},
 		{"query"},         // SQL
@@ -396,6 +398,157 @@ func TestFIFO(t *testing.T) {
 		t.Errorf("exit status %d, %s", status, stderr)
 	}
 	reader.Wait()
+}
+
+// TestInterrupt: a signal ends every statement at once, whatever it is at.
+func TestInterrupt(t *testing.T) {
+	const soon = 250 * time.Millisecond // on a busy machine; 25 ms on others
+	const numbers = "WITH RECURSIVE n(v) AS (SELECT 1 UNION ALL SELECT v + 1 FROM n LIMIT 3000000) SELECT "
+	for _, sql := range []string{
+		numbers + "v FROM n ORDER BY v * 7 % 1000003",
+		numbers + "DISTINCT v * 7 % 1000003 FROM n",
+		numbers + "v * 7 % 1000003, count(*) FROM n GROUP BY 1",
+		numbers + "group_concat(v) FROM n",
+		"SELECT count(*) FROM kernel_routes" + strings.Repeat(", kernel_routes", 4) +
+			strings.Repeat(", json_each('[1,2,3,4,5,6,7,8,9]')", 20),
+		"SELECT sleep(1000)",
+		"SELECT regex_match('" + strings.Repeat("a", 100) + "b', '(a+)+$', 0) FROM (" + numbers + "v FROM n)",
+	} {
+		for _, wait := range []time.Duration{5, 50, 400} {
+			cmd := exec.Command(binary(t), "query", "--csv", sql)
+			var stderr bytes.Buffer
+			cmd.Stderr = &stderr
+			if err := cmd.Start(); err != nil {
+				t.Fatal(err)
+			}
+			time.Sleep(wait * time.Millisecond)
+			sent := time.Now()
+			cmd.Process.Signal(syscall.SIGINT)
+			stuck := time.AfterFunc(time.Minute, func() { cmd.Process.Kill() })
+			cmd.Wait()
+			stuck.Stop()
+			if took := time.Since(sent); took > soon {
+				t.Errorf("%s: %v after the signal", sql, took)
+			}
+			early := cmd.ProcessState.Sys().(syscall.WaitStatus).Signaled() // before the program listened
+			if !early && stderr.String() != program+": interrupted\n" {
+				t.Errorf("%s: %s", sql, &stderr)
+			}
+		}
+	}
+}
+
+// TestLimits: with little memory there is an answer or one line. Less than 0.9 GB
+// of address space is not enough for Go's runtime, which reserves 0.7 GB before
+// anything of this program runs.
+func TestLimits(t *testing.T) {
+	t.Parallel()
+	const sort = "WITH RECURSIVE n(v) AS (SELECT 1 UNION ALL SELECT v + 1 FROM n LIMIT 200000) " +
+		"SELECT max(v) AS m FROM (SELECT v FROM n ORDER BY -v)"
+	limits := []string{"-v 5000000", "-v 3000000", "-v 2000000", "-v 1000000", "-v 920000", "-v 850000", "-d 100000"}
+	for _, limit := range limits {
+		for sql, want := range map[string]string{
+			"SELECT count(*) AS m FROM kernel_routes": "m\n",
+			sort: "m\n200000\n",
+			"SELECT length(hex(zeroblob(450000000)))": "",
+		} {
+			cmd := exec.Command("sh", "-c", "ulimit "+limit+`; exec "$0" query --csv "$1"`, binary(t), sql)
+			var out, errs bytes.Buffer
+			cmd.Stdout, cmd.Stderr = &out, &errs
+			err := cmd.Run()
+			if err == nil && want != "" && strings.HasPrefix(out.String(), want) {
+				continue
+			}
+			line, more, _ := strings.Cut(errs.String(), "\n")
+			status := cmd.ProcessState.ExitCode()
+			if status != exitFailed || out.Len() > 0 || more != "" || !strings.Contains(line, "memory") {
+				t.Errorf("ulimit %s: %s: %v, printed %.100q and %.300s", limit, sql, err, &out, &errs)
+			}
+		}
+	}
+}
+
+// TestLongInput: SQL of any size gives an answer or one line.
+func TestLongInput(t *testing.T) {
+	t.Parallel()
+	long := strings.Repeat("x", 20_000_000)
+	for name, sql := range map[string]string{
+		"a column's name":        "SELECT '" + long[:1_000_000] + "'",
+		"a comment in such":      "SELECT 1 /*" + long + "*/ + 1",
+		"a name that is chosen":  `SELECT 1 AS "` + long + `"`,
+		"a column that is not":   "SELECT " + long,
+		"a table that is not":    "SELECT * FROM " + long,
+		"a function that is not": "SELECT " + long + "()",
+		"a pragma that is not":   "PRAGMA " + long,
+		"a table":                `CREATE TABLE "` + long + `"(a); SELECT * FROM "` + long + `"`,
+		"an expression":          "SELECT 1" + strings.Repeat("+1", 100_000),
+		"parentheses":            "SELECT " + strings.Repeat("(", 1_000_000),
+		"columns":                "SELECT 1" + strings.Repeat(",1", 100_000),
+		"a list":                 "SELECT * FROM kernel_routes WHERE dst IN (1" + strings.Repeat(",1", 100_000) + ")",
+		"tables":                 "SELECT * FROM kernel_routes" + strings.Repeat(",kernel_routes", 100),
+		"statements":             strings.Repeat("SELECT 1 WHERE 0;", 10_000),
+		"a command":              ".schema " + long,
+	} {
+		stdout, stderr, status := command(t, strings.NewReader(sql), "query")
+		line, more, _ := strings.Cut(stderr, "\n")
+		if status == exitOK && stderr == "" {
+			continue
+		}
+		if status != exitFailed || stdout != "" || more != "" || len(line) > 1000 ||
+			!strings.HasPrefix(line, program+": ") {
+			t.Errorf("%s: exit status %d, printed %.100q and %.1000s", name, status, stdout, stderr)
+		}
+	}
+}
+
+// TestNoFiles: no statement writes a file, whatever it is and however much it
+// sorts. Memory that is written to a file for a while would be one in TMPDIR.
+func TestNoFiles(t *testing.T) {
+	t.Parallel()
+	const sort = "WITH RECURSIVE n(v) AS (SELECT 1 UNION ALL SELECT v + 1 FROM n LIMIT 300000) " +
+		"SELECT hex(randomblob(100)) AS x FROM n ORDER BY x"
+	for sql, refused := range map[string]string{
+		"ATTACH 'a.db' AS a": "ATTACH",
+		"ATTACH 'file:a.db?mode=rwc' AS a; CREATE TABLE a.t(x)": "ATTACH",
+		"ATTACH '' AS a":     "ATTACH",
+		"SELECT 1; VACUUM":   "VACUUM",
+		"VACUUM INTO 'b.db'": "VACUUM",
+		"CREATE TABLE t AS SELECT 1; VACUUM main INTO 'b' || '.db'": "VACUUM",
+		"DETACH main":                                  "DETACH",
+		"PRAGMA temp_store_directory = '.'":            "PRAGMA temp_store_directory",
+		"PRAGMA temp_store = file":                     "PRAGMA temp_store",
+		"PRAGMA encoding = 'UTF-16le'":                 "PRAGMA encoding",
+		"SELECT * FROM pragma_database_list":           "PRAGMA database_list",
+		"PRAGMA wal_checkpoint":                        "PRAGMA wal_checkpoint",
+		"PRAGMA journal_mode = wal; CREATE TABLE t(x)": "",
+		"SELECT load_extension('./c.so')":              "no such function: load_extension",
+		"SELECT writefile('c', 'x')":                   "no such function: writefile",
+		"SELECT readfile('/etc/passwd')":               "no such function: readfile",
+		"CREATE TABLE t(x); CREATE INDEX i ON t(x)":    "CREATE INDEX",
+		"CREATE TABLE t(x); CREATE TRIGGER i AFTER INSERT ON t BEGIN SELECT 1; END": "CREATE TRIGGER",
+		"CREATE VIRTUAL TABLE v USING fts5(x)":                                      "no such module: fts5",
+		"CREATE VIRTUAL TABLE v USING csv(filename='x')":                            "no such module: csv",
+		sort:                             "",
+		"CREATE TEMP TABLE t AS " + sort: "",
+		"CREATE TABLE t(a); INSERT INTO t VALUES (1), (2); UPDATE t SET a = 3; DELETE FROM t; DROP TABLE t":     "",
+		"CREATE TEMP TABLE t AS SELECT 1; CREATE TEMP VIEW v AS SELECT * FROM t; SELECT * FROM v; DROP VIEW v":  "",
+		"CREATE VIEW v AS SELECT * FROM kernel_routes; SELECT * FROM v; DROP VIEW v":                            "",
+		"BEGIN; CREATE TABLE t(a); ROLLBACK; PRAGMA table_info(t); PRAGMA function_list; PRAGMA collation_list": "",
+		"WITH RECURSIVE n(v) AS (VALUES (1) UNION ALL SELECT v + 1 FROM n LIMIT 3) SELECT * FROM n":             "",
+	} {
+		dir := t.TempDir()
+		cmd := exec.Command(binary(t), "query", "--csv", sql)
+		var errs bytes.Buffer
+		cmd.Dir, cmd.Stderr = dir, &errs
+		cmd.Env = append(os.Environ(), "TMPDIR="+dir+"/none", "SQLITE_TMPDIR="+dir+"/none")
+		err := cmd.Run()
+		if (err == nil) != (refused == "") || !strings.Contains(errs.String(), refused) {
+			t.Errorf("%s: %v, %s", sql, err, &errs)
+		}
+		if files, _ := os.ReadDir(dir); len(files) > 0 {
+			t.Errorf("%s: made %v", sql, files)
+		}
+	}
 }
 
 // TestExtensionFlags: whatever osquery passes, the extension starts.

@@ -16,6 +16,8 @@ type million int
 
 func (r *million) Next() bool { *r++; return *r <= 1_000_000 }
 
+func (r *million) RowID() int64 { return 0 }
+
 func (r *million) AppendText(b []byte, col int) []byte {
 	switch {
 	case col < 2:
@@ -60,7 +62,8 @@ func BenchmarkQuery(b *testing.B) {
 		b.Run(bench.name, func(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
-				if err := query(context.Background(), io.Discard, nil, all, bench.sql, bench.format); err != nil {
+				opts := Options{Format: bench.format}
+				if err := query(context.Background(), io.Discard, nil, all, bench.sql, opts); err != nil {
 					b.Fatal(err)
 				}
 			}

@@ -1,7 +1,6 @@
 package shell
 
 import (
-	"errors"
 	"net/netip"
 	"strconv"
 	"strings"
@@ -25,22 +24,22 @@ func inCIDRBlock(ctx sqlite3.Context, arg ...sqlite3.Value) {
 
 func hosts(cidr, address sqlite3.Value) (bool, error) {
 	if cidr.Type() != sqlite3.TEXT {
-		return false, errors.New("CIDR must be a string")
+		return false, osqueryError("CIDR must be a string")
 	}
 	if address.Type() != sqlite3.TEXT {
-		return false, errors.New("IP address must be a string")
+		return false, osqueryError("IP address must be a string")
 	}
 	addr, err := netip.ParseAddr(address.Text())
 	if err != nil {
-		return false, errors.New("IP address cannot be parsed")
+		return false, osqueryError("IP address cannot be parsed")
 	}
 	addr = addr.WithZone("")
 	network, ok := parseNetwork(cidr.Text())
 	if !ok || network.Addr().Is4() != addr.Is4() {
 		if addr.Is4() {
-			return false, errors.New("CIDR for IP address v4 cannot be parsed")
+			return false, osqueryError("CIDR for IP address v4 cannot be parsed")
 		}
-		return false, errors.New("CIDR for IP address v6 cannot be parsed")
+		return false, osqueryError("CIDR for IP address v6 cannot be parsed")
 	}
 	first, last := network.Masked().Addr(), lastAddr(network)
 	if !addr.Is4() || network.IsSingleIP() {

@@ -3,6 +3,7 @@ package shell
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"strings"
 	"testing"
 
@@ -57,6 +58,9 @@ func (r *fakeRows) Next() bool {
 	return len(r.rows) > 0
 }
 
+// RowID counts from the end: every scan has the same rows.
+func (r *fakeRows) RowID() int64 { return int64(len(r.rows)) }
+
 func (r *fakeRows) AppendText(b []byte, col int) []byte {
 	text, _ := r.rows[0][col].(string)
 	return append(b, text...)
@@ -74,7 +78,7 @@ func ask(f Format, sql string, fakes ...*fake) (string, error) {
 		all = append(all, t.relation)
 	}
 	var out bytes.Buffer
-	err := query(context.Background(), &out, nil, all, sql, f)
+	err := query(context.Background(), &out, nil, all, sql, Options{Format: f})
 	return out.String(), err
 }
 
@@ -94,4 +98,10 @@ func routesFake() *fake {
 		[]any{"b", "10.0.0.0/8", "eth1", nil, 4},
 		[]any{"c", "192.0.2.0/24", nil, 4294967295, 0},
 	)
+}
+
+// numbers is a subquery with the numbers from 1 to n in the column value.
+func numbers(n int) string {
+	return fmt.Sprintf("(WITH RECURSIVE c(value) AS (SELECT 1 UNION ALL SELECT value + 1 FROM c LIMIT %d) "+
+		"SELECT value FROM c)", n)
 }

@@ -17,6 +17,7 @@ type instant struct {
 	plans []plan // of the statement
 	read  *rtnl.Instant
 	names *rtnl.Names
+	links []rtnl.Link // all there are, once they are known
 }
 
 // Names returns the same names for every scan of the statement.
@@ -36,7 +37,31 @@ func (i *instant) Read(ctx context.Context, req rtnl.Request) (*rtnl.Snapshot, e
 		}
 		i.read = s.Instant()
 	}
-	return i.read.Read(ctx, req)
+	if req.Link == nil {
+		return i.read.Read(ctx, req)
+	}
+	chosen, choose := false, req.Link
+	req.Link = func(l *rtnl.Link) bool {
+		is := choose(l)
+		chosen = chosen || is
+		return is
+	}
+	s, err := i.read.Read(ctx, req)
+	if err != nil || chosen {
+		return s, err
+	}
+	// Interfaces that no route refers to were not read: the table shall see that there
+	// is one that was asked for, though it has no routes.
+	if i.links == nil {
+		_, err = i.Source.Read(ctx, rtnl.Request{Filter: rtnl.Filter{Link: func(l *rtnl.Link) bool {
+			i.links = append(i.links, *l)
+			return false
+		}}})
+	}
+	for n := range i.links {
+		choose(&i.links[n])
+	}
+	return s, err
 }
 
 // request is for what the plans may ask for, whatever the values are that SQLite

@@ -71,7 +71,7 @@ func TestStatementIsOfOneInstant(t *testing.T) {
 	for i := range rounds * len(statements) {
 		var out bytes.Buffer
 		sql := statements[i%len(statements)]
-		if err := Query(context.Background(), &out, &rtnl.Kernel{}, sql, JSONL); err != nil {
+		if err := Query(context.Background(), &out, &rtnl.Kernel{}, sql, Options{Format: JSONL}); err != nil {
 			t.Fatalf("%s: %v", sql, err)
 		}
 		if n := strings.Count(out.String(), "20.0.0.0/8"); n != 1 {
@@ -115,7 +115,7 @@ func TestStatementsAsk(t *testing.T) {
 	} {
 		src := &counter{}
 		var out bytes.Buffer
-		if err := Query(context.Background(), &out, src, c.sql, JSONL); err != nil {
+		if err := Query(context.Background(), &out, src, c.sql, Options{Format: JSONL}); err != nil {
 			t.Fatal(err)
 		}
 		if n := strings.Count(out.String(), "\n"); n != c.rows {

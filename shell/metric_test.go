@@ -28,7 +28,7 @@ func TestMetricZero(t *testing.T) {
 		"SELECT count(*) AS n" + routes + " JOIN kernel_route_nexthops USING (dst, metric)" + def: "n\n2\n",
 	} {
 		var out bytes.Buffer
-		if err := Query(context.Background(), &out, &rtnl.Kernel{}, sql, List); err != nil || out.String() != want {
+		if err := Query(context.Background(), &out, &rtnl.Kernel{}, sql, Options{Format: List}); err != nil || out.String() != want {
 			t.Errorf("%s: %v\n got %q\nwant %q", sql, err, &out, want)
 		}
 	}

@@ -2,10 +2,10 @@ package shell
 
 import (
 	"bytes"
+	"cmp"
 	"slices"
 	"strconv"
 	"strings"
-	"unicode/utf8"
 
 	"github.com/ncruces/go-sqlite3"
 )
@@ -13,15 +13,15 @@ import (
 // A Format is a way to print rows.
 type Format int
 
-// The formats, with osqueryi's habits: NULL is printed as nothing, and all but
-// Pretty print rows as they come.
+// The formats, with osqueryi's habits: NULL is printed as nothing. In Pretty and
+// Line, which are for people, what could drive a terminal is escaped.
 const (
-	Pretty Format = iota // a table with borders; nothing if there are no rows
+	Pretty Format = iota // a table with borders, as wide as its first rows; nothing if there are none
 	JSON                 // one array of objects with text values, keys sorted
 	JSONL                // such an object a line
 	CSV                  // a header and RFC 4180, but lines end with \n alone; '' is ""
 	Line                 // "column = value" lines, an empty line between rows
-	List                 // values separated by |; a header if there are rows
+	List                 // values separated by |, a header if there are rows
 )
 
 // A printer prints what statements return.
@@ -42,18 +42,19 @@ type stream struct{}
 func (stream) end(*output) error { return nil }
 func (stream) finish(*output)    {}
 
-func (f Format) printer() printer {
-	switch f {
+func (o Options) printer() printer {
+	separator := func(usual string) []byte { return []byte(cmp.Or(o.Separator, usual)) }
+	switch o.Format {
 	case JSON:
 		return &jsonPrinter{array: true}
 	case JSONL:
 		return &jsonPrinter{}
 	case CSV:
-		return &csvPrinter{}
+		return &csvPrinter{separator: separator(","), noHeader: o.NoHeader}
 	case Line:
 		return &linePrinter{}
 	case List:
-		return &listPrinter{}
+		return &listPrinter{separator: separator("|"), noHeader: o.NoHeader}
 	}
 	return &prettyPrinter{}
 }
@@ -128,16 +129,21 @@ func (p *jsonPrinter) finish(o *output) {
 
 type csvPrinter struct {
 	stream
-	columns int
+	separator []byte
+	noHeader  bool
+	columns   int
 }
 
 func (p *csvPrinter) begin(o *output, columns []string) {
 	p.columns = len(columns)
+	if p.noHeader {
+		return
+	}
 	for i, name := range columns {
 		if i > 0 {
-			o.buf = append(o.buf, ',')
+			o.buf = append(o.buf, p.separator...)
 		}
-		o.buf = appendCSV(o.buf, []byte(name))
+		o.buf = appendCSV(o.buf, []byte(name), p.separator)
 	}
 	o.buf = append(o.buf, '\n')
 }
@@ -146,7 +152,7 @@ func (p *csvPrinter) row(o *output, r *row) {
 	b := o.buf
 	for i := range p.columns {
 		if i > 0 {
-			b = append(b, ',')
+			b = append(b, p.separator...)
 		}
 		switch typ, text, number := r.value(i); typ {
 		case sqlite3.NULL:
@@ -156,15 +162,15 @@ func (p *csvPrinter) row(o *output, r *row) {
 		case sqlite3.INTEGER:
 			b = strconv.AppendInt(b, number, 10)
 		default:
-			b = appendCSV(b, text)
+			b = appendCSV(b, text, p.separator)
 		}
 	}
 	o.buf = append(b, '\n')
 }
 
 // appendCSV appends a value, in quotes where it needs them or is empty.
-func appendCSV(b, s []byte) []byte {
-	if len(s) > 0 && !bytes.ContainsAny(s, "\",\r\n") {
+func appendCSV(b, s, separator []byte) []byte {
+	if len(s) > 0 && !bytes.ContainsAny(s, "\"\r\n") && !bytes.Contains(s, separator) {
 		return append(b, s...)
 	}
 	b = append(b, '"')
@@ -179,13 +185,15 @@ type linePrinter struct {
 }
 
 func (p *linePrinter) begin(_ *output, columns []string) {
+	p.names, p.rows = p.names[:0], false
 	width := 5
 	for _, name := range columns {
-		width = max(width, len(name))
+		name = string(visible([]byte(name), 0))
+		p.names = append(p.names, name)
+		width = max(width, displayWidth([]byte(name)))
 	}
-	p.names, p.rows = p.names[:0], false
-	for _, name := range columns {
-		p.names = append(p.names, strings.Repeat(" ", width-len(name))+name+" = ")
+	for i, name := range p.names {
+		p.names[i] = strings.Repeat(" ", width-displayWidth([]byte(name))) + name + " = "
 	}
 }
 
@@ -196,89 +204,116 @@ func (p *linePrinter) row(o *output, r *row) {
 	p.rows = true
 	for i, name := range p.names {
 		o.buf = append(o.buf, name...)
-		o.buf = append(r.appendTo(o.buf, i), '\n')
+		start := len(o.buf)
+		o.buf = append(visible(r.appendTo(o.buf, i), start), '\n')
 	}
 }
 
 type listPrinter struct {
 	stream
-	columns []string
-	rows    bool
+	separator []byte
+	noHeader  bool
+	columns   []string
+	rows      bool
 }
 
 func (p *listPrinter) begin(_ *output, columns []string) { p.columns, p.rows = columns, false }
 
 func (p *listPrinter) row(o *output, r *row) {
-	if !p.rows {
-		o.buf = append(o.buf, strings.Join(p.columns, "|")...)
+	if !p.rows && !p.noHeader {
+		o.buf = append(o.buf, strings.Join(p.columns, string(p.separator))...)
 		o.buf = append(o.buf, '\n')
 	}
 	p.rows = true
 	for i := range p.columns {
 		if i > 0 {
-			o.buf = append(o.buf, '|')
+			o.buf = append(o.buf, p.separator...)
 		}
 		o.buf = r.appendTo(o.buf, i)
 	}
 	o.buf = append(o.buf, '\n')
 }
 
-// A prettyPrinter has to see all rows before it knows how wide a column is.
+// A prettyPrinter holds the first rows back, to know how wide the columns are.
+// Values in later rows that are wider stick out.
 type prettyPrinter struct {
 	stream
 	columns []string
-	widths  []int    // in characters, as osqueryi counts them
-	text    []byte   // of all cells
-	lengths []uint32 // of each cell
+	widths  []int // in columns of a terminal
+	border  []byte
+
+	text    []byte   // of all cells that are held back
+	lengths []uint32 // of each of them
 }
 
+// What a prettyPrinter holds back at most.
+const (
+	heldRows  = 1000
+	heldBytes = 16 << 20
+)
+
 func (p *prettyPrinter) begin(_ *output, columns []string) {
-	*p = prettyPrinter{columns: columns} // lets the rows of the statement before go
+	*p = prettyPrinter{text: p.text[:0], lengths: p.lengths[:0]}
 	for _, name := range columns {
-		p.widths = append(p.widths, utf8.RuneCountInString(name))
+		name := visible([]byte(name), 0)
+		p.columns = append(p.columns, string(name))
+		p.widths = append(p.widths, displayWidth(name))
 	}
 }
 
-func (p *prettyPrinter) row(_ *output, r *row) {
+func (p *prettyPrinter) row(o *output, r *row) {
+	if p.border != nil {
+		for i := range p.columns {
+			p.text = visible(r.appendTo(p.text[:0], i), 0)
+			p.cell(o, i, p.text)
+		}
+		return
+	}
 	for i := range p.columns {
-		n := len(p.text)
-		p.text = r.appendTo(p.text, i)
-		p.lengths = append(p.lengths, uint32(len(p.text)-n))
-		p.widths[i] = max(p.widths[i], utf8.RuneCount(p.text[n:]))
+		start := len(p.text)
+		p.text = visible(r.appendTo(p.text, i), start)
+		p.lengths = append(p.lengths, uint32(len(p.text)-start))
+		p.widths[i] = max(p.widths[i], displayWidth(p.text[start:]))
+	}
+	if len(p.lengths) == heldRows*len(p.columns) || len(p.text) > heldBytes {
+		p.release(o)
+	}
+}
+
+// release prints the header and the rows that were held back.
+func (p *prettyPrinter) release(o *output) {
+	p.border = []byte("+")
+	for _, w := range p.widths {
+		p.border = append(append(p.border, strings.Repeat("-", w+2)...), '+')
+	}
+	p.border = append(p.border, '\n')
+	o.buf = append(o.buf, p.border...)
+	for i, name := range p.columns {
+		p.cell(o, i, []byte(name))
+	}
+	o.buf = append(o.buf, p.border...)
+	text := p.text
+	for i, n := range p.lengths {
+		p.cell(o, i%len(p.columns), text[:n])
+		text = text[n:]
 	}
 }
 
 func (p *prettyPrinter) end(o *output) error {
 	if len(p.lengths) == 0 {
-		return nil
+		return nil // no rows
 	}
-	border := []byte("+")
-	for _, w := range p.widths {
-		border = append(append(border, strings.Repeat("-", w+2)...), '+')
+	if p.border == nil {
+		p.release(o)
 	}
-	border = append(border, '\n')
-	o.buf = append(o.buf, border...)
-	for i, name := range p.columns {
-		p.cell(o, i, []byte(name))
-	}
-	o.buf = append(o.buf, border...)
-	for text := p.text; len(p.lengths) > 0; p.lengths = p.lengths[len(p.columns):] {
-		for i, n := range p.lengths[:len(p.columns)] {
-			p.cell(o, i, text[:n])
-			text = text[n:]
-		}
-		if err := o.rowDone(); err != nil {
-			return err
-		}
-	}
-	o.buf = append(o.buf, border...)
+	o.buf = append(o.buf, p.border...)
 	return nil
 }
 
 func (p *prettyPrinter) cell(o *output, col int, text []byte) {
 	o.buf = append(o.buf, "| "...)
 	o.buf = append(o.buf, text...)
-	for range p.widths[col] - utf8.RuneCount(text) + 1 {
+	for range max(p.widths[col]-displayWidth(text), 0) + 1 {
 		o.buf = append(o.buf, ' ')
 	}
 	if col == len(p.columns)-1 {

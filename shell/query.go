@@ -16,53 +16,80 @@ import (
 // ErrInterrupted is what remains of a query whose context has ended.
 var ErrInterrupted = errors.New("interrupted")
 
+// Options say how Query prints.
+type Options struct {
+	Format Format
+
+	// Separator stands between the values of CSV and List, "," and "|" if empty.
+	Separator string
+	// NoHeader leaves the names of the columns out of CSV and List.
+	NoHeader bool
+	// Warn, if not nil, is told once of everything that a user should know of a
+	// statement that succeeds.
+	Warn func(text string)
+
+	indirect bool // for tests: no values but SQLite's are printed
+}
+
 // Query runs SQL statements one after the other and prints the rows that they
 // return. Between statements, the lines .tables and .schema [TABLE] are answered
 // too. If it fails before 1 MiB has been printed, nothing has been printed.
-func Query(ctx context.Context, out io.Writer, src tables.Source, sql string, f Format) error {
+// Whatever the SQL is, and if memory is used up, it returns an error.
+func Query(ctx context.Context, out io.Writer, src tables.Source, sql string, opts Options) error {
 	var all []relation
 	for _, t := range tables.All() {
 		all = append(all, relation{t, t.Scan})
 	}
 	slices.SortFunc(all, func(a, b relation) int { return strings.Compare(a.Name, b.Name) })
-	return query(ctx, out, src, all, sql, f)
+	return query(ctx, out, src, all, sql, opts)
 }
 
-func query(ctx context.Context, out io.Writer, src tables.Source, all []relation, sql string, f Format) (err error) {
-	defer func() {
-		// The library panics when memory is used up.
-		switch e := recover(); fmt.Sprint(e) {
-		case "<nil>":
-		case "sqlite3: out of memory":
-			err = fmt.Errorf("out of memory: SQLite would need more than %d MiB; ask for fewer rows or columns, or without ORDER BY", maxMemory>>20)
-		default:
-			panic(e)
-		}
-	}()
+func query(
+	ctx context.Context, out io.Writer, src tables.Source, all []relation, sql string, opts Options,
+) (err error) {
 	if strings.Contains(sql, "\x00") {
 		return errors.New("the SQL has a NUL byte in it; it has to be UTF-8 text")
 	}
 	if ctx.Err() != nil {
 		return ErrInterrupted
 	}
-	db, err := openDatabase(ctx, src, all)
-	if err != nil {
+	s := session{src: src, out: newOutput(ctx, out), printer: opts.printer()}
+	defer func() {
+		if e := recover(); e != nil {
+			err = recovered(e, s.db) // SQLite is not to be called again
+		} else if s.db != nil {
+			s.db.Close()
+		}
+		s.out.wait() // also if it fails
+	}()
+	if s.db, err = openDatabase(ctx, src, all); err != nil {
 		return err
 	}
-	defer db.Close()
-	s := session{db: db, src: src, tables: all, out: newOutput(ctx, out), printer: f.printer()}
-	defer s.out.wait() // also if it fails
+	s.db.warn, s.db.indirect = once(opts.Warn), opts.indirect
 	if err := s.run(sql); err != nil {
 		return err
 	}
 	return s.out.flush()
 }
 
+// once returns a function that passes each text on only once.
+func once(warn func(string)) func(string) {
+	if warn == nil {
+		return nil
+	}
+	told := map[string]bool{}
+	return func(text string) {
+		if !told[text] {
+			told[text] = true
+			warn(text)
+		}
+	}
+}
+
 // A session is one call of Query.
 type session struct {
 	db      *database
 	src     tables.Source
-	tables  []relation
 	out     *output
 	printer printer
 }
@@ -105,6 +132,7 @@ func skipBlank(sql string) string {
 // statement runs the first statement and returns what comes after it.
 func (s *session) statement(sql string) (tail string, err error) {
 	plans := len(s.db.plans)
+	s.db.statement = sql
 	stmt, tail, err := s.db.Prepare(sql)
 	if err != nil {
 		return "", s.explain(err)
@@ -118,13 +146,15 @@ func (s *session) statement(sql string) (tail string, err error) {
 		columns[i] = stmt.ColumnName(i)
 	}
 	r := row{Stmt: stmt, db: s.db}
-	s.db.src = s.src
+	s.db.src, s.db.rowIDs = s.src, false
 	if own := s.db.plans[plans:]; len(own) > 0 { // one of the tables is read
 		program := s.db.program(sql[:len(sql)-len(tail)])
 		if !scansOnce(program) {
-			s.db.src = &instant{Source: s.src, plans: own}
+			s.db.src, s.db.rowIDs = &instant{Source: s.src, plans: own}, true
 		}
-		r.from = passedOn(program, len(columns))
+		if !s.db.indirect {
+			r.from = passedOn(program, len(columns))
+		}
 	}
 	if len(columns) > 0 {
 		s.printer.begin(s.out, columns)
@@ -149,10 +179,10 @@ func (s *session) statement(sql string) (tail string, err error) {
 func (s *session) command(line string) error {
 	args := strings.Fields(line)
 	if len(args) > 2 || args[0] != ".tables" && args[0] != ".schema" {
-		return fmt.Errorf("unknown command %q: there are .tables [TABLE] and .schema [TABLE]", line)
+		return fmt.Errorf("unknown command %q: there are .tables [TABLE] and .schema [TABLE]", shorten(line))
 	}
 	prefix, found := strings.Join(args[1:], ""), false
-	for _, t := range s.tables {
+	for _, t := range s.db.tables {
 		if !strings.HasPrefix(t.Name, prefix) {
 			continue
 		}
@@ -164,39 +194,59 @@ func (s *session) command(line string) error {
 		}
 	}
 	if !found {
-		return fmt.Errorf("no such table: %s; %s", prefix, s.names())
+		return s.db.noSuchTable(prefix)
 	}
 	return nil
 }
 
-// names says which tables there are.
-func (s *session) names() string {
+// noSuchTable says which tables there are.
+func (db *database) noSuchTable(name string) error {
 	var names []string
-	for _, t := range s.tables {
+	for _, t := range db.tables {
 		names = append(names, t.Name)
 	}
-	return "the tables are " + strings.Join(names, " and ")
+	return fmt.Errorf("no such table: %s; the tables are %s", shorten(name), strings.Join(names, " and "))
 }
 
 // explain makes SQLite's error one for the user: what failed and what to do.
 func (s *session) explain(err error) error {
-	if s.db.ctx.Err() != nil {
+	switch {
+	case s.db.ctx.Err() != nil:
 		return ErrInterrupted
-	}
-	if s.db.failure != nil {
+	case s.db.failure != nil:
 		return s.db.failure
+	case s.db.refused != nil:
+		return s.db.refused
 	}
 	msg := strings.TrimPrefix(strings.TrimPrefix(err.Error(), "sqlite3: "), "SQL logic error: ")
+	if name, ok := strings.CutPrefix(msg, "no such table: "); ok {
+		return s.db.noSuchTable(name)
+	}
+	for _, t := range s.db.tables {
+		if msg == "table "+t.Name+" may not be modified" {
+			return fmt.Errorf("table %s is read-only: it shows what the kernel has; change that with ip", t.Name)
+		}
+	}
+	msg = shorten(msg)
 	for _, hint := range []struct{ sign, text string }{
-		{"no such table", s.names()},
 		{"no such column", ".schema lists the columns"},
 		{"syntax error", "see query --help for examples"},
 		{"incomplete input", "the statement ends too early"},
 		{"unrecognized token", "is a quote missing?"},
+		{"string or blob too big", "ask for shorter values"},
 	} {
 		if strings.Contains(msg, hint.sign) {
 			return errors.New(msg + "; " + hint.text)
 		}
 	}
 	return errors.New(msg)
+}
+
+// shorten cuts what SQLite quotes of a statement to what fits into a message.
+func shorten(text string) string {
+	const most = 500
+	if len(text) <= most {
+		return text
+	}
+	return strings.ToValidUTF8(text[:most], "") + "..."
 }

@@ -152,7 +152,7 @@ func TestSpellings(t *testing.T) {
 func ask1(t *testing.T, src *namedKernel, sql string) string {
 	t.Helper()
 	var out bytes.Buffer
-	if err := Query(context.Background(), &out, src, sql, List); err != nil {
+	if err := Query(context.Background(), &out, src, sql, Options{Format: List}); err != nil {
 		t.Fatalf("%s: %v", sql, err)
 	}
 	_, rows, _ := strings.Cut(out.String(), "\n")

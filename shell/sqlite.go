@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"slices"
 	"strings"
 	"unsafe"
 
@@ -12,10 +11,6 @@ import (
 
 	"kernelroutes/tables"
 )
-
-// maxMemory bounds what SQLite may use, for sorting for example. It is address
-// space that is reserved, not memory that is used. A variable for tests.
-var maxMemory int64 = 4 << 30
 
 // A relation is a table as SQLite sees it.
 type relation struct {
@@ -26,35 +21,63 @@ type relation struct {
 // A database is a connection to SQLite, in memory, in which the tables exist as
 // eponymous virtual tables. It behaves as osquery's does: an absent TEXT reads as
 // an empty string and an absent number as NULL, "x" is a string where no column
-// is called x, and in_cidr_block is there.
+// is called x, osquery's functions are there, and what osquery does not allow is
+// refused.
 type database struct {
 	*sqlite3.Conn
 
-	ctx   context.Context
-	src   tables.Source
-	plans []plan // IdxNum is an index into it
+	ctx    context.Context
+	src    tables.Source
+	tables []relation
+	warn   func(string) // nil: nobody wants to be warned
+	memory int64        // what SQLite may use
+	plans  []plan       // IdxNum is an index into it
+
+	rowIDs   bool // the statement may scan a table more than once
+	indirect bool // values of tables are not passed on: see direct.go
 
 	opened *cursor // the last one
 
 	parameter *sqlite3.Stmt // SELECT ?
 	empty     sqlite3.Value
-	failure   error // why a table could not be read
+	statement string // that is prepared, and what comes after it
+	failure   error  // why a table could not be read
+	refused   error  // why a statement may not run
 }
 
 // openDatabase opens a database that reads from src. It is interrupted when ctx
 // ends.
 func openDatabase(ctx context.Context, src tables.Source, all []relation) (*database, error) {
-	conn, err := sqlite3.OpenContext(sqlite3.WithMaxMemory(ctx, maxMemory), ":memory:")
+	conn, memory, err := openMemory()
 	if err != nil {
 		return nil, err
 	}
-	db := &database{Conn: conn, ctx: ctx, src: src}
+	db := &database{Conn: conn, ctx: ctx, src: src, tables: all, memory: memory}
+	if err := db.prepare(); err != nil {
+		conn.Close()
+		return nil, err
+	}
 	conn.SetInterrupt(ctx)
-	_, err = conn.Config(sqlite3.DBCONFIG_DQS_DML, true)
-	err = errors.Join(err, conn.CreateFunction("in_cidr_block", 2, sqlite3.DETERMINISTIC|sqlite3.INNOCUOUS, inCIDRBlock))
-	for _, r := range all {
+	return db, nil
+}
+
+// prepare makes SQLite one that behaves as osquery's.
+func (db *database) prepare() error {
+	// Else a large sort, or a temporary table, is in a file.
+	err := errors.Join(db.Exec("PRAGMA temp_store = memory"), defineFunctions(db.Conn))
+	// SQLite's defaults, which the library changes.
+	for option, on := range map[sqlite3.DBConfig]bool{
+		sqlite3.DBCONFIG_DQS_DML:        true,  // "x" is a string where no column is called x
+		sqlite3.DBCONFIG_DQS_DDL:        true,  // in CREATE VIEW too
+		sqlite3.DBCONFIG_TRUSTED_SCHEMA: true,  // views may read the tables
+		sqlite3.DBCONFIG_ENABLE_FKEY:    false, // REFERENCES means nothing
+	} {
+		_, e := db.Config(option, on)
+		err = errors.Join(err, e)
+	}
+	for _, r := range db.tables {
 		//lint:ignore SA1019 the method that is to be used instead needs Go 1.27
-		err = errors.Join(err, sqlite3.CreateModule(conn, r.Name, nil,
+		err = errors.Join(err, sqlite3.CreateModule(db.Conn, r.Name, nil,
 			func(conn *sqlite3.Conn, _, _, _ string, _ ...string) (*vtab, error) {
 				v := &vtab{db: db, relation: r}
 				for _, c := range r.Columns {
@@ -64,15 +87,13 @@ func openDatabase(ctx context.Context, src tables.Source, all []relation) (*data
 			}))
 	}
 	if err != nil {
-		conn.Close()
-		return nil, err
+		return err
 	}
-	if db.parameter, _, err = conn.Prepare("SELECT ?"); err != nil {
-		conn.Close()
-		return nil, err
+	if db.parameter, _, err = db.Prepare("SELECT ?"); err != nil {
+		return err
 	}
 	db.empty = *db.value("")
-	return db, nil
+	return db.SetAuthorizer(db.authorize)
 }
 
 // Close closes the connection.
@@ -111,8 +132,7 @@ type plan struct {
 	table *vtab
 	used  []bool
 	args  []argument
-	known []tables.Constraint    // those of args whose value is in the statement itself
-	order []sqlite3.IndexOrderBy // what rows are grouped by
+	known []tables.Constraint // those of args whose value is in the statement itself
 }
 
 // An argument is a constraint whose value Filter is given.
@@ -169,11 +189,6 @@ func (v *vtab) BestIndex(idx *sqlite3.IndexInfo) error {
 			idx.EstimatedRows, idx.EstimatedCost = min(idx.EstimatedRows, otherRows), min(idx.EstimatedCost, otherCost)
 		}
 	}
-	const groupBy = 1
-	if idx.Distinct() == groupBy && len(idx.OrderBy) > 0 && !slices.ContainsFunc(idx.OrderBy, func(o sqlite3.IndexOrderBy) bool { return o.Column < 0 }) {
-		p.order = idx.OrderBy
-		idx.OrderByConsumed = true
-	}
 	idx.IdxNum = len(v.db.plans)
 	v.db.plans = append(v.db.plans, p)
 	return nil
@@ -208,6 +223,8 @@ type cursor struct {
 	where []tables.Constraint
 	buf   []byte
 	texts []repeated // by column
+
+	filtered bool // Filter has been called
 }
 
 // Close frees what the cursor has left with SQLite.
@@ -229,13 +246,15 @@ func (c *cursor) Filter(idxNum int, _ string, arg ...sqlite3.Value) error {
 			return err
 		}
 	}
-	rows, err := c.scan(c.db.ctx, c.db.src, tables.Query{Constraints: c.where, Used: p.used})
+	q := tables.Query{Constraints: c.where, Used: p.used, RowIDs: c.db.rowIDs}
+	if !c.filtered { // else it is inside a join, whose values nobody wrote
+		q.Warn = c.db.warn
+	}
+	c.filtered = true
+	rows, err := c.scan(c.db.ctx, c.db.src, q)
 	if err != nil {
 		c.db.failure = err
 		return err
-	}
-	if p.order != nil {
-		rows = groupRows(rows, c.Columns, p.used, p.order)
 	}
 	c.rows = rows
 	return c.Next()
@@ -287,8 +306,14 @@ func (c *cursor) Next() error {
 // EOF reports whether there are no more rows.
 func (c *cursor) EOF() bool { return c.eof }
 
-// RowID numbers the rows of one scan.
-func (c *cursor) RowID() (int64, error) { return c.row, nil }
+// RowID numbers the rows of a scan, so that a row has the same number in all scans of
+// a statement: SQLite merges scans by it.
+func (c *cursor) RowID() (int64, error) {
+	if c.db.rowIDs {
+		return c.rows.RowID(), nil
+	}
+	return c.row, nil
+}
 
 // Column hands a value over to SQLite. Without a result the value is NULL.
 func (c *cursor) Column(ctx sqlite3.Context, n int) error {

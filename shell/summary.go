@@ -33,7 +33,10 @@ func printSummary(ctx context.Context, o *output, snap *rtnl.Snapshot, names *rt
 		if r.Priority.OK {
 			o.buf = appendNumber(o.buf, " metric ", r.Priority.V)
 		}
-		o.buf = append(o.buf, " ["+strings.ToUpper(names.Protocol(r.Protocol))+"]\n"...)
+		o.buf = append(o.buf, " ["...)
+		start := len(o.buf)
+		o.buf = visible(append(o.buf, strings.ToUpper(names.Protocol(r.Protocol))...), start)
+		o.buf = append(o.buf, "]\n"...)
 		if several(r, hops) {
 			for i := range hops {
 				o.buf = append(o.buf, "    nexthop"...)
@@ -62,7 +65,7 @@ func appendHop(b []byte, snap *rtnl.Snapshot, gateway netip.Addr, oif uint32) []
 		b = append(b, " dev "...)
 		from := len(b)
 		if l, ok := snap.Link(oif); ok {
-			b = append(b, l.Name...)
+			b = visible(append(b, l.Name...), from)
 		} else {
 			b = strconv.AppendUint(b, uint64(oif), 10)
 		}
@@ -71,9 +74,9 @@ func appendHop(b []byte, snap *rtnl.Snapshot, gateway netip.Addr, oif uint32) []
 	return b
 }
 
-// pad fills what begins at from with blanks up to width.
+// pad fills what begins at from with blanks up to a width in columns of a terminal.
 func pad(b []byte, from, width int) []byte {
-	for len(b)-from < width {
+	for n := displayWidth(b[from:]); n < width; n++ {
 		b = append(b, ' ')
 	}
 	return b
