@@ -57,7 +57,7 @@ func (m *Metrics) decode(b []byte) (understood bool, err error) {
 	for a.next() {
 		n := Metric(a.typ)
 		switch {
-		case a.typ == uint16(MetricCCAlgo) && cstring(a.data) != "":
+		case a.typ == uint16(MetricCCAlgo) && len(a.data) > 0 && a.data[0] != 0:
 			m.CC = cstring(a.data)
 		case a.typ > 0 && a.typ < uint16(metricEnd) && n != MetricCCAlgo && len(a.data) == 4:
 			m.values[n] = u32(a.data)
