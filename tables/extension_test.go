@@ -322,7 +322,7 @@ func TestErrors(t *testing.T) {
 		want            string
 	}{
 		{"table", "kernel_route_nexthops", everything, "kernel_route_nexthops: not permitted"},
-		{"table", "kernel_routes", map[string]string{"action": "insert"}, `kernel_routes: unknown action "insert": the table can only be read`},
+		{"table", "kernel_routes", map[string]string{"action": "drop"}, `kernel_routes: unknown action "drop": the table can only be read`},
 		{"table", "kernel_routes", nil, `kernel_routes: unknown action "": the table can only be read`},
 		{"table", "kernel_routes", map[string]string{"action": "generate", "context": `{"constraints"`},
 			"kernel_routes: osquery's request cannot be read: unexpected end of JSON input"},
@@ -342,6 +342,12 @@ func TestErrors(t *testing.T) {
 	}
 	if r := query(t, m, "kernel_routes"); r.Status.Code != 0 || len(r.Response) != 1 {
 		t.Errorf("the other table: %v", r)
+	}
+	for _, action := range []string{"insert", "update", "delete"} {
+		r, err := m.Call(timeLimit(t), "kernel_routes", map[string]string{"action": action, "id": "1"})
+		if err != nil || r.Status.Code != 0 || fmt.Sprint(r.Response) != "[map[status:readonly]]" {
+			t.Errorf("%s: %v, %v", action, r, err)
+		}
 	}
 }
 

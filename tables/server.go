@@ -346,6 +346,10 @@ func (s *server) answer(c *conn, r *request) (*response, error) {
 			return answer, nil
 		case "columns":
 			return mapsResponse(t.routes()), nil
+		case "insert", "update", "delete":
+			// So osquery says that the table may not be modified, as for tables of its
+			// own SDK (xUpdate of virtual_table.cpp).
+			return mapsResponse(osquery.ExtensionPluginResponse{{"status": "readonly"}}), nil
 		default:
 			return nil, fmt.Errorf("%s: unknown action %q: the table can only be read", t.Name, r.action)
 		}
