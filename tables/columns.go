@@ -277,7 +277,7 @@ func define[R any](name, description string, examples []string, base needs, colu
 				return nil, err
 			}
 			if q.Warn != nil {
-				p.warn(ctx, name, src, q.Warn)
+				p.warn(ctx, name, src, q)
 				if !s.Consistent { // what the rows say in snapshot_consistent, if there are any
 					q.Warn(name + ": routes changed faster than they could be read: the answer may lack some")
 				}

@@ -153,10 +153,12 @@ var Routes = define("kernel_routes",
 		text("features",
 			"Names of the features, separated by commas: ecn, sack, timestamp, allfrag, tcp_usec_ts; empty for none",
 			field(rtnl.FieldMetrics),
-			func(b []byte, r *routeRow) []byte { return r.Metrics.AppendFeatures(b) }).sparse(),
+			func(b []byte, r *routeRow) []byte { return r.Metrics.AppendFeatures(b) }).sparse().
+			holds(featureLists),
 		metric("fastopen_no_cookie", "1 if TCP Fast Open needs no cookie", rtnl.MetricFastOpenNoCookie, 1),
 		text("locked", "Names of the metrics that are locked, separated by commas; empty for none",
-			field(rtnl.FieldMetrics), func(b []byte, r *routeRow) []byte { return r.Metrics.AppendLocked(b) }).sparse(),
+			field(rtnl.FieldMetrics), func(b []byte, r *routeRow) []byte { return r.Metrics.AppendLocked(b) }).sparse().
+			holds(metricLists),
 		text("realm_from", aboutRealmFrom,
 			field(rtnl.FieldRealms),
 			func(b []byte, r *routeRow) []byte { return appendRealmFrom(b, r.names, r.Realms) }).sparse().
