@@ -27,8 +27,8 @@ var (
 	prefs      = words(true, math.MaxUint8, prefNames[:], nil)
 )
 
-// ipFamilies are ip's words for families.
-var ipFamilies = map[string]string{"inet": "ipv4", "inet6": "ipv6"}
+// ipFamilies are ip's words and options for families.
+var ipFamilies = map[string]string{"inet": "ipv4", "inet6": "ipv6", "4": "ipv4", "6": "ipv6"}
 
 func operState(n uint8) string { return (&rtnl.Link{OperState: n}).OperStateName() }
 
@@ -182,12 +182,18 @@ func adviseSrc(a *adviser, value string) string {
 
 const prefixForm = "a source is like 10.0.0.0/8 or 2001:db8::/32"
 
-// advisePrefix knows host bits, IPv4 netmasks and an address without a length.
+// advisePrefix knows host bits, IPv4 netmasks, and addresses without a length or cut
+// short.
 func advisePrefix(_ *adviser, value string) string {
 	if p, err := netip.ParsePrefix(value); err == nil {
 		return "bits after the prefix length are 0: " + didYouMean(string(rtnl.AppendPrefix(nil, p.Masked())))
 	}
 	text, mask, _ := strings.Cut(value, "/")
+	if missing := 3 - strings.Count(text, "."); missing > 0 { // 10/8, as for ip
+		if p, err := netip.ParsePrefix(text + strings.Repeat(".0", missing) + "/" + mask); err == nil {
+			return didYouMean(p.Masked().String())
+		}
+	}
 	addr, err := netip.ParseAddr(text)
 	if err != nil || addr.Zone() != "" {
 		return prefixForm
@@ -321,6 +327,19 @@ func parseList(names func([]byte, uint32) []byte, list string) (mask uint32, unk
 
 // anyNumber is the domain of what may be negative or need 64 bits.
 var anyNumber = between(math.MinInt64, math.MaxInt64)
+
+// tableIDs is the domain of numbers that may have names, in another column.
+var tableIDs = func() *domain {
+	d := *numbersTo(math.MaxUint32)
+	adviseNumber := d.advise
+	d.advise = func(a *adviser, value string) string {
+		if ids := a.names.Tables().IDs(value); len(ids) > 0 {
+			return didYouMean(strconv.FormatUint(uint64(ids[0]), 10))
+		}
+		return adviseNumber(a, value)
+	}
+	return &d
+}()
 
 // numbersTo is the domain of whole numbers from 0 on.
 func numbersTo(last int64) *domain { return between(0, last) }

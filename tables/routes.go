@@ -77,7 +77,8 @@ var Routes = define("kernel_routes",
 			header, func(b []byte, r *routeRow) []byte { return r.names.AppendScope(b, r.Scope) }).
 			named(scopeNames, func(r *routeRow) uint32 { return uint32(r.Scope) }),
 		big("table_id", aboutTableID,
-			field(rtnl.FieldTable), func(r *routeRow) (int64, bool) { return count(r.Table) }).by(byTableID),
+			field(rtnl.FieldTable), func(r *routeRow) (int64, bool) { return count(r.Table) }).by(byTableID).
+			holds(tableIDs),
 		text("table_name", aboutTableName,
 			field(rtnl.FieldTable),
 			func(b []byte, r *routeRow) []byte { return r.names.AppendTable(b, r.Table) }).by(byTableName).
