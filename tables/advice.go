@@ -63,9 +63,10 @@ func (p *plan[R]) warn(ctx context.Context, table string, src Source, q Query) {
 	for i := range p.checks {
 		c := &p.checks[i]
 		col := &p.columns[c.column]
-		if col.domain == nil || slices.Contains(q.Joined, c.column) || slices.ContainsFunc(c.values, func(v string) bool {
+		possible := func(v string) bool {
 			return col.domain.allows(p.names, v) || col.domain == outputs && !p.devs.lack(v)
-		}) {
+		}
+		if col.domain == nil || slices.Contains(q.Joined, c.column) || slices.ContainsFunc(c.values, possible) {
 			continue
 		}
 		a := adviser{ctx, src, p.names, col.Name}

@@ -64,7 +64,9 @@ func TestAdvice(t *testing.T) {
 		"route add 10.0.0.0/24 via 192.0.2.9", "route add 10.1.0.0/16 via 192.0.2.9 table 1234",
 		"route add 10.1.0.0/16 via 192.0.2.9 table 100")
 	nstest.Batch(t, "-6", "route add 2001:db8:5::/48 via 2001:db8::9")
-	src := newNamedKernel(t, map[string]string{"rt_tables": "100 azure\n100 blue\n101 b\xff\n", "rt_realms": "5 five\n"})
+	src := newNamedKernel(t, map[string]string{
+		"rt_tables": "100 azure\n100 blue\n101 b\xff\n", "rt_realms": "5 five\n",
+	})
 	for _, c := range []struct{ column, value, want string }{
 		{"table_name", "MAIN", "did you mean 'main'?"},
 		{"table_name", "main ", "did you mean 'main'?"},
@@ -246,7 +248,8 @@ func TestAdviceOfMany(t *testing.T) {
 	}
 	// A list with a value that there can be is one that rows can meet.
 	for _, c := range [][]string{
-		{"table_name", "a", "main", "b"}, {"dev", "nosuch", "lo"}, {"dst", "default", "0.0.0.0/0"}, {"metric", "x", "0"},
+		{"table_name", "a", "main", "b"}, {"dev", "nosuch", "lo"}, {"dst", "default", "0.0.0.0/0"},
+		{"metric", "x", "0"},
 	} {
 		if got := warnings(t, src, tables.Routes, c[0], c[1:]...); got != nil {
 			t.Errorf("of a list with a good one: %q", got)

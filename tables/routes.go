@@ -118,8 +118,8 @@ var Routes = define("kernel_routes",
 			holds(operStates),
 		big("metric", aboutMetric, field(rtnl.FieldPriority), func(r *routeRow) (int64, bool) { return r.metric() }),
 		text("prefsrc", "Preferred source address, empty where the kernel chooses",
-			field(rtnl.FieldPrefSrc), func(b []byte, r *routeRow) []byte { return rtnl.AppendAddr(b, r.PrefSrc) }).sparse().
-			holds(addrs),
+			field(rtnl.FieldPrefSrc),
+			func(b []byte, r *routeRow) []byte { return rtnl.AppendAddr(b, r.PrefSrc) }).sparse().holds(addrs),
 		small("tos", "Type of service, 0 for any", header, func(r *routeRow) (int64, bool) { return count(r.TOS) }).
 			holds(numbersTo(math.MaxUint8)),
 		big("flags", "Flags of the route and of its single nexthop (rtm_flags), 0 for none",
