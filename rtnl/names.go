@@ -99,8 +99,7 @@ func noNames() *Names {
 	}
 }
 
-// BuiltinNames returns the names compiled in, the same on every host: for
-// reading a capture that another host made.
+// BuiltinNames returns the names compiled in, the same on every host.
 var BuiltinNames = sync.OnceValue(newNames)
 
 // ReadNames reads the names from the given folders instead of the host's: etc

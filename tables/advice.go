@@ -167,7 +167,10 @@ func isNear(value string, there []string) bool {
 }
 
 // near is the distance up to which a value may be meant by another.
-func near(value string) int { return max(1, len(value)/3) }
+func near(value string) int { return max(1, min(len(value), maxCompared)/3) }
+
+// maxCompared is how many bytes of a value are compared with others.
+const maxCompared = 1000
 
 // suggest names the nearest of the values that there are, or several where none is
 // near. Of values as near the first is preferred.
@@ -205,7 +208,7 @@ func didYouMean(value string) string { return "did you mean " + quote(value) + "
 // bytes are to be inserted, deleted or replaced.
 func distance(a, b string) int {
 	a, b = strings.ToLower(strings.TrimSpace(a)), strings.ToLower(b)
-	a = a[:min(len(a), 1000)]
+	a = a[:min(len(a), maxCompared)]
 	row := make([]int, len(b)+1)
 	for j := range row {
 		row[j] = j

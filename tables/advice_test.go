@@ -284,7 +284,8 @@ func TestAdviceOfMany(t *testing.T) {
 	// What is said stands on one line, and is not long.
 	tables.ForgetAdvice()
 	got := warnings(t, src, tables.Routes, "type", "a\n\x1b[1m'"+strings.Repeat("x", 1<<20))
-	if len(got) != 1 || len(got[0]) > 400 || strings.ContainsAny(got[0], "\n\x1b") || !strings.Contains(got[0], "''") {
+	if len(got) != 1 || len(got[0]) > 400 || strings.ContainsAny(got[0], "\n\x1b") || !strings.Contains(got[0], "''") ||
+		!strings.Contains(got[0], "the nearest that there are") {
 		t.Errorf("%.500q", got)
 	}
 }
