@@ -120,6 +120,8 @@ func TestAdvice(t *testing.T) {
 		{"gateway", "::", "where there is none, it is empty: did you mean ''?"},
 		{"table_name", "b\xff", `did you mean 'b\xff'?`}, // which is four more characters
 		{"flag_names", "ONLINK", "did you mean 'onlink'?"},
+		{"flag_names", "onlink,", "did you mean 'onlink'?"},
+		{"flag_names", "onlink, dead", "did you mean 'dead,onlink'?"},
 		{"flag_names", "up", "the nearest that there are: 'trap', "},
 		{"flag_names", "onlink,dead", "did you mean 'dead,onlink'?"},
 		{"flag_names", "dead,onlnk", "there is no 'onlnk': did you mean 'onlink'?"},
@@ -133,7 +135,9 @@ func TestAdvice(t *testing.T) {
 	for _, c := range []struct{ column, value, want string }{
 		{"type", "BLACKHOLE", "did you mean 'blackhole'?"},
 		{"type", "gateway", "did you mean 'unicast'?"},
-		{"type", "6", "the nearest that there are: "},
+		{"type", "6", "did you mean 'blackhole'?"},
+		{"pref", "3", "did you mean 'low'?"},
+		{"dev_operstate", "6", "the nearest that there are: "},
 		{"protocol", "DHCP", "did you mean 'dhcp'?"},
 		{"protocol", "16", "did you mean 'dhcp'?"},
 		{"protocol", "999", "the nearest that there are: "},
@@ -141,6 +145,7 @@ func TestAdvice(t *testing.T) {
 		{"scope", "Link", "did you mean 'link'?"},
 		{"src", "10.0.0.0", "a prefix has a length: did you mean '10.0.0.0/32'?"},
 		{"src", "::/0", "for any source it is empty: did you mean ''?"},
+		{"src", "Any", "for any source it is empty: did you mean ''?"},
 		{"src", "default", "for any source it is empty: did you mean ''?"},
 		{"features", "ECN", "did you mean 'ecn'?"},
 		{"features", "sack,ecn", "did you mean 'ecn,sack'?"},

@@ -71,6 +71,9 @@ func words(absent bool, last uint64, all []string, others map[string]string) *do
 			if w, ok := others[strings.ToLower(value)]; ok {
 				return didYouMean(w)
 			}
+			if n, ok := spellNumber(value, last); ok && last != noNumber && n < uint64(len(all)) {
+				return didYouMean(all[n])
+			}
 			return suggest(value, all)
 		},
 	}
@@ -160,8 +163,7 @@ func adviseAddr(_ *adviser, value string) string {
 }
 
 func adviseDst(a *adviser, value string) string {
-	switch strings.ToLower(value) {
-	case "default", "all", "any": // in iproute2
+	if isDefault(value) {
 		return "did you mean '0.0.0.0/0' or '::/0'?"
 	}
 	if addr, err := netip.ParseAddr(value); err == nil && addr.Zone() == "" {
@@ -173,8 +175,13 @@ func adviseDst(a *adviser, value string) string {
 	return "a destination is like 10.0.0.0/8, 2001:db8::/32 or, for mpls, 100"
 }
 
+// isDefault reports whether a prefix is one of iproute2's words for that of no length.
+func isDefault(prefix string) bool {
+	return slices.Contains([]string{"default", "all", "any"}, strings.ToLower(prefix))
+}
+
 func adviseSrc(a *adviser, value string) string {
-	if p, err := netip.ParsePrefix(value); err == nil && p.Bits() == 0 || strings.EqualFold(value, "default") {
+	if p, err := netip.ParsePrefix(value); err == nil && p.Bits() == 0 || isDefault(value) {
 		return "for any source it is empty: " + didYouMean("")
 	}
 	return advisePrefix(a, value)
@@ -304,10 +311,11 @@ func lists(names func([]byte, uint32) []byte) *domain {
 	}
 }
 
-// parseList is the inverse of names, in any order. unknown is the first word that is
-// none.
+// parseList is the inverse of names, in any order and with blanks. unknown is the
+// first word that is none.
 func parseList(names func([]byte, uint32) []byte, list string) (mask uint32, unknown string) {
 	for word := range strings.SplitSeq(list, ",") {
+		word = strings.TrimSpace(word)
 		var bits uint32
 		for bit := range 32 {
 			if string(names(nil, 1<<bit)) == word {
@@ -317,7 +325,7 @@ func parseList(names func([]byte, uint32) []byte, list string) (mask uint32, unk
 		if n, err := parseAny(word); bits == 0 && err == nil { // several bits without names
 			bits = uint32(n)
 		}
-		if bits == 0 {
+		if bits == 0 && word != "" {
 			return 0, word
 		}
 		mask |= bits
