@@ -661,16 +661,11 @@ func textAddr4(b, data []byte) ([]byte, bool) {
 	return netip.AddrFrom4([4]byte(data)).AppendTo(b), true
 }
 
-// textAddr6 writes addresses as glibc's inet_ntop does for iproute2: other than
-// netip it has IPv4-compatible ones (RFC 4291, 2.5.5.1) in dotted form.
 func textAddr6(b, data []byte) ([]byte, bool) {
 	if len(data) != in6Len {
 		return b, false
 	}
-	if [12]byte(data) == [12]byte{} && data[12]|data[13] != 0 {
-		return textAddr4(append(b, "::"...), data[12:])
-	}
-	return netip.AddrFrom16([16]byte(data)).AppendTo(b), true
+	return AppendAddr(b, netip.AddrFrom16([16]byte(data))), true
 }
 
 // namedTable appends a routing table by its name (rtnl_rttable_n2a).

@@ -73,14 +73,18 @@ func (m *Metrics) decode(b []byte) (understood bool, err error) {
 	return understood, nil
 }
 
-// AppendLocked appends the names of the locked metrics, separated by commas
-// (RTAX_LOCK is a mask over the other RTAX numbers; bits without a name are
-// appended as the metric's number).
-func (m *Metrics) AppendLocked(b []byte) []byte {
-	return appendBits(b, uint64(m.values[MetricLock]), metricNames[:])
-}
+// AppendLocked appends the names of the locked metrics: see AppendMetrics.
+func (m *Metrics) AppendLocked(b []byte) []byte { return AppendMetrics(b, m.values[MetricLock]) }
+
+// AppendMetrics appends the names of metrics, separated by commas. Bit N of a mask,
+// such as RTAX_LOCK, is RTAX number N; one without a name is appended as its number.
+func AppendMetrics(b []byte, mask uint32) []byte { return appendBits(b, uint64(mask), metricNames[:]) }
 
 // AppendFeatures appends the names of RTAX_FEATURES, separated by commas.
-func (m *Metrics) AppendFeatures(b []byte) []byte {
-	return appendBits(b, uint64(m.values[MetricFeatures]), featureNames[:])
+func (m *Metrics) AppendFeatures(b []byte) []byte { return AppendFeatures(b, m.values[MetricFeatures]) }
+
+// AppendFeatures appends the names of features, the bits of RTAX_FEATURES, separated
+// by commas; one without a name is appended as its number.
+func AppendFeatures(b []byte, mask uint32) []byte {
+	return appendBits(b, uint64(mask), featureNames[:])
 }

@@ -93,11 +93,13 @@ func newNames() *Names {
 
 // noNames returns a Names in which no number has a name yet.
 func noNames() *Names {
-	return &Names{newNameSet(math.MaxUint32), newNameSet(math.MaxUint8), newNameSet(math.MaxUint8), newNameSet(math.MaxUint16)}
+	return &Names{
+		tables: newNameSet(math.MaxUint32), protocols: newNameSet(math.MaxUint8),
+		scopes: newNameSet(math.MaxUint8), realms: newNameSet(math.MaxUint16),
+	}
 }
 
-// BuiltinNames returns the names compiled in, the same on every host: for
-// reading a capture that another host made.
+// BuiltinNames returns the names compiled in, the same on every host.
 var BuiltinNames = sync.OnceValue(newNames)
 
 // ReadNames reads the names from the given folders instead of the host's: etc

@@ -358,55 +358,16 @@ func (r *Route) decode(b []byte, want Fields) error {
 			if ok = len(d) == 4; ok {
 				r.Table = u32(d)
 			}
-		case rtaMark:
-			ok = opt32(&r.Mark, d)
-		case rtaMFCStats:
-			if ok = len(d) == 24; ok {
-				r.MFC = some(MFCStats{u64(d), u64(d[8:]), u64(d[16:])})
-			}
-		case rtaNewDst:
-			if ok = len(d) > 0 && len(d)%4 == 0; ok {
-				r.NewDst = d
-			}
 		case rtaPref:
 			ok = opt8(&r.Pref, d)
 		case rtaEncapType:
 			ok = r.Encap.decodeType(d)
 		case rtaEncap:
 			r.Encap.Raw = d
-		case rtaExpires:
-			switch len(d) {
-			case 8:
-				r.Expires = some(u64(d))
-			case 4:
-				r.Expires = some(uint64(u32(d)))
-			default:
-				ok = false
-			}
-		case rtaPad:
-			ok = len(d) == 0
-		case rtaUID:
-			ok = opt32(&r.UID, d)
-		case rtaTTLPropagate:
-			ok = opt8(&r.TTLPropagate, d)
-		case rtaIPProto:
-			ok = opt8(&r.IPProto, d)
-		case rtaSPort:
-			ok = optPort(&r.SPort, d)
-		case rtaDPort:
-			ok = optPort(&r.DPort, d)
 		case rtaNHID:
 			ok = opt32(&r.NexthopID, d)
-		case rtaFlowLabel:
-			if len(d) == 4 {
-				r.FlowLabel = some(binary.BigEndian.Uint32(d))
-			}
-			ok = false
-		case rtaDelReason:
-			opt32(&r.DelReason, d)
-			ok = false
 		default:
-			ok = false
+			ok = r.decodeRare(a.typ, d)
 		}
 		if !ok {
 			r.Unknown = append(r.Unknown, Attr{a.typ, d})
@@ -425,6 +386,50 @@ func (r *Route) decode(b []byte, want Fields) error {
 		}
 	}
 	return nil
+}
+
+// decodeRare decodes an attribute that few routes have. It returns false for one that
+// is to be in Unknown.
+func (r *Route) decodeRare(typ uint16, d []byte) (ok bool) {
+	switch typ {
+	case rtaMark:
+		return opt32(&r.Mark, d)
+	case rtaMFCStats:
+		if ok = len(d) == 24; ok {
+			r.MFC = some(MFCStats{u64(d), u64(d[8:]), u64(d[16:])})
+		}
+	case rtaNewDst:
+		if ok = len(d) > 0 && len(d)%4 == 0; ok {
+			r.NewDst = d
+		}
+	case rtaExpires:
+		switch len(d) {
+		case 8:
+			r.Expires = some(u64(d))
+		case 4:
+			r.Expires = some(uint64(u32(d)))
+		}
+		ok = len(d) == 8 || len(d) == 4
+	case rtaPad:
+		ok = len(d) == 0
+	case rtaUID:
+		return opt32(&r.UID, d)
+	case rtaTTLPropagate:
+		return opt8(&r.TTLPropagate, d)
+	case rtaIPProto:
+		return opt8(&r.IPProto, d)
+	case rtaSPort:
+		return optPort(&r.SPort, d)
+	case rtaDPort:
+		return optPort(&r.DPort, d)
+	case rtaFlowLabel: // in no dump
+		if len(d) == 4 {
+			r.FlowLabel = some(binary.BigEndian.Uint32(d))
+		}
+	case rtaDelReason: // in no dump
+		opt32(&r.DelReason, d)
+	}
+	return ok
 }
 
 // checkLengths checks rtm_dst_len and rtm_src_len against the length of an

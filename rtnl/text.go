@@ -100,7 +100,8 @@ var flagNames = [...]struct {
 	name string
 }{
 	{0x1, "dead"}, {0x4, "onlink"}, {0x2, "pervasive"}, {0x8, "offload"}, {0x40, "trap"}, {0x100, "notify"},
-	{0x10, "linkdown"}, {0x20, "unresolved"}, {0x4000, "rt_offload"}, {0x8000, "rt_trap"}, {0x20000000, "rt_offload_failed"},
+	{0x10, "linkdown"}, {0x20, "unresolved"},
+	{0x4000, "rt_offload"}, {0x8000, "rt_trap"}, {0x20000000, "rt_offload_failed"},
 	{0x200, "cloned"}, {0x400, "equalize"}, {0x800, "prefix"}, {0x1000, "lookup_table"}, {0x2000, "fib_match"},
 }
 

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	"kernelroutes/rtnl"
 	"kernelroutes/tables"
@@ -58,6 +59,9 @@ func Routes(ctx context.Context, out io.Writer, src tables.Source, opts RoutesOp
 // be written in capitals, as the output has it, if no table has that very name.
 func tableIDs(names *rtnl.Names, s string) ([]uint32, error) {
 	set := names.Tables()
+	if !utf8.ValidString(s) {
+		s = string(rtnl.AppendName(nil, s)) // the bytes as they are in the file
+	}
 	ids := set.IDs(s)
 	exact := slices.DeleteFunc(slices.Clone(ids), func(id uint32) bool { return !set.Has(id, s) })
 	switch id, ok := parseTable(s); {

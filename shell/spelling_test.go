@@ -159,6 +159,38 @@ func ask1(t *testing.T, src *namedKernel, sql string) string {
 	return strings.Join(strings.Fields(rows), " ")
 }
 
+// TestWarnings: what is written wrongly is spoken of, values of rows are not, nor a
+// list of which one is right.
+func TestWarnings(t *testing.T) {
+	src := hostWithNames(t)
+	for _, c := range []struct {
+		sql  string
+		want int
+	}{
+		{"SELECT * FROM kernel_routes WHERE dst='default'", 1},
+		{"SELECT * FROM kernel_routes WHERE dst='default' OR table_name='BLUE'", 2},
+		{"SELECT * FROM kernel_routes WHERE dst IN ('default', '0.0.0.0')", 2},
+		{"SELECT NOT EXISTS (SELECT 1 FROM kernel_routes WHERE type='BLACKHOLE')", 1},
+		{"SELECT * FROM kernel_routes r JOIN kernel_route_nexthops n USING (dst) WHERE r.type='BLACKHOLE'", 1},
+		{"SELECT * FROM kernel_routes WHERE dst IN ('default', '0.0.0.0/0')", 0},
+		{"SELECT * FROM kernel_routes WHERE dst='default' OR dst='0.0.0.0/0'", 0},
+		{"SELECT * FROM kernel_routes r LEFT JOIN kernel_routes g ON g.dst = r.gateway || '/32'", 0},
+		{"SELECT * FROM kernel_routes r WHERE EXISTS (SELECT 1 FROM kernel_routes g WHERE g.gateway = r.dst)", 0},
+		{"WITH a(t) AS (VALUES ('MAIN'), ('main')) SELECT * FROM a JOIN kernel_routes ON table_name = t", 0},
+		{"SELECT * FROM kernel_routes WHERE table_name = 'MAIN' COLLATE NOCASE", 0},
+		{"SELECT * FROM kernel_routes WHERE table_name LIKE 'MAIN' AND dst <> 'default' AND type GLOB 'B*'", 0},
+	} {
+		var told []string
+		opts := Options{Format: List, Warn: func(text string) { told = append(told, text) }}
+		if err := Query(t.Context(), new(bytes.Buffer), src, c.sql, opts); err != nil {
+			t.Errorf("%s: %v", c.sql, err)
+		}
+		if len(told) != c.want {
+			t.Errorf("%s: %d warnings %q, not %d", c.sql, len(told), told, c.want)
+		}
+	}
+}
+
 // TestTableOption: --table takes what ip takes.
 func TestTableOption(t *testing.T) {
 	src := hostWithNames(t)
@@ -167,6 +199,7 @@ func TestTableOption(t *testing.T) {
 		"blue": "10.2.0.0/16", "100": "10.2.0.0/16", "0x64": "10.2.0.0/16", "0X64": "10.2.0.0/16",
 		"0144": "10.2.0.0/16",
 		"+100": "10.2.0.0/16", " 100": "10.2.0.0/16", "0xc8": "10.3.0.0/16", `caf\xe9`: "10.4.0.0/16",
+		"caf\xe9": "10.4.0.0/16", // the very byte, as for ip
 	} {
 		var out bytes.Buffer
 		if err := Routes(context.Background(), &out, src, RoutesOptions{Table: option}); err != nil {

@@ -133,6 +133,9 @@ type plan struct {
 	used  []bool
 	args  []argument
 	known []tables.Constraint // those of args whose value is in the statement itself
+
+	joined   []int // see Query.Joined
+	filtered bool  // Filter has carried it out
 }
 
 // An argument is a constraint whose value Filter is given.
@@ -176,8 +179,12 @@ func (v *vtab) BestIndex(idx *sqlite3.IndexInfo) error {
 		}
 		a := argument{c.Column, op, op == tables.Equals && idx.In(i, 1)}
 		p.args = append(p.args, a)
-		if value, err := idx.RHSValue(i); err == nil && !a.list {
+		switch value, err := idx.RHSValue(i); {
+		case a.list: // SQLite does not tell a list that is written from a sub-select
+		case err == nil:
 			p.known, _ = a.appendTo(p.known, value)
+		case op == tables.Equals:
+			p.joined = append(p.joined, c.Column)
 		}
 		idx.ConstraintUsage[i].ArgvIndex = len(p.args)
 		switch {
@@ -223,8 +230,6 @@ type cursor struct {
 	where []tables.Constraint
 	buf   []byte
 	texts []repeated // by column
-
-	filtered bool // Filter has been called
 }
 
 // Close frees what the cursor has left with SQLite.
@@ -246,11 +251,11 @@ func (c *cursor) Filter(idxNum int, _ string, arg ...sqlite3.Value) error {
 			return err
 		}
 	}
-	q := tables.Query{Constraints: c.where, Used: p.used, RowIDs: c.db.rowIDs}
-	if !c.filtered { // else it is inside a join, whose values nobody wrote
+	q := tables.Query{Constraints: c.where, Used: p.used, Joined: p.joined, RowIDs: c.db.rowIDs}
+	if !p.filtered { // else all has been said
 		q.Warn = c.db.warn
 	}
-	c.filtered = true
+	p.filtered = true
 	rows, err := c.scan(c.db.ctx, c.db.src, q)
 	if err != nil {
 		c.db.failure = err

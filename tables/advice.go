@@ -3,12 +3,12 @@ package tables
 import (
 	"context"
 	"fmt"
-	"reflect"
 	"slices"
 	"strings"
 	"sync"
 	"time"
 	"unicode"
+	"unicode/utf8"
 
 	"kernelroutes/rtnl"
 )
@@ -53,33 +53,29 @@ type adviser struct {
 // maxWarnings is how many values of one condition are warned of.
 const maxWarnings = 3
 
-// warn tells of values that are asked for and that no row can have. A value that
-// just no row has at the moment is none of these. An engine may compare text
-// without regard to case (COLLATE NOCASE) or to blanks at the end, which it does
-// not tell: osquery hands such a condition over like any other, and it is warned of
-// although rows may meet it.
-func (p *plan[R]) warn(ctx context.Context, table string, src Source, tell func(string)) {
+// warn tells of conditions that no row can meet, because none of the values that
+// they allow is one that rows can have. Of an IN list with a possible value nothing
+// is said, nor of a possible value that just no row has at the moment. An engine may
+// compare text without regard to case (COLLATE NOCASE) or to blanks at the end,
+// which it does not tell: osquery hands such a condition over like any other, and it
+// is warned of although rows may meet it.
+func (p *plan[R]) warn(ctx context.Context, table string, src Source, q Query) {
 	for i := range p.checks {
 		c := &p.checks[i]
 		col := &p.columns[c.column]
-		if col.domain == nil {
+		possible := func(v string) bool {
+			return col.domain.allows(p.names, v) || col.domain == outputs && !p.devs.lack(v)
+		}
+		if col.domain == nil || slices.Contains(q.Joined, c.column) || slices.ContainsFunc(c.values, possible) {
 			continue
 		}
 		a := adviser{ctx, src, p.names, col.Name}
-		warned := 0
-		for _, v := range c.values {
-			if col.domain.allows(p.names, v) || col.domain == outputs && !p.devs.lack(v) {
-				continue
-			}
-			text := recent.recall(adviceKey{src, table, c.column, v}, func(affordable bool) string {
+		for _, v := range c.values[:min(len(c.values), maxWarnings)] {
+			text := recent.recall(adviceKey{p.names, table, c.column, v}, func(affordable bool) string {
 				return a.warning(table, col.domain, v, affordable)
 			})
-			if text == "" {
-				continue
-			}
-			tell(text)
-			if warned++; warned == maxWarnings {
-				break
+			if text != "" {
+				q.Warn(text)
 			}
 		}
 	}
@@ -89,6 +85,9 @@ func (p *plan[R]) warn(ctx context.Context, table string, src Source, tell func(
 // affordable it is to cost nothing.
 func (a *adviser) warning(table string, d *domain, value string, affordable bool) string {
 	text := fmt.Sprintf("%s: no row can have %s=%s", table, a.column, quote(value))
+	if !utf8.ValidString(value) {
+		value = string(rtnl.AppendName(nil, value)) // as a row shows such bytes
+	}
 	if trimmed := strings.TrimSpace(value); trimmed != value && d.allows(a.names, trimmed) {
 		return text + ": " + didYouMean(trimmed)
 	}
@@ -127,7 +126,7 @@ type adviceMemory struct {
 }
 
 type adviceKey struct {
-	src    Source
+	names  *rtnl.Names // the host's
 	table  string
 	column int
 	value  string
@@ -143,9 +142,6 @@ var recent adviceMemory
 
 // recall returns what was said, or else what work returns; "" if enough was said.
 func (m *adviceMemory) recall(key adviceKey, work func(affordable bool) string) string {
-	if !reflect.ValueOf(key.src).Comparable() {
-		return work(true)
-	}
 	m.mu.Lock()
 	if now := time.Now(); now.Sub(m.since) > adviceTime {
 		m.since, m.spent, m.texts = now, 0, map[adviceKey]string{}
@@ -164,6 +160,17 @@ func (m *adviceMemory) recall(key adviceKey, work func(affordable bool) string) 
 	m.texts[key] = text
 	return text
 }
+
+// isNear reports whether suggest would name one of them alone.
+func isNear(value string, there []string) bool {
+	return slices.ContainsFunc(there, func(text string) bool { return distance(value, text) <= near(value) })
+}
+
+// near is the distance up to which a value may be meant by another.
+func near(value string) int { return max(1, min(len(value), maxCompared)/3) }
+
+// maxCompared is how many bytes of a value are compared with others.
+const maxCompared = 1000
 
 // suggest names the nearest of the values that there are, or several where none is
 // near. Of values as near the first is preferred.
@@ -184,7 +191,7 @@ func suggest(value string, there []string) string {
 	if len(all) == 0 {
 		return "there is none"
 	}
-	if near := max(1, len(value)/3); all[0].distance <= near {
+	if all[0].distance <= near(value) {
 		return didYouMean(all[0].text)
 	}
 	const most = 6
@@ -201,7 +208,7 @@ func didYouMean(value string) string { return "did you mean " + quote(value) + "
 // bytes are to be inserted, deleted or replaced.
 func distance(a, b string) int {
 	a, b = strings.ToLower(strings.TrimSpace(a)), strings.ToLower(b)
-	a = a[:min(len(a), 1000)]
+	a = a[:min(len(a), maxCompared)]
 	row := make([]int, len(b)+1)
 	for j := range row {
 		row[j] = j

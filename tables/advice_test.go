@@ -64,7 +64,9 @@ func TestAdvice(t *testing.T) {
 		"route add 10.0.0.0/24 via 192.0.2.9", "route add 10.1.0.0/16 via 192.0.2.9 table 1234",
 		"route add 10.1.0.0/16 via 192.0.2.9 table 100")
 	nstest.Batch(t, "-6", "route add 2001:db8:5::/48 via 2001:db8::9")
-	src := newNamedKernel(t, map[string]string{"rt_tables": "100 azure\n100 blue\n", "rt_realms": "5 five\n"})
+	src := newNamedKernel(t, map[string]string{
+		"rt_tables": "100 azure\n100 blue\n101 b\xff\n", "rt_realms": "5 five\n",
+	})
 	for _, c := range []struct{ column, value, want string }{
 		{"table_name", "MAIN", "did you mean 'main'?"},
 		{"table_name", "main ", "did you mean 'main'?"},
@@ -82,12 +84,18 @@ func TestAdvice(t *testing.T) {
 		{"dst", "10.0.0.0", "a destination has a prefix length: did you mean '10.0.0.0/24'?"},
 		{"dst", "0.0.0.0", "a destination has a prefix length: did you mean '0.0.0.0/0'?"},
 		{"dst", "::", "a destination has a prefix length: did you mean '::/0'?"},
-		{"dst", "10.9.9.9", "a destination has a prefix length: did you mean '10.9.9.9/32'?"},
+		{"dst", "10.9.9.9", "a destination has a prefix length: did you mean '10.9.9.9/32'? " +
+			"The nearest that there is: '10.0.0.0/8'"},
+		{"dst", "2001:db8:6::1", "a destination has a prefix length: did you mean '2001:db8:6::1/128'?"},
+		{"dst", "all", "did you mean '0.0.0.0/0' or '::/0'?"},
 		{"dst", "2001:DB8:5::", "a destination has a prefix length: did you mean '2001:db8:5::/48'?"},
 		{"dst", "10.1.2.3/8", "bits after the prefix length are 0: did you mean '10.0.0.0/8'?"},
 		{"dst", "::5.6.7.8/112", "bits after the prefix length are 0: did you mean '::5.6.0.0/112'?"},
 		{"dst", "10.0.0.0/255.0.0.0", "a prefix has a length: did you mean '10.0.0.0/8'?"},
-		{"dst", "10/8", "a destination is like 10.0.0.0/8, 2001:db8::/32 or, for mpls, 100"},
+		{"dst", "10/8", "did you mean '10.0.0.0/8'?"},
+		{"dst", "0/0", "did you mean '0.0.0.0/0'?"},
+		{"dst", "10.1.7/16", "did you mean '10.1.0.0/16'?"},
+		{"dst", "10.1/x", "a destination is like 10.0.0.0/8, 2001:db8::/32 or, for mpls, 100"},
 		{"dst", "x", "a destination is like 10.0.0.0/8, 2001:db8::/32 or, for mpls, 100"},
 		{"dst", "", "a destination is like 10.0.0.0/8, 2001:db8::/32 or, for mpls, 100"},
 		{"family", "inet", "did you mean 'ipv4'?"},
@@ -100,15 +108,23 @@ func TestAdvice(t *testing.T) {
 		{"route_id", "x", "a route_id is like "},
 		{"table_id", "-1", "it is a whole number from 0 to 4294967295"},
 		{"table_id", "4294967296", "it is a whole number from 0 to 4294967295"},
-		{"table_id", "main", "it is a whole number from 0 to 4294967295"},
+		{"table_id", "main", "did you mean '254'?"},
+		{"table_id", "nosuch", "it is a whole number from 0 to 4294967295"},
+		{"family", "6", "did you mean 'ipv6'?"},
 		{"table_id", "254.5", "it is a whole number from 0 to 4294967295"},
 		{"table_id", "0xfe", "did you mean '254'?"},
 		{"metric", "", "a number that is absent is NULL: write metric IS NULL"},
 		{"realm_from", "FIVE", "did you mean 'five'?"},
 		{"realm_from", "5", "did you mean 'five'?"},
-		{"flag_names", "ONLINK", "of 'ONLINK': did you mean 'onlink'?"},
+		{"gateway", "0.0.0.0", "where there is none, it is empty: did you mean ''?"},
+		{"gateway", "::", "where there is none, it is empty: did you mean ''?"},
+		{"table_name", "b\xff", `did you mean 'b\xff'?`}, // which is four more characters
+		{"flag_names", "ONLINK", "did you mean 'onlink'?"},
+		{"flag_names", "onlink,", "did you mean 'onlink'?"},
+		{"flag_names", "onlink, dead", "did you mean 'dead,onlink'?"},
+		{"flag_names", "up", "the nearest that there are: 'trap', "},
 		{"flag_names", "onlink,dead", "did you mean 'dead,onlink'?"},
-		{"flag_names", "dead,onlnk", "of 'onlnk': did you mean 'onlink'?"},
+		{"flag_names", "dead,onlnk", "there is no 'onlnk': did you mean 'onlink'?"},
 		{"encap_type", "MPLS", "did you mean 'mpls'?"},
 		{"snapshot_consistent", "2", "it is a whole number from 0 to 1"},
 	} {
@@ -119,13 +135,22 @@ func TestAdvice(t *testing.T) {
 	for _, c := range []struct{ column, value, want string }{
 		{"type", "BLACKHOLE", "did you mean 'blackhole'?"},
 		{"type", "gateway", "did you mean 'unicast'?"},
-		{"type", "6", "the nearest that there are: "},
+		{"type", "6", "did you mean 'blackhole'?"},
+		{"pref", "3", "did you mean 'low'?"},
+		{"dev_operstate", "6", "the nearest that there are: "},
 		{"protocol", "DHCP", "did you mean 'dhcp'?"},
 		{"protocol", "16", "did you mean 'dhcp'?"},
 		{"protocol", "999", "the nearest that there are: "},
 		{"scope", "universe", "did you mean 'global'?"},
 		{"scope", "Link", "did you mean 'link'?"},
 		{"src", "10.0.0.0", "a prefix has a length: did you mean '10.0.0.0/32'?"},
+		{"src", "::/0", "for any source it is empty: did you mean ''?"},
+		{"src", "Any", "for any source it is empty: did you mean ''?"},
+		{"src", "default", "for any source it is empty: did you mean ''?"},
+		{"features", "ECN", "did you mean 'ecn'?"},
+		{"features", "sack,ecn", "did you mean 'ecn,sack'?"},
+		{"locked", "MTU", "did you mean 'mtu'?"},
+		{"locked", "mtu rtt", "the nearest that there are: "},
 		{"src", "x", "a source is like 10.0.0.0/8 or 2001:db8::/32"},
 		{"prefsrc", "192.0.2.1/24", "an address stands alone: did you mean '192.0.2.1'?"},
 		{"iif", "ethO", "there is no such interface: did you mean 'eth0'?"},
@@ -140,10 +165,11 @@ func TestAdvice(t *testing.T) {
 
 func checkAdvice(t *testing.T, src *namedKernel, table *tables.Table, column, value, want string) {
 	t.Helper()
-	fresh := &namedKernel{names: src.names} // to which nothing was said yet
+	fresh := &namedKernel{names: src.names}
 	tables.ForgetAdvice()
 	got := warnings(t, fresh, table, column, value)
-	whole := fmt.Sprintf("%s: no row can have %s='%s': %s", table.Name, column, value, want)
+	whole := fmt.Sprintf("%s: no row can have %s='%s': %s", table.Name, column,
+		strings.ToValidUTF8(value, "\ufffd"), want)
 	if len(got) != 1 || got[0] != whole && !(strings.HasPrefix(got[0], whole) && strings.HasSuffix(want, " ")) {
 		t.Errorf("got %q, not %q", got, whole)
 	}
@@ -197,7 +223,8 @@ func TestNoAdvice(t *testing.T) {
 		{"scope", "site"},
 		{"src", "2001:DB8::/32"}, {"src", ""}, {"prefsrc", "192.0.2.1"}, {"iif", "v0"}, {"iif", "77"},
 		{"iif", ""}, {"pref", "2"}, {"cache_expires", "-5"}, {"mfc_bytes", "99999999999"},
-		{"dev_kind", "NOSUCH"}, {"congctl", "cubic"}, {"encap", "x"}, {"metric", "1e3"},
+		{"dev_kind", "NOSUCH"}, {"features", "ecn,sack,9"}, {"locked", "mtu,congctl,20"}, {"locked", ""},
+		{"congctl", "cubic"}, {"encap", "x"}, {"metric", "1e3"},
 	} {
 		if got := warnings(t, src, tables.Routes, c[0], c[1]); got != nil {
 			t.Errorf("%s", got)
@@ -221,12 +248,17 @@ func TestAdviceOfMany(t *testing.T) {
 	nstest.New(t)
 	src := newNamedKernel(t, nil)
 	tables.ForgetAdvice()
-	if got := warnings(t, src, tables.Routes, "table_name", "a", "main", "b", "c", "d", "e"); len(got) != 3 {
+	if got := warnings(t, src, tables.Routes, "table_name", "a", "b", "c", "d", "e"); len(got) != 3 {
 		t.Errorf("of a list: %q", got)
 	}
-	got := warnings(t, src, tables.Routes, "dev", "lo", "nosuch")
-	if len(got) != 1 || !strings.Contains(got[0], "nosuch") {
-		t.Errorf("of a good one and a bad one: %q", got)
+	// A list with a value that there can be is one that rows can meet.
+	for _, c := range [][]string{
+		{"table_name", "a", "main", "b"}, {"dev", "nosuch", "lo"}, {"dst", "default", "0.0.0.0/0"},
+		{"metric", "x", "0"},
+	} {
+		if got := warnings(t, src, tables.Routes, c[0], c[1:]...); got != nil {
+			t.Errorf("of a list with a good one: %q", got)
+		}
 	}
 	// Nothing is read where a table that is not there makes the query empty: then
 	// it is not known whether the interface is there.
@@ -256,8 +288,9 @@ func TestAdviceOfMany(t *testing.T) {
 	}
 	// What is said stands on one line, and is not long.
 	tables.ForgetAdvice()
-	got = warnings(t, src, tables.Routes, "type", "a\n\x1b[1m'"+strings.Repeat("x", 1<<20))
-	if len(got) != 1 || len(got[0]) > 400 || strings.ContainsAny(got[0], "\n\x1b") || !strings.Contains(got[0], "''") {
+	got := warnings(t, src, tables.Routes, "type", "a\n\x1b[1m'"+strings.Repeat("x", 1<<20))
+	if len(got) != 1 || len(got[0]) > 400 || strings.ContainsAny(got[0], "\n\x1b") || !strings.Contains(got[0], "''") ||
+		!strings.Contains(got[0], "the nearest that there are") {
 		t.Errorf("%.500q", got)
 	}
 }

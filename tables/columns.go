@@ -277,9 +277,10 @@ func define[R any](name, description string, examples []string, base needs, colu
 				return nil, err
 			}
 			if q.Warn != nil {
-				p.warn(ctx, name, src, q.Warn)
+				p.warn(ctx, name, src, q)
 				if !s.Consistent { // what the rows say in snapshot_consistent, if there are any
-					q.Warn(name + ": routes changed faster than they could be read: the answer may lack some")
+					q.Warn(name + ": routes changed while they were read, or could not be counted: " +
+						"the answer may lack some")
 				}
 			}
 			all := &rows[R]{plan: p, next: walk(p, s), parts: func(n int) (parts []Rows) {

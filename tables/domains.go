@@ -27,8 +27,8 @@ var (
 	prefs      = words(true, math.MaxUint8, prefNames[:], nil)
 )
 
-// ipFamilies are ip's words for families.
-var ipFamilies = map[string]string{"inet": "ipv4", "inet6": "ipv6"}
+// ipFamilies are ip's words and options for families.
+var ipFamilies = map[string]string{"inet": "ipv4", "inet6": "ipv6", "4": "ipv4", "6": "ipv6"}
 
 func operState(n uint8) string { return (&rtnl.Link{OperState: n}).OperStateName() }
 
@@ -71,6 +71,9 @@ func words(absent bool, last uint64, all []string, others map[string]string) *do
 			if w, ok := others[strings.ToLower(value)]; ok {
 				return didYouMean(w)
 			}
+			if n, ok := spellNumber(value, last); ok && last != noNumber && n < uint64(len(all)) {
+				return didYouMean(all[n])
+			}
 			return suggest(value, all)
 		},
 	}
@@ -88,7 +91,7 @@ var (
 type nameDomain struct {
 	set    func(*rtnl.Names) *rtnl.NameSet
 	absent bool
-	used   func(*adviser) []uint32 // those that routes use; may be nil
+	used   func(*adviser) []uint32 // those that routes use; takes long; may be nil
 	others map[string]uint32       // words that are used elsewhere
 }
 
@@ -113,15 +116,15 @@ func (d nameDomain) advise(a *adviser, value string) string {
 		return didYouMean(set.Text(id))
 	}
 	var used, all []string
-	if d.used != nil {
-		for _, id := range d.used(a) {
-			used = append(used, set.Text(id))
-		}
-	}
 	for _, name := range set.All() {
 		all = append(all, name)
 	}
 	slices.Sort(all)
+	if d.used != nil && !isNear(value, all) {
+		for _, id := range d.used(a) {
+			used = append(used, set.Text(id))
+		}
+	}
 	return suggest(value, append(used, all...))
 }
 
@@ -142,7 +145,7 @@ var (
 	addrs    = &domain{absent: true, spell: spellAddr, advise: adviseAddr}
 	gateways = &domain{absent: true, spell: spellGateway, advise: adviseAddr}
 	dsts     = &domain{spell: spellDst, advise: adviseDst}
-	srcs     = &domain{absent: true, spell: spellPrefix, advise: advisePrefix}
+	srcs     = &domain{absent: true, spell: spellSrc, advise: adviseSrc}
 	routeIDs = &domain{spell: spellID, advise: func(*adviser, string) string {
 		return "a route_id is like ipv4:254:10.0.0.0/8:0123456789abcdef"
 	}}
@@ -150,18 +153,21 @@ var (
 
 func adviseAddr(_ *adviser, value string) string {
 	addr, _, _ := strings.Cut(value, "/")
-	if a, err := netip.ParseAddr(addr); err == nil {
+	switch a, err := netip.ParseAddr(addr); {
+	case err == nil && a.IsUnspecified():
+		return "where there is none, it is empty: " + didYouMean("")
+	case err == nil:
 		return "an address stands alone: " + didYouMean(string(rtnl.AppendAddr(nil, a.WithZone(""))))
 	}
 	return "an address is like 192.0.2.1 or 2001:db8::1"
 }
 
 func adviseDst(a *adviser, value string) string {
-	if strings.EqualFold(value, "default") {
+	if isDefault(value) {
 		return "did you mean '0.0.0.0/0' or '::/0'?"
 	}
 	if addr, err := netip.ParseAddr(value); err == nil && addr.Zone() == "" {
-		return "a destination has a prefix length: " + didYouMean(string(rtnl.AppendPrefix(nil, a.nearestDst(addr))))
+		return "a destination has a prefix length: " + a.adviseLength(addr)
 	}
 	if advice := advisePrefix(a, value); advice != prefixForm {
 		return advice
@@ -169,14 +175,32 @@ func adviseDst(a *adviser, value string) string {
 	return "a destination is like 10.0.0.0/8, 2001:db8::/32 or, for mpls, 100"
 }
 
+// isDefault reports whether a prefix is one of iproute2's words for that of no length.
+func isDefault(prefix string) bool {
+	return slices.Contains([]string{"default", "all", "any"}, strings.ToLower(prefix))
+}
+
+func adviseSrc(a *adviser, value string) string {
+	if p, err := netip.ParsePrefix(value); err == nil && p.Bits() == 0 || isDefault(value) {
+		return "for any source it is empty: " + didYouMean("")
+	}
+	return advisePrefix(a, value)
+}
+
 const prefixForm = "a source is like 10.0.0.0/8 or 2001:db8::/32"
 
-// advisePrefix knows host bits, IPv4 netmasks and an address without a length.
+// advisePrefix knows host bits, IPv4 netmasks, and addresses without a length or cut
+// short.
 func advisePrefix(_ *adviser, value string) string {
 	if p, err := netip.ParsePrefix(value); err == nil {
 		return "bits after the prefix length are 0: " + didYouMean(string(rtnl.AppendPrefix(nil, p.Masked())))
 	}
 	text, mask, _ := strings.Cut(value, "/")
+	if missing := 3 - strings.Count(text, "."); missing > 0 { // 10/8, as for ip
+		if p, err := netip.ParsePrefix(text + strings.Repeat(".0", missing) + "/" + mask); err == nil {
+			return didYouMean(p.Masked().String())
+		}
+	}
 	addr, err := netip.ParseAddr(text)
 	if err != nil || addr.Zone() != "" {
 		return prefixForm
@@ -193,26 +217,35 @@ func advisePrefix(_ *adviser, value string) string {
 	return "a prefix has a length: " + didYouMean(string(rtnl.AppendPrefix(nil, p)))
 }
 
-// nearestDst returns the most specific destination there is that begins with the
-// address, the address's own where there is none.
-func (a *adviser) nearestDst(addr netip.Addr) netip.Prefix {
-	var all []netip.Prefix // the longest first
-	for bits := addr.BitLen(); bits >= 0; bits-- {
-		if p := netip.PrefixFrom(addr, bits); p == p.Masked() {
-			all = append(all, p)
-		}
+// adviseLength names the most specific destination there is that begins with the
+// address; where there is none, the address's own and the most specific one that it
+// is in.
+func (a *adviser) adviseLength(addr netip.Addr) string {
+	var all []netip.Prefix
+	for bits := range addr.BitLen() + 1 {
+		p, _ := addr.Prefix(bits)
+		all = append(all, p)
 	}
-	best := all[0]
-	if addr.IsUnspecified() {
-		best = all[len(all)-1]
-	}
-	found := false
+	var begins, covers netip.Prefix
 	for c := a.read(rtnl.Filter{Dsts: all}).Cursor(rtnl.FieldDst); c.Next(); {
-		if p := c.Route().Dst; p.Addr() == addr && (!found || p.Bits() > best.Bits()) {
-			best, found = p, true
+		switch p := c.Route().Dst; {
+		case p.Addr() == addr && (!begins.IsValid() || p.Bits() > begins.Bits()):
+			begins = p
+		case !covers.IsValid() || p.Bits() > covers.Bits():
+			covers = p
 		}
 	}
-	return best
+	text := func(p netip.Prefix) string { return string(rtnl.AppendPrefix(nil, p)) }
+	own := all[addr.BitLen()]
+	switch {
+	case begins.IsValid():
+		return didYouMean(text(begins))
+	case addr.IsUnspecified():
+		return didYouMean(text(all[0]))
+	case covers.IsValid():
+		return didYouMean(text(own)) + " The nearest that there is: " + quote(text(covers))
+	}
+	return didYouMean(text(own))
 }
 
 // Interfaces. Those whose routes are chosen by their name, in column dev, are known
@@ -243,46 +276,78 @@ func adviseLink(a *adviser, value string) string {
 	return "there is no such interface: " + suggest(value, all)
 }
 
-// flagLists is the domain of names of flags.
-var flagLists = &domain{
-	absent: true,
-	can: func(_ *rtnl.Names, value string) bool {
-		flags, unknown := parseFlags(value)
-		return unknown == "" && string(rtnl.AppendFlags(nil, flags)) == value
-	},
-	advise: func(_ *adviser, value string) string {
-		flags, unknown := parseFlags(value)
-		if unknown == "" {
-			return didYouMean(string(rtnl.AppendFlags(nil, flags)))
-		}
-		var all []string
-		for bit := range 32 {
-			all = append(all, string(rtnl.AppendFlags(nil, 1<<bit)))
-		}
-		return "of " + quote(unknown) + ": " + suggest(unknown, all)
-	},
+// Lists of the names of bits.
+var (
+	flagLists    = lists(rtnl.AppendFlags)
+	featureLists = lists(rtnl.AppendFeatures)
+	metricLists  = lists(rtnl.AppendMetrics)
+)
+
+// lists is the domain of a column that has the names of the bits of a mask, as the
+// function appends them.
+func lists(names func([]byte, uint32) []byte) *domain {
+	return &domain{
+		absent: true,
+		can: func(_ *rtnl.Names, value string) bool {
+			mask, unknown := parseList(names, value)
+			return unknown == "" && string(names(nil, mask)) == value
+		},
+		advise: func(_ *adviser, value string) string {
+			mask, unknown := parseList(names, value)
+			if unknown == "" {
+				return didYouMean(string(names(nil, mask)))
+			}
+			var all []string
+			for bit := range 32 {
+				if name := string(names(nil, 1<<bit)); name[0] > '9' { // else it is a number
+					all = append(all, name)
+				}
+			}
+			if unknown == value {
+				return suggest(unknown, all)
+			}
+			return "there is no " + quote(unknown) + ": " + suggest(unknown, all)
+		},
+	}
 }
 
-// parseFlags is the inverse of rtnl.AppendFlags, in any order. unknown is the first
-// word that is none.
-func parseFlags(list string) (flags uint32, unknown string) {
+// parseList is the inverse of names, in any order and with blanks. unknown is the
+// first word that is none.
+func parseList(names func([]byte, uint32) []byte, list string) (mask uint32, unknown string) {
 	for word := range strings.SplitSeq(list, ",") {
-		n, err := strconv.ParseUint(word, 0, 32)
-		for bit := 0; bit < 32 && err != nil; bit++ {
-			if string(rtnl.AppendFlags(nil, 1<<bit)) == word {
-				n, err = 1<<bit, nil
+		word = strings.TrimSpace(word)
+		var bits uint32
+		for bit := range 32 {
+			if string(names(nil, 1<<bit)) == word {
+				bits = 1 << bit
 			}
 		}
-		if err != nil {
+		if n, err := parseAny(word); bits == 0 && err == nil { // several bits without names
+			bits = uint32(n)
+		}
+		if bits == 0 && word != "" {
 			return 0, word
 		}
-		flags |= uint32(n)
+		mask |= bits
 	}
-	return flags, ""
+	return mask, ""
 }
 
 // anyNumber is the domain of what may be negative or need 64 bits.
 var anyNumber = between(math.MinInt64, math.MaxInt64)
+
+// tableIDs is the domain of numbers that may have names, in another column.
+var tableIDs = func() *domain {
+	d := *numbersTo(math.MaxUint32)
+	adviseNumber := d.advise
+	d.advise = func(a *adviser, value string) string {
+		if ids := a.names.Tables().IDs(value); len(ids) > 0 {
+			return didYouMean(strconv.FormatUint(uint64(ids[0]), 10))
+		}
+		return adviseNumber(a, value)
+	}
+	return &d
+}()
 
 // numbersTo is the domain of whole numbers from 0 on.
 func numbersTo(last int64) *domain { return between(0, last) }

@@ -30,7 +30,8 @@ var Nexthops = define("kernel_route_nexthops",
 			header, func(b []byte, r *nexthopRow) []byte { return append(b, r.Family.String()...) }).by(byFamily).
 			holds(families),
 		big("table_id", aboutTableID,
-			field(rtnl.FieldTable), func(r *nexthopRow) (int64, bool) { return count(r.Table) }).by(byTableID),
+			field(rtnl.FieldTable), func(r *nexthopRow) (int64, bool) { return count(r.Table) }).by(byTableID).
+			holds(tableIDs),
 		text("table_name", aboutTableName,
 			field(rtnl.FieldTable),
 			func(b []byte, r *nexthopRow) []byte { return r.names.AppendTable(b, r.Table) }).by(byTableName).

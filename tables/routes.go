@@ -77,7 +77,8 @@ var Routes = define("kernel_routes",
 			header, func(b []byte, r *routeRow) []byte { return r.names.AppendScope(b, r.Scope) }).
 			named(scopeNames, func(r *routeRow) uint32 { return uint32(r.Scope) }),
 		big("table_id", aboutTableID,
-			field(rtnl.FieldTable), func(r *routeRow) (int64, bool) { return count(r.Table) }).by(byTableID),
+			field(rtnl.FieldTable), func(r *routeRow) (int64, bool) { return count(r.Table) }).by(byTableID).
+			holds(tableIDs),
 		text("table_name", aboutTableName,
 			field(rtnl.FieldTable),
 			func(b []byte, r *routeRow) []byte { return r.names.AppendTable(b, r.Table) }).by(byTableName).
@@ -117,8 +118,8 @@ var Routes = define("kernel_routes",
 			holds(operStates),
 		big("metric", aboutMetric, field(rtnl.FieldPriority), func(r *routeRow) (int64, bool) { return r.metric() }),
 		text("prefsrc", "Preferred source address, empty where the kernel chooses",
-			field(rtnl.FieldPrefSrc), func(b []byte, r *routeRow) []byte { return rtnl.AppendAddr(b, r.PrefSrc) }).sparse().
-			holds(addrs),
+			field(rtnl.FieldPrefSrc),
+			func(b []byte, r *routeRow) []byte { return rtnl.AppendAddr(b, r.PrefSrc) }).sparse().holds(addrs),
 		small("tos", "Type of service, 0 for any", header, func(r *routeRow) (int64, bool) { return count(r.TOS) }).
 			holds(numbersTo(math.MaxUint8)),
 		big("flags", "Flags of the route and of its single nexthop (rtm_flags), 0 for none",
@@ -153,10 +154,12 @@ var Routes = define("kernel_routes",
 		text("features",
 			"Names of the features, separated by commas: ecn, sack, timestamp, allfrag, tcp_usec_ts; empty for none",
 			field(rtnl.FieldMetrics),
-			func(b []byte, r *routeRow) []byte { return r.Metrics.AppendFeatures(b) }).sparse(),
+			func(b []byte, r *routeRow) []byte { return r.Metrics.AppendFeatures(b) }).sparse().
+			holds(featureLists),
 		metric("fastopen_no_cookie", "1 if TCP Fast Open needs no cookie", rtnl.MetricFastOpenNoCookie, 1),
 		text("locked", "Names of the metrics that are locked, separated by commas; empty for none",
-			field(rtnl.FieldMetrics), func(b []byte, r *routeRow) []byte { return r.Metrics.AppendLocked(b) }).sparse(),
+			field(rtnl.FieldMetrics), func(b []byte, r *routeRow) []byte { return r.Metrics.AppendLocked(b) }).sparse().
+			holds(metricLists),
 		text("realm_from", aboutRealmFrom,
 			field(rtnl.FieldRealms),
 			func(b []byte, r *routeRow) []byte { return appendRealmFrom(b, r.names, r.Realms) }).sparse().

@@ -96,9 +96,11 @@ func otherSpellings(spell func(string) (string, bool), values []string) map[stri
 // The functions that follow return the spelling of a value that rows show, and
 // whether a row can have such a value.
 
+// spellAddr takes no unspecified address, which the kernel does not send. (Of MPLS
+// routes it may, but a gateway of that kind cannot be reached.)
 func spellAddr(value string) (string, bool) {
 	a, err := netip.ParseAddr(value)
-	if err != nil || a.Zone() != "" {
+	if err != nil || a.Zone() != "" || a.IsUnspecified() {
 		return "", false
 	}
 	var buf [64]byte
@@ -124,6 +126,12 @@ func spellPrefix(value string) (string, bool) {
 	}
 	var buf [64]byte
 	return unlessSame(rtnl.AppendPrefix(buf[:0], p), value), true
+}
+
+// spellSrc takes no prefix of no length, for which the column is empty.
+func spellSrc(value string) (string, bool) {
+	shown, ok := spellPrefix(value)
+	return shown, ok && !strings.HasSuffix(shown, "/0")
 }
 
 // spellDst takes MPLS labels too.

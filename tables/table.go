@@ -61,6 +61,11 @@ type Query struct {
 	Constraints []Constraint
 	Used        []bool // by column: whether its value will be read. Others may be left out
 
+	// Joined are the columns with equalities whose values come from other rows or are
+	// worked out, as in a join. Nobody has written such a value, or is warned of it.
+	// osquery does not tell which they are.
+	Joined []int
+
 	// RowIDs says that Rows.RowID will be called.
 	RowIDs bool
 
