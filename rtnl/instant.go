@@ -60,7 +60,7 @@ func (i *Instant) Read(ctx context.Context, req Request) (*Snapshot, error) {
 	}
 	for _, run := range all.routes {
 		if ctx.Err() != nil {
-			return nil, deadline("read a snapshot", context.Cause(ctx))
+			return nil, readError("read a snapshot", ended(ctx))
 		}
 		s.routes = req.appendMatching(s.routes, run)
 	}
