@@ -78,7 +78,7 @@ func TestInstant(t *testing.T) {
 		}
 		if some(2) {
 			rnd.Shuffle(len(dsts), func(i, j int) { dsts[i], dsts[j] = dsts[j], dsts[i] })
-			req.Dsts = append([]netip.Prefix{dsts[0]}, dsts[:rnd.IntN(3*manyDsts)]...)
+			req.Dsts = append([]netip.Prefix{dsts[0]}, dsts[:rnd.IntN(3*many)]...)
 		}
 		want, err := k.Read(ctx, req)
 		if err != nil {
