@@ -22,6 +22,7 @@ import (
 
 	"kernelroutes/internal/nstest"
 	"kernelroutes/internal/osquerytest"
+	"kernelroutes/rtnl"
 	"kernelroutes/tables"
 )
 
@@ -514,5 +515,46 @@ func TestKillNine(t *testing.T) {
 	}
 	if took := time.Since(start); took > 3*time.Second {
 		t.Errorf("registered after %v", took)
+	}
+}
+
+// TestMemoryGoesBack: what an answer took goes back to the kernel, also what is
+// remembered of it for look-ups.
+func TestMemoryGoesBack(t *testing.T) {
+	if testing.Short() {
+		t.Skip("waits until an answer is forgotten")
+	}
+	nstest.New(t)
+	nstest.Veth(t, "v0", "10.0.0.1/16")
+	var lines []string
+	for i := range 80_000 {
+		lines = append(lines, fmt.Sprintf("route add 20.%d.%d.%d/32 via 10.0.0.2", i>>16, i>>8&255, i&255))
+	}
+	nstest.Batch(t, "-4", lines...)
+	x := startExtension(t)
+	resident := func() int {
+		status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", x.cmd.Process.Pid))
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, rest, _ := strings.Cut(string(status), "VmRSS:")
+		kb, err := strconv.Atoi(strings.Fields(rest)[0])
+		if err != nil {
+			t.Fatal(err)
+		}
+		return kb
+	}
+	before := resident()
+	rows := x.generate(t, "kernel_routes", nil, "route_id")
+	if n := len(x.generate(t, "kernel_routes", []string{"route_id=" + rows[7]["route_id"]}, "route_id")); n != 1 {
+		t.Fatalf("%d routes by their route_id", n)
+	}
+	remembered := resident()
+	if remembered < before+10<<10 {
+		t.Fatalf("%d KB before and %d after: this proves nothing", before, remembered)
+	}
+	time.Sleep(rtnl.RecallTime + 3*time.Second)
+	if after := resident(); after > before+6<<10 {
+		t.Errorf("the process has %d KB, before a query %d and after it %d", after, before, remembered)
 	}
 }

@@ -70,6 +70,76 @@ func TestJoinInOsquery(t *testing.T) {
 	}
 }
 
+// TestJoinOfManyReaders has changes of all kinds under readers that look routes up one
+// by one and together (IN): each finds every route that it was told of, as it was.
+func TestJoinOfManyReaders(t *testing.T) {
+	nstest.New(t)
+	nstest.Veth(t, "v0", "10.0.0.1/16", "fd00::1/64")
+	nstest.Veth(t, "v1", "10.1.0.1/16")
+	setup := []string{"nexthop add id 5 via 10.0.0.2 dev v0", "nexthop add id 6 group 5", "route add 22.0.0.0/8 nhid 5",
+		"route add 23.0.0.0/8 nhid 6", "route add 20.0.0.0/8 via 10.0.0.3", "route add fd20::/64 via fd00::3",
+		"route add 21.0.0.0/8 nexthop via 10.0.0.4 nexthop via 10.0.0.5"}
+	nstest.Batch(t, "-N", setup...)
+	stop := nstest.Every(t, 5*time.Millisecond,
+		"route replace 20.0.0.0/8 via 10.0.0.2", "route replace fd20::/64 via fd00::2",
+		"route replace 21.0.0.0/8 nexthop via 10.0.0.4 nexthop via 10.0.0.6", "nexthop replace id 5 via 10.0.0.9 dev v0",
+		"link set v1 name w1", "link add d1 type veth peer name d2", "route add 24.0.0.0/8 via 10.1.0.2",
+		"route replace 20.0.0.0/8 via 10.0.0.3", "route replace fd20::/64 via fd00::3",
+		"route replace 21.0.0.0/8 nexthop via 10.0.0.4 nexthop via 10.0.0.5", "nexthop replace id 5 via 10.0.0.2 dev v0",
+		"route del 24.0.0.0/8", "link set w1 name v1", "link del d1")
+	x := startExtension(t)
+	readers, joins := 40, 1_000
+	if testing.Short() {
+		joins = 200
+	}
+	var each sync.WaitGroup
+	for r := range readers {
+		each.Go(func() {
+			for range joins / readers {
+				rows := x.generate(t, "kernel_routes", []string{"table_name=main"}, "route_id", "dst", "gateway", "dev", "nexthop_id")
+				var ids []string
+				for _, row := range rows {
+					ids = append(ids, "route_id="+row["route_id"])
+				}
+				joined := map[string][]map[string]string{}
+				for i := range ids {
+					conditions := ids[i : i+1]
+					if r%2 == 0 {
+						conditions = ids
+					}
+					for _, hop := range x.generate(t, "kernel_route_nexthops", conditions, "route_id", "dst", "gateway", "dev") {
+						joined[hop["route_id"]] = append(joined[hop["route_id"]], hop)
+					}
+					if r%2 == 0 {
+						break
+					}
+				}
+				for _, row := range rows {
+					hops := joined[row["route_id"]]
+					want := 1
+					if row["dst"] == "21.0.0.0/8" {
+						want = 2
+					}
+					// An object and a name may have changed before another answer gave the same identity out.
+					if len(hops) != want || want == 1 && row["nexthop_id"] == "" && hops[0]["gateway"] != row["gateway"] {
+						t.Errorf("reader %d: %v joins %v", r, row, hops)
+						return
+					}
+				}
+				if len(rows) < 7 {
+					t.Errorf("reader %d: %d routes", r, len(rows))
+				}
+			}
+		})
+	}
+	each.Wait()
+	if n := stop(); n < 10 {
+		t.Errorf("%d changes: this proves nothing", n)
+	} else {
+		t.Logf("%d joins beside %d changes", joins, n)
+	}
+}
+
 // TestLookupAfterAnswer: a route that was looked up by its route_id is as it was in
 // the answer before; everything else is as it is now.
 func TestLookupAfterAnswer(t *testing.T) {

@@ -68,10 +68,17 @@ func (c *Cache) Names() *Names { return HostNames() }
 // Read answers a request.
 func (c *Cache) Read(ctx context.Context, req Request) (*Snapshot, error) {
 	c.once.Do(func() { c.recall = newRecall() })
+	var known []*Snapshot
 	if len(req.IDs) > 0 {
-		if s, err := c.recall.read(ctx, req); s != nil || err != nil {
-			return s, err
+		var err error
+		known, req.IDs, err = c.recall.read(ctx, req)
+		if err != nil {
+			return nil, err
 		}
+		if len(req.IDs) == 0 {
+			return together(known), nil
+		}
+		req.Count = false
 	}
 	if req.GivesIDs {
 		// What look-ups may want of these routes must be of the same time.
@@ -81,7 +88,14 @@ func (c *Cache) Read(ctx context.Context, req Request) (*Snapshot, error) {
 	if err == nil && req.GivesIDs {
 		c.recall.add(s)
 	}
-	return s, err
+	if err != nil || len(known) == 0 {
+		return s, err
+	}
+	// It may have others too: routes to the same destinations.
+	if s, err = s.Instant().Read(ctx, req); err != nil {
+		return nil, err
+	}
+	return together(append(known, s)), nil
 }
 
 // Close lets go of everything that is held and remembered.

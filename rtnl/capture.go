@@ -235,7 +235,7 @@ func (c *Capture) Read(ctx context.Context, req Request) (*Snapshot, error) {
 	req.prepare()
 	for _, run := range c.routes {
 		if ctx.Err() != nil {
-			return nil, deadline("read a capture", context.Cause(ctx))
+			return nil, readError("read a capture", ended(ctx))
 		}
 		s.routes = req.appendMatching(s.routes, run)
 	}

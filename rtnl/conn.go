@@ -126,7 +126,7 @@ type buffer [2 * maxDatagram]byte
 func (dial dialer) open(ctx context.Context, groups uint32) (*conn, error) {
 	const op = "open a netlink socket"
 	if ctx.Err() != nil {
-		return nil, deadline(op, context.Cause(ctx))
+		return nil, readError(op, ended(ctx))
 	}
 	s, strict, err := dial(ctx, groups)
 	switch {
@@ -139,16 +139,12 @@ func (dial dialer) open(ctx context.Context, groups uint32) (*conn, error) {
 	return nil, &ReadError{op, ErrSocket, err, remedy}
 }
 
-func deadline(op string, cause error) error {
-	return &ReadError{Op: op, Kind: ErrDeadline, Err: cause, Remedy: "allow more time"}
-}
-
 // receive reads one datagram into buf, as socket.receive does.
 func (c *conn) receive(buf []byte, nowait bool) (int, error) {
 	n, err := c.socket.receive(buf, nowait)
 	switch {
 	case err != nil && c.ctx.Err() != nil:
-		return 0, deadline("receive from the kernel", context.Cause(c.ctx))
+		return 0, ended(c.ctx)
 	case err != nil:
 		return 0, err
 	case n == len(buf):
@@ -186,7 +182,7 @@ func (c *conn) send(typ, flags uint16, data []byte) (netlink.Message, error) {
 	m, err := c.socket.send(netlink.Message{Header: header, Data: data})
 	c.seq = m.Header.Sequence
 	if err != nil && c.ctx.Err() != nil {
-		return m, deadline("send to the kernel", context.Cause(c.ctx))
+		return m, ended(c.ctx)
 	}
 	return m, err
 }

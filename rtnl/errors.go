@@ -1,6 +1,7 @@
 package rtnl
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"syscall"
@@ -21,8 +22,12 @@ var (
 	ErrTooLarge = errors.New("a route is too large for a netlink message")
 	// ErrMalformed: bytes that are no netlink message; see MalformedError.
 	ErrMalformed = errors.New("malformed message")
-	// ErrDeadline: the context ended before the kernel had answered.
-	ErrDeadline = errors.New("deadline exceeded")
+	// ErrDeadline: the deadline of the caller's context passed; the error is
+	// context.DeadlineExceeded too, and the context's cause.
+	ErrDeadline = errors.New("the caller's deadline passed")
+	// ErrCanceled: the caller's context was canceled; the error is context.Canceled
+	// too, and the context's cause.
+	ErrCanceled = errors.New("the caller canceled it")
 )
 
 // A MalformedError tells which bytes could not be decoded.
@@ -54,6 +59,8 @@ type ReadError struct {
 func (e *ReadError) Error() string {
 	s := e.Op + ": "
 	switch {
+	case (e.Kind == ErrDeadline || e.Kind == ErrCanceled) && e.Err != nil:
+		s += e.Err.Error() + ": " + e.Kind.Error() // whose fault it is, and not the kernel's, comes first
 	case e.Kind != nil && e.Err != nil:
 		s += e.Kind.Error() + ": " + e.Err.Error()
 	case e.Kind != nil:
@@ -86,6 +93,10 @@ func readError(op string, err error) error {
 	}
 	e := &ReadError{Op: op, Err: err}
 	switch {
+	case errors.Is(err, context.DeadlineExceeded):
+		e.Kind, e.Remedy = ErrDeadline, "allow more time, or ask for less: one table, one destination"
+	case errors.Is(err, context.Canceled):
+		e.Kind, e.Remedy = ErrCanceled, "ask again if the answer is still wanted"
 	case errors.Is(err, ErrMalformed):
 		e.Kind, e.Remedy = nil, "please report it with the output of the capture command"
 	case errors.Is(err, ErrInterrupted):
@@ -97,6 +108,16 @@ func readError(op string, err error) error {
 		e.Kind, e.Remedy = ErrPermission, permissionRemedy
 	}
 	return e
+}
+
+// ended is the error of a context that has ended: the cause that the caller gave, and
+// which of both ends it was.
+func ended(ctx context.Context) error {
+	cause, end := context.Cause(ctx), ctx.Err()
+	if errors.Is(cause, end) {
+		return cause
+	}
+	return fmt.Errorf("%w (%w)", cause, end)
 }
 
 const permissionRemedy = "reading routes needs no privilege: look for a seccomp or LSM rule that denies AF_NETLINK"

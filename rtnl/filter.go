@@ -30,23 +30,41 @@ type Filter struct {
 	// Cloned asks for cached routes (RTM_F_CLONED) too, which nobody configured.
 	Cloned bool
 
-	dstSet map[netip.Prefix]struct{} // Dsts, if they are many: see prepare
+	// The lists of which there is no telling how long they are, as sets: see prepare.
+	tableSet, oifSet set[uint32]
+	dstSet           set[netip.Prefix]
 }
 
-// manyDsts is from how many destinations on a set is faster than the list.
-const manyDsts = 8
+// A set is a long list, nil for one in which looking is as fast.
+type set[T comparable] map[T]struct{}
 
-// prepare makes deciding about a route cost the same however many destinations
-// there are.
+// many is from how many values on a set is faster than the list.
+const many = 8
+
+func newSet[T comparable](list []T) set[T] {
+	if len(list) < many {
+		return nil
+	}
+	s := make(set[T], len(list))
+	for _, v := range list {
+		s[v] = struct{}{}
+	}
+	return s
+}
+
+// allows is the function of that name for a list of which s may be the set.
+func (s set[T]) allows(list []T, v T) bool {
+	if s == nil {
+		return allows(list, v)
+	}
+	_, ok := s[v]
+	return ok
+}
+
+// prepare makes deciding about a route cost the same however long the lists are. It
+// is called when they are known.
 func (f *Filter) prepare() {
-	f.dstSet = nil
-	if len(f.Dsts) < manyDsts {
-		return
-	}
-	f.dstSet = make(map[netip.Prefix]struct{}, len(f.Dsts))
-	for _, p := range f.Dsts {
-		f.dstSet[p] = struct{}{}
-	}
+	f.tableSet, f.oifSet, f.dstSet = newSet(f.Tables), newSet(f.OIFs), newSet(f.Dsts)
 }
 
 // Nothing reports whether no route can match.
@@ -55,15 +73,17 @@ func (f *Filter) Nothing() bool {
 		none(f.OIFs) || none(f.Dsts)
 }
 
-// chooseLinks makes the choice of interfaces a list of indexes.
+// chooseLinks makes the choice of interfaces a list of indexes, and prepares the filter.
 func (f *Filter) chooseLinks(links map[uint32]Link) {
+	f.prepare()
 	indexes := []uint32{}
 	for i, l := range links {
-		if f.Link(&l) && allows(f.OIFs, i) {
+		if f.Link(&l) && f.oifSet.allows(f.OIFs, i) {
 			indexes = append(indexes, i)
 		}
 	}
 	f.OIFs = indexes
+	f.prepare()
 }
 
 func none[T any](list []T) bool { return list != nil && len(list) == 0 }
@@ -225,7 +245,7 @@ func checkMultipath(b []byte) (encap bool, err error) {
 
 // wants reports whether a route of the group can match.
 func (f *Filter) wants(g group) bool {
-	return allows(f.Families, g.family) && allows(f.Tables, g.table)
+	return allows(f.Families, g.family) && f.tableSet.allows(f.Tables, g.table)
 }
 
 // match decides on the bytes. Interfaces of a nexthop object are not in them, so
@@ -237,18 +257,18 @@ func (f *Filter) match(h *routeHead) bool {
 		return false
 	}
 	return (f.Cloned || h.flags&rtmFCloned == 0) &&
-		allows(f.Families, h.family) && allows(f.Tables, h.table) &&
+		allows(f.Families, h.family) && f.tableSet.allows(f.Tables, h.table) &&
 		allows(f.Types, h.typ) && allows(f.Protocols, h.protocol) &&
 		!(f.Single && h.hops != nil && !h.object) && (f.OIFs == nil || h.object || f.uses(h)) &&
 		(f.Dsts == nil || f.goesTo(h))
 }
 
 func (f *Filter) uses(h *routeHead) bool {
-	if h.oif != 0 && slices.Contains(f.OIFs, h.oif) {
+	if h.oif != 0 && f.oifSet.allows(f.OIFs, h.oif) {
 		return true
 	}
 	for member := range h.members() {
-		if slices.Contains(f.OIFs, u32(member[4:])) {
+		if f.oifSet.allows(f.OIFs, u32(member[4:])) {
 			return true
 		}
 	}

@@ -7,6 +7,7 @@ import (
 	"reflect"
 	"slices"
 	"testing"
+	"time"
 
 	"kernelroutes/internal/nstest"
 )
@@ -254,5 +255,57 @@ func TestChooseLinks(t *testing.T) {
 		if f.chooseLinks(links); fmt.Sprint(f.OIFs) != fmt.Sprint(c.want) || f.OIFs == nil {
 			t.Errorf("%v and %s: got %v, want %v", c.oifs, c.name, f.OIFs, c.want)
 		}
+	}
+}
+
+// TestFilterLongLists: deciding about a route costs the same however long the lists
+// are (of IN (SELECT ...)), and choosing interfaces too.
+func TestFilterLongLists(t *testing.T) {
+	const long = 100_000
+	h := routeHead{family: IPv4, table: 254, typ: Unicast, oif: 1 << 30, dst: []byte{10, 0, 0, 0}, dstLen: 8,
+		hops: make([]byte, rtnhLen)}
+	h.hops[0] = rtnhLen
+	links := map[uint32]Link{}
+	for i := range uint32(long) {
+		links[1<<20+i] = Link{Index: 1<<20 + i}
+	}
+	cost := func(n int, list func(*Filter, uint32)) time.Duration {
+		var f Filter
+		for i := range uint32(n) {
+			list(&f, 1000+i)
+		}
+		start := time.Now()
+		f.prepare()
+		for range long {
+			if f.match(&h) {
+				t.Fatal("a route matches that is not asked for")
+			}
+		}
+		if f.OIFs != nil {
+			f.Link = func(*Link) bool { return true }
+			if f.chooseLinks(links); len(f.OIFs) > 0 {
+				t.Fatal("an interface is chosen that is not asked for")
+			}
+		}
+		return time.Since(start)
+	}
+	for name, list := range map[string]func(*Filter, uint32){
+		"tables":     func(f *Filter, n uint32) { f.Tables = append(f.Tables, n) },
+		"interfaces": func(f *Filter, n uint32) { f.OIFs = append(f.OIFs, n) },
+		"destinations": func(f *Filter, n uint32) {
+			f.Dsts = append(f.Dsts, netip.PrefixFrom(netip.AddrFrom4([4]byte{20, byte(n >> 16), byte(n >> 8), byte(n)}), 32))
+		},
+	} {
+		// With lists that were gone through it is more than a thousand times as much.
+		if short, all := cost(2, list), cost(long, list); all > 100*short {
+			t.Errorf("%s: with %d of them %v, with two %v", name, long, all, short)
+		}
+	}
+	many := Request{Filter: Filter{Tables: make([]uint32, long)}}
+	for i := range many.Tables {
+		many.Tables[i] = uint32(i)
+	}
+	if u := many.Union(Request{Filter: Filter{Tables: []uint32{7, long}}}); len(u.Tables) != long+1 {
+		t.Errorf("a union of %d tables", len(u.Tables))
 	}
 }

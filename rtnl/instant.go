@@ -54,13 +54,13 @@ func (i *Instant) Read(ctx context.Context, req Request) (*Snapshot, error) {
 	case len(req.IDs) > 0:
 		s.routes = i.identified(nil, &req)
 		return s, nil
-	case req.Dsts != nil && len(req.Dsts) < manyDsts:
+	case req.Dsts != nil && len(req.Dsts) < many:
 		s.routes = i.byDst().appendMatching(s.routes, &req.Filter)
 		return s, nil
 	}
 	for _, run := range all.routes {
 		if ctx.Err() != nil {
-			return nil, deadline("read a snapshot", context.Cause(ctx))
+			return nil, readError("read a snapshot", ended(ctx))
 		}
 		s.routes = req.appendMatching(s.routes, run)
 	}

@@ -51,14 +51,14 @@ func union[T comparable](a, b []T) []T {
 	if a == nil || b == nil {
 		return nil
 	}
-	out := slices.Clone(a)
-	for _, v := range b {
-		if !slices.Contains(out, v) {
-			out = append(out, v)
+	out, seen := []T{}, make(map[T]bool, len(a)+len(b))
+	for _, list := range [][]T{a, b} {
+		for _, v := range list {
+			if !seen[v] {
+				out = append(out, v)
+			}
+			seen[v] = true
 		}
-	}
-	if out == nil {
-		out = []T{}
 	}
 	return out
 }

@@ -1,9 +1,11 @@
 package rtnl
 
 import (
+	"cmp"
 	"container/list"
 	"context"
 	"hash/maphash"
+	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -31,6 +33,7 @@ type recall struct {
 	mu      sync.Mutex
 	answers *list.List // of *recalled, the one that was last used first
 	fresh   []*recalled
+	given   uint64                 // counts answers
 	ids     map[uint64]*recalledID // by the hash of each: the newest answer that gave each out
 	bytes   int64
 	expiry  *time.Timer
@@ -43,6 +46,7 @@ type recall struct {
 type recalled struct {
 	instant *Instant
 	bytes   int64
+	given   uint64 // recall.given when it came
 	used    time.Time
 	known   bool // its identities are in recall.ids
 	place   *list.Element
@@ -86,25 +90,39 @@ func (r *recall) add(s *Snapshot) {
 
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	a.used = r.now()
+	r.given++
+	a.given, a.used = r.given, r.now()
 	a.place = r.answers.PushFront(a)
 	r.fresh = append(r.fresh, a)
 	r.bytes += a.bytes
 	r.expire()
 }
 
-// read answers a request for routes by their identity; nil: they were not given out,
-// not lately, or not all by one answer.
-func (r *recall) read(ctx context.Context, req Request) (*Snapshot, error) {
-	a := r.find(req.IDs)
-	if a == nil {
-		return nil, nil
+// read answers a request for routes by their identity, the answer that was given
+// first in front. left are the identities that were not given out, or not lately.
+func (r *recall) read(ctx context.Context, req Request) (known []*Snapshot, left []string, err error) {
+	found, left := r.find(req.IDs)
+	for _, f := range found {
+		req.IDs = f.ids
+		s, err := f.answer.instant.Read(ctx, req)
+		if err != nil {
+			return nil, nil, err
+		}
+		known = append(known, s)
 	}
-	return a.instant.Read(ctx, req)
+	return known, left, nil
 }
 
-// find returns the newest answer that gave out all the identities.
-func (r *recall) find(ids []string) *recalled {
+// A foundIDs is in which answer some identities are to be looked up.
+type foundIDs struct {
+	answer *recalled
+	ids    []string
+}
+
+// find returns in which answers the identities are to be looked up: all in one that
+// gave all of them out, the newest, for what is asked for together was mostly given
+// out together; if there is none, each in the newest that gave it out.
+func (r *recall) find(ids []string) (found []foundIDs, left []string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.expire()
@@ -113,24 +131,47 @@ func (r *recall) find(ids []string) *recalled {
 	}
 	r.fresh = nil
 	now := r.now()
-	asked := make([]*recalledID, 0, len(ids))
+	var known []string
+	newest := map[*recalled][]string{}
 	for _, id := range ids {
-		known := r.ids[maphash.String(hashSeed, id)]
-		if known == nil || !known.asked.IsZero() && now.Sub(known.asked) > RecallTime ||
-			len(asked) > 0 && asked[0].answer != known.answer {
-			return nil
+		k := r.ids[maphash.String(hashSeed, id)]
+		if k == nil || !k.asked.IsZero() && now.Sub(k.asked) > RecallTime {
+			left = append(left, id)
+			continue
 		}
-		asked = append(asked, known)
+		if k.asked.IsZero() {
+			k.asked = now
+		}
+		known = append(known, id)
+		newest[k.answer] = append(newest[k.answer], id)
 	}
-	for _, known := range asked {
-		if known.asked.IsZero() {
-			known.asked = now
+	if len(newest) > 1 {
+		if a := r.newestOf(known); a != nil {
+			newest = map[*recalled][]string{a: known}
 		}
 	}
-	answer := asked[0].answer
-	answer.used = now
-	r.answers.MoveToFront(answer.place)
-	return answer
+	for a, ids := range newest {
+		a.used = now
+		r.answers.MoveToFront(a.place)
+		found = append(found, foundIDs{a, ids})
+	}
+	slices.SortFunc(found, func(a, b foundIDs) int { return cmp.Compare(a.answer.given, b.answer.given) })
+	return found, left
+}
+
+// newestOf returns the newest answer that gave out all of the identities.
+func (r *recall) newestOf(ids []string) (newest *recalled) {
+	for e := r.answers.Front(); e != nil; e = e.Next() {
+		a := e.Value.(*recalled)
+		if newest != nil && a.given < newest.given {
+			continue
+		}
+		index := a.instant.byID()
+		if !slices.ContainsFunc(ids, func(id string) bool { return len(index.find(id)) == 0 }) {
+			newest = a
+		}
+	}
+	return newest
 }
 
 // identify notes the identities that an answer gave out. That is not done when it
@@ -192,4 +233,21 @@ func (r *recall) close() {
 	if r.expiry != nil {
 		r.expiry.Stop()
 	}
+}
+
+// together returns the routes of several snapshots as one. Of an interface or nexthop
+// object that changed in between, the newest state is shown, that of the last one.
+func together(all []*Snapshot) *Snapshot {
+	if len(all) == 1 {
+		return all[0]
+	}
+	s := &Snapshot{Consistent: true, links: map[uint32]Link{}, objects: map[uint32]*NexthopObject{}}
+	for _, part := range all {
+		s.Consistent = s.Consistent && part.Consistent
+		s.Tries = max(s.Tries, part.Tries)
+		s.routes = append(s.routes, part.routes...)
+		maps.Copy(s.links, part.links)
+		maps.Copy(s.objects, part.objects)
+	}
+	return s
 }

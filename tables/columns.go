@@ -127,7 +127,8 @@ type plan[R any] struct {
 
 // newPlan works a query out; base is what every row of the table needs.
 func newPlan[R any](columns []column[R], base needs, names *rtnl.Names, q Query) *plan[R] {
-	p := &plan[R]{needs: base, columns: columns, names: names, checks: checks(columnInfos(columns), q.Constraints)}
+	numeric := func(col int) bool { return columns[col].Type != Text }
+	p := &plan[R]{needs: base, columns: columns, names: names, checks: checks(numeric, q.Constraints)}
 	n := narrowing{Filter: &p.request.Filter, ids: &p.request.IDs, names: names}
 	if q.Warn != nil {
 		n.devs = &p.devs

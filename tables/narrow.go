@@ -34,7 +34,7 @@ type bound struct {
 
 // checks sorts constraints by column. Those on operators that mean nothing here
 // are dropped.
-func checks(columns []ColumnInfo, constraints []Constraint) []check {
+func checks(isNumeric func(col int) bool, constraints []Constraint) []check {
 	var all []check
 	for _, c := range constraints {
 		i := slices.IndexFunc(all, func(k check) bool { return k.column == c.Column })
@@ -44,7 +44,7 @@ func checks(columns []ColumnInfo, constraints []Constraint) []check {
 			all = append(all, check{column: c.Column})
 		}
 		k := &all[i]
-		numeric := columns[c.Column].Type != Text
+		numeric := isNumeric(c.Column)
 		switch c.Op {
 		case Equals:
 			k.values = append(k.values, c.Expr)

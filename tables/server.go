@@ -20,14 +20,16 @@ import (
 	"golang.org/x/sys/unix"
 
 	"kernelroutes/internal/inorder"
+	"kernelroutes/rtnl"
 )
 
 const (
-	requestTimeout = 60 * time.Second      // for a query from its arrival on, and for one read or write
-	graceTime      = 2 * time.Second       // for running requests, at the end
-	restTime       = 5 * time.Second       // without a query, then memory goes back to the kernel
-	acceptPause    = 10 * time.Millisecond // where no connection can be accepted
-	bufferSize     = 8 << 10               // of a connection, each way; chunks of rows go past it
+	requestTimeout = 60 * time.Second              // for a query from its arrival on, and for one read or write
+	graceTime      = 2 * time.Second               // for running requests, at the end
+	restTime       = 5 * time.Second               // without a query, then memory goes back to the kernel
+	recallTime     = rtnl.RecallTime + time.Second // the same, when the source remembers no answer any more
+	acceptPause    = 10 * time.Millisecond         // where no connection can be accepted
+	bufferSize     = 8 << 10                       // of a connection, each way; chunks of rows go past it
 
 	// Connections. osquery has one or two for each query that it runs.
 	maxConns = 1000
@@ -46,7 +48,7 @@ type server struct {
 	listener *net.UnixListener
 	shutdown chan struct{} // closed when osquery asks for it
 	once     sync.Once
-	rest     *time.Timer
+	rests    [2]*time.Timer // of restTime and of recallTime
 
 	limit    atomic.Pointer[memoryLimit] // for an answer
 	held     atomic.Int64                // bytes of requests
@@ -92,7 +94,7 @@ func (e *Extension) listen(ctx context.Context, uuid osquery.ExtensionRouteUUID,
 		uuid:      uuid,
 		listener:  l,
 		shutdown:  make(chan struct{}),
-		rest:      time.AfterFunc(restTime, giveMemoryBack),
+		rests:     [2]*time.Timer{time.AfterFunc(restTime, giveMemoryBack), time.AfterFunc(recallTime, giveMemoryBack)},
 		log:       failureLog{logger: e.Logger},
 		warnings:  warnings{logger: e.Logger},
 		conns:     map[*conn]bool{},
@@ -287,7 +289,9 @@ func (s *server) stop() {
 	case <-time.After(graceTime):
 		s.Logger.Warn("giving up requests that are still running")
 	}
-	s.rest.Stop()
+	for _, t := range s.rests {
+		t.Stop()
+	}
 	s.cancel()
 	s.closeConns(true)
 }
@@ -314,7 +318,10 @@ func (s *server) reply(c *conn, r *request) error {
 
 // call answers a call of a plugin.
 func (s *server) call(c *conn, r *request, status *osquery.ExtensionStatus) error {
-	defer s.rest.Reset(restTime)
+	defer func() {
+		s.rests[0].Reset(restTime)
+		s.rests[1].Reset(recallTime)
+	}()
 	answer, err := s.answer(c, r)
 	switch {
 	case errors.Is(err, errHungUp):
