@@ -34,6 +34,9 @@ var allowedPragmas = []string{
 	"table_info", "table_xinfo", "function_list", "journal_mode", "case_sensitive_like", "collation_list",
 }
 
+// newerTables are functions that return rows and are in the library, not in osquery.
+var newerTables = []string{"generate_series", "jsonb_each", "jsonb_tree"}
+
 // refusedActions says in SQL what is refused.
 var refusedActions = map[sqlite3.AuthorizerActionCode]string{
 	sqlite3.AUTH_ALTER_TABLE:         "ALTER TABLE",
@@ -58,7 +61,7 @@ func (db *database) authorize(
 	case action == sqlite3.AUTH_FUNCTION && !functions()[strings.ToLower(name2)]:
 		db.refused = errors.New("no such function: " + db.asWritten(name2))
 		return sqlite3.AUTH_DENY
-	case action == sqlite3.AUTH_READ && name == "generate_series": // it is in the library, not in osquery
+	case action == sqlite3.AUTH_READ && slices.Contains(newerTables, strings.ToLower(name)):
 		db.refused = db.noSuchTable(name)
 		return sqlite3.AUTH_DENY
 	case int(action) < len(allowedActions) && allowedActions[action]:
