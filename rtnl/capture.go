@@ -322,6 +322,8 @@ func (c *captureReader) packet(p *packet) (done bool, err error) {
 		err = c.begin(string(payload))
 	case typ == unix.NLMSG_NOOP && c.format > 1:
 		err = c.text(payload)
+	case c.format == 1 && typ != unix.RTM_NEWROUTE && typ != unix.NLMSG_DONE && len(c.capture.routes) > 0:
+		err = errForeign // a recording, then, whose order counts
 	case typ == unix.RTM_NEWLINK:
 		err = c.damaged(addLink(c.capture.links, msg))
 	case typ == unix.RTM_NEWNEXTHOP:
