@@ -111,7 +111,7 @@ func replace(ctx context.Context, place string, old fs.FileInfo, write func(io.W
 	temp := folder + ".kernel_routes-" + strconv.FormatUint(rand.Uint64(), 36)
 	f, err := os.OpenFile(temp, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o666)
 	if path := (*fs.PathError)(nil); old != nil && errors.As(err, &path) {
-		return fmt.Errorf("it is replaced by a new file when that is whole, which cannot be made in its folder: %w", path.Err)
+		return notReplaced("which cannot be made in its folder", path.Err)
 	}
 	if err != nil {
 		return err
@@ -139,10 +139,19 @@ func replace(ctx context.Context, place string, old fs.FileInfo, write func(io.W
 		return err
 	}
 	if err := os.Rename(temp, place); err != nil {
+		if link := (*os.LinkError)(nil); old != nil && errors.As(err, &link) { // a mount point, another's file in /tmp
+			return notReplaced("which cannot take its place", link.Err)
+		}
 		return err
 	}
 	temp = ""
 	return nil
+}
+
+// notReplaced is the error that a file is left as it was.
+func notReplaced(why string, err error) error {
+	return fmt.Errorf("it is replaced by a new file when that is whole, %s: %w; "+
+		"give another name, or - and redirect standard output to it", why, err)
 }
 
 // follow follows symbolic links to the file that they stand for, which need not

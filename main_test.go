@@ -242,6 +242,11 @@ func TestNullOutput(t *testing.T) {
 			t.Error(err)
 		}
 	}
+	inherited := exec.Command("sh", "-c", `"$0" query "SELECT 1"; exit "$?"`, binary(t))
+	inherited.Stdout = null
+	if err := inherited.Run(); err != nil {
+		t.Errorf("the standard output of a shell: %v", err)
+	}
 	cmd := exec.Command("sh", "-c", `"$0" query <&-`, binary(t))
 	out, err := cmd.CombinedOutput()
 	if !strings.Contains(string(out), "no SQL") {

@@ -279,7 +279,7 @@ func define[R any](name, description string, examples []string, base needs, colu
 			if q.Warn != nil {
 				p.warn(ctx, name, src, q.Warn)
 				if !s.Consistent { // what the rows say in snapshot_consistent, if there are any
-					q.Warn(name + ": routes changed faster than they could be read: the answer may lack some")
+					q.Warn(name + ": not known to be a consistent snapshot (snapshot_consistent is 0): routes may be missing")
 				}
 			}
 			all := &rows[R]{plan: p, next: walk(p, s), parts: func(n int) (parts []Rows) {
