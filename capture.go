@@ -31,7 +31,8 @@ func captureCommand() *cobra.Command {
 them, with the host's name, kernel release and network namespace, and its names
 of tables, protocols, scopes and realms. With --from FILE, query and routes
 answer from it on any host with the same byte order. The file is a pcap file
-(LINKTYPE_NETLINK): Wireshark opens it, and what Wireshark saves can be read too.
+(LINKTYPE_NETLINK): Wireshark opens it, and what Wireshark saves can be read too,
+as can a recording of an nlmon interface that holds a whole dump of routes.
 
 FILE - is standard output. An existing file is replaced when the capture is
 whole, and stays as it is if something fails; a FIFO waits for its reader.`,
@@ -178,7 +179,7 @@ func follow(name string) (place string, direct bool, err error) {
 
 // defineFrom gives a command the flag that withSource reads.
 func defineFrom(cmd *cobra.Command) {
-	cmd.Flags().String("from", "", "read a `file` made by the capture command, - for standard input, not the kernel")
+	cmd.Flags().String("from", "", "read a capture or recording, not the kernel: a `file`, or - for standard input")
 }
 
 // withSource calls f with what routes are read from.

@@ -95,8 +95,8 @@ type stdout struct{ ctx context.Context }
 
 var (
 	errClosedPipe   = errors.New("nobody reads the output")
-	errClosedStdout = errors.New("standard output is closed, or is /dev/null open for reading too, which looks the same: " +
-		"redirect it to a file, or to /dev/null for writing only")
+	errClosedStdout = errors.New("standard output is closed, or is /dev/null open for reading too, " +
+		"which looks the same: redirect it to a file, or to /dev/null for writing only")
 )
 
 func (s stdout) Write(b []byte) (int, error) {

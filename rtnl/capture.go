@@ -460,6 +460,10 @@ func (c *captureReader) finish() *Capture {
 	if c.capture.names == nil {
 		c.capture.notes = append(c.capture.notes, readersNames)
 	}
+	if !c.capture.consistent {
+		c.capture.notes = append(c.capture.notes,
+			"routes changed faster than they could be read when it was made: some may be missing")
+	}
 	for _, typ := range slices.Sorted(maps.Keys(c.unknown)) {
 		c.capture.notes = append(c.capture.notes, fmt.Sprintf(
 			"%d messages of RTNetlink type %d are passed over: a newer version of this program made it, and knows them",
