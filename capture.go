@@ -31,7 +31,8 @@ func captureCommand() *cobra.Command {
 them, with the host's name, kernel release and network namespace, and its names
 of tables, protocols, scopes and realms. With --from FILE, query and routes
 answer from it on any host with the same byte order. The file is a pcap file
-(LINKTYPE_NETLINK): Wireshark opens it, and what Wireshark saves can be read too.
+(LINKTYPE_NETLINK): Wireshark opens it, and what Wireshark saves can be read too,
+as can a recording of an nlmon interface that holds a whole dump of routes.
 
 FILE - is standard output. An existing file is replaced when the capture is
 whole, and stays as it is if something fails; a FIFO waits for its reader.`,
@@ -111,7 +112,7 @@ func replace(ctx context.Context, place string, old fs.FileInfo, write func(io.W
 	temp := folder + ".kernel_routes-" + strconv.FormatUint(rand.Uint64(), 36)
 	f, err := os.OpenFile(temp, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o666)
 	if path := (*fs.PathError)(nil); old != nil && errors.As(err, &path) {
-		return fmt.Errorf("it is replaced by a new file when that is whole, which cannot be made in its folder: %w", path.Err)
+		return notReplaced("which cannot be made in its folder", path.Err)
 	}
 	if err != nil {
 		return err
@@ -139,10 +140,19 @@ func replace(ctx context.Context, place string, old fs.FileInfo, write func(io.W
 		return err
 	}
 	if err := os.Rename(temp, place); err != nil {
+		if link := (*os.LinkError)(nil); old != nil && errors.As(err, &link) { // a mount point, another's file in /tmp
+			return notReplaced("which cannot take its place", link.Err)
+		}
 		return err
 	}
 	temp = ""
 	return nil
+}
+
+// notReplaced is the error that a file is left as it was.
+func notReplaced(why string, err error) error {
+	return fmt.Errorf("it is replaced by a new file when that is whole, %s: %w; "+
+		"give another name, or - and redirect standard output to it", why, err)
 }
 
 // follow follows symbolic links to the file that they stand for, which need not
@@ -169,7 +179,7 @@ func follow(name string) (place string, direct bool, err error) {
 
 // defineFrom gives a command the flag that withSource reads.
 func defineFrom(cmd *cobra.Command) {
-	cmd.Flags().String("from", "", "read a `file` made by the capture command, - for standard input, not the kernel")
+	cmd.Flags().String("from", "", "read a capture or recording, not the kernel: a `file`, or - for standard input")
 }
 
 // withSource calls f with what routes are read from.

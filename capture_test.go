@@ -237,6 +237,46 @@ func TestCaptureFullDisk(t *testing.T) {
 	}
 }
 
+// TestCaptureOntoMount: a file that no other one can replace stays as it is, and the
+// way out leads into it.
+func TestCaptureOntoMount(t *testing.T) {
+	fixedNamespace(t)
+	const sh = `cd "$1" && echo old > f && mount --bind f f && { "$2" capture f; echo "$?"; cat f; ls -A; "$2" capture - > f &&
+		"$2" query --csv --from f "SELECT count(*) > 0 AS ok FROM kernel_routes"; }`
+	cmd := exec.Command("unshare", "-m", "sh", "-c", sh, "sh", t.TempDir(), binary(t))
+	var stderr bytes.Buffer
+	cmd.Stderr = &stderr
+	out, err := cmd.Output()
+	if want := "1\nold\nf\nok\n1\n"; err != nil || string(out) != want {
+		t.Errorf("%v: got %q, want %q", err, out, want)
+	}
+	if !strings.Contains(stderr.String(), "which cannot take its place: device or resource busy; give another name, or - ") {
+		t.Errorf("got %s", &stderr)
+	}
+}
+
+// TestNotConsistent: what the rows say in snapshot_consistent is said where there are
+// no rows, too.
+func TestNotConsistent(t *testing.T) {
+	b, err := os.ReadFile("testdata/captures/host-names.pcap")
+	if err != nil {
+		t.Fatal(err)
+	}
+	const before = 4 + 4 + unix.NLMSG_HDRLEN // the text of NLMSG_DONE: error, attribute
+	b[bytes.LastIndex(b, []byte("kernel_routes capture of "))-before+6] |= unix.NLM_F_DUMP_INTR
+	for sql, want := range map[string]string{
+		"SELECT count(*) > 0 AS n, max(snapshot_consistent) AS c FROM kernel_routes": "n,c\n1,0\n",
+		"SELECT dst FROM kernel_routes WHERE metric = 77":                            "dst\n",
+	} {
+		out, stderr, status := command(t, bytes.NewReader(b), "query", "--csv", "--from", "-", sql)
+		const made = program + ": warning: capture from standard input: routes changed faster than they could be read"
+		const asked = "\n" + program + ": warning: kernel_routes: not known to be a consistent snapshot"
+		if status != exitOK || out != want || !strings.HasPrefix(stderr, made) || strings.Count(stderr, asked) != 1 {
+			t.Errorf("%s: %d, %q, %s", sql, status, out, stderr)
+		}
+	}
+}
+
 func many(format string, n int) (lines []string) {
 	for i := range n {
 		lines = append(lines, fmt.Sprintf(format, i/256, i%256))

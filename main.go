@@ -63,6 +63,7 @@ func execute(args []string) error {
 	defer stop()
 	out := &printer{out: stdout{ctx}}
 	root.SetOut(out)
+	refuseUnknown(root)
 	root.SetArgs(args)
 	err := root.ExecuteContext(ctx)
 	if err == nil {
@@ -122,6 +123,10 @@ func usage(cmd *cobra.Command, format string, args ...any) error {
 	return fmt.Errorf(format+"; see '%s --help'", append(args, cmd.CommandPath())...)
 }
 
+func unknownCommand(cmd *cobra.Command, name string) error {
+	return usage(cmd, "unknown command %q: the commands are query, routes, capture and spec", name)
+}
+
 func rootCommand(ext *extension) *cobra.Command {
 	root := &cobra.Command{
 		Use:   program,
@@ -144,16 +149,40 @@ interrupted (SIGINT, Ctrl-C), 143 if terminated (SIGTERM).`,
 			if len(args) == 0 {
 				return nil
 			}
-			return usage(cmd, "unknown command %q: the commands are query, routes, capture and spec", args[0])
+			return unknownCommand(cmd, args[0])
 		},
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return usage(cmd, "nothing to do: give a command (query, routes, capture or spec), or --socket to be an osquery extension")
+			return usage(cmd, "nothing to do: give a command (query, routes, capture or spec), "+
+				"or --socket to be an osquery extension")
 		},
 	}
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error { return usage(cmd, "%w", err) })
 	ext.define(root.Flags())
 	root.AddCommand(queryCommand(), routesCommand(), captureCommand(), specCommand())
 	return root
+}
+
+// refuseUnknown makes errors of what cobra's own commands would answer with a help
+// text and success. root's output is set already: the completion command keeps it.
+func refuseUnknown(root *cobra.Command) {
+	root.InitDefaultHelpCmd()
+	root.InitDefaultCompletionCmd()
+	for _, cmd := range root.Commands() {
+		switch cmd.Name() {
+		case "help":
+			cmd.Args = func(cmd *cobra.Command, args []string) error {
+				if _, rest, err := root.Find(args); err != nil || len(rest) > 0 {
+					return unknownCommand(cmd, strings.Join(args, " "))
+				}
+				return nil
+			}
+		case "completion":
+			cmd.Args = nil
+			cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+				return usage(cmd, "give one shell: bash, zsh, fish or powershell")
+			}
+		}
+	}
 }
 
 func queryCommand() *cobra.Command {

@@ -73,6 +73,12 @@ func TestBadInput(t *testing.T) {
 		{"routes|main", "", exitUsage, []string{`unexpected argument "main"`}},
 		{"routes|--frobnicate", "", exitUsage, []string{"unknown flag: --frobnicate"}},
 
+		{"help|nope", "", exitUsage, []string{`unknown command "nope"`, "query, routes"}},
+		{"help|query|nope", "", exitUsage, []string{`unknown command "query nope"`}},
+		{"completion", "", exitUsage, []string{"give one shell: bash", "completion --help"}},
+		{"completion|nope", "", exitUsage, []string{"give one shell: bash", "completion --help"}},
+		{"completion|bash|x", "", exitUsage, []string{"x"}},
+
 		{"spec|nope", "", exitUsage, []string{`unknown table "nope"`, "kernel_routes"}},
 		{"spec|kernel_routes|kernel_routes", "", exitUsage, []string{"more than one table"}},
 
@@ -123,6 +129,8 @@ func TestGoodInput(t *testing.T) {
 		"query|--help":     "in_cidr_block",
 		"routes|--help":    "--no-unknown-attrs",
 		"spec|--help":      "osquery's format",
+		"help":             "osqueryi --extension",
+		"help|routes":      "--no-unknown-attrs",
 		"completion|bash":  "__complete",
 		"__complete|spec|": "kernel_routes\nkernel_route_nexthops\n",
 	} {
@@ -241,6 +249,11 @@ func TestNullOutput(t *testing.T) {
 		if err := cmd.Run(); err != nil {
 			t.Error(err)
 		}
+	}
+	inherited := exec.Command("sh", "-c", `"$0" query "SELECT 1"; exit "$?"`, binary(t))
+	inherited.Stdout = null
+	if err := inherited.Run(); err != nil {
+		t.Errorf("the standard output of a shell: %v", err)
 	}
 	cmd := exec.Command("sh", "-c", `"$0" query <&-`, binary(t))
 	out, err := cmd.CombinedOutput()

@@ -95,7 +95,8 @@ type stdout struct{ ctx context.Context }
 
 var (
 	errClosedPipe   = errors.New("nobody reads the output")
-	errClosedStdout = errors.New("standard output is closed: redirect it to a file, or to /dev/null to see nothing")
+	errClosedStdout = errors.New("standard output is closed, or is /dev/null open for reading too, " +
+		"which looks the same: redirect it to a file, or to /dev/null for writing only")
 )
 
 func (s stdout) Write(b []byte) (int, error) {
@@ -111,12 +112,17 @@ func (s stdout) Write(b []byte) (int, error) {
 
 // stdoutClosed reports whether the program was started with its standard output
 // closed (>&-). Go's runtime then opens /dev/null for reading and writing in its
-// place, so that nothing fails and nothing is seen. A shell's > /dev/null is open
-// for writing only. A program that starts others with /dev/null opened for both
-// usually gives them one such file for several of the standard ones, which the
-// runtime never does; otherwise it cannot be told from the runtime's.
+// place, before any code of the program's, so that nothing fails and nothing is seen.
+//
+// A shell's > /dev/null is open for writing only, as is what most programs give to
+// those that they start. Some open it for both, Python (subprocess.DEVNULL) and Node
+// (stdio: 'ignore') among them. Where standard input or error, or the standard output
+// of the program that started this one, is that same open file, it was not the
+// runtime that opened it. Otherwise the two are alike in all that can be asked of an
+// open file: flags, position, mount, device. Then it is taken for closed: a failure
+// that says what to do is a smaller error than an answer that goes nowhere while the
+// exit status says that all went well.
 var stdoutClosed = sync.OnceValue(func() bool {
-	const kcmpFile = 0 // KCMP_FILE of linux/kcmp.h
 	var st, null unix.Stat_t
 	if unix.Fstat(1, &st) != nil || unix.Stat(os.DevNull, &null) != nil ||
 		st.Mode&unix.S_IFMT != unix.S_IFCHR || st.Rdev != null.Rdev {
@@ -126,14 +132,16 @@ var stdoutClosed = sync.OnceValue(func() bool {
 	if err != nil || flags&unix.O_ACCMODE != unix.O_RDWR {
 		return false
 	}
-	pid := uintptr(os.Getpid())
-	for _, fd := range []uintptr{0, 2} {
-		if order, _, errno := unix.Syscall6(unix.SYS_KCMP, pid, pid, kcmpFile, 1, fd, 0); errno == 0 && order == 0 {
-			return false
-		}
-	}
-	return true
+	return !stdoutIs(os.Getpid(), 0) && !stdoutIs(os.Getpid(), 2) && !stdoutIs(os.Getppid(), 1)
 })
+
+// stdoutIs reports whether a process's descriptor is the same open file as standard
+// output. Where the kernel does not tell it is not.
+func stdoutIs(pid, fd int) bool {
+	const kcmpFile = 0 // KCMP_FILE of linux/kcmp.h
+	order, _, errno := unix.Syscall6(unix.SYS_KCMP, uintptr(os.Getpid()), uintptr(pid), kcmpFile, 1, uintptr(fd), 0)
+	return errno == 0 && order == 0
+}
 
 // A printer is the standard output for what cobra prints by itself (help, version,
 // completion), which does not care about errors. The first one is kept.

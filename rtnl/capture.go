@@ -13,6 +13,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -182,6 +183,8 @@ type Capture struct {
 	routes     [][]byte // runs of RTM_NEWROUTE messages
 	links      map[uint32]Link
 	objects    map[uint32]*NexthopObject
+	once       sync.Once
+	instant    *Instant // of all that, once it is read
 
 	host  *Host  // nil: not known
 	names *Names // nil: not known
@@ -210,7 +213,7 @@ func (c *Capture) Host() *Host { return c.host }
 func (c *Capture) Notes() []string { return c.notes }
 
 // Read returns what Kernel.Read returned for the request if it had been made
-// when the capture was, but for the order of the routes and for cloned ones,
+// when the capture was, in the order of Instant.Read and without cloned routes,
 // which no capture holds. Snapshot.Tries is 0. A *CaptureError says that a
 // recording has nothing of what is asked for.
 func (c *Capture) Read(ctx context.Context, req Request) (*Snapshot, error) {
@@ -220,26 +223,11 @@ func (c *Capture) Read(ctx context.Context, req Request) (*Snapshot, error) {
 	if err := c.lacks(&req); err != nil {
 		return nil, err
 	}
-	s := &Snapshot{Consistent: c.consistent}
-	if req.Links || req.Link != nil {
-		s.links = c.links
-	}
-	if req.Nexthops {
-		s.objects = c.objects
-	}
-	if req.Link != nil {
-		if req.chooseLinks(c.links); req.Nothing() {
-			return s, nil
-		}
-	}
-	req.prepare()
-	for _, run := range c.routes {
-		if ctx.Err() != nil {
-			return nil, readError("read a capture", ended(ctx))
-		}
-		s.routes = req.appendMatching(s.routes, run)
-	}
-	return s, nil
+	c.once.Do(func() {
+		s := &Snapshot{Consistent: c.consistent, routes: c.routes, links: c.links, objects: c.objects}
+		c.instant = s.Instant()
+	})
+	return c.instant.Read(ctx, req)
 }
 
 // ReadCapture reads a capture file to its end. An error is one of r, or a
@@ -322,6 +310,8 @@ func (c *captureReader) packet(p *packet) (done bool, err error) {
 		err = c.begin(string(payload))
 	case typ == unix.NLMSG_NOOP && c.format > 1:
 		err = c.text(payload)
+	case c.format == 1 && typ != unix.RTM_NEWROUTE && typ != unix.NLMSG_DONE && len(c.capture.routes) > 0:
+		err = errForeign // a recording, then, whose order counts
 	case typ == unix.RTM_NEWLINK:
 		err = c.damaged(addLink(c.capture.links, msg))
 	case typ == unix.RTM_NEWNEXTHOP:
@@ -457,6 +447,10 @@ const readersNames = "it does not hold the names of its host: " +
 func (c *captureReader) finish() *Capture {
 	if c.capture.names == nil {
 		c.capture.notes = append(c.capture.notes, readersNames)
+	}
+	if !c.capture.consistent {
+		c.capture.notes = append(c.capture.notes,
+			"routes changed faster than they could be read when it was made: some may be missing")
 	}
 	for _, typ := range slices.Sorted(maps.Keys(c.unknown)) {
 		c.capture.notes = append(c.capture.notes, fmt.Sprintf(

@@ -19,9 +19,9 @@ import (
 // Of each kind of objects the newest dump counts that is whole: all its messages
 // have the port and the sequence number of one request, and NLMSG_DONE followed
 // without an error and without NLM_F_DUMP_INTR anywhere. What a dump covers is what
-// its request asked for. Where the recording has no requests at all, it is taken for
-// what comes in it, unless it may have begun before the recording. Notifications are
-// not applied.
+// its request asked for. Where the recording has no requests at all (what a program
+// received, not what nlmon shows), it is taken for what comes in it, if the dump is
+// known to begin in the recording, see begins. Notifications are not applied.
 type recording struct {
 	in       *packetReader
 	at       int64             // time of the current packet
@@ -33,13 +33,14 @@ type recording struct {
 	count          int // dumps
 	changes        int // notifications
 
-	size      int    // bytes of messages that are kept, at most
-	messages  int    // of RTNetlink
-	asked     bool   // there is a request for a dump
-	netlink   bool   // there is a packet of netlink
-	filtered  bool   // there is a dump of routes that was asked for with conditions
-	broken    string // why the last dump of routes that is not whole is not
-	otherLink uint16 // a link type that is none of netlink
+	size      int             // bytes of messages that are kept, at most
+	asked     bool            // there is a request for a dump
+	begun     bool            // there is the beginning of a dump without its request
+	ended     map[uint32]bool // ports of which a dump has ended, for begins
+	netlink   bool            // there is a packet of netlink
+	filtered  bool            // there is a dump of routes that was asked for with conditions
+	broken    string          // why the last dump of routes that is not whole is not
+	otherLink uint16          // a link type that is none of netlink
 }
 
 // A dumpKey tells one dump from others that run at the same time.
@@ -70,14 +71,14 @@ type recordedDump struct {
 	time     int64 // of its end
 	changes  int   // notifications before its end
 	families []Family
-	late     bool // it may have begun before the recording
+	late     bool // it may have begun before the recording, as there is no request for it
 	objects  bool // a route uses a nexthop object
 }
 
 // Why a dump is not whole.
 const (
 	interrupted = "was interrupted by a change (NLM_F_DUMP_INTR)"
-	begunBefore = "may have begun before the recording"
+	begunBefore = "may have begun before the recording, which does not have its request"
 )
 
 // A recording that goes on for ever does not take memory for ever.
@@ -89,7 +90,7 @@ const (
 )
 
 func newRecording(in *packetReader) *recording {
-	return &recording{in: in, open: map[dumpKey]*recordedDump{}, routes: map[group]*recordedDump{}}
+	return &recording{in: in, open: map[dumpKey]*recordedDump{}, routes: map[group]*recordedDump{}, ended: map[uint32]bool{}}
 }
 
 // read reads the recording to its end, beginning with a packet that was read
@@ -159,7 +160,6 @@ func (r *recording) message(msg []byte) {
 	if d != nil && flags&unix.NLM_F_DUMP_INTR != 0 {
 		d.broken = interrupted
 	}
-	r.messages++
 	switch {
 	case flags&unix.NLM_F_REQUEST != 0:
 		r.request(typ, flags, key, msg[unix.NLMSG_HDRLEN:])
@@ -315,8 +315,7 @@ func (r *recording) dumped(typ uint16, key dumpKey, msg []byte) {
 	d := r.open[key]
 	if d == nil || d.typ != typ {
 		d = &recordedDump{typ: typ, scope: r.scope(key, typ), number: r.count}
-		// The kernel begins a dump of interfaces with the first one, lo.
-		d.late = r.messages == 1 && !isLoopback(msg)
+		d.late = !d.scope.known && !r.begins(key, msg)
 		if r.count++; len(r.open) == maxOpenDumps {
 			r.forgetOldest()
 		}
@@ -329,6 +328,16 @@ func (r *recording) dumped(typ uint16, key dumpKey, msg []byte) {
 		d.broken = "has a " + err.Error()
 	}
 	r.size += len(msg)
+}
+
+// begins reports whether a dump whose request is not there is known to begin with a
+// message. Nothing in a message says so, and what is recorded first may be the rest of
+// a dump whatever it is, a few routes of many. But a dump of interfaces begins with lo,
+// and a socket has one dump at a time: what follows another one begins here. From then
+// on the recording is known to be one without requests, and to have begun.
+func (r *recording) begins(key dumpKey, msg []byte) bool {
+	r.begun = r.begun || isLoopback(msg) || r.ended[key.port]
+	return r.begun
 }
 
 // kept returns how many bytes all dumps take that may still be needed.
@@ -409,6 +418,9 @@ func (d *recordedDump) wants(h *routeHead) bool {
 // done ends a dump.
 func (r *recording) done(key dumpKey, d *recordedDump, msg []byte) {
 	delete(r.open, key)
+	if !r.asked && !r.begun {
+		r.ended[key.port] = true
+	}
 	if d == nil {
 		if d = r.empty(key); d == nil {
 			return
@@ -451,8 +463,7 @@ func (r *recording) whole(d *recordedDump) {
 	}
 }
 
-// wholeRoutes takes a dump of routes in place of those that it covers. One of some
-// tables does not take the place of one of all.
+// wholeRoutes takes a dump of routes in place of those of which it covers all.
 func (r *recording) wholeRoutes(d *recordedDump) {
 	g := group{d.scope.family, d.scope.table}
 	if !d.scope.known {
@@ -463,32 +474,24 @@ func (r *recording) wholeRoutes(d *recordedDump) {
 			g.family = d.families[0]
 		}
 	}
-	if g.table != 0 && (r.routes[group{}] != nil || g.family != 0 && r.routes[group{family: g.family}] != nil) {
-		return
-	}
 	for o := range r.routes {
-		if g.table == 0 && (g.family == 0 || g.family == o.family) {
+		if (g.family == 0 || g.family == o.family) && (g.table == 0 || g.table == o.table) {
 			delete(r.routes, o)
 		}
 	}
-	if len(r.routes) < maxScopes || r.routes[g] != nil {
+	if len(r.routes) < maxScopes {
 		r.routes[g] = d
 	}
 }
 
-// source returns the dump from which a group is taken: the newest of those of all
-// tables, else the newest of those of the table; nil: there is none.
-func (r *recording) source(g group) *recordedDump {
-	newest := func(a, b *recordedDump) *recordedDump {
-		if a == nil || b != nil && b.number > a.number {
-			return b
+// source returns the newest dump that covers a group; nil: there is none.
+func (r *recording) source(g group) (newest *recordedDump) {
+	for _, covering := range []group{{}, {family: g.family}, {table: g.table}, g} {
+		if d := r.routes[covering]; d != nil && (newest == nil || d.number > newest.number) {
+			newest = d
 		}
-		return a
 	}
-	if d := newest(r.routes[group{}], r.routes[group{family: g.family}]); d != nil {
-		return d
-	}
-	return newest(r.routes[group{table: g.table}], r.routes[g])
+	return newest
 }
 
 // finish makes a capture of the recording.

@@ -190,6 +190,10 @@ func linked(seq uint32) []byte {
 	return message(unix.RTM_NEWLINK, unix.NLM_F_MULTI, seq, appendLink(nil, &Link{Index: 2, Name: "eth0"}))
 }
 
+func loopback(seq uint32) []byte {
+	return message(unix.RTM_NEWLINK, unix.NLM_F_MULTI, seq, appendLink(nil, &Link{Index: 1, Name: "lo"}))
+}
+
 // flagged sets flags of a message.
 func flagged(flags uint16, msg []byte) []byte {
 	msg = slices.Clone(msg)
@@ -237,8 +241,15 @@ func TestRecording(t *testing.T) {
 		{"one table twice", [][]byte{dumpOf(1, dumpRequest{table: 7}), routed(1, IPv4, 7, 1), routed(1, IPv6, 7, 1), done(1, 0),
 			dumpOf(2, dumpRequest{family: IPv4, table: 7}), routed(2, IPv4, 7, 2), done(2, 0)},
 			"10.2.0.0/16 7, fd01::/16 7", "only ipv4 routes of table 7, routes of table 7" + noLinks, nil},
-		{"without requests", [][]byte{gone, flagged(unix.NLM_F_DUMP_FILTERED, routed(1, IPv4, 254, 1)), done(1, 0)},
+		{"without requests, after interfaces", [][]byte{loopback(8), linked(8), done(8, 0), gone,
+			from(5, flagged(unix.NLM_F_DUMP_FILTERED, routed(1, IPv4, 254, 1))), from(5, done(1, 0))},
+			"10.1.0.0/16 254", "only ipv4 routes", []string{"it holds no requests"}},
+		{"without requests, after the socket's dump before", [][]byte{from(5, linked(8)), from(5, done(8, 0)),
+			from(5, routed(9, IPv4, 254, 1)), from(5, done(9, 0))},
 			"10.1.0.0/16 254", "only ipv4 routes" + noLinks, []string{"it holds no requests"}},
+		{"the newest of a table after one of all", [][]byte{dumpOf(1, all), routed(1, IPv4, 254, 1), routed(1, IPv4, 7, 1), done(1, 0),
+			dumpOf(2, dumpRequest{table: 7}), routed(2, IPv4, 7, 2), done(2, 0)},
+			"10.1.0.0/16 254, 10.2.0.0/16 7", "all routes" + noLinks, nil},
 		{"one that began before", [][]byte{routed(1, IPv4, 254, 1), done(1, 0), dumpOf(2, dumpRequest{table: 7}), routed(2, IPv4, 7, 2), done(2, 0)},
 			"10.2.0.0/16 7", "only routes of table 7" + noLinks, nil},
 		{"a change with the number of a request", [][]byte{dumpOf(1, v4), message(unix.RTM_NEWROUTE, 0, 1, routed(0, IPv4, 254, 1)[unix.NLMSG_HDRLEN:]),
@@ -321,6 +332,11 @@ func TestNoRecording(t *testing.T) {
 		{"the beginning is missing", of(routed(1, IPv4, 254, 1), routed(1, IPv6, 254, 1), done(1, 0)), "the last one may have begun before the recording"},
 		{"the beginning is missing, others' is not", of(linkRequest, linked(9), routed(1, IPv4, 254, 1), done(9, 0), done(1, 0)), "may have begun before the recording"},
 		{"the beginning is missing, later ones' is not", of(gone2(), linked(9), routed(1, IPv4, 254, 1), done(1, 0), linkRequest), "may have begun before the recording"},
+		{"the beginning is missing, a change came first", of(gone2(), routed(1, IPv4, 254, 1), done(1, 0)), "may have begun before the recording"},
+		{"the beginnings of two are missing", of(from(8, linked(9)), from(9, routed(1, IPv4, 254, 1)), from(8, done(9, 0)), from(9, done(1, 0))),
+			"may have begun before the recording"},
+		{"another's beginning comes later", of(from(9, routed(1, IPv4, 254, 1)), from(8, loopback(9)), from(9, done(1, 0))),
+			"may have begun before the recording"},
 		{"refused", of(dumpOf(1, all), message(unix.NLMSG_ERROR, 0, 1, append(encNE(uint32(1<<32-1)), dumpOf(1, all)...))), "without a whole dump of routes; record while"},
 		{"an error in the middle", of(dumpOf(1, all), routed(1, IPv4, 254, 1), message(unix.NLMSG_ERROR, 0, 1, append(encNE(^uint32(unix.ENOBUFS)+1), dumpOf(1, all)...)), done(1, 0)), "ended with an error: no buffer space"},
 		{"a protocol", of(dumpOf(1, dumpRequest{protocol: 4}), routed(1, IPv4, 254, 1), done(1, 0)), "asked for with conditions"},

@@ -280,8 +280,8 @@ func define[R any](name, description string, examples []string, base needs, colu
 			if q.Warn != nil {
 				p.warn(ctx, name, src, q)
 				if !s.Consistent { // what the rows say in snapshot_consistent, if there are any
-					q.Warn(name + ": routes changed while they were read, or could not be counted: " +
-						"the answer may lack some")
+					q.Warn(name + ": not known to be a consistent snapshot (snapshot_consistent is 0): " +
+						"routes may be missing")
 				}
 			}
 			all := &rows[R]{plan: p, next: walk(p, s), parts: func(n int) (parts []Rows) {
