@@ -298,12 +298,17 @@ func (m *manager) check(ctx context.Context, uuid osquery.ExtensionRouteUUID) er
 }
 
 // readLimit returns the limit for an answer: the one that is given, or what osquery's
-// flags say. Flags that cannot be read are taken for the defaults, with a watchdog.
+// flags say. Flags that cannot be read are taken for those of before, or for the
+// defaults, with a watchdog.
 func (e *Extension) readLimit(ctx context.Context, m *manager, old *memoryLimit) *memoryLimit {
 	limit := memoryLimit{max(e.MaxResponse, 0), MaxResponseVariable}
 	if e.MaxResponse == 0 {
 		flags, err := m.Options(ctx)
 		if err != nil {
+			if old != nil {
+				e.Logger.Debug("osquery's flags cannot be read, the limit for an answer stays", "err", err)
+				return old
+			}
 			e.Logger.Warn("osquery's flags cannot be read, its watchdog is taken to run", "err", err)
 		}
 		limit = watchdogLimit(flags)

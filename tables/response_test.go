@@ -194,7 +194,8 @@ func TestResponseLimit(t *testing.T) {
 	rows.at, rows.read = -1, 0
 	_, err := newResponse(t.Context(), narrowTable, q, rows, memoryLimit{100 << 20, MaxResponseVariable})
 	want := "the answer would take about 759 MB of osquery's memory (300,000 rows, 2 columns), over the limit of 100 MB " +
-		"(KERNEL_ROUTES_MAX_RESPONSE_MB): select fewer columns, or narrow it with WHERE bits=..., a_rather_long_name=..."
+		"(KERNEL_ROUTES_MAX_RESPONSE_MB): select fewer columns, or narrow it with WHERE bits=..., a_rather_long_name=... " +
+		"or another = or IN (LIKE and LIMIT do not narrow what osquery reads)"
 	if err == nil || err.Error() != want {
 		t.Errorf("%v\nwant %s", err, want)
 	}
