@@ -59,6 +59,7 @@ type Extension struct {
 	MaxResponse int64
 
 	queryTimeout  time.Duration // 0: requestTimeout
+	sendTimeout   time.Duration // 0: requestTimeout; of an answer that is short
 	flagsInterval time.Duration // 0: a minute; between two looks at osquery's flags
 }
 
@@ -76,6 +77,9 @@ func (e *Extension) Run(ctx context.Context) error {
 	}
 	if x.queryTimeout == 0 {
 		x.queryTimeout = requestTimeout
+	}
+	if x.sendTimeout == 0 {
+		x.sendTimeout = requestTimeout
 	}
 	if x.flagsInterval == 0 {
 		x.flagsInterval = time.Minute

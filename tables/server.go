@@ -23,7 +23,8 @@ import (
 )
 
 const (
-	requestTimeout = 60 * time.Second      // for a query from its arrival on, and for one read or write
+	requestTimeout = 60 * time.Second      // for a query from its arrival on, to read a request, to send an answer
+	minSendRate    = 256 << 10             // bytes/s, which a long answer has more time for
 	graceTime      = 2 * time.Second       // for running requests, at the end
 	restTime       = 5 * time.Second       // without a query, then memory goes back to the kernel
 	acceptPause    = 10 * time.Millisecond // where no connection can be accepted
@@ -65,11 +66,13 @@ type server struct {
 	running  sync.WaitGroup // goroutines
 }
 
-// A conn is a connection of osquery's. Its fields after the buffers are server.mu's.
+// A conn is a connection of osquery's. The last fields are server.mu's.
 type conn struct {
 	*net.UnixConn
 	in  *bufio.Reader
 	out *bufio.Writer
+
+	sendUntil time.Time // the deadline of what is being written
 
 	busy      bool   // a request is running, or waits to
 	idleSince uint64 // server.clock
@@ -190,7 +193,7 @@ var writers = sync.Pool{New: func() any { return bufio.NewWriterSize(nil, buffer
 func (s *server) serve(c *conn) {
 	c.in, c.out = readers.Get().(*bufio.Reader), writers.Get().(*bufio.Writer)
 	c.in.Reset(c.UnixConn)
-	c.out.Reset(timedWriter{c.UnixConn})
+	c.out.Reset(c)
 	defer func() {
 		s.forget(c)
 		c.in.Reset(nil)
@@ -208,7 +211,10 @@ func (s *server) next(c *conn) bool {
 	c.SetReadDeadline(time.Now().Add(requestTimeout))
 	r, err := readRequest(c.in, &s.held)
 	if err != nil {
-		if !closed(err) {
+		switch {
+		case r != nil:
+			s.refuse(c, r, err)
+		case !closed(err) && !errors.Is(err, os.ErrDeadlineExceeded):
 			s.log.warn("a request cannot be read, its connection is closed; find out who but osquery writes to "+
 				s.listener.Addr().String(), err)
 		}
@@ -229,16 +235,26 @@ func (s *server) next(c *conn) bool {
 
 // closed reports whether an error is only the end of a connection that says nothing.
 func closed(err error) bool {
-	return errors.Is(err, io.EOF) || errors.Is(err, net.ErrClosed) || errors.Is(err, os.ErrDeadlineExceeded) ||
-		errors.Is(err, errHungUp) || errors.Is(err, unix.ECONNRESET)
+	return errors.Is(err, io.EOF) || errors.Is(err, net.ErrClosed) || errors.Is(err, errHungUp) ||
+		errors.Is(err, unix.ECONNRESET)
 }
 
-// A timedWriter allows each write some time.
-type timedWriter struct{ *net.UnixConn }
+// refuse answers a request that is too large. What is left of it is passed over,
+// for osquery reads no answer before it has sent all.
+func (s *server) refuse(c *conn, r *request, reason error) {
+	status := &osquery.ExtensionStatus{Code: 1, Message: fmt.Sprintf("%s: %v", ExtensionName, reason), UUID: s.uuid}
+	c.sendUntil = time.Now().Add(s.sendTimeout)
+	if (&response{}).write(s.ctx, c.out, r, status) == nil {
+		io.Copy(io.Discard, c.in) // until the other end is closed, or the read's time is over
+	}
+}
 
-func (w timedWriter) Write(b []byte) (int, error) {
-	w.SetWriteDeadline(time.Now().Add(requestTimeout))
-	return w.UnixConn.Write(b)
+// Write allows an answer some time, and more for each byte. Without an end, a peer
+// that reads a little now and then would keep its place in line for hours.
+func (c *conn) Write(b []byte) (int, error) {
+	c.sendUntil = c.sendUntil.Add(time.Duration(len(b)) * time.Second / minSendRate)
+	c.SetWriteDeadline(c.sendUntil)
+	return c.UnixConn.Write(b)
 }
 
 // setBusy notes whether a request is running on a connection. It returns false
@@ -308,6 +324,7 @@ func (s *server) reply(c *conn, r *request) error {
 	default:
 		b = appendUnknown(b, r)
 	}
+	c.sendUntil = time.Now().Add(s.sendTimeout)
 	c.out.Write(b)
 	return c.out.Flush()
 }
@@ -325,6 +342,7 @@ func (s *server) call(c *conn, r *request, status *osquery.ExtensionStatus) erro
 		status.Message = "OK"
 	}
 	defer answer.free()
+	c.sendUntil = time.Now().Add(s.sendTimeout)
 	return answer.write(s.ctx, c.out, r, status)
 }
 

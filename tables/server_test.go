@@ -191,7 +191,7 @@ func listening(t *testing.T, tables ...*Table) (s *server, log *strings.Builder)
 	t.Helper()
 	noLeaks(t)
 	log = &strings.Builder{}
-	e := &Extension{Tables: tables, Socket: socketDir(t) + "/em", queryTimeout: patience,
+	e := &Extension{Tables: tables, Socket: socketDir(t) + "/em", queryTimeout: patience, sendTimeout: patience,
 		Logger: slog.New(slog.NewTextHandler(log, nil))}
 	s, err := e.listen(t.Context(), 1, &memoryLimit{})
 	if err != nil {
@@ -244,6 +244,58 @@ func TestIdleConnections(t *testing.T) {
 	}
 	s.stop()
 	if n := strings.Count(log.String(), "too many connections"); n != 1 {
+		t.Errorf("%d lines in the log:\n%s", n, log)
+	}
+}
+
+// TestLargeRequest sends calls that are too large: they are answered, with what to do.
+func TestLargeRequest(t *testing.T) {
+	m, _, p := registered(t, oneRow(Routes))
+	for _, size := range []int{maxRequest, 5 * maxRequest} {
+		r, err := m.Call(timeLimit(t), "kernel_routes",
+			map[string]string{"action": "generate", "context": strings.Repeat("x", size)})
+		want := "kernel_routes: a request of more than 8388608 bytes: ask for fewer values in IN, or join the tables"
+		if err != nil || r.Status.Code != 1 || r.Status.Message != want {
+			t.Errorf("%d bytes: %v, %v\nwant %s", size, r.Status, err, want)
+		}
+	}
+	if r := query(t, m, "kernel_routes"); r.Status.Code != 0 || len(r.Response) != 1 {
+		t.Errorf("afterwards: %v", r)
+	}
+	if strings.Contains(p.log.String(), "WARN") {
+		t.Errorf("osquery is told, and the log too:\n%s", p.log)
+	}
+}
+
+// TestSlowReader has a peer that reads a little of a long answer now and then: it
+// loses its place in line, and the log says so.
+func TestSlowReader(t *testing.T) {
+	s, log := listening(t, measuredRows(100_000))
+	s.mu.Lock()
+	s.sendTimeout = 50 * time.Millisecond
+	s.mu.Unlock()
+	conn := connect(t, s)
+	if _, err := conn.Write(callMessage(everything)); err != nil {
+		t.Fatal(err)
+	}
+	const sip = 1 << 10
+	start := time.Now()
+	for end := start.Add(patience); ; time.Sleep(10 * time.Millisecond) {
+		if n, err := conn.Read(make([]byte, sip)); n == 0 || err != nil {
+			break
+		}
+		s.line.mu.Lock()
+		running := len(s.line.running)
+		s.line.mu.Unlock()
+		if time.Since(start) > time.Second && running == 0 {
+			break
+		}
+		if time.Now().After(end) {
+			t.Fatal("its answer is still being sent")
+		}
+	}
+	s.stop()
+	if n := strings.Count(log.String(), "an answer cannot be sent"); n != 1 {
 		t.Errorf("%d lines in the log:\n%s", n, log)
 	}
 }

@@ -43,8 +43,12 @@ type request struct {
 	done func() // to be called when it has been answered
 }
 
+// errTooLarge is why a request is not read further.
+var errTooLarge = errors.New("ask for fewer values in IN, or join the tables")
+
 // readRequest reads a message, whose bytes are added to held until the request is
-// given back by done. The error is io.EOF if there is no message.
+// given back by done. The error is io.EOF if there is no message. A call that is too
+// large is returned as far as it was read, with errTooLarge, so that it can be answered.
 func readRequest(in *bufio.Reader, held *atomic.Int64) (*request, error) {
 	if _, err := in.Peek(1); err != nil {
 		return nil, err
@@ -53,8 +57,11 @@ func readRequest(in *bufio.Reader, held *atomic.Int64) (*request, error) {
 	r, err := m.request()
 	if err != nil {
 		held.Add(-m.kept)
-		if errors.Is(err, io.EOF) {
+		switch {
+		case errors.Is(err, io.EOF):
 			err = io.ErrUnexpectedEOF
+		case errors.Is(err, errTooLarge) && r.method == "call":
+			return r, err
 		}
 		return nil, err
 	}
@@ -103,10 +110,8 @@ type messageReader struct {
 func (m *messageReader) spend(n int) bool {
 	switch {
 	case m.err != nil:
-	case n < 0:
-		m.err = fmt.Errorf("a length of %d in a request", n)
 	case n > m.left:
-		m.err = fmt.Errorf("a request of more than %d bytes", maxRequest)
+		m.err = fmt.Errorf("a request of more than %d bytes: %w", maxRequest, errTooLarge)
 	default:
 		m.left -= n
 		return true
@@ -131,8 +136,21 @@ func (m *messageReader) number(size int) (v uint64) {
 	return v
 }
 
-// length reads the length of a string or the number of elements of a container.
-func (m *messageReader) length() int { return int(int32(m.number(4))) }
+// length reads the length of a string or the number of elements of a container, each
+// of which has a byte or more.
+func (m *messageReader) length() int {
+	n := int(int32(m.number(4)))
+	switch {
+	case n < 0:
+		m.err = fmt.Errorf("a length of %d in a request", n)
+	case n > m.left:
+		m.spend(n)
+	}
+	if m.err != nil {
+		return 0
+	}
+	return n
+}
 
 func (m *messageReader) kind() thrift.TType { return thrift.TType(m.number(1)) }
 
@@ -151,7 +169,7 @@ func (m *messageReader) text() string {
 		b, _ := m.in.Peek(min(n-s.Len(), m.in.Buffered()))
 		m.kept += int64(len(b))
 		if m.held.Add(int64(len(b))) > maxHeld {
-			m.err = fmt.Errorf("requests of more than %d bytes at once", maxHeld)
+			m.err = fmt.Errorf("requests of more than %d bytes at once: %w", maxHeld, errTooLarge)
 			return ""
 		}
 		s.Write(b)
