@@ -264,6 +264,9 @@ func (r *rows[R]) RowID() int64 {
 	return int64(hash & math.MaxInt64)
 }
 
+// inconsistent is what is said of an answer that may not be of one time.
+const inconsistent = ": routes changed faster than they could be read: the answer may lack some"
+
 // define makes a Table of columns and the function that yields its rows.
 func define[R any](name, description string, examples []string, base needs, columns []column[R],
 	walk func(*plan[R], *rtnl.Snapshot) func() *R) *Table {
@@ -279,7 +282,7 @@ func define[R any](name, description string, examples []string, base needs, colu
 			if q.Warn != nil {
 				p.warn(ctx, name, src, q.Warn)
 				if !s.Consistent { // what the rows say in snapshot_consistent, if there are any
-					q.Warn(name + ": routes changed faster than they could be read: the answer may lack some")
+					q.Warn(name + inconsistent)
 				}
 			}
 			all := &rows[R]{plan: p, next: walk(p, s), parts: func(n int) (parts []Rows) {

@@ -48,7 +48,8 @@ const (
 	maxWarningText  = 1000 // bytes that are logged of one
 )
 
-// warnings logs what the user of a table should know, each text once.
+// warnings logs what the user of a table should know of a condition, each text once:
+// a scheduled query that has it comes again and again.
 type warnings struct {
 	logger *slog.Logger
 

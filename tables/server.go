@@ -12,6 +12,7 @@ import (
 	"runtime"
 	"runtime/debug"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -413,7 +414,7 @@ func (s *server) query(ctx context.Context, t *Table, request string) (r *respon
 	// and takes the row's place in the answer for it if there is no other (osquery
 	// #7066). It does not tell when SQLite will merge.
 	q.RowIDs = slices.Contains(q.Used, true)
-	q.Warn = func(text string) { s.warnings.warn(t, text) }
+	q.Warn = func(text string) { s.warn(t, text) }
 	rows, err := t.Scan(ctx, s.Source, q)
 	if err != nil {
 		return nil, s.late(ctx, "reading the kernel's routes; ask for one table or destination", err)
@@ -428,6 +429,18 @@ func (s *server) query(ctx context.Context, t *Table, request string) (r *respon
 	}
 	return r, nil
 }
+
+// warn logs what a table says to its user. That an answer is not consistent is news
+// each time, and no matter of the condition.
+func (s *server) warn(t *Table, text string) {
+	if strings.HasSuffix(text, inconsistent) {
+		s.log.warn(text, errInconsistent)
+		return
+	}
+	s.warnings.warn(t, text)
+}
+
+var errInconsistent = errors.New("snapshot_consistent is 0")
 
 // late returns the error of a query that took too long, if that is why it failed:
 // whose limit it was, and not the kernel's or osquery's.

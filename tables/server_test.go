@@ -332,6 +332,18 @@ func TestWarnings(t *testing.T) {
 		t.Errorf("%d warnings in the log:\n%s", n, p.log)
 	}
 
+	// Not so that routes changed while they were read, which may be true again.
+	warning = table.Name + inconsistent
+	query(t, m, "kernel_routes")
+	s := server{log: failureLog{logger: slog.New(slog.NewTextHandler(p.log, nil))}}
+	for range 2 {
+		s.warn(table, warning)
+		s.log.kinds[warning].logged = time.Now().Add(-failureInterval)
+	}
+	if n := strings.Count(p.log.String(), inconsistent); n != 3 {
+		t.Errorf("%d warnings in the log:\n%s", n, p.log)
+	}
+
 	w := warnings{logger: slog.New(slog.DiscardHandler)}
 	for i := range 10 * maxSeenWarnings {
 		w.warn(Routes, fmt.Sprint(i))
