@@ -77,7 +77,8 @@ func TestWatchdogLimit(t *testing.T) {
 			t.Errorf("%s: %d MB, %s, want %d", flags, got.bytes/mb, got.from, want)
 		}
 	}
-	defaults := osquery.InternalOptionList{"watchdog_level": &osquery.InternalOptionInfo{DefaultValue: "1"}, "disable_watchdog": nil}
+	defaults := osquery.InternalOptionList{
+		"watchdog_level": &osquery.InternalOptionInfo{DefaultValue: "1"}, "disable_watchdog": nil}
 	if got := watchdogLimit(defaults); got.bytes != watchdogRestrictive {
 		t.Errorf("a flag without a value: %d", got.bytes)
 	}
@@ -101,8 +102,8 @@ func TestLimitOfFlags(t *testing.T) {
 	m := newManager(t, socketDir(t))
 	m.SetFlag("disable_watchdog", "true")
 	const rows = 29_013
-	p := start(t, Extension{Socket: m.Socket(), Timeout: patience, Interval: 5 * time.Millisecond, Tables: []*Table{measuredRows(rows)},
-		flagsInterval: 10 * time.Millisecond})
+	p := start(t, Extension{Socket: m.Socket(), Timeout: patience, Interval: 5 * time.Millisecond,
+		Tables: []*Table{measuredRows(rows)}, flagsInterval: 10 * time.Millisecond})
 	if _, err := m.WaitRegistered(timeLimit(t)); err != nil {
 		t.Fatal(err)
 	}
@@ -129,7 +130,8 @@ func TestLimitOfFlags(t *testing.T) {
 // TestFlagsUnknown: flags that cannot be read any more are those of before.
 func TestFlagsUnknown(t *testing.T) {
 	noLeaks(t)
-	e := Extension{Socket: newManager(t, socketDir(t)).Socket(), Timeout: patience, Logger: slog.New(slog.DiscardHandler)}
+	e := Extension{Socket: newManager(t, socketDir(t)).Socket(), Timeout: patience,
+		Logger: slog.New(slog.DiscardHandler)}
 	m, err := e.dial(t.Context(), patience)
 	if err != nil {
 		t.Fatal(err)

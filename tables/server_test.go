@@ -71,9 +71,10 @@ func TestLine(t *testing.T) {
 		t.Error(err)
 	}
 	r := <-results
-	want := fmt.Sprintf("kernel_routes: no answer within 500ms, the extension's own limit for one query: it was waiting in line, "+
-		"because %d queries are being answered: %d of kernel_routes, the oldest for ", answers(), answers())
-	if r.Status.Code != 1 || !strings.HasPrefix(r.Status.Message, want) || !strings.HasSuffix(r.Status.Message, "s; ask fewer at a time") {
+	want := fmt.Sprintf("kernel_routes: no answer within 500ms, the extension's own limit for one query: "+
+		"it was waiting in line, because %d queries are being answered: %d of kernel_routes, the oldest for ", answers(), answers())
+	if m := r.Status.Message; r.Status.Code != 1 || !strings.HasPrefix(m, want) ||
+		!strings.HasSuffix(m, "s; ask fewer at a time") {
 		t.Errorf("%v\nwant %s", r.Status, want)
 	}
 	if took := time.Since(start); took < timeout || len(running) > 0 {

@@ -26,7 +26,8 @@ import (
 
 // callMessage is a call as the generated code writes it.
 func callMessage(request map[string]string) []byte {
-	return osquerytest.Message("call", &osquery.ExtensionCallArgs{Registry: "table", Item: "kernel_routes", Request: request})
+	args := &osquery.ExtensionCallArgs{Registry: "table", Item: "kernel_routes", Request: request}
+	return osquerytest.Message("call", args)
 }
 
 // read reads one request of a message.
@@ -68,7 +69,8 @@ func extended(t *testing.T) []byte {
 	}
 	text(2, "kernel_routes")
 	text(1, "table")
-	write(out.WriteFieldBegin(ctx, "", thrift.I64, 12), out.WriteI64(ctx, 1), out.WriteFieldBegin(ctx, "", thrift.I32, 3), out.WriteI32(ctx, 1))
+	write(out.WriteFieldBegin(ctx, "", thrift.I64, 12), out.WriteI64(ctx, 1))
+	write(out.WriteFieldBegin(ctx, "", thrift.I32, 3), out.WriteI32(ctx, 1))
 	write(out.WriteFieldBegin(ctx, "", thrift.MAP, 3), out.WriteMapBegin(ctx, thrift.STRING, thrift.STRING, 3))
 	for _, s := range []string{"action", "generate", "novelty", "1", "context", "{}"} {
 		write(out.WriteString(ctx, s))
@@ -87,12 +89,14 @@ func TestReadRequest(t *testing.T) {
 		message []byte
 		want    request
 	}{
-		"ping":      {osquerytest.Message("ping", &osquery.ExtensionPingArgs{}), request{method: "ping", seq: 1}},
-		"shutdown":  {osquerytest.Message("shutdown", &osquery.ExtensionShutdownArgs{}), request{method: "shutdown", seq: 1}},
-		"call":      {callMessage(map[string]string{"action": "generate", "context": "{}"}), call},
-		"long":      {callMessage(map[string]string{"action": "generate", "context": long}), longCall},
-		"extended":  {extended(t), strange},
-		"something": {osquerytest.Message("something", &osquery.ExtensionCallArgs{Registry: "x"}), request{method: "something", seq: 1}},
+		"ping": {osquerytest.Message("ping", &osquery.ExtensionPingArgs{}), request{method: "ping", seq: 1}},
+		"shutdown": {osquerytest.Message("shutdown", &osquery.ExtensionShutdownArgs{}),
+			request{method: "shutdown", seq: 1}},
+		"call":     {callMessage(map[string]string{"action": "generate", "context": "{}"}), call},
+		"long":     {callMessage(map[string]string{"action": "generate", "context": long}), longCall},
+		"extended": {extended(t), strange},
+		"something": {osquerytest.Message("something", &osquery.ExtensionCallArgs{Registry: "x"}),
+			request{method: "something", seq: 1}},
 	} {
 		got, err := read(tc.message)
 		if err != nil {
@@ -118,7 +122,8 @@ func TestReadRequest(t *testing.T) {
 // lengths are where a call has the length of something.
 func lengths(t *testing.T, message []byte, context string) map[string]int {
 	t.Helper()
-	at := map[string]int{"method name": 4, "map": bytes.Index(message, []byte{thrift.MAP, 0, 3, thrift.STRING, thrift.STRING}) + 5}
+	entries := bytes.Index(message, []byte{thrift.MAP, 0, 3, thrift.STRING, thrift.STRING}) + 5
+	at := map[string]int{"method name": 4, "map": entries}
 	for _, s := range []string{"table", "kernel_routes", "action", "generate", "context", context} {
 		at[s] = bytes.Index(message, append(binary.BigEndian.AppendUint32(nil, uint32(len(s))), s...))
 	}
