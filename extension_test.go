@@ -392,7 +392,7 @@ func TestManyQueries(t *testing.T) {
 				t.Error(err)
 			case n > routes*60:
 				answered.Add(1)
-			default: // TestLine has what it says
+			default: // TestQueue has what it says
 				told.Add(1)
 			}
 		})

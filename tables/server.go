@@ -52,7 +52,7 @@ type server struct {
 
 	limit    atomic.Pointer[memoryLimit] // for an answer
 	held     atomic.Int64                // bytes of requests
-	line     *line
+	queue    *queue
 	log      failureLog
 	warnings warnings
 
@@ -104,7 +104,7 @@ func (e *Extension) listen(ctx context.Context, uuid osquery.ExtensionRouteUUID,
 	files := freeFiles() - spareFiles
 	answers := max(1, min(runtime.GOMAXPROCS(0)+2, files/2/answerFiles))
 	s.maxConns = max(minConns, min(files-answers*answerFiles, maxConns))
-	s.line = newLine(answers, (s.maxConns-answers)/2) // so that a ping finds room
+	s.queue = newQueue(answers, (s.maxConns-answers)/2) // so that a ping finds room
 	s.limit.Store(limit)
 	s.ctx, s.cancel = context.WithCancel(context.WithoutCancel(ctx))
 	s.running.Go(s.accept)
@@ -376,9 +376,9 @@ func (s *server) answer(c *conn, r *request) (*response, error) {
 func (s *server) generate(c *conn, t *Table, request string) (*response, error) {
 	ctx, cancel := context.WithTimeoutCause(s.ctx, s.queryTimeout, errTimeout)
 	defer cancel()
-	leave, err := s.line.enter(ctx, c, t)
+	leave, err := s.queue.enter(ctx, c, t)
 	if err == errTimeout {
-		return nil, s.late(ctx, fmt.Sprintf("waiting in line, because %v; ask fewer at a time", s.line), err)
+		return nil, s.late(ctx, fmt.Sprintf("waiting in line, because %v; ask fewer at a time", s.queue), err)
 	}
 	if err != nil {
 		return nil, err

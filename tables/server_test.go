@@ -47,9 +47,9 @@ func startWith(t *testing.T, e Extension) (*osquerytest.Manager, osquery.Extensi
 // answers is how many queries are answered at a time.
 func answers() int { return runtime.GOMAXPROCS(0) + 2 }
 
-// TestLine has more queries than are answered at a time. Those that wait are told
+// TestQueue has more queries than are answered at a time. Those that wait are told
 // after their time-out, and pings do not wait.
-func TestLine(t *testing.T) {
+func TestQueue(t *testing.T) {
 	table, running, release := blocking(Routes)
 	const timeout = 500 * time.Millisecond
 	m, uuid, _ := startWith(t, Extension{Tables: []*Table{table}, queryTimeout: timeout})
@@ -89,9 +89,9 @@ func TestLine(t *testing.T) {
 	}
 }
 
-// TestLineIsInOrder has queries that wait: the first that came is answered first,
+// TestQueueIsInOrder has queries that wait: the first that came is answered first,
 // and who hangs up gives the place up.
-func TestLineIsInOrder(t *testing.T) {
+func TestQueueIsInOrder(t *testing.T) {
 	var order []string // one query is answered at a time
 	turn := make(chan struct{})
 	s, _ := listening(t, faked(Routes, func(_ context.Context, _ Source, q Query) (Rows, error) {
@@ -100,14 +100,14 @@ func TestLineIsInOrder(t *testing.T) {
 		return values(Routes), nil
 	}))
 	s.mu.Lock()
-	s.line = newLine(1, 100)
+	s.queue = newQueue(1, 100)
 	s.mu.Unlock()
 	until := func(running, waiting int) {
 		t.Helper()
 		for end := time.Now().Add(patience); ; time.Sleep(time.Millisecond) {
-			s.line.mu.Lock()
-			r, w := len(s.line.running), s.line.waiting
-			s.line.mu.Unlock()
+			s.queue.mu.Lock()
+			r, w := len(s.queue.running), s.queue.waiting
+			s.queue.mu.Unlock()
 			if r == running && w == waiting {
 				return
 			}
@@ -144,9 +144,9 @@ func TestLineIsInOrder(t *testing.T) {
 	}
 }
 
-// TestLineIsFull has more queries than may wait.
-func TestLineIsFull(t *testing.T) {
-	l := newLine(1, 0)
+// TestQueueIsFull has more queries than may wait.
+func TestQueueIsFull(t *testing.T) {
+	l := newQueue(1, 0)
 	leave, err := l.enter(t.Context(), nil, Routes)
 	if err != nil {
 		t.Fatal(err)
@@ -285,9 +285,9 @@ func TestSlowReader(t *testing.T) {
 		if n, err := conn.Read(make([]byte, sip)); n == 0 || err != nil {
 			break
 		}
-		s.line.mu.Lock()
-		running := len(s.line.running)
-		s.line.mu.Unlock()
+		s.queue.mu.Lock()
+		running := len(s.queue.running)
+		s.queue.mu.Unlock()
 		if time.Since(start) > time.Second && running == 0 {
 			break
 		}
