@@ -42,7 +42,8 @@ type answering struct {
 }
 
 func newQueue(answers, maxWaiting int) *queue {
-	return &queue{answers: semaphore.NewWeighted(int64(answers)), running: map[*answering]bool{}, maxWaiting: maxWaiting}
+	return &queue{answers: semaphore.NewWeighted(int64(answers)), maxWaiting: maxWaiting,
+		running: map[*answering]bool{}}
 }
 
 // enter waits until a query of t, which came on c, may be answered. It must leave

@@ -271,7 +271,7 @@ func TestLargeRequest(t *testing.T) {
 // TestSlowReader has a peer that reads a little of a long answer now and then: it
 // loses its place in line, and the log says so.
 func TestSlowReader(t *testing.T) {
-	s, log := listening(t, measuredRows(100_000))
+	s, log := listening(t, measuredRows(20_000))
 	s.mu.Lock()
 	s.sendTimeout = 50 * time.Millisecond
 	s.mu.Unlock()
