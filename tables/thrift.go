@@ -26,6 +26,9 @@ const (
 	maxRequest = 8 << 20
 	// maxHeld is how many bytes all requests may have that have not been answered.
 	maxHeld = 64 << 20
+	// maxName is how many bytes the names in a request may have: of its method, plugin
+	// and action. They are repeated in answers and in the log.
+	maxName = 1000
 	// maxNesting is how deep the values may be nested that a request has beside
 	// those that are known.
 	maxNesting = 16
@@ -79,13 +82,13 @@ func (m *messageReader) request() (*request, error) {
 	if m.err == nil && thrift.TMessageType(kind) != thrift.CALL && thrift.TMessageType(kind) != thrift.ONEWAY {
 		return nil, fmt.Errorf("a message of type %d is no call", kind)
 	}
-	r := &request{method: m.text(), seq: int32(m.number(4))}
+	r := &request{method: m.name(), seq: int32(m.number(4))}
 	m.fields(func(kind thrift.TType, id uint16) {
 		switch {
 		case r.method == "call" && kind == thrift.STRING && id == 1:
-			r.registry = m.text()
+			r.registry = m.name()
 		case r.method == "call" && kind == thrift.STRING && id == 2:
-			r.item = m.text()
+			r.item = m.name()
 		case r.method == "call" && kind == thrift.MAP && id == 3:
 			m.entries(r)
 		default:
@@ -154,13 +157,22 @@ func (m *messageReader) length() int {
 
 func (m *messageReader) kind() thrift.TType { return thrift.TType(m.number(1)) }
 
-// text reads a string, whose memory grows with what comes.
-func (m *messageReader) text() string {
+// name reads a short string.
+func (m *messageReader) name() string {
 	n := m.length()
+	if n > maxName && m.err == nil {
+		m.err = fmt.Errorf("a name of %d bytes in a request", n)
+	}
+	return m.text(n)
+}
+
+// text reads a string of n bytes. Its memory grows with what comes, to twice as
+// much as that at most.
+func (m *messageReader) text(n int) string {
 	if !m.spend(n) {
 		return ""
 	}
-	var s strings.Builder
+	s := new(strings.Builder)
 	for s.Len() < n {
 		if _, err := m.in.Peek(1); err != nil {
 			m.err = err
@@ -171,6 +183,12 @@ func (m *messageReader) text() string {
 		if m.held.Add(int64(len(b))) > maxHeld {
 			m.err = fmt.Errorf("requests of more than %d bytes at once: %w", maxHeld, errTooLarge)
 			return ""
+		}
+		if have := s.Len() + len(b); have > s.Cap() {
+			larger := new(strings.Builder) // exactly: a Builder that grows by itself has too much
+			larger.Grow(min(n, 2*have))
+			larger.WriteString(s.String())
+			s = larger
 		}
 		s.Write(b)
 		m.in.Discard(len(b))
@@ -198,11 +216,11 @@ func (m *messageReader) entries(r *request) {
 	}
 	r.action, r.context = "", ""
 	for ; n != 0 && m.err == nil; n-- {
-		switch name := m.text(); name {
+		switch m.name() {
 		case "action":
-			r.action = m.text()
+			r.action = m.name()
 		case "context":
-			r.context = m.text()
+			r.context = m.text(m.length())
 		default:
 			m.skip(thrift.STRING, 0)
 		}

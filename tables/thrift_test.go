@@ -156,6 +156,35 @@ func TestFalseLengths(t *testing.T) {
 	}
 }
 
+// TestLongTexts: names are short, as answers and the log repeat them, and what is long
+// takes little more memory than it has bytes.
+func TestLongTexts(t *testing.T) {
+	long := strings.Repeat("x", maxName+1)
+	for what, message := range map[string][]byte{
+		"method":   osquerytest.Message(long, &osquery.ExtensionPingArgs{}),
+		"registry": osquerytest.Message("call", &osquery.ExtensionCallArgs{Registry: long}),
+		"item":     osquerytest.Message("call", &osquery.ExtensionCallArgs{Item: long}),
+		"action":   callMessage(map[string]string{"action": long}),
+		"key":      callMessage(map[string]string{long: "generate"}),
+	} {
+		if _, err := read(message); err == nil || err.Error() != "a name of 1001 bytes in a request" {
+			t.Errorf("%s: %v", what, err)
+		}
+	}
+	const n = 4 << 20
+	message := callMessage(map[string]string{"action": "generate", "context": strings.Repeat("x", n)})
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	r, err := read(message)
+	runtime.ReadMemStats(&after)
+	if err != nil || len(r.context) != n {
+		t.Fatal(err)
+	}
+	if spent := after.TotalAlloc - before.TotalAlloc; spent > 3*n {
+		t.Errorf("%d bytes are allocated for %d", spent, n)
+	}
+}
+
 // Values within values, and lists of nothing, have an end.
 func TestNesting(t *testing.T) {
 	start := osquerytest.Message("call", &osquery.ExtensionCallArgs{})
