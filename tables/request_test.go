@@ -1,8 +1,8 @@
 package tables
 
 import (
-	"errors"
 	"encoding/json"
+	"errors"
 	"os"
 	"reflect"
 	"strings"
