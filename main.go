@@ -147,7 +147,8 @@ interrupted (SIGINT, Ctrl-C), 143 if terminated (SIGTERM).`,
 			return usage(cmd, "unknown command %q: the commands are query, routes, capture and spec", args[0])
 		},
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return usage(cmd, "nothing to do: give a command (query, routes, capture or spec), or --socket to be an osquery extension")
+			return usage(cmd, "nothing to do: give a command (query, routes, capture or spec), "+
+				"or --socket to be an osquery extension")
 		},
 	}
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error { return usage(cmd, "%w", err) })
@@ -432,7 +433,7 @@ func (e *extension) run() error {
 }
 
 // maxResponse reads the limit for one answer to osquery from the environment. 0:
-// there is none, osquery's watchdog says; -1: no limit.
+// it is not set, so that osquery's watchdog decides; -1: no limit.
 func maxResponse(log *slog.Logger) int64 {
 	const variable = tables.MaxResponseVariable
 	text, ok := os.LookupEnv(variable)

@@ -10,7 +10,8 @@ import (
 // failureInterval is how often a failure of one kind is logged.
 const failureInterval = 10 * time.Second
 
-// A failureLog logs failures, of each kind one line and how many more there were.
+// A failureLog logs failures: of each kind one line in failureInterval, which says how
+// many there were since the one before.
 type failureLog struct {
 	logger *slog.Logger
 
