@@ -65,7 +65,8 @@ func startAt(t *testing.T, m *osquerytest.Manager, before string, flags ...strin
 	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
 	t.Cleanup(cancel)
 	x := &extensionProcess{Manager: m, ctx: ctx}
-	args := append([]string{binary(t), "--verbose", "--socket", m.Socket(), "--timeout", "3", "--interval", "1"}, flags...)
+	args := []string{binary(t), "--verbose", "--socket", m.Socket(), "--timeout", "3", "--interval", "1"}
+	args = append(args, flags...)
 	x.cmd = exec.Command("sh", append([]string{"-c", before + "\nexec \"$@\"", "sh"}, args...)...)
 	x.cmd.Stderr = &x.stderr
 	if err := x.cmd.Start(); err != nil {
@@ -102,12 +103,14 @@ func (x *extensionProcess) wait(t *testing.T) int {
 
 // generate asks a table, with constraints written as "column=value", and for the
 // columns named.
-func (x *extensionProcess) generate(t *testing.T, table string, constraints []string, used ...string) []map[string]string {
+func (x *extensionProcess) generate(t *testing.T, table string, constraints []string,
+	used ...string) []map[string]string {
 	t.Helper()
 	lists := []map[string]any{}
 	for _, c := range constraints {
 		name, value, _ := strings.Cut(c, "=")
-		lists = append(lists, map[string]any{"name": name, "affinity": "TEXT", "list": []map[string]any{{"op": 2, "expr": value}}})
+		lists = append(lists, map[string]any{"name": name, "affinity": "TEXT",
+			"list": []map[string]any{{"op": 2, "expr": value}}})
 	}
 	request, err := json.Marshal(map[string]any{"constraints": lists, "colsUsed": used})
 	if err != nil {
@@ -159,7 +162,8 @@ func TestExtension(t *testing.T) {
 	})
 
 	t.Run("rows", func(t *testing.T) {
-		rows := x.generate(t, "kernel_routes", []string{"dst=0.0.0.0/0"}, "route_id", "table_name", "gateway", "metric", "locked", "src")
+		rows := x.generate(t, "kernel_routes", []string{"dst=0.0.0.0/0"},
+			"route_id", "table_name", "gateway", "metric", "locked", "src")
 		if len(rows) != 2 {
 			t.Fatalf("%d default routes", len(rows))
 		}
@@ -180,7 +184,8 @@ func TestExtension(t *testing.T) {
 	})
 	t.Run("join", func(t *testing.T) {
 		for _, r := range x.generate(t, "kernel_routes", nil, "route_id", "dst", "nexthop_count") {
-			hops := x.generate(t, "kernel_route_nexthops", []string{"route_id=" + r["route_id"]}, "route_id", "dst", "gateway")
+			hops := x.generate(t, "kernel_route_nexthops", []string{"route_id=" + r["route_id"]},
+				"route_id", "dst", "gateway")
 			if fmt.Sprint(len(hops)) != r["nexthop_count"] {
 				t.Errorf("%s: %d nexthops, nexthop_count %s", r["dst"], len(hops), r["nexthop_count"])
 			}
@@ -199,7 +204,8 @@ func TestExtension(t *testing.T) {
 			{"kernel_routes", "", ""},
 		} {
 			r, err := x.Call(x.ctx, tc.table, map[string]string{"action": tc.action, "context": tc.context})
-			if err != nil || r.Status.Code == 0 || !strings.Contains(r.Status.Message, tc.table) || len(r.Response) != 0 {
+			if err != nil || r.Status.Code == 0 || !strings.Contains(r.Status.Message, tc.table) ||
+				len(r.Response) != 0 {
 				t.Errorf("%v: %v %v", tc, r, err)
 			}
 		}
@@ -209,7 +215,8 @@ func TestExtension(t *testing.T) {
 		for range 16 {
 			wg.Go(func() {
 				for range 20 {
-					r, err := x.Call(x.ctx, "kernel_routes", map[string]string{"action": "generate", "context": `{"constraints":[],"colsUsed":["dst"]}`})
+					r, err := x.Call(x.ctx, "kernel_routes", map[string]string{
+						"action": "generate", "context": `{"constraints":[],"colsUsed":["dst"]}`})
 					if err != nil || len(r.Response) < 10 {
 						t.Errorf("%d rows, %v", len(r.Response), err)
 						return
@@ -307,7 +314,8 @@ func TestOsqueryi(t *testing.T) {
 		"SELECT dst FROM kernel_routes WHERE metric IS NULL",
 		"SELECT dst FROM kernel_routes WHERE gateway = '' ORDER BY metric DESC LIMIT 3",
 		"SELECT r.dst, n.gateway, n.weight FROM kernel_routes r JOIN kernel_route_nexthops n USING (route_id)",
-		"SELECT n.* FROM kernel_route_nexthops n WHERE n.route_id IN (SELECT route_id FROM kernel_routes WHERE nexthop_count > 1)",
+		"SELECT n.* FROM kernel_route_nexthops n WHERE n.route_id IN " +
+			"(SELECT route_id FROM kernel_routes WHERE nexthop_count > 1)",
 		"SELECT dst FROM kernel_routes WHERE table_name = 'MAIN' COLLATE NOCASE",
 	} {
 		dir, err := os.MkdirTemp("/tmp", "kr") // TMPDIR and t.TempDir may be too long for a socket
@@ -371,7 +379,8 @@ func TestManyQueries(t *testing.T) {
 	m.SetFlag("disable_watchdog", "true")
 	x := startAt(t, m, "")
 	message := osquerytest.Message("call", &osquery.ExtensionCallArgs{Registry: "table", Item: "kernel_routes",
-		Request: map[string]string{"action": "generate", "context": `{"constraints":[],"colsUsed":["dst","gateway","dev"]}`}})
+		Request: map[string]string{"action": "generate",
+			"context": `{"constraints":[],"colsUsed":["dst","gateway","dev"]}`}})
 	socket := fmt.Sprintf("%s.%d", x.Socket(), x.uuid)
 
 	start := time.Now()
@@ -384,7 +393,7 @@ func TestManyQueries(t *testing.T) {
 				t.Error(err)
 			case n > routes*60:
 				answered.Add(1)
-			default: // TestLine has what it says
+			default: // TestQueue has what it says
 				told.Add(1)
 			}
 		})
@@ -404,7 +413,8 @@ func TestManyQueries(t *testing.T) {
 		}
 	}
 	peak := x.status(t, "VmHWM")
-	t.Logf("%d answered, %d told after %v; peak %d MiB", answered.Load(), told.Load(), time.Since(start).Round(time.Millisecond), peak>>20)
+	t.Logf("%d answered, %d told after %v; peak %d MiB", answered.Load(), told.Load(),
+		time.Since(start).Round(time.Millisecond), peak>>20)
 	if peak > 400<<20 {
 		t.Errorf("%d MiB of memory", peak>>20)
 	}

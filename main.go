@@ -461,7 +461,7 @@ func (e *extension) run() error {
 }
 
 // maxResponse reads the limit for one answer to osquery from the environment. 0:
-// there is none, osquery's watchdog says; -1: no limit.
+// it is not set, so that osquery's watchdog decides; -1: no limit.
 func maxResponse(log *slog.Logger) int64 {
 	const variable = tables.MaxResponseVariable
 	text, ok := os.LookupEnv(variable)

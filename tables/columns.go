@@ -265,6 +265,9 @@ func (r *rows[R]) RowID() int64 {
 	return int64(hash & math.MaxInt64)
 }
 
+// inconsistent is what is said of an answer that may not be of one time.
+const inconsistent = ": not known to be a consistent snapshot (snapshot_consistent is 0): routes may be missing"
+
 // define makes a Table of columns and the function that yields its rows.
 func define[R any](name, description string, examples []string, base needs, columns []column[R],
 	walk func(*plan[R], *rtnl.Snapshot) func() *R) *Table {
@@ -280,8 +283,7 @@ func define[R any](name, description string, examples []string, base needs, colu
 			if q.Warn != nil {
 				p.warn(ctx, name, src, q)
 				if !s.Consistent { // what the rows say in snapshot_consistent, if there are any
-					q.Warn(name + ": not known to be a consistent snapshot (snapshot_consistent is 0): " +
-						"routes may be missing")
+					q.Warn(name + inconsistent)
 				}
 			}
 			all := &rows[R]{plan: p, next: walk(p, s), parts: func(n int) (parts []Rows) {

@@ -59,6 +59,7 @@ type Extension struct {
 	MaxResponse int64
 
 	queryTimeout  time.Duration // 0: requestTimeout
+	sendTimeout   time.Duration // 0: requestTimeout; of an answer that is short
 	flagsInterval time.Duration // 0: a minute; between two looks at osquery's flags
 }
 
@@ -76,6 +77,9 @@ func (e *Extension) Run(ctx context.Context) error {
 	}
 	if x.queryTimeout == 0 {
 		x.queryTimeout = requestTimeout
+	}
+	if x.sendTimeout == 0 {
+		x.sendTimeout = requestTimeout
 	}
 	if x.flagsInterval == 0 {
 		x.flagsInterval = time.Minute
@@ -298,12 +302,17 @@ func (m *manager) check(ctx context.Context, uuid osquery.ExtensionRouteUUID) er
 }
 
 // readLimit returns the limit for an answer: the one that is given, or what osquery's
-// flags say. Flags that cannot be read are taken for the defaults, with a watchdog.
+// flags say. Flags that cannot be read are taken for those of before, or for the
+// defaults, with a watchdog.
 func (e *Extension) readLimit(ctx context.Context, m *manager, old *memoryLimit) *memoryLimit {
 	limit := memoryLimit{max(e.MaxResponse, 0), MaxResponseVariable}
 	if e.MaxResponse == 0 {
 		flags, err := m.Options(ctx)
 		if err != nil {
+			if old != nil {
+				e.Logger.Debug("osquery's flags cannot be read, the limit for an answer stays", "err", err)
+				return old
+			}
 			e.Logger.Warn("osquery's flags cannot be read, its watchdog is taken to run", "err", err)
 		}
 		limit = watchdogLimit(flags)

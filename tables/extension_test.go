@@ -208,8 +208,9 @@ func query(t testing.TB, m *osquerytest.Manager, table string) osquery.Extension
 
 func TestRegistration(t *testing.T) {
 	m, uuid, _ := registered(t, All()...)
-	if got, want := m.Extensions()[uuid], (osquery.InternalExtensionInfo{Name: "kernel_routes", Version: "1.2.3"}); got != want {
-		t.Errorf("registered as %+v, want %+v", got, want)
+	info := osquery.InternalExtensionInfo{Name: "kernel_routes", Version: "1.2.3"}
+	if got := m.Extensions()[uuid]; got != info {
+		t.Errorf("registered as %+v, want %+v", got, info)
 	}
 	got := m.Registry(uuid)
 	if len(got) != 1 || len(got["table"]) != len(All()) {
@@ -218,7 +219,8 @@ func TestRegistration(t *testing.T) {
 	for _, table := range All() {
 		var want osquery.ExtensionPluginResponse
 		for _, c := range table.Columns {
-			want = append(want, map[string]string{"id": "column", "name": c.Name, "type": string(c.Type), "op": fmt.Sprint(c.Options)})
+			want = append(want, map[string]string{
+				"id": "column", "name": c.Name, "type": string(c.Type), "op": fmt.Sprint(c.Options)})
 		}
 		if !reflect.DeepEqual(got["table"][table.Name], want) {
 			t.Errorf("%s: registered %v, want %v", table.Name, got["table"][table.Name], want)
@@ -322,7 +324,8 @@ func TestErrors(t *testing.T) {
 		want            string
 	}{
 		{"table", "kernel_route_nexthops", everything, "kernel_route_nexthops: not permitted"},
-		{"table", "kernel_routes", map[string]string{"action": "drop"}, `kernel_routes: unknown action "drop": the table can only be read`},
+		{"table", "kernel_routes", map[string]string{"action": "drop"},
+			`kernel_routes: unknown action "drop": the table can only be read`},
 		{"table", "kernel_routes", nil, `kernel_routes: unknown action "": the table can only be read`},
 		{"table", "kernel_routes", map[string]string{"action": "generate", "context": `{"constraints"`},
 			"kernel_routes: osquery's request cannot be read: unexpected end of JSON input"},
@@ -440,7 +443,8 @@ func TestParallel(t *testing.T) {
 	var calls sync.WaitGroup
 	for range n {
 		calls.Go(func() {
-			if r, err := m.Call(timeLimit(t), "kernel_routes", everything); err != nil || r.Status.Code != 0 || len(r.Response) != 1 {
+			r, err := m.Call(timeLimit(t), "kernel_routes", everything)
+			if err != nil || r.Status.Code != 0 || len(r.Response) != 1 {
 				t.Errorf("%v, %v", r.Status, err)
 			}
 		})
@@ -493,7 +497,8 @@ func socketGone(t *testing.T, m *osquerytest.Manager, uuid osquery.ExtensionRout
 
 func TestDuplicate(t *testing.T) {
 	m, _, _ := registered(t, oneRow(Routes))
-	second := start(t, Extension{Socket: m.Socket(), Timeout: 300 * time.Millisecond, Interval: time.Millisecond, Tables: []*Table{oneRow(Nexthops)}})
+	second := start(t, Extension{Socket: m.Socket(), Timeout: 300 * time.Millisecond, Interval: time.Millisecond,
+		Tables: []*Table{oneRow(Nexthops)}})
 	if err := second.end(); err == nil || !strings.Contains(err.Error(), "Duplicate extension registered") {
 		t.Errorf("Run: %v, want osquery's message", err)
 	}
@@ -647,7 +652,8 @@ func TestMaxResponse(t *testing.T) {
 		t.Fatal(err)
 	}
 	r := query(t, m, "kernel_routes")
-	if want := "kernel_routes: the answer would take about 1 MB"; r.Status.Code != 1 || !strings.HasPrefix(r.Status.Message, want) || len(r.Response) != 0 {
+	want := "kernel_routes: the answer would take about 1 MB"
+	if r.Status.Code != 1 || !strings.HasPrefix(r.Status.Message, want) || len(r.Response) != 0 {
 		t.Errorf("%v, want %s", r, want)
 	}
 }

@@ -18,7 +18,7 @@ const (
 	rowCost     = 1150
 	countedCost = 250 // a row without a used column, as for count(*)
 	valueCost   = 640
-	rowIDCost   = 300
+	rowIDCost   = 300 // a node of what is read and of its copies, but not of the result
 	shortString = 15
 	copies      = 6 // of a string
 )
@@ -90,13 +90,15 @@ func tooLarge(t *Table, rows, columns int, cost int64, limit memoryLimit) error 
 	}
 	advice := "select fewer columns"
 	if len(narrow) > 0 {
-		advice += ", or narrow it with WHERE " + strings.Join(narrow, ", ")
+		advice += ", or narrow it with WHERE " + strings.Join(narrow, ", ") +
+			" or another = or IN (LIKE and LIMIT do not narrow what osquery reads)"
 	}
 	if limit.from != MaxResponseVariable {
 		advice += "; " + MaxResponseVariable + " in the environment sets another limit"
 	}
 	return fmt.Errorf("the answer would take about %s MB of osquery's memory (%s rows, %d columns), "+
-		"over the limit of %s MB (%s): %s", thousands(int(cost/mb)+1), thousands(rows), columns, thousands(int(limit.bytes/mb)), limit.from, advice)
+		"over the limit of %s MB (%s): %s", thousands(int(cost/mb)+1), thousands(rows), columns,
+		thousands(int(limit.bytes/mb)), limit.from, advice)
 }
 
 // thousands formats n with commas.

@@ -3,6 +3,7 @@ package tables
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"os"
 	"strings"
 	"testing"
@@ -26,13 +27,15 @@ func TestMeasuredMemory(t *testing.T) {
 	}{
 		{"`SELECT *`, differential", 29_013, 68, 1145, 1.15},
 		{"`SELECT *`, snapshot", 29_013, 68, 779, 1.7},
-		{"three columns, scheduled", 200_013, 3, 579, 1.15},
+		{"three columns, scheduled", 200_013, 3, 579, 1.2},
 	} {
 		table := &Table{Name: "measured"}
 		for i := range tc.columns {
 			table.Columns = append(table.Columns, ColumnInfo{Name: fmt.Sprint("column_", i), Type: BigInt})
 		}
-		e := newEncoder(t.Context(), table, allUsed(table), nil, memoryLimit{})
+		q := allUsed(table)
+		q.RowIDs = true // as in every query that uses a column
+		e := newEncoder(t.Context(), table, q, nil, memoryLimit{})
 		estimate := float64(tc.rows) * float64(e.perRow) / mb
 		if ratio := estimate / float64(tc.measured); ratio < 1 || ratio > tc.most {
 			t.Errorf("%s: %.0f MB, measured were %d", tc.what, estimate, tc.measured)
@@ -74,7 +77,8 @@ func TestWatchdogLimit(t *testing.T) {
 			t.Errorf("%s: %d MB, %s, want %d", flags, got.bytes/mb, got.from, want)
 		}
 	}
-	defaults := osquery.InternalOptionList{"watchdog_level": &osquery.InternalOptionInfo{DefaultValue: "1"}, "disable_watchdog": nil}
+	defaults := osquery.InternalOptionList{
+		"watchdog_level": &osquery.InternalOptionInfo{DefaultValue: "1"}, "disable_watchdog": nil}
 	if got := watchdogLimit(defaults); got.bytes != watchdogRestrictive {
 		t.Errorf("a flag without a value: %d", got.bytes)
 	}
@@ -98,8 +102,8 @@ func TestLimitOfFlags(t *testing.T) {
 	m := newManager(t, socketDir(t))
 	m.SetFlag("disable_watchdog", "true")
 	const rows = 29_013
-	p := start(t, Extension{Socket: m.Socket(), Timeout: patience, Interval: 5 * time.Millisecond, Tables: []*Table{measuredRows(rows)},
-		flagsInterval: 10 * time.Millisecond})
+	p := start(t, Extension{Socket: m.Socket(), Timeout: patience, Interval: 5 * time.Millisecond,
+		Tables: []*Table{measuredRows(rows)}, flagsInterval: 10 * time.Millisecond})
 	if _, err := m.WaitRegistered(timeLimit(t)); err != nil {
 		t.Fatal(err)
 	}
@@ -117,7 +121,27 @@ func TestLimitOfFlags(t *testing.T) {
 			t.Errorf("%s=%s: %v, %d rows\nwant %s", flag, value, r.Status, len(r.Response), want)
 		}
 	}
-	limited("disable_watchdog", "false", "over the limit of 200 MB (that of osquery's watchdog): select fewer columns, or narrow it with WHERE family=..., ")
+	limited("disable_watchdog", "false", "over the limit of 200 MB (that of osquery's watchdog): "+
+		"select fewer columns, or narrow it with WHERE family=..., ")
 	limited("watchdog_level", "1", "over the limit of 100 MB (that of osquery's watchdog_level 1): ")
 	limited("watchdog_memory_limit", "300", "over the limit of 300 MB (osquery's watchdog_memory_limit): ")
+}
+
+// TestFlagsUnknown: flags that cannot be read any more are those of before.
+func TestFlagsUnknown(t *testing.T) {
+	noLeaks(t)
+	e := Extension{Socket: newManager(t, socketDir(t)).Socket(), Timeout: patience,
+		Logger: slog.New(slog.DiscardHandler)}
+	m, err := e.dial(t.Context(), patience)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m.Close()
+	old := &memoryLimit{350 * mb, "osquery's watchdog_memory_limit"}
+	if got := e.readLimit(t.Context(), m, old); *got != *old {
+		t.Errorf("limit of %d MB, was %d", got.bytes/mb, old.bytes/mb)
+	}
+	if got := e.readLimit(t.Context(), m, nil); got.bytes != watchdogNormal {
+		t.Errorf("limit of %d MB at first", got.bytes/mb)
+	}
 }

@@ -147,6 +147,10 @@ func (c *cursor) list(element func()) {
 	}
 }
 
+// maxCommas bounds what a request takes when it has been read: a comma may be a value
+// of 40 bytes. As many values as osquery can send in maxRequest have 900,000.
+const maxCommas = 1 << 20
+
 // parseRequest returns what the context of a generate request asks of t. An
 // empty context asks for everything.
 //
@@ -154,6 +158,9 @@ func (c *cursor) list(element func()) {
 // without colsUsed: it can only make the answer larger, and SQLite filters every
 // row again.
 func parseRequest(t *Table, context string) (Query, error) {
+	if strings.Count(context, ",") > maxCommas {
+		return Query{}, fmt.Errorf("a request of more than %d values: %w", maxCommas, errTooLarge)
+	}
 	q := Query{Used: make([]bool, len(t.Columns))}
 	rc, ok := readContext(context)
 	if !ok && context != "" {

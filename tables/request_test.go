@@ -2,6 +2,7 @@ package tables
 
 import (
 	"encoding/json"
+	"errors"
 	"os"
 	"reflect"
 	"strings"
@@ -193,5 +194,21 @@ func TestReadContext(t *testing.T) {
 				}
 			}
 		}
+	}
+}
+
+// TestManyValues: a request has as many values as osquery can send, and no more that
+// would take much memory.
+func TestManyValues(t *testing.T) {
+	values := func(value string) string {
+		n := (maxRequest - 1000) / (len(value) + 1)
+		return `{"constraints":[{"name":"dst","list":[` + strings.Repeat(value+",", n-1) + value +
+			`],"affinity":"TEXT"}],"colsUsed":[]}`
+	}
+	if q, err := parseRequest(Routes, values(`{"op":2,"expr":"x"}`)); err != nil || len(q.Constraints) < 400_000 {
+		t.Errorf("short values: %d, %v", len(q.Constraints), err)
+	}
+	if _, err := parseRequest(Routes, values(`{}`)); !errors.Is(err, errTooLarge) {
+		t.Errorf("empty values: %v", err)
 	}
 }

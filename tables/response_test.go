@@ -194,7 +194,8 @@ func TestResponseLimit(t *testing.T) {
 	rows.at, rows.read = -1, 0
 	_, err := newResponse(t.Context(), narrowTable, q, rows, memoryLimit{100 << 20, MaxResponseVariable})
 	want := "the answer would take about 759 MB of osquery's memory (300,000 rows, 2 columns), over the limit of 100 MB " +
-		"(KERNEL_ROUTES_MAX_RESPONSE_MB): select fewer columns, or narrow it with WHERE bits=..., a_rather_long_name=..."
+		"(KERNEL_ROUTES_MAX_RESPONSE_MB): select fewer columns, or narrow it with WHERE bits=..., " +
+		"a_rather_long_name=... or another = or IN (LIKE and LIMIT do not narrow what osquery reads)"
 	if err == nil || err.Error() != want {
 		t.Errorf("%v\nwant %s", err, want)
 	}
@@ -258,7 +259,9 @@ func TestResponseParts(t *testing.T) {
 		t.Errorf("the parts do not make the whole; %v", err)
 	}
 	rows = &splitRows{parts: []Rows{numbered(0, 1000), numbered(1000, 3000)}, count: 4000}
-	if _, err = newResponse(t.Context(), narrowTable, onlyBits, rows, memoryLimit{2000 * (rowCost + valueCost), ""}); err == nil || !strings.Contains(err.Error(), "(4,000 rows") {
+	limit := memoryLimit{2000 * (rowCost + valueCost), ""}
+	_, err = newResponse(t.Context(), narrowTable, onlyBits, rows, limit)
+	if err == nil || !strings.Contains(err.Error(), "(4,000 rows") {
 		t.Errorf("over the limit: %v", err)
 	}
 	defer func() {
@@ -370,9 +373,11 @@ func TestResponseOfManyRoutes(t *testing.T) {
 			t.Errorf("%s: %d rows, %d if they are held", table.Name, len(got), len(want))
 		}
 		// A condition leaves some out: how many is not known before.
-		narrowed := Query{Used: q.Used, Constraints: []Constraint{{Column: table.Column("metric"), Op: GreaterThan, Expr: "13999"}}}
-		if r, want := answer(narrowed), map[*Table]int{Routes: 1000, Nexthops: 1100}[table]; r.parts != nil || r.rows != want {
-			t.Errorf("%s: %d rows, want %d", table.Name, r.rows, want)
+		narrowed := Query{Used: q.Used, Constraints: []Constraint{
+			{Column: table.Column("metric"), Op: GreaterThan, Expr: "13999"}}}
+		few := answer(narrowed)
+		if n := map[*Table]int{Routes: 1000, Nexthops: 1100}[table]; few.parts != nil || few.rows != n {
+			t.Errorf("%s: %d rows, want %d", table.Name, few.rows, n)
 		}
 		// They are still too many to be held.
 		narrowed.Constraints[0].Expr = "99"
@@ -424,12 +429,15 @@ func TestResponseBreaksOff(t *testing.T) {
 	}
 	rows := manyParts()
 	rows.count++
-	if err := write(t.Context(), rows, enough); err == nil || err.Error() != fmt.Sprintf("internal error: %d rows instead of %d", rows.count-1, rows.count) {
+	want := fmt.Sprintf("internal error: %d rows instead of %d", rows.count-1, rows.count)
+	if err := write(t.Context(), rows, enough); err == nil || err.Error() != want {
 		t.Errorf("a row too few: %v", err)
 	}
 	rows = manyParts()
 	rows.parts[len(rows.parts)-2] = panicRows{}
-	if err := write(t.Context(), rows, enough); err == nil || !strings.HasPrefix(err.Error(), "internal error: a broken row\n") || !strings.Contains(err.Error(), "tables.panicRows") {
+	err := write(t.Context(), rows, enough)
+	if err == nil || !strings.HasPrefix(err.Error(), "internal error: a broken row\n") ||
+		!strings.Contains(err.Error(), "tables.panicRows") {
 		t.Errorf("a panic: %v", err)
 	}
 	ctx, cancel := context.WithCancelCause(t.Context())
@@ -444,7 +452,7 @@ func TestResponseBreaksOff(t *testing.T) {
 	for i, part := range rows.parts {
 		rows.parts[i] = &lateRows{first: func() Rows { made.Add(1); return part }}
 	}
-	err := write(t.Context(), rows, 3)
+	err = write(t.Context(), rows, 3)
 	if err == nil || err.Error() != "the line is dead" {
 		t.Errorf("a dead line: %v", err)
 	}

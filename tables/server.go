@@ -12,6 +12,7 @@ import (
 	"runtime"
 	"runtime/debug"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -24,7 +25,8 @@ import (
 )
 
 const (
-	requestTimeout = 60 * time.Second              // for a query from its arrival on, and for one read or write
+	requestTimeout = 60 * time.Second              // for a query from its arrival on, to read a request, to send an answer
+	minSendRate    = 256 << 10                     // bytes/s, which a long answer has more time for
 	graceTime      = 2 * time.Second               // for running requests, at the end
 	restTime       = 5 * time.Second               // without a query, then memory goes back to the kernel
 	recallTime     = rtnl.RecallTime + time.Second // the same, when the source remembers no answer any more
@@ -52,7 +54,7 @@ type server struct {
 
 	limit    atomic.Pointer[memoryLimit] // for an answer
 	held     atomic.Int64                // bytes of requests
-	line     *line
+	queue    *queue
 	log      failureLog
 	warnings warnings
 
@@ -67,11 +69,13 @@ type server struct {
 	running  sync.WaitGroup // goroutines
 }
 
-// A conn is a connection of osquery's. Its fields after the buffers are server.mu's.
+// A conn is a connection of osquery's. The last fields are server.mu's.
 type conn struct {
 	*net.UnixConn
 	in  *bufio.Reader
 	out *bufio.Writer
+
+	sendUntil time.Time // the deadline of what is being written
 
 	busy      bool   // a request is running, or waits to
 	idleSince uint64 // server.clock
@@ -102,7 +106,7 @@ func (e *Extension) listen(ctx context.Context, uuid osquery.ExtensionRouteUUID,
 	files := freeFiles() - spareFiles
 	answers := max(1, min(runtime.GOMAXPROCS(0)+2, files/2/answerFiles))
 	s.maxConns = max(minConns, min(files-answers*answerFiles, maxConns))
-	s.line = newLine(answers, (s.maxConns-answers)/2) // so that a ping finds room
+	s.queue = newQueue(answers, (s.maxConns-answers)/2) // so that a ping finds room
 	s.limit.Store(limit)
 	s.ctx, s.cancel = context.WithCancel(context.WithoutCancel(ctx))
 	s.running.Go(s.accept)
@@ -192,7 +196,7 @@ var writers = sync.Pool{New: func() any { return bufio.NewWriterSize(nil, buffer
 func (s *server) serve(c *conn) {
 	c.in, c.out = readers.Get().(*bufio.Reader), writers.Get().(*bufio.Writer)
 	c.in.Reset(c.UnixConn)
-	c.out.Reset(timedWriter{c.UnixConn})
+	c.out.Reset(c)
 	defer func() {
 		s.forget(c)
 		c.in.Reset(nil)
@@ -210,7 +214,10 @@ func (s *server) next(c *conn) bool {
 	c.SetReadDeadline(time.Now().Add(requestTimeout))
 	r, err := readRequest(c.in, &s.held)
 	if err != nil {
-		if !closed(err) {
+		switch {
+		case r != nil:
+			s.refuse(c, r, err)
+		case !closed(err) && !errors.Is(err, os.ErrDeadlineExceeded):
 			s.log.warn("a request cannot be read, its connection is closed; find out who but osquery writes to "+
 				s.listener.Addr().String(), err)
 		}
@@ -231,16 +238,26 @@ func (s *server) next(c *conn) bool {
 
 // closed reports whether an error is only the end of a connection that says nothing.
 func closed(err error) bool {
-	return errors.Is(err, io.EOF) || errors.Is(err, net.ErrClosed) || errors.Is(err, os.ErrDeadlineExceeded) ||
-		errors.Is(err, errHungUp) || errors.Is(err, unix.ECONNRESET)
+	return errors.Is(err, io.EOF) || errors.Is(err, net.ErrClosed) || errors.Is(err, errHungUp) ||
+		errors.Is(err, unix.ECONNRESET)
 }
 
-// A timedWriter allows each write some time.
-type timedWriter struct{ *net.UnixConn }
+// refuse answers a request that is too large. What is left of it is passed over,
+// for osquery reads no answer before it has sent all.
+func (s *server) refuse(c *conn, r *request, reason error) {
+	status := &osquery.ExtensionStatus{Code: 1, Message: fmt.Sprintf("%s: %v", ExtensionName, reason), UUID: s.uuid}
+	c.sendUntil = time.Now().Add(s.sendTimeout)
+	if (&response{}).write(s.ctx, c.out, r, status) == nil {
+		io.Copy(io.Discard, c.in) // until the other end is closed, or the read's time is over
+	}
+}
 
-func (w timedWriter) Write(b []byte) (int, error) {
-	w.SetWriteDeadline(time.Now().Add(requestTimeout))
-	return w.UnixConn.Write(b)
+// Write allows an answer some time, and more for each byte. Without an end, a peer
+// that reads a little now and then would keep its place in line for hours.
+func (c *conn) Write(b []byte) (int, error) {
+	c.sendUntil = c.sendUntil.Add(time.Duration(len(b)) * time.Second / minSendRate)
+	c.SetWriteDeadline(c.sendUntil)
+	return c.UnixConn.Write(b)
 }
 
 // setBusy notes whether a request is running on a connection. It returns false
@@ -312,6 +329,7 @@ func (s *server) reply(c *conn, r *request) error {
 	default:
 		b = appendUnknown(b, r)
 	}
+	c.sendUntil = time.Now().Add(s.sendTimeout)
 	c.out.Write(b)
 	return c.out.Flush()
 }
@@ -332,6 +350,7 @@ func (s *server) call(c *conn, r *request, status *osquery.ExtensionStatus) erro
 		status.Message = "OK"
 	}
 	defer answer.free()
+	c.sendUntil = time.Now().Add(s.sendTimeout)
 	return answer.write(s.ctx, c.out, r, status)
 }
 
@@ -368,9 +387,9 @@ func (s *server) answer(c *conn, r *request) (*response, error) {
 func (s *server) generate(c *conn, t *Table, request string) (*response, error) {
 	ctx, cancel := context.WithTimeoutCause(s.ctx, s.queryTimeout, errTimeout)
 	defer cancel()
-	leave, err := s.line.enter(ctx, c, t)
+	leave, err := s.queue.enter(ctx, c, t)
 	if err == errTimeout {
-		return nil, s.late(ctx, fmt.Sprintf("waiting in line, because %v; ask fewer at a time", s.line), err)
+		return nil, s.late(ctx, fmt.Sprintf("waiting in line, because %v; ask fewer at a time", s.queue), err)
 	}
 	if err != nil {
 		return nil, err
@@ -406,7 +425,7 @@ func (s *server) query(ctx context.Context, t *Table, request string) (r *respon
 	// and takes the row's place in the answer for it if there is no other (osquery
 	// #7066). It does not tell when SQLite will merge.
 	q.RowIDs = slices.Contains(q.Used, true)
-	q.Warn = func(text string) { s.warnings.warn(t, text) }
+	q.Warn = func(text string) { s.warn(t, text) }
 	rows, err := t.Scan(ctx, s.Source, q)
 	if err != nil {
 		return nil, s.late(ctx, "reading the kernel's routes; ask for one table or destination", err)
@@ -421,6 +440,18 @@ func (s *server) query(ctx context.Context, t *Table, request string) (r *respon
 	}
 	return r, nil
 }
+
+// warn logs what a table says to its user. That an answer is not consistent is news
+// each time, and no matter of the condition.
+func (s *server) warn(t *Table, text string) {
+	if strings.HasSuffix(text, inconsistent) {
+		s.log.warn(text, errInconsistent)
+		return
+	}
+	s.warnings.warn(t, text)
+}
+
+var errInconsistent = errors.New("snapshot_consistent is 0")
 
 // late returns the error of a query that took too long, if that is why it failed:
 // whose limit it was, and not the kernel's or osquery's.

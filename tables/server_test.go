@@ -47,9 +47,9 @@ func startWith(t *testing.T, e Extension) (*osquerytest.Manager, osquery.Extensi
 // answers is how many queries are answered at a time.
 func answers() int { return runtime.GOMAXPROCS(0) + 2 }
 
-// TestLine has more queries than are answered at a time. Those that wait are told
+// TestQueue has more queries than are answered at a time. Those that wait are told
 // after their time-out, and pings do not wait.
-func TestLine(t *testing.T) {
+func TestQueue(t *testing.T) {
 	table, running, release := blocking(Routes)
 	const timeout = 500 * time.Millisecond
 	m, uuid, _ := startWith(t, Extension{Tables: []*Table{table}, queryTimeout: timeout})
@@ -71,9 +71,10 @@ func TestLine(t *testing.T) {
 		t.Error(err)
 	}
 	r := <-results
-	want := fmt.Sprintf("kernel_routes: no answer within 500ms, the extension's own limit for one query: it was waiting in line, "+
-		"because %d queries are being answered: %d of kernel_routes, the oldest for ", answers(), answers())
-	if r.Status.Code != 1 || !strings.HasPrefix(r.Status.Message, want) || !strings.HasSuffix(r.Status.Message, "s; ask fewer at a time") {
+	want := fmt.Sprintf("kernel_routes: no answer within 500ms, the extension's own limit for one query: "+
+		"it was waiting in line, because %d queries are being answered: %d of kernel_routes, the oldest for ", answers(), answers())
+	if m := r.Status.Message; r.Status.Code != 1 || !strings.HasPrefix(m, want) ||
+		!strings.HasSuffix(m, "s; ask fewer at a time") {
 		t.Errorf("%v\nwant %s", r.Status, want)
 	}
 	if took := time.Since(start); took < timeout || len(running) > 0 {
@@ -88,9 +89,9 @@ func TestLine(t *testing.T) {
 	}
 }
 
-// TestLineIsInOrder has queries that wait: the first that came is answered first,
+// TestQueueIsInOrder has queries that wait: the first that came is answered first,
 // and who hangs up gives the place up.
-func TestLineIsInOrder(t *testing.T) {
+func TestQueueIsInOrder(t *testing.T) {
 	var order []string // one query is answered at a time
 	turn := make(chan struct{})
 	s, _ := listening(t, faked(Routes, func(_ context.Context, _ Source, q Query) (Rows, error) {
@@ -99,14 +100,14 @@ func TestLineIsInOrder(t *testing.T) {
 		return values(Routes), nil
 	}))
 	s.mu.Lock()
-	s.line = newLine(1, 100)
+	s.queue = newQueue(1, 100)
 	s.mu.Unlock()
 	until := func(running, waiting int) {
 		t.Helper()
 		for end := time.Now().Add(patience); ; time.Sleep(time.Millisecond) {
-			s.line.mu.Lock()
-			r, w := len(s.line.running), s.line.waiting
-			s.line.mu.Unlock()
+			s.queue.mu.Lock()
+			r, w := len(s.queue.running), s.queue.waiting
+			s.queue.mu.Unlock()
 			if r == running && w == waiting {
 				return
 			}
@@ -143,9 +144,9 @@ func TestLineIsInOrder(t *testing.T) {
 	}
 }
 
-// TestLineIsFull has more queries than may wait.
-func TestLineIsFull(t *testing.T) {
-	l := newLine(1, 0)
+// TestQueueIsFull has more queries than may wait.
+func TestQueueIsFull(t *testing.T) {
+	l := newQueue(1, 0)
 	leave, err := l.enter(t.Context(), nil, Routes)
 	if err != nil {
 		t.Fatal(err)
@@ -191,7 +192,7 @@ func listening(t *testing.T, tables ...*Table) (s *server, log *strings.Builder)
 	t.Helper()
 	noLeaks(t)
 	log = &strings.Builder{}
-	e := &Extension{Tables: tables, Socket: socketDir(t) + "/em", queryTimeout: patience,
+	e := &Extension{Tables: tables, Socket: socketDir(t) + "/em", queryTimeout: patience, sendTimeout: patience,
 		Logger: slog.New(slog.NewTextHandler(log, nil))}
 	s, err := e.listen(t.Context(), 1, &memoryLimit{})
 	if err != nil {
@@ -248,6 +249,58 @@ func TestIdleConnections(t *testing.T) {
 	}
 }
 
+// TestLargeRequest sends calls that are too large: they are answered, with what to do.
+func TestLargeRequest(t *testing.T) {
+	m, _, p := registered(t, oneRow(Routes))
+	for _, size := range []int{maxRequest, 5 * maxRequest} {
+		r, err := m.Call(timeLimit(t), "kernel_routes",
+			map[string]string{"action": "generate", "context": strings.Repeat("x", size)})
+		want := "kernel_routes: a request of more than 8388608 bytes: ask for fewer values in IN, or join the tables"
+		if err != nil || r.Status.Code != 1 || r.Status.Message != want {
+			t.Errorf("%d bytes: %v, %v\nwant %s", size, r.Status, err, want)
+		}
+	}
+	if r := query(t, m, "kernel_routes"); r.Status.Code != 0 || len(r.Response) != 1 {
+		t.Errorf("afterwards: %v", r)
+	}
+	if strings.Contains(p.log.String(), "WARN") {
+		t.Errorf("osquery is told, and the log too:\n%s", p.log)
+	}
+}
+
+// TestSlowReader has a peer that reads a little of a long answer now and then: it
+// loses its place in line, and the log says so.
+func TestSlowReader(t *testing.T) {
+	s, log := listening(t, measuredRows(20_000))
+	s.mu.Lock()
+	s.sendTimeout = 50 * time.Millisecond
+	s.mu.Unlock()
+	conn := connect(t, s)
+	if _, err := conn.Write(callMessage(everything)); err != nil {
+		t.Fatal(err)
+	}
+	const sip = 1 << 10
+	start := time.Now()
+	for end := start.Add(patience); ; time.Sleep(10 * time.Millisecond) {
+		if n, err := conn.Read(make([]byte, sip)); n == 0 || err != nil {
+			break
+		}
+		s.queue.mu.Lock()
+		running := len(s.queue.running)
+		s.queue.mu.Unlock()
+		if time.Since(start) > time.Second && running == 0 {
+			break
+		}
+		if time.Now().After(end) {
+			t.Fatal("its answer is still being sent")
+		}
+	}
+	s.stop()
+	if n := strings.Count(log.String(), "an answer cannot be sent"); n != 1 {
+		t.Errorf("%d lines in the log:\n%s", n, log)
+	}
+}
+
 func TestFailureLog(t *testing.T) {
 	var b strings.Builder
 	l := failureLog{logger: slog.New(slog.NewTextHandler(&b, nil))}
@@ -277,6 +330,18 @@ func TestWarnings(t *testing.T) {
 		query(t, m, "kernel_routes")
 	}
 	if n := strings.Count(p.log.String(), warning); n != 1 || !strings.Contains(p.log.String(), "table=kernel_routes") {
+		t.Errorf("%d warnings in the log:\n%s", n, p.log)
+	}
+
+	// Not so that routes changed while they were read, which may be true again.
+	warning = table.Name + inconsistent
+	query(t, m, "kernel_routes")
+	s := server{log: failureLog{logger: slog.New(slog.NewTextHandler(p.log, nil))}}
+	for range 2 {
+		s.warn(table, warning)
+		s.log.kinds[warning].logged = time.Now().Add(-failureInterval)
+	}
+	if n := strings.Count(p.log.String(), inconsistent); n != 3 {
 		t.Errorf("%d warnings in the log:\n%s", n, p.log)
 	}
 

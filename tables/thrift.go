@@ -26,6 +26,9 @@ const (
 	maxRequest = 8 << 20
 	// maxHeld is how many bytes all requests may have that have not been answered.
 	maxHeld = 64 << 20
+	// maxName is how many bytes the names in a request may have: of its method, plugin
+	// and action. They are repeated in answers and in the log.
+	maxName = 1000
 	// maxNesting is how deep the values may be nested that a request has beside
 	// those that are known.
 	maxNesting = 16
@@ -43,8 +46,12 @@ type request struct {
 	done func() // to be called when it has been answered
 }
 
+// errTooLarge is why a request is not read further.
+var errTooLarge = errors.New("ask for fewer values in IN, or join the tables")
+
 // readRequest reads a message, whose bytes are added to held until the request is
-// given back by done. The error is io.EOF if there is no message.
+// given back by done. The error is io.EOF if there is no message. A call that is too
+// large is returned as far as it was read, with errTooLarge, so that it can be answered.
 func readRequest(in *bufio.Reader, held *atomic.Int64) (*request, error) {
 	if _, err := in.Peek(1); err != nil {
 		return nil, err
@@ -53,8 +60,11 @@ func readRequest(in *bufio.Reader, held *atomic.Int64) (*request, error) {
 	r, err := m.request()
 	if err != nil {
 		held.Add(-m.kept)
-		if errors.Is(err, io.EOF) {
+		switch {
+		case errors.Is(err, io.EOF):
 			err = io.ErrUnexpectedEOF
+		case errors.Is(err, errTooLarge) && r.method == "call":
+			return r, err
 		}
 		return nil, err
 	}
@@ -72,13 +82,13 @@ func (m *messageReader) request() (*request, error) {
 	if m.err == nil && thrift.TMessageType(kind) != thrift.CALL && thrift.TMessageType(kind) != thrift.ONEWAY {
 		return nil, fmt.Errorf("a message of type %d is no call", kind)
 	}
-	r := &request{method: m.text(), seq: int32(m.number(4))}
+	r := &request{method: m.name(), seq: int32(m.number(4))}
 	m.fields(func(kind thrift.TType, id uint16) {
 		switch {
 		case r.method == "call" && kind == thrift.STRING && id == 1:
-			r.registry = m.text()
+			r.registry = m.name()
 		case r.method == "call" && kind == thrift.STRING && id == 2:
-			r.item = m.text()
+			r.item = m.name()
 		case r.method == "call" && kind == thrift.MAP && id == 3:
 			m.entries(r)
 		default:
@@ -103,10 +113,8 @@ type messageReader struct {
 func (m *messageReader) spend(n int) bool {
 	switch {
 	case m.err != nil:
-	case n < 0:
-		m.err = fmt.Errorf("a length of %d in a request", n)
 	case n > m.left:
-		m.err = fmt.Errorf("a request of more than %d bytes", maxRequest)
+		m.err = fmt.Errorf("a request of more than %d bytes: %w", maxRequest, errTooLarge)
 	default:
 		m.left -= n
 		return true
@@ -131,18 +139,40 @@ func (m *messageReader) number(size int) (v uint64) {
 	return v
 }
 
-// length reads the length of a string or the number of elements of a container.
-func (m *messageReader) length() int { return int(int32(m.number(4))) }
+// length reads the length of a string or the number of elements of a container, each
+// of which has a byte or more.
+func (m *messageReader) length() int {
+	n := int(int32(m.number(4)))
+	switch {
+	case n < 0:
+		m.err = fmt.Errorf("a length of %d in a request", n)
+	case n > m.left:
+		m.spend(n)
+	}
+	if m.err != nil {
+		return 0
+	}
+	return n
+}
 
 func (m *messageReader) kind() thrift.TType { return thrift.TType(m.number(1)) }
 
-// text reads a string, whose memory grows with what comes.
-func (m *messageReader) text() string {
+// name reads a short string.
+func (m *messageReader) name() string {
 	n := m.length()
+	if n > maxName && m.err == nil {
+		m.err = fmt.Errorf("a name of %d bytes in a request", n)
+	}
+	return m.text(n)
+}
+
+// text reads a string of n bytes. Its memory grows with what comes, to twice as
+// much as that at most.
+func (m *messageReader) text(n int) string {
 	if !m.spend(n) {
 		return ""
 	}
-	var s strings.Builder
+	s := new(strings.Builder)
 	for s.Len() < n {
 		if _, err := m.in.Peek(1); err != nil {
 			m.err = err
@@ -151,8 +181,14 @@ func (m *messageReader) text() string {
 		b, _ := m.in.Peek(min(n-s.Len(), m.in.Buffered()))
 		m.kept += int64(len(b))
 		if m.held.Add(int64(len(b))) > maxHeld {
-			m.err = fmt.Errorf("requests of more than %d bytes at once", maxHeld)
+			m.err = fmt.Errorf("requests of more than %d bytes at once: %w", maxHeld, errTooLarge)
 			return ""
+		}
+		if have := s.Len() + len(b); have > s.Cap() {
+			larger := new(strings.Builder) // exactly: a Builder that grows by itself has too much
+			larger.Grow(min(n, 2*have))
+			larger.WriteString(s.String())
+			s = larger
 		}
 		s.Write(b)
 		m.in.Discard(len(b))
@@ -180,11 +216,11 @@ func (m *messageReader) entries(r *request) {
 	}
 	r.action, r.context = "", ""
 	for ; n != 0 && m.err == nil; n-- {
-		switch name := m.text(); name {
+		switch m.name() {
 		case "action":
-			r.action = m.text()
+			r.action = m.name()
 		case "context":
-			r.context = m.text()
+			r.context = m.text(m.length())
 		default:
 			m.skip(thrift.STRING, 0)
 		}

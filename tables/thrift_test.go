@@ -26,7 +26,8 @@ import (
 
 // callMessage is a call as the generated code writes it.
 func callMessage(request map[string]string) []byte {
-	return osquerytest.Message("call", &osquery.ExtensionCallArgs{Registry: "table", Item: "kernel_routes", Request: request})
+	args := &osquery.ExtensionCallArgs{Registry: "table", Item: "kernel_routes", Request: request}
+	return osquerytest.Message("call", args)
 }
 
 // read reads one request of a message.
@@ -68,7 +69,8 @@ func extended(t *testing.T) []byte {
 	}
 	text(2, "kernel_routes")
 	text(1, "table")
-	write(out.WriteFieldBegin(ctx, "", thrift.I64, 12), out.WriteI64(ctx, 1), out.WriteFieldBegin(ctx, "", thrift.I32, 3), out.WriteI32(ctx, 1))
+	write(out.WriteFieldBegin(ctx, "", thrift.I64, 12), out.WriteI64(ctx, 1))
+	write(out.WriteFieldBegin(ctx, "", thrift.I32, 3), out.WriteI32(ctx, 1))
 	write(out.WriteFieldBegin(ctx, "", thrift.MAP, 3), out.WriteMapBegin(ctx, thrift.STRING, thrift.STRING, 3))
 	for _, s := range []string{"action", "generate", "novelty", "1", "context", "{}"} {
 		write(out.WriteString(ctx, s))
@@ -87,12 +89,14 @@ func TestReadRequest(t *testing.T) {
 		message []byte
 		want    request
 	}{
-		"ping":      {osquerytest.Message("ping", &osquery.ExtensionPingArgs{}), request{method: "ping", seq: 1}},
-		"shutdown":  {osquerytest.Message("shutdown", &osquery.ExtensionShutdownArgs{}), request{method: "shutdown", seq: 1}},
-		"call":      {callMessage(map[string]string{"action": "generate", "context": "{}"}), call},
-		"long":      {callMessage(map[string]string{"action": "generate", "context": long}), longCall},
-		"extended":  {extended(t), strange},
-		"something": {osquerytest.Message("something", &osquery.ExtensionCallArgs{Registry: "x"}), request{method: "something", seq: 1}},
+		"ping": {osquerytest.Message("ping", &osquery.ExtensionPingArgs{}), request{method: "ping", seq: 1}},
+		"shutdown": {osquerytest.Message("shutdown", &osquery.ExtensionShutdownArgs{}),
+			request{method: "shutdown", seq: 1}},
+		"call":     {callMessage(map[string]string{"action": "generate", "context": "{}"}), call},
+		"long":     {callMessage(map[string]string{"action": "generate", "context": long}), longCall},
+		"extended": {extended(t), strange},
+		"something": {osquerytest.Message("something", &osquery.ExtensionCallArgs{Registry: "x"}),
+			request{method: "something", seq: 1}},
 	} {
 		got, err := read(tc.message)
 		if err != nil {
@@ -118,7 +122,8 @@ func TestReadRequest(t *testing.T) {
 // lengths are where a call has the length of something.
 func lengths(t *testing.T, message []byte, context string) map[string]int {
 	t.Helper()
-	at := map[string]int{"method name": 4, "map": bytes.Index(message, []byte{thrift.MAP, 0, 3, thrift.STRING, thrift.STRING}) + 5}
+	entries := bytes.Index(message, []byte{thrift.MAP, 0, 3, thrift.STRING, thrift.STRING}) + 5
+	at := map[string]int{"method name": 4, "map": entries}
 	for _, s := range []string{"table", "kernel_routes", "action", "generate", "context", context} {
 		at[s] = bytes.Index(message, append(binary.BigEndian.AppendUint32(nil, uint32(len(s))), s...))
 	}
@@ -141,13 +146,42 @@ func TestFalseLengths(t *testing.T) {
 			runtime.ReadMemStats(&before)
 			_, err := read(m)
 			runtime.ReadMemStats(&after)
-			if err == nil {
-				t.Errorf("%s of %d is read", what, int32(n))
+			if err == nil || n != maxRequest-200 && errors.Is(err, io.ErrUnexpectedEOF) {
+				t.Errorf("%s of %d is read: %v", what, int32(n), err)
 			}
 			if spent := after.TotalAlloc - before.TotalAlloc; spent > 64<<10 {
 				t.Errorf("%s of %d: %d bytes are allocated", what, int32(n), spent)
 			}
 		}
+	}
+}
+
+// TestLongTexts: names are short, as answers and the log repeat them, and what is long
+// takes little more memory than it has bytes.
+func TestLongTexts(t *testing.T) {
+	long := strings.Repeat("x", maxName+1)
+	for what, message := range map[string][]byte{
+		"method":   osquerytest.Message(long, &osquery.ExtensionPingArgs{}),
+		"registry": osquerytest.Message("call", &osquery.ExtensionCallArgs{Registry: long}),
+		"item":     osquerytest.Message("call", &osquery.ExtensionCallArgs{Item: long}),
+		"action":   callMessage(map[string]string{"action": long}),
+		"key":      callMessage(map[string]string{long: "generate"}),
+	} {
+		if _, err := read(message); err == nil || err.Error() != "a name of 1001 bytes in a request" {
+			t.Errorf("%s: %v", what, err)
+		}
+	}
+	const n = 4 << 20
+	message := callMessage(map[string]string{"action": "generate", "context": strings.Repeat("x", n)})
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	r, err := read(message)
+	runtime.ReadMemStats(&after)
+	if err != nil || len(r.context) != n {
+		t.Fatal(err)
+	}
+	if spent := after.TotalAlloc - before.TotalAlloc; spent > 3*n {
+		t.Errorf("%d bytes are allocated for %d", spent, n)
 	}
 }
 
@@ -170,7 +204,8 @@ func TestNesting(t *testing.T) {
 	}{
 		"lists":   {list, "values within values"},
 		"structs": {structs, "values within values"},
-		"stops":   {endless, "unknown type"},
+		"stops":   {append(bytes.Clone(start), thrift.LIST, 0, 9, thrift.STOP, 0, 0, 0, 1), "unknown type"},
+		"endless": {endless, "more than 8388608 bytes"},
 		"reply":   {bytes.Replace(start, []byte{0x80, 1, 0, 1}, []byte{0x80, 1, 0, 2}, 1), "is no call"},
 		"large": {callMessage(map[string]string{"action": "generate", "context": strings.Repeat("x", maxRequest)}),
 			"more than 8388608 bytes"},

@@ -10,7 +10,8 @@ import (
 // failureInterval is how often a failure of one kind is logged.
 const failureInterval = 10 * time.Second
 
-// A failureLog logs failures, of each kind one line and how many more there were.
+// A failureLog logs failures: of each kind one line in failureInterval, which says how
+// many there were since the one before.
 type failureLog struct {
 	logger *slog.Logger
 
@@ -48,7 +49,8 @@ const (
 	maxWarningText  = 1000 // bytes that are logged of one
 )
 
-// warnings logs what the user of a table should know, each text once.
+// warnings logs what the user of a table should know of a condition, each text once:
+// a scheduled query that has it comes again and again.
 type warnings struct {
 	logger *slog.Logger
 

@@ -23,10 +23,10 @@ var (
 	errHungUp = errors.New("osquery has closed the connection")
 )
 
-// A line lets some queries be answered at a time. The others wait, and the first
+// A queue lets some queries be answered at a time. The others wait, and the first
 // that came goes first. An answer of many routes takes tens of megabytes and a
 // processor, so that many at once would only be slow, all of them, and large.
-type line struct {
+type queue struct {
 	answers *semaphore.Weighted // first come, first served
 
 	mu         sync.Mutex
@@ -41,65 +41,66 @@ type answering struct {
 	since time.Time
 }
 
-func newLine(answers, maxWaiting int) *line {
-	return &line{answers: semaphore.NewWeighted(int64(answers)), running: map[*answering]bool{}, maxWaiting: maxWaiting}
+func newQueue(answers, maxWaiting int) *queue {
+	return &queue{answers: semaphore.NewWeighted(int64(answers)), maxWaiting: maxWaiting,
+		running: map[*answering]bool{}}
 }
 
 // enter waits until a query of t, which came on c, may be answered. It must leave
 // when the answer has been sent.
-func (l *line) enter(ctx context.Context, c *conn, t *Table) (leave func(), err error) {
-	if !l.answers.TryAcquire(1) {
-		if err := l.wait(ctx, c); err != nil {
+func (q *queue) enter(ctx context.Context, c *conn, t *Table) (leave func(), err error) {
+	if !q.answers.TryAcquire(1) {
+		if err := q.wait(ctx, c); err != nil {
 			return nil, err
 		}
 	}
 	a := &answering{t.Name, time.Now()}
-	l.mu.Lock()
-	l.running[a] = true
-	l.mu.Unlock()
+	q.mu.Lock()
+	q.running[a] = true
+	q.mu.Unlock()
 	return func() {
-		l.mu.Lock()
-		delete(l.running, a)
-		l.mu.Unlock()
-		l.answers.Release(1)
+		q.mu.Lock()
+		delete(q.running, a)
+		q.mu.Unlock()
+		q.answers.Release(1)
 	}, nil
 }
 
-func (l *line) wait(ctx context.Context, c *conn) error {
-	if n, ok := l.join(); !ok {
-		return fmt.Errorf("too many queries at once: %d wait in line already, because %s; ask fewer at a time", n, l)
+func (q *queue) wait(ctx context.Context, c *conn) error {
+	if n, ok := q.join(); !ok {
+		return fmt.Errorf("too many queries at once: %d wait in line already, because %s; ask fewer at a time", n, q)
 	}
-	defer l.gone()
+	defer q.gone()
 	ctx, stop := c.untilHungUp(ctx)
 	defer stop()
-	if l.answers.Acquire(ctx, 1) != nil {
+	if q.answers.Acquire(ctx, 1) != nil {
 		return context.Cause(ctx)
 	}
 	return nil
 }
 
-func (l *line) join() (waiting int, ok bool) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.waiting >= l.maxWaiting {
-		return l.waiting, false
+func (q *queue) join() (waiting int, ok bool) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.waiting >= q.maxWaiting {
+		return q.waiting, false
 	}
-	l.waiting++
-	return l.waiting, true
+	q.waiting++
+	return q.waiting, true
 }
 
-func (l *line) gone() {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.waiting--
+func (q *queue) gone() {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.waiting--
 }
 
 // String says what is being answered.
-func (l *line) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
+func (q *queue) String() string {
+	q.mu.Lock()
+	defer q.mu.Unlock()
 	tables, oldest := map[string]int{}, time.Now()
-	for a := range l.running {
+	for a := range q.running {
 		tables[a.table]++
 		if a.since.Before(oldest) {
 			oldest = a.since
@@ -110,11 +111,11 @@ func (l *line) String() string {
 		of = append(of, fmt.Sprintf("%d of %s", tables[name], name))
 	}
 	are := "queries are"
-	if len(l.running) == 1 {
+	if len(q.running) == 1 {
 		are = "query is"
 	}
 	return fmt.Sprintf("%d %s being answered: %s, the oldest for %v",
-		len(l.running), are, strings.Join(of, " and "), time.Since(oldest).Round(100*time.Millisecond))
+		len(q.running), are, strings.Join(of, " and "), time.Since(oldest).Round(100*time.Millisecond))
 }
 
 // untilHungUp returns a context that ends, with errHungUp, when osquery closes the
