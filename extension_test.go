@@ -272,6 +272,7 @@ func recorded(t *testing.T, x *extensionProcess) {
 // TestExtensionOrphan checks that the extension ends, so that osquery's watcher
 // starts it again, when osquery is gone and when osquery has dropped it.
 func TestExtensionOrphan(t *testing.T) {
+	t.Parallel()
 	nstest.New(t)
 	for name, orphan := range map[string]func(*extensionProcess){
 		"osquery is gone":         func(x *extensionProcess) { x.Close() },
@@ -472,6 +473,7 @@ func TestFewDescriptors(t *testing.T) {
 // TestCtrlC sends the signals that a terminal sends to the process group of an
 // osqueryi and its extension.
 func TestCtrlC(t *testing.T) {
+	t.Parallel()
 	nstest.New(t)
 	x := startExtension(t)
 	for _, sig := range []os.Signal{syscall.SIGINT, syscall.SIGHUP} {
@@ -490,6 +492,7 @@ func TestCtrlC(t *testing.T) {
 
 // TestKillNine starts the extension again after kill -9, before osquery notices.
 func TestKillNine(t *testing.T) {
+	t.Parallel()
 	nstest.New(t)
 	m := newManager(t)
 	x := startAt(t, m, "")

@@ -250,6 +250,7 @@ func TestNullOutput(t *testing.T) {
 }
 
 func TestSignals(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	fifo := filepath.Join(dir, "fifo")
 	if err := syscall.Mkfifo(fifo, 0o600); err != nil {
@@ -414,14 +415,14 @@ func TestInterrupt(t *testing.T) {
 		"SELECT sleep(1000)",
 		"SELECT regex_match('" + strings.Repeat("a", 100) + "b', '(a+)+$', 0) FROM (" + numbers + "v FROM n)",
 	} {
-		for _, wait := range []time.Duration{5, 50, 400} {
+		for _, wait := range []int{5, 50, nstest.Amount(400, 100)} {
 			cmd := exec.Command(binary(t), "query", "--csv", sql)
 			var stderr bytes.Buffer
 			cmd.Stderr = &stderr
 			if err := cmd.Start(); err != nil {
 				t.Fatal(err)
 			}
-			time.Sleep(wait * time.Millisecond)
+			time.Sleep(time.Duration(wait) * time.Millisecond)
 			sent := time.Now()
 			cmd.Process.Signal(syscall.SIGINT)
 			stuck := time.AfterFunc(time.Minute, func() { cmd.Process.Kill() })
@@ -471,7 +472,7 @@ func TestLimits(t *testing.T) {
 // TestLongInput: SQL of any size gives an answer or one line.
 func TestLongInput(t *testing.T) {
 	t.Parallel()
-	long := strings.Repeat("x", 20_000_000)
+	long := strings.Repeat("x", nstest.Amount(20_000_000, 4_000_000))
 	for name, sql := range map[string]string{
 		"a column's name":        "SELECT '" + long[:1_000_000] + "'",
 		"a comment in such":      "SELECT 1 /*" + long + "*/ + 1",
@@ -505,8 +506,8 @@ func TestLongInput(t *testing.T) {
 // sorts. Memory that is written to a file for a while would be one in TMPDIR.
 func TestNoFiles(t *testing.T) {
 	t.Parallel()
-	const sort = "WITH RECURSIVE n(v) AS (SELECT 1 UNION ALL SELECT v + 1 FROM n LIMIT 300000) " +
-		"SELECT hex(randomblob(100)) AS x FROM n ORDER BY x"
+	sort := fmt.Sprintf("WITH RECURSIVE n(v) AS (SELECT 1 UNION ALL SELECT v + 1 FROM n LIMIT %d) "+
+		"SELECT hex(randomblob(100)) AS x FROM n ORDER BY x", nstest.Amount(300_000, 60_000))
 	for sql, refused := range map[string]string{
 		"ATTACH 'a.db' AS a": "ATTACH",
 		"ATTACH 'file:a.db?mode=rwc' AS a; CREATE TABLE a.t(x)": "ATTACH",

@@ -17,7 +17,7 @@ import (
 )
 
 var churnTime = flag.Duration("churn", 20*time.Second,
-	"how long TestChurn changes routes, for each family; with -short a tenth of it")
+	"how long TestChurn changes routes, for each family; with -short a twentieth of it")
 
 // A churner adds, deletes and replaces routes from another process.
 type churner struct {
@@ -62,10 +62,7 @@ func churn(t *testing.T, family string, next func(i int) string) *churner {
 // replaced all the time.
 func TestChurn(t *testing.T) {
 	const untouched = 20000
-	duration := *churnTime
-	if testing.Short() {
-		duration /= 10
-	}
+	duration := *churnTime / time.Duration(nstest.Amount(1, 20))
 	for _, tc := range []struct {
 		name, family string
 		family6      bool

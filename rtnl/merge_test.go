@@ -884,7 +884,7 @@ func u32be(b []byte) uint32 {
 // and each is one that was there.
 func TestSimulation(t *testing.T) {
 	reads, consistent, tries := 0, 0, 0
-	for seed := range uint64(500) {
+	for seed := range uint64(nstest.Amount(500, 100)) {
 		k, untouched := newSimKernel(seed)
 		var f Filter
 		switch k.IntN(5) {
@@ -945,7 +945,7 @@ func TestSimulation(t *testing.T) {
 // enough to tell their number, it is that of the routes which the same dump holds.
 func TestSimulationCounts(t *testing.T) {
 	counted, all := 0, 0
-	for seed := range uint64(500) {
+	for seed := range uint64(nstest.Amount(500, 100)) {
 		k, untouched := newSimKernel(seed)
 		k.begin()
 		l, err := listen(context.Background(), k.dial)

@@ -115,6 +115,14 @@ func checkRights() error {
 	return nil
 }
 
+// Amount is how much work a test does: all of it, or less with -short.
+func Amount(all, short int) int {
+	if testing.Short() {
+		return short
+	}
+	return all
+}
+
 // New moves the calling goroutine into a new network namespace until the test
 // ends, with the loopback interface up. Processes that it starts and netlink
 // sockets that it opens are in that namespace; other goroutines are not.
