@@ -403,7 +403,7 @@ func TestFIFO(t *testing.T) {
 
 // TestInterrupt: a signal ends every statement at once, whatever it is at.
 func TestInterrupt(t *testing.T) {
-	const soon = 250 * time.Millisecond // on a busy machine; 25 ms on others
+	const soon = 100 * time.Millisecond // some 25 ms where nothing else runs
 	const numbers = "WITH RECURSIVE n(v) AS (SELECT 1 UNION ALL SELECT v + 1 FROM n LIMIT 3000000) SELECT "
 	for _, sql := range []string{
 		numbers + "v FROM n ORDER BY v * 7 % 1000003",
@@ -416,27 +416,39 @@ func TestInterrupt(t *testing.T) {
 		"SELECT regex_match('" + strings.Repeat("a", 100) + "b', '(a+)+$', 0) FROM (" + numbers + "v FROM n)",
 	} {
 		for _, wait := range []int{5, 50, nstest.Amount(400, 100)} {
-			cmd := exec.Command(binary(t), "query", "--csv", sql)
-			var stderr bytes.Buffer
-			cmd.Stderr = &stderr
-			if err := cmd.Start(); err != nil {
-				t.Fatal(err)
+			took := untilInterrupted(t, sql, time.Duration(wait)*time.Millisecond)
+			for tries := 1; took > soon && tries < 5; tries++ { // the machine may have been busy with others
+				took = min(took, untilInterrupted(t, sql, time.Duration(wait)*time.Millisecond))
 			}
-			time.Sleep(time.Duration(wait) * time.Millisecond)
-			sent := time.Now()
-			cmd.Process.Signal(syscall.SIGINT)
-			stuck := time.AfterFunc(time.Minute, func() { cmd.Process.Kill() })
-			cmd.Wait()
-			stuck.Stop()
-			if took := time.Since(sent); took > soon {
+			if took > soon {
 				t.Errorf("%s: %v after the signal", sql, took)
-			}
-			early := cmd.ProcessState.Sys().(syscall.WaitStatus).Signaled() // before the program listened
-			if !early && stderr.String() != program+": interrupted\n" {
-				t.Errorf("%s: %s", sql, &stderr)
 			}
 		}
 	}
+}
+
+// untilInterrupted sends SIGINT to a query after a while, and returns how long it
+// still takes from then on.
+func untilInterrupted(t *testing.T, sql string, wait time.Duration) time.Duration {
+	t.Helper()
+	cmd := exec.Command(binary(t), "query", "--csv", sql)
+	var stderr bytes.Buffer
+	cmd.Stderr = &stderr
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	time.Sleep(wait)
+	sent := time.Now()
+	cmd.Process.Signal(syscall.SIGINT)
+	stuck := time.AfterFunc(time.Minute, func() { cmd.Process.Kill() })
+	cmd.Wait()
+	stuck.Stop()
+	took := time.Since(sent)
+	early := cmd.ProcessState.Sys().(syscall.WaitStatus).Signaled() // before the program listened
+	if !early && stderr.String() != program+": interrupted\n" {
+		t.Errorf("%s: %s", sql, &stderr)
+	}
+	return took
 }
 
 // TestLimits: with little memory there is an answer or one line. Less than 0.9 GB

@@ -449,7 +449,7 @@ func TestMeddlingAtRandom(t *testing.T) {
 			var untouched, touched []string
 			seen := map[string]bool{}
 			want := map[string]bool{}
-			for len(untouched) < 3000 {
+			for len(untouched) < nstest.Amount(3000, 1000) {
 				dst, metric := tc.dst(c), 1+c.IntN(3)
 				line := fmt.Sprintf("%v via %s metric %d table 1000", dst, tc.via, metric)
 				if seen[line] {
