@@ -43,7 +43,8 @@ func TestJoinInOsquery(t *testing.T) {
 				rows := x.generate(t, outer, []string{"table_name=main"}, "route_id", "dst", "table_name")
 				found := map[string]int{}
 				for _, row := range rows {
-					joined := x.generate(t, inner, []string{"route_id=" + row["route_id"]}, "route_id", "dst", "snapshot_consistent")
+					joined := x.generate(t, inner, []string{"route_id=" + row["route_id"]},
+						"route_id", "dst", "snapshot_consistent")
 					for _, j := range joined {
 						if j["route_id"] == row["route_id"] && j["snapshot_consistent"] == "1" {
 							found[row["dst"]]++
