@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/mdlayher/netlink"
@@ -570,6 +571,7 @@ func (t *simTable) node(i int) int {
 // A simKernel has routes that change while they are dumped. It loses its place as
 // the kernel does, or worse.
 type simKernel struct {
+	mu sync.Mutex // IPv6 is read beside the rest
 	chance
 	tables  []*simTable // by family, low byte and age, the newest first
 	touched []*simRoute
@@ -734,6 +736,8 @@ func (s *simSocket) send(m netlink.Message) (netlink.Message, error) {
 }
 
 func (s *simSocket) receive(buf []byte, nowait bool) (int, error) {
+	s.k.mu.Lock()
+	defer s.k.mu.Unlock()
 	if s.listens {
 		switch {
 		case s.k.overflow:
