@@ -280,6 +280,7 @@ func recorded(t *testing.T, x *extensionProcess) {
 // TestExtensionOrphan checks that the extension ends, so that osquery's watcher
 // starts it again, when osquery is gone and when osquery has dropped it.
 func TestExtensionOrphan(t *testing.T) {
+	t.Parallel()
 	nstest.New(t)
 	for name, orphan := range map[string]func(*extensionProcess){
 		"osquery is gone":         func(x *extensionProcess) { x.Close() },
@@ -361,13 +362,10 @@ func TestDependencies(t *testing.T) {
 	}
 }
 
-// TestManyQueries asks for 100,000 routes two hundred times at once. The memory is
+// TestManyQueries asks for 100,000 routes two hundred times at once (less with -short). The memory is
 // that of the whole process; pings are answered meanwhile.
 func TestManyQueries(t *testing.T) {
-	if testing.Short() {
-		t.Skip("takes half a minute of CPU")
-	}
-	const routes, queries = 100_000, 200
+	routes, queries, memory := nstest.Amount(100_000, 10_000), nstest.Amount(200, 50), nstest.Amount(400<<20, 100<<20)
 	nstest.New(t)
 	nstest.Veth(t, "v0", "10.0.0.1/16")
 	lines := make([]string, routes)
@@ -391,7 +389,7 @@ func TestManyQueries(t *testing.T) {
 			switch n, err := osquerytest.Exchange(socket, message); {
 			case err != nil:
 				t.Error(err)
-			case n > routes*60:
+			case n > int64(routes)*60:
 				answered.Add(1)
 			default: // TestQueue has what it says
 				told.Add(1)
@@ -415,7 +413,7 @@ func TestManyQueries(t *testing.T) {
 	peak := x.status(t, "VmHWM")
 	t.Logf("%d answered, %d told after %v; peak %d MiB", answered.Load(), told.Load(),
 		time.Since(start).Round(time.Millisecond), peak>>20)
-	if peak > 400<<20 {
+	if peak > memory {
 		t.Errorf("%d MiB of memory", peak>>20)
 	}
 	if told.Load() > 0 && time.Since(start) < time.Minute {
@@ -483,6 +481,7 @@ func TestFewDescriptors(t *testing.T) {
 // TestCtrlC sends the signals that a terminal sends to the process group of an
 // osqueryi and its extension.
 func TestCtrlC(t *testing.T) {
+	t.Parallel()
 	nstest.New(t)
 	x := startExtension(t)
 	for _, sig := range []os.Signal{syscall.SIGINT, syscall.SIGHUP} {
@@ -501,6 +500,7 @@ func TestCtrlC(t *testing.T) {
 
 // TestKillNine starts the extension again after kill -9, before osquery notices.
 func TestKillNine(t *testing.T) {
+	t.Parallel()
 	nstest.New(t)
 	m := newManager(t)
 	x := startAt(t, m, "")

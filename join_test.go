@@ -27,10 +27,7 @@ func replaced(t *testing.T) (stop func() int) {
 // TestJoinInOsquery joins the two tables as osquery does: a request for the first
 // one, and for each of its rows a request for the second one by the row's route_id.
 func TestJoinInOsquery(t *testing.T) {
-	joins, readers := 10_000, 4
-	if testing.Short() {
-		joins = 1_000
-	}
+	joins, readers := nstest.Amount(10_000, 400), 4
 	stop := replaced(t)
 	x := startExtension(t)
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Minute)
@@ -46,7 +43,8 @@ func TestJoinInOsquery(t *testing.T) {
 				rows := x.generate(t, outer, []string{"table_name=main"}, "route_id", "dst", "table_name")
 				found := map[string]int{}
 				for _, row := range rows {
-					joined := x.generate(t, inner, []string{"route_id=" + row["route_id"]}, "route_id", "dst", "snapshot_consistent")
+					joined := x.generate(t, inner, []string{"route_id=" + row["route_id"]},
+						"route_id", "dst", "snapshot_consistent")
 					for _, j := range joined {
 						if j["route_id"] == row["route_id"] && j["snapshot_consistent"] == "1" {
 							found[row["dst"]]++

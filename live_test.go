@@ -27,7 +27,7 @@ var build = sync.OnceValues(func() (string, error) {
 	}
 	buildDir = dir
 	file := filepath.Join(dir, program)
-	cmd := exec.Command("go", "build", "-o", file, ".")
+	cmd := exec.Command("go", "build", "-buildvcs=false", "-o", file, ".")
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return "", fmt.Errorf("go build: %w\n%s", err, out)

@@ -263,6 +263,7 @@ func TestNullOutput(t *testing.T) {
 }
 
 func TestSignals(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	fifo := filepath.Join(dir, "fifo")
 	if err := syscall.Mkfifo(fifo, 0o600); err != nil {
@@ -415,7 +416,7 @@ func TestFIFO(t *testing.T) {
 
 // TestInterrupt: a signal ends every statement at once, whatever it is at.
 func TestInterrupt(t *testing.T) {
-	const soon = 250 * time.Millisecond // on a busy machine; 25 ms on others
+	const soon = 100 * time.Millisecond // some 25 ms where nothing else runs
 	const numbers = "WITH RECURSIVE n(v) AS (SELECT 1 UNION ALL SELECT v + 1 FROM n LIMIT 3000000) SELECT "
 	for _, sql := range []string{
 		numbers + "v FROM n ORDER BY v * 7 % 1000003",
@@ -427,28 +428,40 @@ func TestInterrupt(t *testing.T) {
 		"SELECT sleep(1000)",
 		"SELECT regex_match('" + strings.Repeat("a", 100) + "b', '(a+)+$', 0) FROM (" + numbers + "v FROM n)",
 	} {
-		for _, wait := range []time.Duration{5, 50, 400} {
-			cmd := exec.Command(binary(t), "query", "--csv", sql)
-			var stderr bytes.Buffer
-			cmd.Stderr = &stderr
-			if err := cmd.Start(); err != nil {
-				t.Fatal(err)
+		for _, wait := range []int{5, 50, nstest.Amount(400, 100)} {
+			took := untilInterrupted(t, sql, time.Duration(wait)*time.Millisecond)
+			for tries := 1; took > soon && tries < 5; tries++ { // the machine may have been busy with others
+				took = min(took, untilInterrupted(t, sql, time.Duration(wait)*time.Millisecond))
 			}
-			time.Sleep(wait * time.Millisecond)
-			sent := time.Now()
-			cmd.Process.Signal(syscall.SIGINT)
-			stuck := time.AfterFunc(time.Minute, func() { cmd.Process.Kill() })
-			cmd.Wait()
-			stuck.Stop()
-			if took := time.Since(sent); took > soon {
+			if took > soon {
 				t.Errorf("%s: %v after the signal", sql, took)
-			}
-			early := cmd.ProcessState.Sys().(syscall.WaitStatus).Signaled() // before the program listened
-			if !early && stderr.String() != program+": interrupted\n" {
-				t.Errorf("%s: %s", sql, &stderr)
 			}
 		}
 	}
+}
+
+// untilInterrupted sends SIGINT to a query after a while, and returns how long it
+// still takes from then on.
+func untilInterrupted(t *testing.T, sql string, wait time.Duration) time.Duration {
+	t.Helper()
+	cmd := exec.Command(binary(t), "query", "--csv", sql)
+	var stderr bytes.Buffer
+	cmd.Stderr = &stderr
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	time.Sleep(wait)
+	sent := time.Now()
+	cmd.Process.Signal(syscall.SIGINT)
+	stuck := time.AfterFunc(time.Minute, func() { cmd.Process.Kill() })
+	cmd.Wait()
+	stuck.Stop()
+	took := time.Since(sent)
+	early := cmd.ProcessState.Sys().(syscall.WaitStatus).Signaled() // before the program listened
+	if !early && stderr.String() != program+": interrupted\n" {
+		t.Errorf("%s: %s", sql, &stderr)
+	}
+	return took
 }
 
 // TestLimits: with little memory there is an answer or one line. Less than 0.9 GB
@@ -484,7 +497,7 @@ func TestLimits(t *testing.T) {
 // TestLongInput: SQL of any size gives an answer or one line.
 func TestLongInput(t *testing.T) {
 	t.Parallel()
-	long := strings.Repeat("x", 20_000_000)
+	long := strings.Repeat("x", nstest.Amount(20_000_000, 4_000_000))
 	for name, sql := range map[string]string{
 		"a column's name":        "SELECT '" + long[:1_000_000] + "'",
 		"a comment in such":      "SELECT 1 /*" + long + "*/ + 1",
@@ -518,8 +531,8 @@ func TestLongInput(t *testing.T) {
 // sorts. Memory that is written to a file for a while would be one in TMPDIR.
 func TestNoFiles(t *testing.T) {
 	t.Parallel()
-	const sort = "WITH RECURSIVE n(v) AS (SELECT 1 UNION ALL SELECT v + 1 FROM n LIMIT 300000) " +
-		"SELECT hex(randomblob(100)) AS x FROM n ORDER BY x"
+	sort := fmt.Sprintf("WITH RECURSIVE n(v) AS (SELECT 1 UNION ALL SELECT v + 1 FROM n LIMIT %d) "+
+		"SELECT hex(randomblob(100)) AS x FROM n ORDER BY x", nstest.Amount(300_000, 60_000))
 	for sql, refused := range map[string]string{
 		"ATTACH 'a.db' AS a": "ATTACH",
 		"ATTACH 'file:a.db?mode=rwc' AS a; CREATE TABLE a.t(x)": "ATTACH",

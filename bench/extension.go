@@ -181,7 +181,8 @@ func (b *bench) idle() ([]line, error) {
 	l := sampleLine("extension: idle for 10 s", sample{settle, cpu, idle})
 	l.judge("16 MiB, no CPU", idle <= 16*mib && cpu < time.Millisecond)
 	all := sampleLine("extension: SELECT *, all routes", answer)
-	rest := line{what: "extension: RSS 10 s later", rss: megabytes(after), ratio: fmt.Sprintf("idle %+.1f MiB", float64(after-idle)/mib)}
+	rest := line{what: "extension: RSS 10 s later", rss: megabytes(after),
+		ratio: fmt.Sprintf("idle %+.1f MiB", float64(after-idle)/mib)}
 	rest.judge("idle +20 MiB", after-idle <= 20*mib)
 	return []line{l, all, rest}, nil
 }
@@ -315,11 +316,13 @@ type request struct {
 // them.
 var (
 	everything = request{table: tables.Routes}
-	ecmp       = request{tables.Routes, []string{"route_id", "dst", "nexthop_count"}, "nexthop_count", tables.GreaterThan, "1"}
+	ecmp       = request{tables.Routes, []string{"route_id", "dst", "nexthop_count"},
+		"nexthop_count", tables.GreaterThan, "1"}
 )
 
 func hopsOf(routeID string) request {
-	return request{tables.Nexthops, []string{"route_id", "gateway", "dev", "weight"}, "route_id", tables.Equals, routeID}
+	used := []string{"route_id", "gateway", "dev", "weight"}
+	return request{tables.Nexthops, used, "route_id", tables.Equals, routeID}
 }
 
 // What a plug-in can have ready, and its tables.
@@ -376,7 +379,8 @@ func (r request) call(socket string) ([]map[string]string, error) {
 	conf := &thrift.TConfiguration{}
 	trans := thrift.NewTBufferedTransport(thrift.NewTSocketFromConnConf(conn, conf), 64<<10)
 	proto := thrift.NewTBinaryProtocolConf(trans, conf)
-	answer, err := osquery.NewExtensionClientProtocol(trans, proto, proto).Call(context.Background(), "table", r.table.Name, r.args())
+	client := osquery.NewExtensionClientProtocol(trans, proto, proto)
+	answer, err := client.Call(context.Background(), "table", r.table.Name, r.args())
 	if err != nil {
 		return nil, err
 	}

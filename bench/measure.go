@@ -60,7 +60,8 @@ func (m *measurement) run() error {
 	}
 	wall := time.Since(start)
 	usage := cmd.ProcessState.SysUsage().(*syscall.Rusage)
-	m.samples = append(m.samples, sample{wall, cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime(), usage.Maxrss << 10})
+	cpu := cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()
+	m.samples = append(m.samples, sample{wall, cpu, usage.Maxrss << 10})
 	return nil
 }
 

@@ -30,7 +30,8 @@ func enter(env string) (int, error) {
 		return exit.ExitCode(), nil
 	}
 	if err != nil {
-		return 1, fmt.Errorf("user and network namespaces of its own: %w; allow unprivileged user namespaces (sysctl user.max_user_namespaces) or be root", err)
+		return 1, fmt.Errorf("user and network namespaces of its own: %w; "+
+			"allow unprivileged user namespaces (sysctl user.max_user_namespaces) or be root", err)
 	}
 	return 0, nil
 }

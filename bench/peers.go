@@ -10,7 +10,9 @@ func peersExecutable(dir string) string { return filepath.Join(dir, "peers") }
 
 // peers are the other libraries that list all routes.
 func (b *bench) peers() (runs []*measurement, missing []line) {
-	for _, p := range []struct{ what, name string }{{"vishvananda/netlink", "vishvananda"}, {"jsimonetti/rtnetlink", "jsimonetti"}} {
+	for _, p := range []struct{ what, name string }{
+		{"vishvananda/netlink", "vishvananda"}, {"jsimonetti/rtnetlink", "jsimonetti"},
+	} {
 		if _, err := os.Stat(peersExecutable(b.dir)); err != nil {
 			missing = append(missing, line{what: p.what + ": not built"})
 			continue
@@ -18,7 +20,8 @@ func (b *bench) peers() (runs []*measurement, missing []line) {
 		runs = append(runs, &measurement{what: p.what, ns: b.big, args: []string{peersExecutable(b.dir), p.name}})
 	}
 	if exec.Command("python3", "-c", "import pyroute2").Run() == nil {
-		runs = append(runs, &measurement{what: "pyroute2, IPv6 alone, once", ns: b.big, once: true, args: []string{"python3", "-c", pyroute2}})
+		runs = append(runs, &measurement{what: "pyroute2, IPv6 alone, once", ns: b.big, once: true,
+			args: []string{"python3", "-c", pyroute2}})
 	} else {
 		missing = append(missing, line{what: "pyroute2: not installed"})
 	}

@@ -137,7 +137,8 @@ func (f *filler) add(dst netip.Prefix, table byte) {
 	f.last = len(f.batch)
 	f.added++
 	b := append(f.batch, make([]byte, unix.SizeofNlMsghdr)...)
-	b = append(b, family, byte(dst.Bits()), 0, 0, table, unix.RTPROT_BGP, unix.RT_SCOPE_UNIVERSE, unix.RTN_UNICAST, 0, 0, 0, 0)
+	b = append(b, family, byte(dst.Bits()), 0, 0, table,
+		unix.RTPROT_BGP, unix.RT_SCOPE_UNIVERSE, unix.RTN_UNICAST, 0, 0, 0, 0)
 	b = appendAttr(b, unix.RTA_DST, dst.Addr().AsSlice())
 	b = appendAttr(b, unix.RTA_PRIORITY, native32(20))
 	if f.left > 0 {

@@ -17,7 +17,7 @@ import (
 )
 
 var churnTime = flag.Duration("churn", 20*time.Second,
-	"how long TestChurn changes routes, for each family; with -short a tenth of it")
+	"how long TestChurn changes routes, for each family; with -short a fortieth of it")
 
 // A churner adds, deletes and replaces routes from another process.
 type churner struct {
@@ -61,11 +61,8 @@ func churn(t *testing.T, family string, next func(i int) string) *churner {
 // routes among them, and looks for those that nobody touched, and for one that is
 // replaced all the time.
 func TestChurn(t *testing.T) {
-	const untouched = 20000
-	duration := *churnTime
-	if testing.Short() {
-		duration /= 10
-	}
+	untouched := nstest.Amount(20000, 5000)
+	duration := *churnTime / time.Duration(nstest.Amount(1, 40))
 	for _, tc := range []struct {
 		name, family string
 		family6      bool

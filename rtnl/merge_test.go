@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/mdlayher/netlink"
@@ -449,7 +450,7 @@ func TestMeddlingAtRandom(t *testing.T) {
 			var untouched, touched []string
 			seen := map[string]bool{}
 			want := map[string]bool{}
-			for len(untouched) < 3000 {
+			for len(untouched) < nstest.Amount(3000, 1000) {
 				dst, metric := tc.dst(c), 1+c.IntN(3)
 				line := fmt.Sprintf("%v via %s metric %d table 1000", dst, tc.via, metric)
 				if seen[line] {
@@ -570,6 +571,7 @@ func (t *simTable) node(i int) int {
 // A simKernel has routes that change while they are dumped. It loses its place as
 // the kernel does, or worse.
 type simKernel struct {
+	mu sync.Mutex // IPv6 is read beside the rest
 	chance
 	tables  []*simTable // by family, low byte and age, the newest first
 	touched []*simRoute
@@ -734,6 +736,8 @@ func (s *simSocket) send(m netlink.Message) (netlink.Message, error) {
 }
 
 func (s *simSocket) receive(buf []byte, nowait bool) (int, error) {
+	s.k.mu.Lock()
+	defer s.k.mu.Unlock()
 	if s.listens {
 		switch {
 		case s.k.overflow:
@@ -884,7 +888,7 @@ func u32be(b []byte) uint32 {
 // and each is one that was there.
 func TestSimulation(t *testing.T) {
 	reads, consistent, tries := 0, 0, 0
-	for seed := range uint64(500) {
+	for seed := range uint64(nstest.Amount(500, 100)) {
 		k, untouched := newSimKernel(seed)
 		var f Filter
 		switch k.IntN(5) {
@@ -945,7 +949,7 @@ func TestSimulation(t *testing.T) {
 // enough to tell their number, it is that of the routes which the same dump holds.
 func TestSimulationCounts(t *testing.T) {
 	counted, all := 0, 0
-	for seed := range uint64(500) {
+	for seed := range uint64(nstest.Amount(500, 100)) {
 		k, untouched := newSimKernel(seed)
 		k.begin()
 		l, err := listen(context.Background(), k.dial)

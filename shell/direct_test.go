@@ -7,6 +7,8 @@ import (
 	"math/rand/v2"
 	"strings"
 	"testing"
+
+	"kernelroutes/internal/nstest"
 )
 
 // TestPassedOn: statements that pass rows on are found, others are not, and the
@@ -83,7 +85,7 @@ func TestPassedOn(t *testing.T) {
 // TestDirect compares what is printed with and without direct.go, for statements
 // made at random.
 func TestDirect(t *testing.T) {
-	const statements, together = 4000, 50
+	statements, together := nstest.Amount(4000, 1000), 50
 	a := newFake("a", []string{"id", "x", "y BIGINT", "z INTEGER"})
 	b := newFake("b", []string{"id", "x", "y BIGINT", "w"})
 	random := rand.New(rand.NewPCG(1, 2))

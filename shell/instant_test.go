@@ -51,10 +51,7 @@ func TestScansOnce(t *testing.T) {
 // TestStatementIsOfOneInstant joins in many ways while a route is replaced again and
 // again: it exists all the time, so it must be in every answer.
 func TestStatementIsOfOneInstant(t *testing.T) {
-	rounds := 1_500
-	if testing.Short() {
-		rounds = 100
-	}
+	rounds := nstest.Amount(1_500, 60)
 	nstest.New(t)
 	nstest.Veth(t, "v0", "10.0.0.1/16")
 	nstest.IP(t, "route add 20.0.0.0/8 via 10.0.0.3")

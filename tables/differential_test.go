@@ -87,10 +87,7 @@ func TestDifferential(t *testing.T) {
 	if *seed == 0 {
 		*seed = rand.Uint64()
 	}
-	want := *amount
-	if testing.Short() {
-		want = min(want, 2000)
-	}
+	want := nstest.Amount(*amount, min(*amount, 1000))
 	var c coverage
 	for round := uint64(0); c.routes < want; round++ {
 		ok := t.Run(fmt.Sprint(round), func(t *testing.T) {
@@ -128,7 +125,7 @@ func differential(t *testing.T, g generator, c *coverage) {
 		nstest.Sysctl(t, "net.ipv6.conf.v2.ignore_routes_with_linkdown", "1")
 	}
 	g.objects(t)
-	const each = 3000
+	each := nstest.Amount(3000, 1500)
 	var lines4, lines6 []string
 	for range each {
 		lines4, lines6 = append(lines4, g.route4()), append(lines6, g.route6())

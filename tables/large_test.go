@@ -94,7 +94,7 @@ func TestLargeRoutes(t *testing.T) {
 		if dst.Addr().Is6() {
 			family, flag = "ipv6", "-6"
 		}
-		for _, n := range c.sizes {
+		for _, n := range c.sizes[nstest.Amount(0, 2):] {
 			for _, table := range []uint32{500, 254} {
 				addLarge(t, dst, table, v0, n)
 				everyRow(t, before, family, c.dst, n)

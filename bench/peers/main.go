@@ -13,7 +13,8 @@ import (
 )
 
 func main() {
-	list := map[string]func() (int, error){"vishvananda": vishvananda, "jsimonetti": jsimonetti}[os.Args[len(os.Args)-1]]
+	peers := map[string]func() (int, error){"vishvananda": vishvananda, "jsimonetti": jsimonetti}
+	list := peers[os.Args[len(os.Args)-1]]
 	if list == nil {
 		fmt.Fprintln(os.Stderr, "usage: peers vishvananda|jsimonetti")
 		os.Exit(2)
@@ -29,7 +30,8 @@ func main() {
 func vishvananda() (total int, err error) {
 	for _, family := range []int{unix.AF_INET, unix.AF_INET6} {
 		// Without the filter it would be table main alone.
-		routes, err := netlink.RouteListFiltered(family, &netlink.Route{Table: unix.RT_TABLE_UNSPEC}, netlink.RT_FILTER_TABLE)
+		all := &netlink.Route{Table: unix.RT_TABLE_UNSPEC}
+		routes, err := netlink.RouteListFiltered(family, all, netlink.RT_FILTER_TABLE)
 		if err != nil {
 			return 0, err
 		}

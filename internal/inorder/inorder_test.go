@@ -62,7 +62,8 @@ func TestDoFails(t *testing.T) {
 	ended.Store(0)
 	defer func() {
 		p, ok := recover().(*Panic)
-		if !ok || p.Value != "broken" || !strings.HasPrefix(p.String(), "broken\n") || !strings.Contains(p.String(), "inorder.TestDoFails") {
+		if !ok || p.Value != "broken" || !strings.HasPrefix(p.String(), "broken\n") ||
+			!strings.Contains(p.String(), "inorder.TestDoFails") {
 			t.Errorf("panic %v", p)
 		}
 		if want := int32(2 + Ahead()); begun.Load() != want || ended.Load() != want {

@@ -115,6 +115,14 @@ func checkRights() error {
 	return nil
 }
 
+// Amount is how much work a test does: all of it, or less with -short.
+func Amount(all, short int) int {
+	if testing.Short() {
+		return short
+	}
+	return all
+}
+
 // New moves the calling goroutine into a new network namespace until the test
 // ends, with the loopback interface up. Processes that it starts and netlink
 // sockets that it opens are in that namespace; other goroutines are not.
@@ -179,7 +187,7 @@ func Veth(t testing.TB, name string, addrs ...string) {
 // WaitRoutes waits until IPv6's table local shows routes that begin like these.
 func WaitRoutes(t testing.TB, wanted ...string) {
 	t.Helper()
-	wait(t, "-6 route show table local", func(line, wanted string) bool { return strings.HasPrefix(line, wanted) }, wanted)
+	wait(t, "-6 route show table local", strings.HasPrefix, wanted)
 }
 
 // WaitUp waits until the kernel has noticed the carrier of interfaces.
@@ -197,8 +205,9 @@ func wait(t testing.TB, args string, shows func(line, wanted string) bool, wante
 	t.Helper()
 	for start := time.Now(); ; time.Sleep(time.Millisecond) {
 		out := IP(t, args)
+		lines := strings.Split(strings.TrimSpace(out), "\n")
 		missing := slices.IndexFunc(wanted, func(w string) bool {
-			return !slices.ContainsFunc(strings.Split(strings.TrimSpace(out), "\n"), func(line string) bool { return line != "" && shows(line, w) })
+			return !slices.ContainsFunc(lines, func(line string) bool { return line != "" && shows(line, w) })
 		})
 		if missing < 0 {
 			return

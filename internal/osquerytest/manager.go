@@ -148,8 +148,9 @@ func (m *Manager) WaitDeregistered(ctx context.Context, uuid osquery.ExtensionRo
 }
 
 // wait waits until done, which is called with m.mu held, returns true.
-func (m *Manager) wait(ctx context.Context, done func() (osquery.ExtensionRouteUUID, bool)) (
-	osquery.ExtensionRouteUUID, error) {
+func (m *Manager) wait(
+	ctx context.Context, done func() (osquery.ExtensionRouteUUID, bool),
+) (osquery.ExtensionRouteUUID, error) {
 	for {
 		m.mu.Lock()
 		uuid, ok := done()
@@ -187,8 +188,9 @@ func (m *Manager) change() {
 
 // Call calls a table of the extension that has registered it, as osquery does: a
 // ping on one connection, the call on another.
-func (m *Manager) Call(ctx context.Context, table string, request map[string]string) (
-	osquery.ExtensionResponse, error) {
+func (m *Manager) Call(
+	ctx context.Context, table string, request map[string]string,
+) (osquery.ExtensionResponse, error) {
 	m.mu.Lock()
 	var uuid osquery.ExtensionRouteUUID
 	for u, e := range m.extensions {
@@ -231,8 +233,9 @@ func (m *Manager) Shutdown(ctx context.Context, uuid osquery.ExtensionRouteUUID)
 }
 
 // Client calls f with a connection of its own to an extension. It ends with ctx.
-func (m *Manager) Client(ctx context.Context, uuid osquery.ExtensionRouteUUID,
-	f func(*osquery.ExtensionClient) error) error {
+func (m *Manager) Client(
+	ctx context.Context, uuid osquery.ExtensionRouteUUID, f func(*osquery.ExtensionClient) error,
+) error {
 	var dialer net.Dialer
 	conn, err := dialer.DialContext(ctx, "unix", fmt.Sprintf("%s.%d", m.socket, uuid))
 	if err != nil {
@@ -281,8 +284,9 @@ func (m *Manager) accept(processor thrift.TProcessor) {
 // A handler is what extensions may ask of the manager.
 type handler struct{ m *Manager }
 
-func (h handler) RegisterExtension(_ context.Context, info *osquery.InternalExtensionInfo,
-	registry osquery.ExtensionRegistry) (*osquery.ExtensionStatus, error) {
+func (h handler) RegisterExtension(
+	_ context.Context, info *osquery.InternalExtensionInfo, registry osquery.ExtensionRegistry,
+) (*osquery.ExtensionStatus, error) {
 	m := h.m
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -304,8 +308,9 @@ func (h handler) RegisterExtension(_ context.Context, info *osquery.InternalExte
 	return &osquery.ExtensionStatus{Message: "OK", UUID: m.last}, nil
 }
 
-func (h handler) DeregisterExtension(_ context.Context, uuid osquery.ExtensionRouteUUID) (
-	*osquery.ExtensionStatus, error) {
+func (h handler) DeregisterExtension(
+	_ context.Context, uuid osquery.ExtensionRouteUUID,
+) (*osquery.ExtensionStatus, error) {
 	if !h.m.Deregister(uuid) {
 		return failed("No extension UUID found"), nil
 	}
@@ -336,8 +341,9 @@ func (h handler) Options(context.Context) (osquery.InternalOptionList, error) {
 
 func (handler) Shutdown(context.Context) error { return nil }
 
-func (handler) Call(context.Context, string, string, osquery.ExtensionPluginRequest) (
-	*osquery.ExtensionResponse, error) {
+func (handler) Call(
+	context.Context, string, string, osquery.ExtensionPluginRequest,
+) (*osquery.ExtensionResponse, error) {
 	return &osquery.ExtensionResponse{Status: failed("no such plugin")}, nil
 }
 
