@@ -88,8 +88,9 @@ var backwards = map[string]bool{
 }
 
 // scansOnce reports whether a program scans one table, and does so once: nothing
-// after the beginning of the scan jumps to before it. (That the end of a program
-// jumps to its second instruction is how each one begins.)
+// after the beginning of the scan jumps to before it, and it is in no subroutine, which
+// a loop may call that comes before it. (That the end of a program jumps to its second
+// instruction is how each one begins.)
 func scansOnce(program []instruction) bool {
 	scan := -1
 	for i, op := range program {
@@ -103,8 +104,11 @@ func scansOnce(program []instruction) bool {
 			return false
 		}
 	}
-	for i := scan + 1; i < len(program); i++ {
-		if op := program[i]; backwards[op.opcode] && op.p2 <= scan && !(op.opcode == "Goto" && op.p2 == 1) {
+	for i, op := range program {
+		switch {
+		case i <= scan && op.opcode != "Gosub", op.p2 > scan, !backwards[op.opcode]:
+		case op.opcode == "Goto" && op.p2 == 1:
+		default:
 			return false
 		}
 	}

@@ -36,11 +36,14 @@ func TestScansOnce(t *testing.T) {
 		"SELECT (SELECT count(*) FROM r), (SELECT max(metric) FROM r)":     false,
 		"SELECT * FROM r WHERE dst = 'a' OR metric = 3":                    false,
 		// One scan, but in a program whose jumps do not show it.
-		"SELECT id, row_number() OVER (ORDER BY id) FROM r":                                                false,
-		"CREATE TEMP TABLE a AS SELECT * FROM r":                                                           false,
-		"SELECT * FROM (VALUES ('a'), ('b')) v JOIN r ON r.dst = v.column1":                                false,
-		"SELECT (SELECT max(metric) FROM r WHERE dst = v.column1) FROM (VALUES ('a'), ('b')) v":            false,
-		"WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x+1 FROM c JOIN r WHERE x < 5) SELECT * FROM c": false,
+		"SELECT id, row_number() OVER (ORDER BY id) FROM r":                                     false,
+		"CREATE TEMP TABLE a AS SELECT * FROM r":                                                false,
+		"SELECT * FROM (VALUES ('a'), ('b')) v JOIN r ON r.dst = v.column1":                     false,
+		"SELECT (SELECT max(metric) FROM r WHERE dst = v.column1) FROM (VALUES ('a'), ('b')) v": false,
+		// Once for each group, in a subroutine that stands after the loop over the groups.
+		"SELECT column1, (SELECT count(*) FROM r WHERE dst = column1) FROM (VALUES ('a'), ('b')) GROUP BY 1":            false,
+		"SELECT column1 FROM (VALUES ('a'), ('b')) GROUP BY 1 HAVING (SELECT count(*) FROM r WHERE dst = column1) >= 0": false,
+		"WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x+1 FROM c JOIN r WHERE x < 5) SELECT * FROM c":              false,
 	} {
 		if got := scansOnce(db.program(sql)); got != once {
 			t.Errorf("%s: scans once: %v", sql, got)
