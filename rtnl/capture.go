@@ -237,7 +237,8 @@ func (c *Capture) Read(ctx context.Context, req Request) (*Snapshot, error) {
 // The file may be pcap or pcapng, and compressed with gzip. One that is no work of
 // Kernel.Capture is read too if it is a recording of netlink messages, as tcpdump
 // makes from an nlmon interface, with at least one whole dump of routes: Notes then
-// say what it is and what it lacks, and no snapshot of it is consistent.
+// say what it is and what it lacks, and no snapshot of it is consistent. A packet that
+// the recorder lost in the middle of a dump cannot be noticed, as none has a number.
 func ReadCapture(r io.Reader) (*Capture, error) {
 	in, err := newPacketReader(r)
 	if err != nil {
