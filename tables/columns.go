@@ -279,7 +279,8 @@ func define[R any](name, description string, examples []string, base needs, colu
 			if q.Warn != nil {
 				p.warn(ctx, name, src, q.Warn)
 				if !s.Consistent { // what the rows say in snapshot_consistent, if there are any
-					q.Warn(name + ": not known to be a consistent snapshot (snapshot_consistent is 0): routes may be missing")
+					q.Warn(name + ": routes changed while they were read, or cannot be proved to be all: " +
+						"some may be missing (snapshot_consistent is 0)")
 				}
 			}
 			all := &rows[R]{plan: p, next: walk(p, s), parts: func(n int) (parts []Rows) {
