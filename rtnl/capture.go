@@ -13,7 +13,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"sync"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -183,8 +182,6 @@ type Capture struct {
 	routes     [][]byte // runs of RTM_NEWROUTE messages
 	links      map[uint32]Link
 	objects    map[uint32]*NexthopObject
-	once       sync.Once
-	instant    *Instant // of all that, once it is read
 
 	host  *Host  // nil: not known
 	names *Names // nil: not known
@@ -213,7 +210,7 @@ func (c *Capture) Host() *Host { return c.host }
 func (c *Capture) Notes() []string { return c.notes }
 
 // Read returns what Kernel.Read returned for the request if it had been made
-// when the capture was, in the order of Instant.Read and without cloned routes,
+// when the capture was, but for the order of the routes and for cloned ones,
 // which no capture holds. Snapshot.Tries is 0. A *CaptureError says that a
 // recording has nothing of what is asked for.
 func (c *Capture) Read(ctx context.Context, req Request) (*Snapshot, error) {
@@ -223,11 +220,26 @@ func (c *Capture) Read(ctx context.Context, req Request) (*Snapshot, error) {
 	if err := c.lacks(&req); err != nil {
 		return nil, err
 	}
-	c.once.Do(func() {
-		s := &Snapshot{Consistent: c.consistent, routes: c.routes, links: c.links, objects: c.objects}
-		c.instant = s.Instant()
-	})
-	return c.instant.Read(ctx, req)
+	s := &Snapshot{Consistent: c.consistent}
+	if req.Links || req.Link != nil {
+		s.links = c.links
+	}
+	if req.Nexthops {
+		s.objects = c.objects
+	}
+	if req.Link != nil {
+		if req.chooseLinks(c.links); req.Nothing() {
+			return s, nil
+		}
+	}
+	req.prepare()
+	for _, run := range c.routes {
+		if ctx.Err() != nil {
+			return nil, readError("read a capture", ended(ctx))
+		}
+		s.routes = req.appendMatching(s.routes, run)
+	}
+	return s, nil
 }
 
 // ReadCapture reads a capture file to its end. An error is one of r, or a
@@ -237,7 +249,8 @@ func (c *Capture) Read(ctx context.Context, req Request) (*Snapshot, error) {
 // The file may be pcap or pcapng, and compressed with gzip. One that is no work of
 // Kernel.Capture is read too if it is a recording of netlink messages, as tcpdump
 // makes from an nlmon interface, with at least one whole dump of routes: Notes then
-// say what it is and what it lacks, and no snapshot of it is consistent.
+// say what it is and what it lacks, and no snapshot of it is consistent. A packet that
+// the recorder lost in the middle of a dump cannot be noticed, as none has a number.
 func ReadCapture(r io.Reader) (*Capture, error) {
 	in, err := newPacketReader(r)
 	if err != nil {

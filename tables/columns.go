@@ -266,7 +266,8 @@ func (r *rows[R]) RowID() int64 {
 }
 
 // inconsistent is what is said of an answer that may not be of one time.
-const inconsistent = ": not known to be a consistent snapshot (snapshot_consistent is 0): routes may be missing"
+const inconsistent = ": routes changed while they were read, or cannot be proved to be all: " +
+	"some may be missing (snapshot_consistent is 0)"
 
 // define makes a Table of columns and the function that yields its rows.
 func define[R any](name, description string, examples []string, base needs, columns []column[R],
