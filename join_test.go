@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"kernelroutes/internal/nstest"
+	"kernelroutes/rtnl"
 )
 
 // replaced makes a host with a route that exists all the time, but is replaced by
@@ -166,6 +167,28 @@ func TestLookupAfterAnswer(t *testing.T) {
 			if got := ask(table, "dst=20.0.0.0/8"); got != change.now {
 				t.Errorf("after ip %s: %s by dst: got %q, want %q", change.ip, table, got, change.now)
 			}
+		}
+	}
+	// A route that an answer left out was not given out by it.
+	nstest.Veth(t, "v1", "10.1.0.1/16")
+	nstest.IP(t, "route add 21.0.0.0/8 via 10.1.0.2 metric 77")
+	s, err := new(rtnl.Kernel).Read(t.Context(), rtnl.Request{Filter: rtnl.Filter{Tables: []uint32{254}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ids := map[string]string{}
+	for c := s.Cursor(rtnl.FieldID); c.Next(); {
+		ids[c.Route().Dst.String()] = string(c.Route().AppendID(nil))
+	}
+	for _, table := range []string{"kernel_routes", "kernel_route_nexthops"} {
+		if got, want := ask(table, "gateway=10.1.0.2"), "21.0.0.0/8 10.1.0.2 v1;"; got != want {
+			t.Errorf("%s by gateway: got %q, want %q", table, got, want)
+		}
+	}
+	nstest.IP(t, "link set v1 name w1")
+	for dst, want := range map[string]string{"21.0.0.0/8": "21.0.0.0/8 10.1.0.2 v1;", "10.1.0.0/16": "10.1.0.0/16  w1;"} {
+		if got := ask("kernel_route_nexthops", "route_id="+ids[dst]); got != want {
+			t.Errorf("%s by route_id after its link was renamed: got %q, want %q", dst, got, want)
 		}
 	}
 	if got := ask("kernel_routes", "route_id=ipv4:254:99.0.0.0/8:0000000000000000"); got != "" {

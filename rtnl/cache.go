@@ -86,7 +86,7 @@ func (c *Cache) Read(ctx context.Context, req Request) (*Snapshot, error) {
 	}
 	s, err := c.read(ctx, req)
 	if err == nil && req.GivesIDs {
-		c.recall.add(s)
+		c.recall.add(s, req.Gives)
 	}
 	if err != nil || len(known) == 0 {
 		return s, err

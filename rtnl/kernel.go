@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/binary"
 	"errors"
+	"iter"
 	"log/slog"
 	"slices"
 	"sync/atomic"
@@ -26,6 +27,10 @@ type Request struct {
 	// Filter that narrows a look-up.
 	GivesIDs bool
 	IDs      []string
+	// Gives, if set, yields the identities that will be given out of those in the
+	// snapshot: for conditions that the Filter does not know. It may be called when
+	// the answer is long given, on another goroutine, or never.
+	Gives func(*Snapshot) iter.Seq[[]byte]
 
 	raw bool // for a capture: all nexthop objects, and the messages of both kept
 }

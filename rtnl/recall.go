@@ -5,6 +5,7 @@ import (
 	"container/list"
 	"context"
 	"hash/maphash"
+	"iter"
 	"maps"
 	"slices"
 	"sync"
@@ -48,7 +49,9 @@ type recalled struct {
 	bytes   int64
 	given   uint64 // recall.given when it came
 	used    time.Time
-	known   bool // its identities are in recall.ids
+	known   bool                             // its identities are in recall.ids
+	gives   func(*Snapshot) iter.Seq[[]byte] // Request.Gives
+	only    map[uint64]bool                  // the hashes of what gives yielded, if it is set
 	place   *list.Element
 }
 
@@ -62,9 +65,9 @@ func newRecall() *recall {
 	return &recall{answers: list.New(), ids: map[uint64]*recalledID{}, limit: RecallBytes, now: time.Now}
 }
 
-// add remembers an answer.
-func (r *recall) add(s *Snapshot) {
-	a := &recalled{bytes: recallLink*int64(len(s.links)) + recallHop*int64(len(s.objects))}
+// add remembers an answer, which gives out only some of its identities if gives is set.
+func (r *recall) add(s *Snapshot, gives func(*Snapshot) iter.Seq[[]byte]) {
+	a := &recalled{gives: gives, bytes: recallLink*int64(len(s.links)) + recallHop*int64(len(s.objects))}
 	size, routes := 0, 0
 	for _, run := range s.routes {
 		size += len(run)
@@ -167,7 +170,10 @@ func (r *recall) newestOf(ids []string) (newest *recalled) {
 			continue
 		}
 		index := a.instant.byID()
-		if !slices.ContainsFunc(ids, func(id string) bool { return len(index.find(id)) == 0 }) {
+		if !slices.ContainsFunc(ids, func(id string) bool {
+			found := index.find(id)
+			return len(found) == 0 || !a.gave(found[0].hash)
+		}) {
 			newest = a
 		}
 	}
@@ -177,8 +183,16 @@ func (r *recall) newestOf(ids []string) (newest *recalled) {
 // identify notes the identities that an answer gave out. That is not done when it
 // is given: of most answers nobody asks for a route again.
 func (r *recall) identify(a *recalled) {
+	if a.gives != nil {
+		a.only = map[uint64]bool{}
+		for id := range a.gives(a.instant.snapshot) {
+			a.only[maphash.Bytes(hashSeed, id)] = true
+		}
+	}
 	for _, p := range a.instant.byID() {
-		r.ids[p.hash] = &recalledID{answer: a}
+		if a.gave(p.hash) {
+			r.ids[p.hash] = &recalledID{answer: a}
+		}
 	}
 	a.known = true
 }
@@ -208,6 +222,9 @@ func (r *recall) expireIn(d time.Duration) {
 		r.expire()
 	})
 }
+
+// gave reports whether an identity in the answer was given out.
+func (a *recalled) gave(hash uint64) bool { return a.gives == nil || a.only[hash] }
 
 func (r *recall) forget(a *recalled) {
 	r.answers.Remove(a.place)

@@ -3,6 +3,7 @@ package tables
 import (
 	"context"
 	"encoding/binary"
+	"iter"
 	"math"
 	"net/netip"
 	"slices"
@@ -164,6 +165,30 @@ func newPlan[R any](columns []column[R], base needs, names *rtnl.Names, q Query)
 	return p
 }
 
+// narrowed reports whether the request is as narrow as the checks, more or less.
+func (p *plan[R]) narrowed() bool {
+	return !slices.ContainsFunc(p.checks, func(c check) bool {
+		return len(c.bounds) > 0 || len(c.values) > 0 && p.columns[c.column].narrow == nil
+	})
+}
+
+// gives returns a function for rtnl.Request.Gives: the identities in rows that meet the
+// checks.
+func (p *plan[R]) gives(
+	key column[R], walk func(*plan[R], *rtnl.Snapshot) func() *R,
+) func(*rtnl.Snapshot) iter.Seq[[]byte] {
+	return func(s *rtnl.Snapshot) iter.Seq[[]byte] {
+		return func(yield func([]byte) bool) {
+			var id []byte
+			for r := (&rows[R]{plan: p, next: walk(p, s)}); r.Next(); {
+				if id = key.text(id[:0], r.row); !yield(id) {
+					return
+				}
+			}
+		}
+	}
+}
+
 // fields is what has to be decoded: rtnl.FieldUnknown whole, also where its bits
 // are not those of a route here.
 func (p *plan[R]) fields() rtnl.Fields {
@@ -277,6 +302,10 @@ func define[R any](name, description string, examples []string, base needs, colu
 		request: func(names *rtnl.Names, q Query) rtnl.Request { return newPlan(columns, base, names, q).request },
 		scan: func(ctx context.Context, src Source, q Query) (Rows, error) {
 			p := newPlan(columns, base, src.Names(), q)
+			if p.request.GivesIDs && !p.narrowed() {
+				key := slices.IndexFunc(columns, func(c column[R]) bool { return c.Options&Index != 0 })
+				p.request.Gives = p.gives(columns[key], walk)
+			}
 			s, err := src.Read(ctx, p.request)
 			if err != nil {
 				return nil, err
