@@ -1,6 +1,9 @@
 package shell
 
 import (
+	"bytes"
+	"math"
+	"slices"
 	"strconv"
 
 	"github.com/ncruces/go-sqlite3"
@@ -131,6 +134,31 @@ func (r *row) value(col int) (typ sqlite3.Datatype, text []byte, number int64) {
 		return typ, nil, 0
 	case sqlite3.INTEGER:
 		return typ, nil, r.ColumnInt64(col)
+	case sqlite3.FLOAT:
+		r.text = appendReal(r.text[:0], r.ColumnFloat(col))
+		return typ, r.text, 0
 	}
 	return typ, r.ColumnRawText(col), 0
+}
+
+// appendReal appends a real as osquery's SQLite prints it (%!.15g): newer ones
+// print 17 digits.
+func appendReal(b []byte, v float64) []byte {
+	switch {
+	case math.IsInf(v, 1):
+		return append(b, "Inf"...)
+	case math.IsInf(v, -1):
+		return append(b, "-Inf"...)
+	case v == 0:
+		return append(b, "0.0"...)
+	}
+	start := len(b)
+	b = strconv.AppendFloat(b, v, 'g', 15, 64)
+	if bytes.IndexByte(b[start:], '.') >= 0 {
+		return b
+	}
+	if e := bytes.IndexByte(b[start:], 'e'); e >= 0 {
+		return slices.Insert(b, start+e, '.', '0')
+	}
+	return append(b, ".0"...)
 }

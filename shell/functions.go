@@ -95,8 +95,12 @@ func defineFunctions(conn *sqlite3.Conn) error {
 	return err
 }
 
-// text is the text of a value up to its first NUL, which ends it in osquery.
+// text is the text of a value up to its first NUL, which ends it in osquery. A
+// real has 15 digits.
 func text(v sqlite3.Value) string {
+	if v.Type() == sqlite3.FLOAT {
+		return string(appendReal(nil, v.Float()))
+	}
 	s, _, _ := strings.Cut(v.Text(), "\x00")
 	return s
 }
@@ -128,7 +132,11 @@ func hashed(sum func([]byte) []byte) func(sqlite3.Context, string) {
 // base64Function is a function of all bytes of a value that is not NULL.
 func base64Function(f func(string) string) sqlite3.ScalarFunction {
 	return func(ctx sqlite3.Context, arg ...sqlite3.Value) {
-		if !anyNull(arg) {
+		switch {
+		case anyNull(arg):
+		case arg[0].Type() == sqlite3.FLOAT:
+			ctx.ResultText(f(text(arg[0])))
+		default:
 			ctx.ResultText(f(arg[0].Text()))
 		}
 	}

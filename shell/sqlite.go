@@ -64,7 +64,7 @@ func openDatabase(ctx context.Context, src tables.Source, all []relation) (*data
 // prepare makes SQLite one that behaves as osquery's.
 func (db *database) prepare() error {
 	// Else a large sort, or a temporary table, is in a file.
-	err := errors.Join(db.Exec("PRAGMA temp_store = memory"), setRealDigits(db.Conn), defineFunctions(db.Conn))
+	err := errors.Join(db.Exec("PRAGMA temp_store = memory"), defineFunctions(db.Conn))
 	// SQLite's defaults, which the library changes.
 	for option, on := range map[sqlite3.DBConfig]bool{
 		sqlite3.DBCONFIG_DQS_DML:        true,  // "x" is a string where no column is called x
