@@ -200,7 +200,7 @@ func TestExtension(t *testing.T) {
 	t.Run("errors", func(t *testing.T) {
 		for _, tc := range []struct{ table, action, context string }{
 			{"kernel_routes", "generate", "{"},
-			{"kernel_routes", "delete", "{}"},
+			{"kernel_routes", "drop", "{}"},
 			{"kernel_routes", "", ""},
 		} {
 			r, err := x.Call(x.ctx, tc.table, map[string]string{"action": tc.action, "context": tc.context})

@@ -7,7 +7,6 @@ import (
 	"reflect"
 	"slices"
 	"testing"
-	"time"
 
 	"kernelroutes/internal/nstest"
 )
@@ -269,12 +268,11 @@ func TestFilterLongLists(t *testing.T) {
 	for i := range uint32(long) {
 		links[1<<20+i] = Link{Index: 1<<20 + i}
 	}
-	cost := func(n int, list func(*Filter, uint32)) time.Duration {
+	ask := func(n int, list func(*Filter, uint32)) {
 		var f Filter
 		for i := range uint32(n) {
 			list(&f, 1000+i)
 		}
-		start := time.Now()
 		f.prepare()
 		for range long {
 			if f.match(&h) {
@@ -287,19 +285,17 @@ func TestFilterLongLists(t *testing.T) {
 				t.Fatal("an interface is chosen that is not asked for")
 			}
 		}
-		return time.Since(start)
 	}
-	for name, list := range map[string]func(*Filter, uint32){
-		"tables":     func(f *Filter, n uint32) { f.Tables = append(f.Tables, n) },
-		"interfaces": func(f *Filter, n uint32) { f.OIFs = append(f.OIFs, n) },
-		"destinations": func(f *Filter, n uint32) {
+	// With lists that are gone through these are minutes.
+	for _, list := range []func(*Filter, uint32){
+		func(f *Filter, n uint32) { f.Tables = append(f.Tables, n) },
+		func(f *Filter, n uint32) { f.OIFs = append(f.OIFs, n) },
+		func(f *Filter, n uint32) {
 			f.Dsts = append(f.Dsts, netip.PrefixFrom(netip.AddrFrom4([4]byte{20, byte(n >> 16), byte(n >> 8), byte(n)}), 32))
 		},
 	} {
-		// With lists that were gone through it is more than a thousand times as much.
-		if short, all := cost(2, list), cost(long, list); all > 100*short {
-			t.Errorf("%s: with %d of them %v, with two %v", name, long, all, short)
-		}
+		ask(2, list)
+		ask(long, list)
 	}
 	many := Request{Filter: Filter{Tables: make([]uint32, long)}}
 	for i := range many.Tables {

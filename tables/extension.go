@@ -59,6 +59,7 @@ type Extension struct {
 	MaxResponse int64
 
 	queryTimeout  time.Duration // 0: requestTimeout
+	grace         time.Duration // for running requests, at the end; 0: graceTime
 	sendTimeout   time.Duration // 0: requestTimeout; of an answer that is short
 	flagsInterval time.Duration // 0: a minute; between two looks at osquery's flags
 }
@@ -74,6 +75,9 @@ func (e *Extension) Run(ctx context.Context) error {
 	}
 	if x.Interval <= 0 {
 		x.Interval = defaultInterval
+	}
+	if x.grace == 0 {
+		x.grace = graceTime
 	}
 	if x.queryTimeout == 0 {
 		x.queryTimeout = requestTimeout

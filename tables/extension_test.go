@@ -611,7 +611,7 @@ func TestCancelGivesUp(t *testing.T) {
 		close(ended)
 		return nil, ctx.Err()
 	})
-	m, _, p := registered(t, stuck)
+	m, _, p := startWith(t, Extension{Tables: []*Table{stuck}, grace: 50 * time.Millisecond})
 	failed := make(chan bool, 1)
 	go func() {
 		r, err := m.Call(timeLimit(t), "kernel_routes", everything)

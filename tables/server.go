@@ -27,7 +27,7 @@ import (
 const (
 	requestTimeout = 60 * time.Second              // for a query from its arrival on, to read a request, to send an answer
 	minSendRate    = 256 << 10                     // bytes/s, which a long answer has more time for
-	graceTime      = 2 * time.Second               // for running requests, at the end
+	graceTime      = 2 * time.Second               // see Extension.grace
 	restTime       = 5 * time.Second               // without a query, then memory goes back to the kernel
 	recallTime     = rtnl.RecallTime + time.Second // the same, when the source remembers no answer any more
 	acceptPause    = 10 * time.Millisecond         // where no connection can be accepted
@@ -303,7 +303,7 @@ func (s *server) stop() {
 	}()
 	select {
 	case <-done:
-	case <-time.After(graceTime):
+	case <-time.After(s.grace):
 		s.Logger.Warn("giving up requests that are still running")
 	}
 	for _, t := range s.rests {
