@@ -188,7 +188,7 @@ func TestReadBytes(t *testing.T) {
 			t.Fatalf("%d bytes of routes are kept in %d", total, kept)
 		}
 	}
-	if least > 32<<10 {
+	if least > 16<<10 {
 		t.Errorf("%d bytes are allocated", least)
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/mdlayher/netlink"
+	netsocket "github.com/mdlayher/socket"
 	"golang.org/x/sys/unix"
 )
 
@@ -33,15 +34,17 @@ type dialer func(ctx context.Context, groups uint32) (s socket, strict bool, err
 const listenBuffer = 4 << 20
 
 // A kernelSocket is in the network namespace of the thread that opened it.
-// Opening, options, sending and deadlines are mdlayher/netlink's. Datagrams are
-// received here, because three things must be seen that its Receive keeps back:
-// the flags and the error of NLMSG_DONE, an empty datagram (with which Linux 6.9
-// and later answer for ever where an IPv6 route does not fit), and where one
-// datagram ends and the next begins, for within a datagram the kernel's walk is
-// not interrupted.
+//
+// The socket and its deadlines are mdlayher/socket's. mdlayher/netlink's Conn, which
+// is built on that, is not used, as its Receive keeps back three things that must be
+// seen: the flags and the error of NLMSG_DONE, an empty datagram (with which Linux
+// 6.9 and later answer for ever where an IPv6 route does not fit), and where one
+// datagram ends and the next begins, for within a datagram the kernel's walk is not
+// interrupted. Its random first sequence number alone costs more than the socket.
 type kernelSocket struct {
-	nl   *netlink.Conn
+	conn *netsocket.Conn
 	raw  syscall.RawConn
+	seq  uint32
 	stop func() bool
 
 	// The receive that is under way. With variables of receive instead, each one
@@ -54,33 +57,58 @@ type kernelSocket struct {
 }
 
 func dialKernel(ctx context.Context, groups uint32) (_ socket, strict bool, err error) {
-	// A listener asks for nothing, so that it needs no options.
-	strict = groups == 0
-	nl, err := netlink.Dial(unix.NETLINK_ROUTE, &netlink.Config{Strict: strict, Groups: groups})
-	if strict && errors.Is(err, unix.ENOPROTOOPT) { // Linux before 4.20
-		strict = false
-		nl, err = netlink.Dial(unix.NETLINK_ROUTE, nil)
-	}
+	c, err := netsocket.Socket(unix.AF_NETLINK, unix.SOCK_RAW, unix.NETLINK_ROUTE, "netlink", nil)
 	if err != nil {
 		return nil, false, err
 	}
-	raw, err := nl.SyscallConn()
-	if err != nil {
-		nl.Close()
-		return nil, false, err
-	}
-	if groups != 0 {
-		// With privilege as much as is asked for, else what net.core.rmem_max allows.
-		_ = nl.SetReadBuffer(listenBuffer)
-	}
-	s := &kernelSocket{nl: nl, raw: raw}
+	s := &kernelSocket{conn: c}
 	s.read = s.readOnce
+	if s.raw, err = c.SyscallConn(); err == nil {
+		if groups != 0 {
+			err = s.join(groups)
+		} else {
+			strict, err = s.strict()
+		}
+	}
+	if err != nil {
+		c.Close()
+		return nil, false, err
+	}
 	// A deadline in the past wakes a receive that waits.
-	s.stop = context.AfterFunc(ctx, func() { nl.SetDeadline(time.Unix(1, 0)) })
+	s.stop = context.AfterFunc(ctx, func() { c.SetDeadline(time.Unix(1, 0)) })
 	return s, strict, nil
 }
 
-func (s *kernelSocket) send(m netlink.Message) (netlink.Message, error) { return s.nl.Send(m) }
+// join makes the socket a member of multicast groups.
+func (s *kernelSocket) join(groups uint32) error {
+	// With privilege as much as is asked for, else what net.core.rmem_max allows.
+	_ = s.conn.SetReadBuffer(listenBuffer)
+	return s.conn.Bind(&unix.SockaddrNetlink{Family: unix.AF_NETLINK, Groups: groups})
+}
+
+// strict asks the kernel to say why it refuses something (Linux 4.12), and to honour
+// the conditions of a dump (Linux 4.20): reports whether it does.
+func (s *kernelSocket) strict() (bool, error) {
+	for _, option := range []int{unix.NETLINK_EXT_ACK, unix.NETLINK_GET_STRICT_CHK} {
+		switch err := s.conn.SetsockoptInt(unix.SOL_NETLINK, option, 1); {
+		case errors.Is(err, unix.ENOPROTOOPT):
+			return false, nil
+		case err != nil:
+			return false, err
+		}
+	}
+	return true, nil
+}
+
+func (s *kernelSocket) send(m netlink.Message) (netlink.Message, error) {
+	s.seq++
+	m.Header.Length, m.Header.Sequence = uint32(unix.NLMSG_HDRLEN+align4(len(m.Data))), s.seq
+	b, err := m.MarshalBinary()
+	if err == nil {
+		_, err = s.conn.Write(b)
+	}
+	return m, err
+}
 
 func (s *kernelSocket) receive(buf []byte, nowait bool) (int, error) {
 	s.buf, s.nowait = buf, nowait
@@ -102,7 +130,7 @@ func (s *kernelSocket) readOnce(fd uintptr) (done bool) {
 
 func (s *kernelSocket) close() {
 	s.stop()
-	s.nl.Close()
+	s.conn.Close()
 }
 
 // A conn is one conversation with the kernel.
