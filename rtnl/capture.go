@@ -220,17 +220,10 @@ func (c *Capture) Read(ctx context.Context, req Request) (*Snapshot, error) {
 	if err := c.lacks(&req); err != nil {
 		return nil, err
 	}
-	s := &Snapshot{Consistent: c.consistent}
-	if req.Links || req.Link != nil {
-		s.links = c.links
-	}
-	if req.Nexthops {
-		s.objects = c.objects
-	}
-	if req.Link != nil {
-		if req.chooseLinks(c.links); req.Nothing() {
-			return s, nil
-		}
+	all := Snapshot{Consistent: c.consistent, links: c.links, objects: c.objects}
+	s := all.answer(&req)
+	if req.Nothing() {
+		return s, nil
 	}
 	req.prepare()
 	for _, run := range c.routes {

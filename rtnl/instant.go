@@ -37,17 +37,9 @@ func (i *Instant) Read(ctx context.Context, req Request) (*Snapshot, error) {
 	if req.Nothing() {
 		return &Snapshot{Consistent: true}, nil
 	}
-	s := &Snapshot{Consistent: all.Consistent, Tries: all.Tries}
-	if req.Links || req.Link != nil {
-		s.links = all.links
-	}
-	if req.Nexthops {
-		s.objects = all.objects
-	}
-	if req.Link != nil {
-		if req.chooseLinks(all.links); req.Nothing() {
-			return s, nil
-		}
+	s := all.answer(&req)
+	if req.Nothing() {
+		return s, nil
 	}
 	req.prepare()
 	switch {
@@ -65,6 +57,22 @@ func (i *Instant) Read(ctx context.Context, req Request) (*Snapshot, error) {
 		s.routes = req.appendMatching(s.routes, run)
 	}
 	return s, nil
+}
+
+// answer begins the answer to a narrower request, which has no routes yet, and makes
+// the interfaces that the request chooses a list.
+func (s *Snapshot) answer(req *Request) *Snapshot {
+	a := &Snapshot{Consistent: s.Consistent, Tries: s.Tries}
+	if req.Links || req.Link != nil {
+		a.links = s.links
+	}
+	if req.Nexthops {
+		a.objects = s.objects
+	}
+	if req.Link != nil {
+		req.chooseLinks(s.links)
+	}
+	return a
 }
 
 // appendMatching appends the stretches of a run whose routes match.
