@@ -103,7 +103,8 @@ func readError(op string, err error) error {
 		e.Kind, e.Err, e.Remedy = ErrInterrupted, nil, "routes change too fast: ask again, or ask for one table"
 	case errors.Is(err, ErrTooLarge), errors.Is(err, syscall.EMSGSIZE):
 		e.Kind, e.Err = ErrTooLarge, nil
-		e.Remedy = "it has more nexthops than 32 KiB hold: put them into a nexthop group and set net.ipv4.nexthop_compat_mode=0, or ask for another table"
+		e.Remedy = "it has more nexthops than 32 KiB hold: put them into a nexthop group and set " +
+			"net.ipv4.nexthop_compat_mode=0, or ask for another table"
 	case errors.Is(err, syscall.EPERM), errors.Is(err, syscall.EACCES):
 		e.Kind, e.Remedy = ErrPermission, permissionRemedy
 	}

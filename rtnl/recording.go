@@ -90,7 +90,8 @@ const (
 )
 
 func newRecording(in *packetReader) *recording {
-	return &recording{in: in, open: map[dumpKey]*recordedDump{}, routes: map[group]*recordedDump{}, ended: map[uint32]bool{}}
+	return &recording{in: in, open: map[dumpKey]*recordedDump{}, routes: map[group]*recordedDump{},
+		ended: map[uint32]bool{}}
 }
 
 // read reads the recording to its end, beginning with a packet that was read

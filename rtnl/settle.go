@@ -72,7 +72,8 @@ func completed(payload []byte, messages [][]byte) []byte {
 		found := 0
 		for _, n := range hops {
 			for _, m := range all.Multipath {
-				if n.OIF == m.OIF && n.Gateway == m.Gateway && n.Encap.Type == m.Encap.Type && bytes.Equal(n.Encap.Raw, m.Encap.Raw) {
+				if n.OIF == m.OIF && n.Gateway == m.Gateway && n.Encap.Type == m.Encap.Type &&
+					bytes.Equal(n.Encap.Raw, m.Encap.Raw) {
 					found++
 					break
 				}

@@ -72,7 +72,8 @@ func printJSON(ctx context.Context, o *output, snap *rtnl.Snapshot, names *rtnl.
 func (e *routeEncoder) appendAll(ctx context.Context, b []byte) []byte {
 	want := rtnl.AllFields
 	if !e.unknown {
-		want = rtnl.FieldDst | rtnl.FieldTable | rtnl.FieldNexthops | rtnl.FieldPriority | rtnl.FieldSrc | rtnl.FieldPrefSrc | rtnl.FieldCache
+		want = rtnl.FieldDst | rtnl.FieldTable | rtnl.FieldNexthops | rtnl.FieldPriority |
+			rtnl.FieldSrc | rtnl.FieldPrefSrc | rtnl.FieldCache
 	}
 	for c := e.snap.Cursor(want); c.Next() && ctx.Err() == nil; {
 		if len(b) > 0 {

@@ -17,7 +17,8 @@ func printSummary(ctx context.Context, o *output, snap *rtnl.Snapshot, names *rt
 		total++
 	}
 	rule := strings.Repeat("=", 70)
-	o.buf = append(o.buf, rule+"\nROUTING TABLE QUERY\n"+rule+"\n\nTotal routes: "+strconv.Itoa(total)+"\n\nRoute entries:\n\n"...)
+	o.buf = append(o.buf, rule+"\nROUTING TABLE QUERY\n"+rule+"\n\n"...)
+	o.buf = append(o.buf, "Total routes: "+strconv.Itoa(total)+"\n\nRoute entries:\n\n"...)
 	var hops []rtnl.Nexthop
 	for c := snap.Cursor(rtnl.FieldDst | rtnl.FieldNexthops | rtnl.FieldPriority); c.Next(); {
 		r := c.Route()

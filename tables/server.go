@@ -25,7 +25,7 @@ import (
 )
 
 const (
-	requestTimeout = 60 * time.Second              // for a query from its arrival on, to read a request, to send an answer
+	requestTimeout = 60 * time.Second              // for a query from its arrival on, to read it, to send an answer
 	minSendRate    = 256 << 10                     // bytes/s, which a long answer has more time for
 	graceTime      = 2 * time.Second               // see Extension.grace
 	restTime       = 5 * time.Second               // without a query, then memory goes back to the kernel
