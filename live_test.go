@@ -102,8 +102,8 @@ func run(t *testing.T, stdin string, args ...string) string {
 }
 
 // TestGolden compares what the commands print about the fixed namespace. The formats
-// show a few columns with what matters to them: texts, numbers, ” and NULL, and names
-// that are not in the order of the alphabet.
+// show a few columns with what matters to them: texts, numbers, both also absent, and
+// names that are not in the order of the alphabet.
 func TestGolden(t *testing.T) {
 	fixedNamespace(t)
 	const some = "SELECT dst, gateway, dev, dev_index, metric, mtu, encap FROM kernel_routes"

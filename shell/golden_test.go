@@ -30,7 +30,7 @@ func rows(t testing.TB, src tables.Source, table *tables.Table) (columns []strin
 }
 
 // TestCapturedRowsThroughSQLite: all columns, in their order, are what SELECT * has,
-// and what is absent is NULL in a column of numbers, ” in one of texts.
+// and what is absent is NULL in a column of numbers, and empty in one of texts.
 func TestCapturedRowsThroughSQLite(t *testing.T) {
 	for _, c := range goldenCases {
 		src := openCapture(t, c.name)
