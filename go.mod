@@ -3,7 +3,7 @@ module kernelroutes
 go 1.26.0
 
 require (
-	github.com/apache/thrift v0.23.0
+	github.com/apache/thrift v0.25.0 // osquery-go asks for v0.23.0, which does not compile where int has 32 bits
 	github.com/dlclark/regexp2 v1.12.0
 	github.com/mdlayher/netlink v1.11.2
 	github.com/mdlayher/socket v0.6.0
@@ -14,6 +14,7 @@ require (
 	github.com/spf13/pflag v1.0.9
 	golang.org/x/sync v0.24.0
 	golang.org/x/sys v0.50.0
+	golang.org/x/term v0.48.0
 )
 
 require (

@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -19,6 +20,7 @@ import (
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
+	"golang.org/x/term"
 
 	"kernelroutes/rtnl"
 	"kernelroutes/shell"
@@ -239,7 +241,7 @@ look at its second term first.`,
 			format, chosen = f.format, f.name
 		}
 		sql := strings.Join(args, "")
-		if len(args) == 0 && !isTerminal(os.Stdin) {
+		if len(args) == 0 && !term.IsTerminal(int(os.Stdin.Fd())) {
 			if from, _ := cmd.Flags().GetString("from"); from == standard {
 				return usage(cmd, "no SQL: give it as an argument, as --from - reads standard input")
 			}
@@ -439,6 +441,9 @@ func (e *extension) parse(known *pflag.FlagSet, args []string) error {
 // process group of an osqueryi on a terminal, so that Ctrl-C, which there ends a
 // query, and the terminal's end come to it as well: they are osqueryi's business.
 func (e *extension) run() error {
+	if runtime.GOOS != "linux" {
+		return failed(errNeedsLinux)
+	}
 	signal.Ignore(syscall.SIGINT, syscall.SIGHUP)
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
 	defer stop()

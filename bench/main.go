@@ -1,3 +1,5 @@
+//go:build linux
+
 // Bench compares this program with the least that reading the kernel's routes
 // takes and with other tools, on as many routes as the Internet has. See
 // README.md.

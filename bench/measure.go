@@ -1,3 +1,5 @@
+//go:build linux
+
 package main
 
 import (
@@ -61,7 +63,7 @@ func (m *measurement) run() error {
 	wall := time.Since(start)
 	usage := cmd.ProcessState.SysUsage().(*syscall.Rusage)
 	cpu := cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()
-	m.samples = append(m.samples, sample{wall, cpu, usage.Maxrss << 10})
+	m.samples = append(m.samples, sample{wall, cpu, int64(usage.Maxrss) << 10})
 	return nil
 }
 

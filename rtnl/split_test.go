@@ -16,7 +16,7 @@ func TestSplit(t *testing.T) {
 			for i := range 10000 {
 				r := Route{Family: IPv6, Table: 254, Type: Unicast, OIF: some(uint32(i + 1))}
 				var a [16]byte
-				binary.BigEndian.PutUint32(a[:], uint32(0xfd000000+i/perDst))
+				binary.BigEndian.PutUint32(a[:], 0xfd000000+uint32(i/perDst))
 				r.Dst = netip.PrefixFrom(netip.AddrFrom16(a), 64)
 				payload := appendRoute(nil, &r)
 				run = append(appendHeader(run, 16+len(payload), 24, 0, 0), payload...)

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"strings"
 	"testing"
@@ -90,7 +91,7 @@ func TestDirect(t *testing.T) {
 	b := newFake("b", []string{"id", "x", "y BIGINT", "w"})
 	random := rand.New(rand.NewPCG(1, 2))
 	texts := []any{nil, "", "a", "B", "b", "a b", "10", "größe", "x\x00y", "\xff", "\"q\",|", "1.5"}
-	numbers := []any{nil, 0, 1, -1, 10, 4294967295, -9223372036854775808, 9223372036854775807}
+	numbers := []any{nil, 0, 1, -1, 10, int64(math.MaxUint32), int64(math.MinInt64), int64(math.MaxInt64)}
 	for i := range 30 {
 		pick := func(from []any) any { return from[random.IntN(len(from))] }
 		a.rows = append(a.rows, []any{fmt.Sprint(i % 20), pick(texts), pick(numbers), pick(numbers[:5])})

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"math"
 	"strings"
 	"testing"
 
@@ -13,7 +14,7 @@ import (
 // A fake is a table with fixed rows. It keeps the queries that it was asked.
 type fake struct {
 	relation
-	rows    [][]any // string, int, or nil where absent
+	rows    [][]any // string, int, int64, or nil where absent
 	err     error
 	queries []tables.Query
 }
@@ -67,8 +68,13 @@ func (r *fakeRows) AppendText(b []byte, col int) []byte {
 }
 
 func (r *fakeRows) Int(col int) (int64, bool) {
-	v, ok := r.rows[0][col].(int)
-	return int64(v), ok
+	switch v := r.rows[0][col].(type) {
+	case int:
+		return int64(v), true
+	case int64: // for what an int of 32 bits does not hold
+		return v, true
+	}
+	return 0, false
 }
 
 // ask runs SQL on fake tables and returns what was printed.
@@ -96,12 +102,12 @@ func routesFake() *fake {
 	return newFake("r", []string{"id", "dst", "dev", "metric BIGINT", "flags INTEGER"},
 		[]any{"a", "0.0.0.0/0", "eth0", 100, 0},
 		[]any{"b", "10.0.0.0/8", "eth1", nil, 4},
-		[]any{"c", "192.0.2.0/24", nil, 4294967295, 0},
+		[]any{"c", "192.0.2.0/24", nil, int64(math.MaxUint32), 0},
 	)
 }
 
 // numbers is a subquery with the numbers from 1 to n in the column value.
-func numbers(n int) string {
+func numbers(n int64) string {
 	return fmt.Sprintf("(WITH RECURSIVE c(value) AS (SELECT 1 UNION ALL SELECT value + 1 FROM c LIMIT %d) "+
 		"SELECT value FROM c)", n)
 }

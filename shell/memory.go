@@ -4,10 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
+	"syscall"
 
 	"github.com/ncruces/go-sqlite3"
-	"golang.org/x/sys/unix"
 )
 
 // maxMemory bounds what SQLite may use, for sorting for example. It is address
@@ -18,6 +17,9 @@ var maxMemory int64 = 1 << 30
 // minMemory is what has to be left for SQLite, and once more for this program,
 // whose runtime reserves 64 MiB at a time and cannot be told that there are none.
 const minMemory = 64 << 20
+
+// plenty is how much address space there is without a limit.
+const plenty = 1 << 40
 
 // openMemory opens a database in memory and returns what SQLite may use there.
 // Under a limit of the address space (ulimit -v) that is half of what is left,
@@ -33,21 +35,6 @@ func openMemory() (conn *sqlite3.Conn, memory int64, err error) {
 	return conn, memory, err
 }
 
-// addressSpace returns how many bytes of address space this process may still
-// reserve (RLIMIT_AS).
-func addressSpace() int64 {
-	const plenty = 1 << 40
-	var limit unix.Rlimit
-	if unix.Getrlimit(unix.RLIMIT_AS, &limit) != nil || limit.Cur > plenty {
-		return plenty
-	}
-	var pages int64
-	if statm, err := os.ReadFile("/proc/self/statm"); err == nil {
-		fmt.Sscan(string(statm), &pages)
-	}
-	return int64(limit.Cur) - pages*int64(os.Getpagesize())
-}
-
 // recovered makes an error of a panic of the SQLite library, which knows no
 // other way to tell that memory is used up. Any other panic is a fault of this
 // program: an error too, as a stack trace helps nobody who asks for routes.
@@ -58,7 +45,7 @@ func recovered(panicked any, db *database) error {
 	}
 	err, _ := panicked.(error)
 	switch {
-	case errors.Is(err, unix.ENOMEM):
+	case errors.Is(err, syscall.ENOMEM):
 		return errors.New("out of memory: the system gives SQLite no more; allow more (ulimit -v, ulimit -d), " +
 			"or ask for fewer rows or columns")
 	case err != nil && err.Error() == "sqlite3: out of memory":

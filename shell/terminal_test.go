@@ -76,7 +76,7 @@ func TestLongTable(t *testing.T) {
 		return b.String() + border
 	}
 	for rows, width := range map[int]int{1: 1, 9: 1, 10: 2, 999: 3, 1000: 4, 1001: 4, 9999: 4, 10000: 4} {
-		got := mustAsk(t, Pretty, "SELECT value AS x FROM "+numbers(rows)+"; SELECT 5 AS x")
+		got := mustAsk(t, Pretty, "SELECT value AS x FROM "+numbers(int64(rows))+"; SELECT 5 AS x")
 		if want := table(rows, width) + strings.ReplaceAll(table(1, 1), "| 1", "| 5"); got != want {
 			t.Errorf("%d rows: got\n%.200s\n...%.200s", rows, got, got[max(0, len(got)-200):])
 		}

@@ -245,7 +245,7 @@ func (g generator) metrics() string {
 	var b strings.Builder
 	for _, m := range []struct {
 		name string
-		max  int
+		max  int64
 		lock bool
 	}{{"mtu", 65520, true}, {"advmss", 65495, true}, {"hoplimit", 255, true}, {"window", 1 << 31, true}, {"rtt", 100000, true}, {"rttvar", 100000, true},
 		{"ssthresh", 1000, true}, {"cwnd", 1000, true}, {"initcwnd", 1000, true}, {"initrwnd", 1000, true}, {"reordering", 300, true}, {"rto_min", 3000, false},
@@ -257,7 +257,7 @@ func (g generator) metrics() string {
 		if m.lock {
 			b.WriteString(g.maybe(3, "lock"))
 		}
-		v := g.IntN(m.max + 1)
+		v := g.Int64N(m.max + 1)
 		if g.chance(8) {
 			v = 0
 		}

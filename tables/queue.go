@@ -13,7 +13,6 @@ import (
 	"time"
 
 	"golang.org/x/sync/semaphore"
-	"golang.org/x/sys/unix"
 )
 
 var (
@@ -137,19 +136,4 @@ func (c *conn) untilHungUp(ctx context.Context) (_ context.Context, stop func())
 		<-ended
 		cancel(nil)
 	}
-}
-
-// hungUp tells the end of a connection from that of its requests alone: who has
-// only shut down its own sending still waits for an answer.
-func (c *conn) hungUp() (yes bool) {
-	raw, err := c.SyscallConn()
-	if err != nil {
-		return true
-	}
-	err = raw.Control(func(fd uintptr) {
-		p := []unix.PollFd{{Fd: int32(fd)}}
-		n, _ := unix.Poll(p, 0)
-		yes = n > 0 && p[0].Revents&(unix.POLLHUP|unix.POLLERR) != 0
-	})
-	return yes || err != nil
 }

@@ -15,10 +15,10 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"github.com/osquery/osquery-go/gen/osquery"
-	"golang.org/x/sys/unix"
 
 	"kernelroutes/internal/inorder"
 	"kernelroutes/rtnl"
@@ -118,16 +118,6 @@ func (e *Extension) listen(ctx context.Context, uuid osquery.ExtensionRouteUUID,
 func giveMemoryBack() {
 	runtime.GC()
 	debug.FreeOSMemory()
-}
-
-// freeFiles returns how many descriptors the process may still open.
-func freeFiles() int {
-	var files unix.Rlimit
-	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &files); err != nil {
-		return 0
-	}
-	open, _ := os.ReadDir("/proc/self/fd")
-	return int(min(files.Cur, 1<<20)) - len(open)
 }
 
 // accept serves each connection on its own, until the listener is closed.
@@ -239,7 +229,7 @@ func (s *server) next(c *conn) bool {
 // closed reports whether an error is only the end of a connection that says nothing.
 func closed(err error) bool {
 	return errors.Is(err, io.EOF) || errors.Is(err, net.ErrClosed) || errors.Is(err, errHungUp) ||
-		errors.Is(err, unix.ECONNRESET)
+		errors.Is(err, syscall.ECONNRESET)
 }
 
 // refuse answers a request that is too large. What is left of it is passed over,

@@ -1,0 +1,6 @@
+//go:build !linux
+
+package main
+
+// stdoutClosed is asked on Linux, where it can be told.
+func stdoutClosed() bool { return false }

@@ -1,0 +1,10 @@
+//go:build !unix
+
+package tables
+
+// On Windows osquery and its extensions speak through named pipes, which are not
+// served here: without osquery's socket a server does not come to ask these.
+
+func freeFiles() int { return minConns }
+
+func (c *conn) hungUp() bool { return true }
