@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"kernelroutes/rtnl"
+	"kernelroutes/rtnl/capture"
 	"kernelroutes/tables"
 )
 
@@ -45,7 +46,7 @@ whole, and stays as it is if something fails; a FIFO waits for its reader.`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			ctx, name := cmd.Context(), args[0]
 			k := rtnl.Kernel{Logger: stderrLog(slog.LevelWarn)}
-			err := writeTo(ctx, name, func(w io.Writer) error { return k.Capture(ctx, w) })
+			err := writeTo(ctx, name, func(w io.Writer) error { return capture.Write(ctx, &k, w) })
 			if name == standard {
 				name = "to standard output"
 			}
@@ -101,7 +102,7 @@ func withSource(cmd *cobra.Command, f func(context.Context, tables.Source) error
 		}
 		defer in.Close()
 	}
-	c, err := rtnl.ReadCapture(reader{ctx, in})
+	c, err := capture.Read(reader{ctx, in})
 	if err != nil {
 		return captureError(said, err)
 	}

@@ -9,6 +9,7 @@ import (
 
 	"kernelroutes/internal/nstest"
 	"kernelroutes/rtnl"
+	"kernelroutes/rtnl/object"
 )
 
 // replaced makes a host with a route that exists all the time, but is replaced by
@@ -172,12 +173,12 @@ func TestLookupAfterAnswer(t *testing.T) {
 	// A route that an answer left out was not given out by it.
 	nstest.Veth(t, "v1", "10.1.0.1/16")
 	nstest.IP(t, "route add 21.0.0.0/8 via 10.1.0.2 metric 77")
-	s, err := new(rtnl.Kernel).Read(t.Context(), rtnl.Request{Filter: rtnl.Filter{Tables: []uint32{254}}})
+	s, err := new(rtnl.Kernel).Read(t.Context(), rtnl.RouteRequest(rtnl.Filter{Tables: []uint32{254}}))
 	if err != nil {
 		t.Fatal(err)
 	}
 	ids := map[string]string{}
-	for c := s.Cursor(rtnl.FieldID); c.Next(); {
+	for c := s.Cursor(object.FieldID); c.Next(); {
 		ids[c.Route().Dst.String()] = string(c.Route().AppendID(nil))
 	}
 	for _, table := range []string{"kernel_routes", "kernel_route_nexthops"} {

@@ -9,8 +9,8 @@ import (
 )
 
 // TestReadme runs the commands that README.md shows in its console blocks, in the
-// fixed namespace, and compares the columns that it lists with the tables'. With
-// -update it writes both.
+// fixed namespace, and compares the tables that it lists, and their columns, with what
+// there is. With -update it writes both.
 func TestReadme(t *testing.T) {
 	fixedNamespace(t)
 	old, err := os.ReadFile("README.md")
@@ -18,10 +18,9 @@ func TestReadme(t *testing.T) {
 		t.Fatal(err)
 	}
 	var text strings.Builder
-	console, table := false, false
+	console, listed := false, false
 	for line := range strings.Lines(string(old)) {
 		line = strings.TrimSuffix(line, "\n")
-		name, isTable := strings.CutPrefix(line, "<!-- columns of ")
 		switch {
 		case line == "```console":
 			console = true
@@ -29,32 +28,23 @@ func TestReadme(t *testing.T) {
 			console = false
 		case console && !strings.HasPrefix(line, "$ "):
 			continue // output: written anew
-		case table && (line == "" || strings.HasPrefix(line, "|")):
+		case strings.HasPrefix(line, "## "):
+			listed = line == "## Columns"
+		case listed:
 			continue
-		case table:
-			text.WriteString("\n")
 		}
-		table = isTable
 		text.WriteString(line + "\n")
 		switch {
 		case console && strings.HasPrefix(line, "$ "):
 			text.WriteString(run(t, "", arguments(t, line)...))
-		case isTable:
-			text.WriteString(columns(t, strings.TrimSuffix(name, " -->")))
+		case line == "## Columns":
+			for _, table := range tables.All() {
+				text.WriteString("\n### " + table.Name + "\n\n" + table.Markdown())
+			}
+			text.WriteString("\n")
 		}
 	}
 	golden(t, "README.md", text.String())
-}
-
-// columns returns the documentation of a table's columns.
-func columns(t *testing.T, name string) string {
-	for _, table := range tables.All() {
-		if table.Name == name {
-			return "\n" + table.Markdown()
-		}
-	}
-	t.Fatalf("README.md: no such table: %s", name)
-	return ""
 }
 
 // arguments splits a command line; only double quotes mean something.

@@ -3,8 +3,13 @@ package rtnl
 import (
 	"context"
 	"net/netip"
+	"slices"
 	"sync"
 	"time"
+
+	"kernelroutes/rtnl/consistency"
+	"kernelroutes/rtnl/iproute2"
+	"kernelroutes/rtnl/object"
 )
 
 // Cache answers like the Kernel that it is given, and makes many requests that
@@ -13,24 +18,25 @@ import (
 //   - Routes that are looked up by their identity (Request.IDs) are shown as they
 //     were in the answer that gave the identity out (Request.GivesIDs), even if they
 //     have changed since, for RecallTime. So a join of two tables, which asks for
-//     the second one row by row, loses no row and mixes no times. Up to RecallBytes
-//     of answers are remembered, the ones used last.
+//     the second one row by row, loses no row and mixes no times. Up to 64 MiB of
+//     answers are remembered, the ones used last.
 //   - Look-ups of exact destinations (Filter.Dsts) that come soon one after the
 //     other are answered from a snapshot that is held. What is held is never stale:
 //     a listener hears of each change before whoever made it is told that it
 //     succeeded. A destination that changed is asked of the kernel, and where more
 //     may have changed (an interface, an address, a nexthop object, or messages were
-//     lost) all that is held is dropped, and after HoldTime without a look-up.
+//     lost) all that is held is dropped, and after three seconds without a look-up.
 //   - Everything else is asked of the kernel and sees every change that was complete
 //     before the request.
 //
-// Safe for concurrent use. The network namespace is that of the thread which
-// calls Read. A Cache that is used no more should be closed.
+// Safe for concurrent use; but all requests that name no network namespace must be made
+// by threads that are in the same one, of which alone anything is held. A Cache that is
+// used no more should be closed.
 type Cache struct {
 	Kernel Kernel
 
 	mu       sync.Mutex
-	listener *listener
+	listener *consistency.Listener
 	held     map[heldKey]*heldSnapshot
 	idle     *time.Timer
 
@@ -38,8 +44,8 @@ type Cache struct {
 	recall *recall
 }
 
-// HoldTime is how long a snapshot is held after the last look-up.
-const HoldTime = 3 * time.Second
+// holdTime is how long a snapshot is held after the last look-up.
+const holdTime = 3 * time.Second
 
 // maxHeldTables bounds how many tables of one family are held one by one: where
 // look-ups go to more, all tables are held at once. maxDirty bounds the destinations
@@ -51,8 +57,8 @@ const (
 
 // A heldKey is what look-ups must have in common.
 type heldKey struct {
-	family Family // 0: several or any
-	table  uint32 // 0: several or any
+	family object.Family // 0: several or any
+	table  uint32        // 0: several or any
 }
 
 // A heldSnapshot is a snapshot that look-ups are answered from. There is none before
@@ -63,7 +69,7 @@ type heldSnapshot struct {
 }
 
 // Names returns the names of this host.
-func (c *Cache) Names() *Names { return HostNames() }
+func (c *Cache) Names() *iproute2.Names { return iproute2.HostNames() }
 
 // Read answers a request.
 func (c *Cache) Read(ctx context.Context, req Request) (*Snapshot, error) {
@@ -76,26 +82,25 @@ func (c *Cache) Read(ctx context.Context, req Request) (*Snapshot, error) {
 			return nil, err
 		}
 		if len(req.IDs) == 0 {
-			return together(known), nil
+			return combined(known), nil
 		}
-		req.Count = false
 	}
 	if req.GivesIDs {
 		// What look-ups may want of these routes must be of the same time.
-		req.Links, req.Nexthops = true, true
+		req.Referred = join(req.Referred, RouteRequest(Filter{}).Referred)
 	}
 	s, err := c.read(ctx, req)
 	if err == nil && req.GivesIDs {
-		c.recall.add(s, req.Gives)
+		c.recall.add(req.Namespace, s, req.Gives)
 	}
 	if err != nil || len(known) == 0 {
 		return s, err
 	}
 	// It may have others too: routes to the same destinations.
-	if s, err = s.Instant().Read(ctx, req); err != nil {
+	if s, err = s.Instant(nil).Read(ctx, req); err != nil {
 		return nil, err
 	}
-	return together(append(known, s)), nil
+	return combined(append(known, s)), nil
 }
 
 // Close lets go of everything that is held and remembered.
@@ -110,8 +115,22 @@ func (c *Cache) Close() {
 	}
 }
 
+// Count returns how many objects Read would find of the kinds that the request asks for.
+func (c *Cache) Count(ctx context.Context, req Request) (n int, consistent bool, err error) {
+	if len(req.IDs) > 0 || c.mayHold(&req) {
+		return counted(c.Read(ctx, req))(&req)
+	}
+	return c.Kernel.Count(ctx, req)
+}
+
+// mayHold reports whether a request can be answered from what is held.
+func (c *Cache) mayHold(req *Request) bool {
+	return len(req.Dsts) > 0 && !req.Cloned && !req.None && req.Namespace == "" &&
+		!slices.ContainsFunc(req.Kinds, func(k *object.Kind) bool { return !k.Filtered })
+}
+
 func (c *Cache) read(ctx context.Context, req Request) (*Snapshot, error) {
-	if len(req.Dsts) == 0 || req.Cloned || req.Nothing() {
+	if !c.mayHold(&req) {
 		return c.Kernel.Read(ctx, req)
 	}
 	s, err := c.lookup(ctx, req)
@@ -129,9 +148,9 @@ func (c *Cache) lookup(ctx context.Context, req Request) (*Snapshot, error) {
 		c.drop()
 	}
 	if c.idle == nil {
-		c.idle = time.AfterFunc(HoldTime, c.expire)
+		c.idle = time.AfterFunc(holdTime, c.expire)
 	}
-	c.idle.Reset(HoldTime)
+	c.idle.Reset(holdTime)
 	if c.held == nil {
 		c.held = map[heldKey]*heldSnapshot{}
 	}
@@ -189,13 +208,14 @@ func (c *Cache) keyOf(req *Request) (key heldKey) {
 func (c *Cache) hold(ctx context.Context, key heldKey, h *heldSnapshot) (err error) {
 	if c.listener == nil {
 		// It outlives the request.
-		if c.listener, err = listen(context.Background(), c.Kernel.dialer()); err != nil {
+		kinds := []*object.Kind{object.Routes.Kind, object.NexthopObjects.Kind, object.Links.Kind}
+		if c.listener, err = consistency.Listen(context.Background(), c.Kernel.dialer(), "", kinds); err != nil {
 			return err
 		}
 	}
-	req := Request{Links: true, Nexthops: true}
+	req := RouteRequest(Filter{})
 	if key.family != 0 {
-		req.Families = []Family{key.family}
+		req.Families = []object.Family{key.family}
 	}
 	if key.table != 0 {
 		req.Tables = []uint32{key.table}
@@ -204,7 +224,7 @@ func (c *Cache) hold(ctx context.Context, key heldKey, h *heldSnapshot) (err err
 	if err != nil || !s.Consistent {
 		return err
 	}
-	h.instant, h.dirty = s.Instant(), map[netip.Prefix]bool{}
+	h.instant, h.dirty = s.Instant(nil), map[netip.Prefix]bool{}
 	// What was heard while it was read may or may not be in it.
 	if err := c.update(); err != nil {
 		c.drop()
@@ -217,28 +237,34 @@ func (c *Cache) update() error {
 	if c.listener == nil {
 		return nil
 	}
-	heard := changes{route: c.changed}
-	if err := c.listener.drain(&heard); err != nil {
+	heard := consistency.Changes{Object: c.changed}
+	if err := c.listener.Drain(&heard); err != nil {
 		return err
 	}
-	if heard.routes || heard.links || heard.objects {
-		c.clear()
+	for _, k := range object.Kinds {
+		// Of objects that a destination tells apart it is known which changed.
+		if heard.Any(k) || !k.Filtered && heard.Told(k) {
+			c.clear()
+		}
 	}
 	return nil
 }
 
 // changed notes that the routes to a destination changed.
-func (c *Cache) changed(h *routeHead) {
-	alen := h.family.addrLen()
+func (c *Cache) changed(m *object.Message, _ bool) {
+	if !m.Kind().Filtered {
+		return
+	}
+	t, dst := m.Kind().Table(m), m.RoutePrefix()
 	for key, s := range c.held {
-		if s.instant == nil || key.family != 0 && key.family != h.family || key.table != 0 && key.table != h.table {
+		if s.instant == nil || key.family != 0 && key.family != t.Family || key.table != 0 && key.table != t.ID {
 			continue
 		}
-		if alen == 0 || len(s.dirty) >= maxDirty {
+		if !dst.IsValid() || len(s.dirty) >= maxDirty {
 			*s = heldSnapshot{}
 			continue
 		}
-		s.dirty[prefix(h.dst, int(h.dstLen), alen).Masked()] = true
+		s.dirty[dst.Masked()] = true
 	}
 }
 
@@ -252,7 +278,7 @@ func (c *Cache) clear() {
 func (c *Cache) drop() {
 	c.held = nil
 	if c.listener != nil {
-		c.listener.close()
+		c.listener.Close()
 		c.listener = nil
 	}
 }

@@ -10,28 +10,30 @@ import (
 	"golang.org/x/sys/unix"
 
 	"kernelroutes/internal/nstest"
+	"kernelroutes/rtnl/conn"
+	"kernelroutes/rtnl/object"
 )
 
 // countingDialer counts the sockets that are opened to the kernel, listeners
 // apart: one for each reading.
-func countingDialer(dials *int) dialer {
-	return func(ctx context.Context, groups uint32) (socket, bool, error) {
+func countingDialer(dials *int) conn.Dialer {
+	return func(ctx context.Context, ns Namespace, groups uint32) (conn.Socket, bool, error) {
 		if groups == 0 {
 			*dials++
 		}
-		return dialKernel(ctx, groups)
+		return conn.Dial(ctx, ns, groups)
 	}
 }
 
 // lookup reads the gateways of the routes to a destination.
 func lookup(t *testing.T, c *Cache, dst string) string {
 	t.Helper()
-	s, err := c.Read(context.Background(), Request{Filter: Filter{Dsts: []netip.Prefix{netip.MustParsePrefix(dst)}}, Links: true, Nexthops: true})
+	s, err := c.Read(context.Background(), RouteRequest(Filter{Dsts: []netip.Prefix{netip.MustParsePrefix(dst)}}))
 	if err != nil {
 		t.Fatal(err)
 	}
 	text := ""
-	for c := s.Cursor(AllFields); c.Next(); {
+	for c := s.Cursor(object.AllFields); c.Next(); {
 		for _, n := range s.Nexthops(c.Route(), nil) {
 			l, _ := s.Link(n.OIF)
 			text += fmt.Sprintf("%v %v;", n.Gateway, l.Name)
@@ -70,20 +72,20 @@ func TestCacheSpares(t *testing.T) {
 // TestCacheLetsGo has a listener that lost messages, and nobody who asks any more.
 func TestCacheLetsGo(t *testing.T) {
 	lost := false
-	k := &fakeKernel{t: t, answer: ordinary, hear: func(int) []event {
+	k := &fakeKernel{fake: fake{T: t, Answer: ordinary, Hear: func(int) []event {
 		if !lost {
 			return nil
 		}
 		lost = false
 		return []event{failure(unix.ENOBUFS)}
-	}}
+	}}}
 	c := &Cache{Kernel: *k.kernel()}
 	asked := func() int {
-		before := len(k.routes())
+		before := len(k.Routes())
 		if got := lookup(t, c, "10.1.0.0/16"); got == "" {
 			t.Error("the route is not found")
 		}
-		return len(k.routes()) - before
+		return len(k.Routes()) - before
 	}
 	asked()
 	asked()
@@ -98,7 +100,7 @@ func TestCacheLetsGo(t *testing.T) {
 		t.Errorf("nothing is held again: %d dumps", n)
 	}
 	c.mu.Lock()
-	armed := c.idle.Reset(0) // as if HoldTime were over
+	armed := c.idle.Reset(0) // as if holdTime were over
 	c.mu.Unlock()
 	if !armed {
 		t.Error("what is held would be held for ever")
@@ -112,8 +114,8 @@ func TestCacheLetsGo(t *testing.T) {
 		}
 		time.Sleep(time.Millisecond) // the test's own time limit ends it
 	}
-	if k.open != 0 {
-		t.Errorf("%d sockets are still open", k.open)
+	if k.Open != 0 {
+		t.Errorf("%d sockets are still open", k.Open)
 	}
 }
 

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"kernelroutes/internal/nstest"
+	"kernelroutes/rtnl/object"
 )
 
 var churnTime = flag.Duration("churn", 20*time.Second,
@@ -57,11 +58,69 @@ func churn(t *testing.T, family string, next func(i int) string) *churner {
 	return c
 }
 
+// untouched are routes that nobody touches, and one that is replaced all the time.
+type untouched struct {
+	family   object.Family
+	want     map[netip.Prefix]int
+	gateway  string   // of all but the last,
+	selves   []string // which has one of these
+	replaced int
+}
+
+// newUntouched adds so many routes.
+func newUntouched(t *testing.T, many int, family string, family6 bool, route func(i int) string) *untouched {
+	n := &untouched{object.IPv4, map[netip.Prefix]int{}, "10.0.0.9",
+		[]string{"10.0.0.2 10.0.0.3 ", "10.0.0.4 10.0.0.5 10.0.0.6 "}, many}
+	if family6 {
+		n.family, n.gateway = object.IPv6, "fd00::9"
+		n.selves = []string{"fd00::2 fd00::3 ", "fd00::4 fd00::5 fd00::6 "}
+	}
+	var lines []string
+	for i := range many {
+		dst := route(i)
+		n.want[netip.MustParsePrefix(dst)] = i
+		lines = append(lines, "route add "+dst+" via "+n.gateway)
+	}
+	lines = append(lines, "route add "+replaced(family6)+viaEach(n.selves[0]))
+	nstest.Batch(t, family, lines...)
+	n.want[netip.MustParsePrefix(replaced(family6))] = many
+	return n
+}
+
+// lookFor returns how many of them a snapshot lacks, and has twice.
+func (n *untouched) lookFor(t *testing.T, s *Snapshot) (lost, twice int) {
+	seen := make([]int, len(n.want))
+	for c := s.Cursor(object.FieldDst | object.FieldTable | object.FieldNexthops); c.Next(); {
+		r := c.Route()
+		i, ok := n.want[r.Dst]
+		if !ok || r.Table != 254 {
+			continue
+		}
+		seen[i]++
+		text := ""
+		for _, hop := range s.Nexthops(r, nil) {
+			text += hop.Gateway.String() + " "
+		}
+		if i < n.replaced && text != n.gateway+" " || i == n.replaced && !slices.Contains(n.selves, text) {
+			t.Errorf("%v has the gateways %s", r.Dst, text)
+		}
+	}
+	for _, times := range seen {
+		if times == 0 {
+			lost++
+		}
+		if times > 1 {
+			twice++
+		}
+	}
+	return lost, twice
+}
+
 // TestChurn reads all routes again and again while another process changes
 // routes among them, and looks for those that nobody touched, and for one that is
 // replaced all the time.
 func TestChurn(t *testing.T) {
-	untouched := nstest.Amount(20000, 5000)
+	many := nstest.Amount(20000, 5000)
 	duration := *churnTime / time.Duration(nstest.Amount(1, 40))
 	for _, tc := range []struct {
 		name, family string
@@ -72,14 +131,14 @@ func TestChurn(t *testing.T) {
 		{"ipv4", "-4", false,
 			func(i int) string { return fmt.Sprintf("20.%d.%d.0/24", i/200, i%200) },
 			func(i int) string {
-				n := i / 4 * 7919 % untouched
+				n := i / 4 * 7919 % many
 				dst := fmt.Sprintf("20.%d.%d.%d/32", n/200, n%200, 1+i/4%200)
 				return change(i, dst, false)
 			}},
 		{"ipv6", "-6", true,
 			func(i int) string { return fmt.Sprintf("fd01:%x:%x::/64", i/200, i%200) },
 			func(i int) string {
-				n := i / 4 * 7919 % untouched
+				n := i / 4 * 7919 % many
 				dst := fmt.Sprintf("fd01:%x:%x:%x::/80", n/200, n%200, 1+i/4%200)
 				return change(i, dst, true)
 			}},
@@ -87,30 +146,13 @@ func TestChurn(t *testing.T) {
 		t.Run(tc.name, func(t *testing.T) {
 			nstest.New(t)
 			nstest.Veth(t, "v0", "10.0.0.1/16", "fd00::1/64")
-			gw, f := "10.0.0.9", IPv4
-			selves := []string{"10.0.0.2 10.0.0.3 ", "10.0.0.4 10.0.0.5 10.0.0.6 "} // of the route that is replaced
-			if tc.family6 {
-				gw, f = "fd00::9", IPv6
-				selves = []string{"fd00::2 fd00::3 ", "fd00::4 fd00::5 fd00::6 "}
-			}
-			var lines []string
-			want := map[netip.Prefix]int{}
-			for i := range untouched {
-				dst := tc.route(i)
-				want[netip.MustParsePrefix(dst)] = i
-				lines = append(lines, "route add "+dst+" via "+gw)
-			}
-			lines = append(lines, "route add "+replaced(tc.family6)+viaEach(selves[0]))
-			nstest.Batch(t, tc.family, lines...)
-			want[netip.MustParsePrefix(replaced(tc.family6))] = untouched
-
+			n := newUntouched(t, many, tc.family, tc.family6, tc.route)
 			c := churn(t, tc.family, tc.change)
 			k := Kernel{}
 			start := time.Now()
 			var dumps, tries, consistent int
-			seen := make([]int, untouched+1)
 			for time.Since(start) < duration {
-				s, err := k.Read(context.Background(), Request{Filter: Filter{Families: []Family{f}}})
+				s, err := k.Read(context.Background(), request(Filter{Families: []object.Family{n.family}}))
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -119,33 +161,10 @@ func TestChurn(t *testing.T) {
 				if s.Consistent {
 					consistent++
 				}
-				clear(seen)
-				for c := s.Cursor(FieldDst | FieldTable | FieldNexthops); c.Next(); {
-					r := c.Route()
-					i, ok := want[r.Dst]
-					if !ok || r.Table != 254 {
-						continue
-					}
-					seen[i]++
-					text := ""
-					for _, n := range s.Nexthops(r, nil) {
-						text += n.Gateway.String() + " "
-					}
-					if i < untouched && text != gw+" " || i == untouched && !slices.Contains(selves, text) {
-						t.Errorf("%v has the gateways %s", r.Dst, text)
-					}
-				}
-				lost, twice := 0, 0
-				for _, n := range seen {
-					if n == 0 {
-						lost++
-					}
-					if n > 1 {
-						twice++
-					}
-				}
+				lost, twice := n.lookFor(t, s)
 				if twice > 0 || lost > 0 && s.Consistent {
-					t.Errorf("dump %d: %d routes lost, %d twice of %d (consistent: %v, tries: %d)", dumps, lost, twice, len(seen), s.Consistent, s.Tries)
+					t.Errorf("dump %d: %d routes lost, %d twice of %d (consistent: %v, tries: %d)", dumps, lost,
+						twice, len(n.want), s.Consistent, s.Tries)
 				}
 				if t.Failed() && dumps > 20 {
 					break
@@ -155,7 +174,8 @@ func TestChurn(t *testing.T) {
 			close(c.stop)
 			<-c.done
 			rate := float64(c.changes.Load()) / took.Seconds()
-			t.Logf("%d dumps, %d consistent, %.1f tries each, beside %.0f changes a second", dumps, consistent, float64(tries)/float64(dumps), rate)
+			t.Logf("%d dumps, %d consistent, %.1f tries each, beside %.0f changes a second", dumps, consistent,
+				float64(tries)/float64(dumps), rate)
 			if consistent*10 < dumps*9 {
 				t.Errorf("only %d of %d snapshots are consistent", consistent, dumps)
 			}

@@ -5,9 +5,11 @@ import (
 	"fmt"
 	"log"
 	"net/netip"
+	"os/exec"
 	"time"
 
 	"kernelroutes/rtnl"
+	"kernelroutes/rtnl/object"
 )
 
 // List the default routes.
@@ -15,20 +17,15 @@ func ExampleKernel_Read() {
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 	defer cancel()
 	var kernel rtnl.Kernel
-	snapshot, err := kernel.Read(ctx, rtnl.Request{
-		Filter: rtnl.Filter{
-			Types: []rtnl.RouteType{rtnl.Unicast},
-			Dsts:  []netip.Prefix{netip.MustParsePrefix("0.0.0.0/0"), netip.MustParsePrefix("::/0")},
-		},
-		Links:    true,
-		Nexthops: true,
-	})
+	snapshot, err := kernel.Read(ctx, rtnl.RouteRequest(rtnl.Filter{
+		Types: []object.RouteType{object.Unicast},
+		Dsts:  []netip.Prefix{netip.MustParsePrefix("0.0.0.0/0"), netip.MustParsePrefix("::/0")},
+	}))
 	if err != nil {
 		log.Fatal(err)
 	}
-	var hops []rtnl.Nexthop
-	for c := snapshot.Cursor(rtnl.FieldDst | rtnl.FieldPriority | rtnl.FieldNexthops); c.Next(); {
-		route := c.Route()
+	var hops []object.Nexthop
+	for route := range snapshot.Routes(object.FieldDst | object.FieldPriority | object.FieldNexthops) {
 		hops = snapshot.Nexthops(route, hops)
 		for _, hop := range hops {
 			link, _ := snapshot.Link(hop.OIF)
@@ -39,3 +36,65 @@ func ExampleKernel_Read() {
 	// ipv4 0.0.0.0/0 via 192.168.1.1 dev eth0 metric 100
 	// ipv6 ::/0 via fd00::1 dev eth0 metric 1024
 }
+
+// Wait for changes of routes. Another program makes some, and one of interfaces, which
+// is not asked for.
+func ExampleKernel_Watch() {
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	var kernel rtnl.Kernel
+	changes := kernel.Watch(ctx, "", object.Routes.Kind) // they are told of from here on
+	for _, change := range []string{
+		"route add 198.51.100.0/24 via 192.168.1.2",
+		"link set eth0 txqueuelen 100",
+		"route del 198.51.100.0/24",
+	} {
+		if err := ip(change); err != nil {
+			log.Fatal(err)
+		}
+	}
+	for change, err := range changes {
+		if err != nil {
+			log.Fatal(err)
+		}
+		var route object.Route
+		object.Routes.Decode(&route, change.Message)
+		if change.Gone {
+			fmt.Println(route.Dst, "has gone")
+			break
+		}
+		fmt.Println(route.Dst, "via", route.Gateway)
+	}
+	// Output:
+	// 198.51.100.0/24 via 192.168.1.2
+	// 198.51.100.0/24 has gone
+}
+
+// Read the interfaces of another network namespace: that of a process.
+func ExampleRequest_namespace() {
+	process := exec.Command("unshare", "--net", "sh", "-c", "echo; exec cat")
+	in, _ := process.StdinPipe()
+	out, _ := process.StdoutPipe()
+	if err := process.Start(); err != nil {
+		log.Fatal(err)
+	}
+	defer process.Wait()
+	defer in.Close()
+	if _, err := out.Read(make([]byte, 1)); err != nil { // it is there
+		log.Fatal(err)
+	}
+	var kernel rtnl.Kernel
+	snapshot, err := kernel.Read(context.Background(), rtnl.Request{
+		Namespace: rtnl.Namespace(fmt.Sprintf("/proc/%d/ns/net", process.Process.Pid)),
+		Kinds:     []*object.Kind{object.Links.Kind},
+	})
+	if err != nil {
+		log.Fatal(err)
+	}
+	for link := range rtnl.All(snapshot, object.Links) {
+		fmt.Println(link.Index, link.Name, link.OperStateName())
+	}
+	// Output: 1 lo DOWN
+}
+
+func ip(args string) error { return exec.Command("sh", "-c", "ip "+args).Run() }

@@ -7,6 +7,10 @@ import (
 	"math/bits"
 	"slices"
 	"sync"
+
+	"kernelroutes/rtnl/conn"
+	"kernelroutes/rtnl/iproute2"
+	"kernelroutes/rtnl/object"
 )
 
 // An Instant answers requests from one snapshot, so that all answers are of one
@@ -14,87 +18,97 @@ import (
 // Request.Union. Safe for concurrent use.
 type Instant struct {
 	snapshot *Snapshot
+	names    *iproute2.Names
 
 	// Indexes, made when the first request needs them.
 	byDst func() dstIndex
 	byID  func() idIndex
 }
 
-// Instant returns a source of the routes of the snapshot, which must not have been
-// read with Request.Count.
-func (s *Snapshot) Instant() *Instant {
-	i := &Instant{snapshot: s, byDst: sync.OnceValue(func() dstIndex { return newDstIndex(s.routes) })}
+// Instant returns a source of the objects of the snapshot, on a host with some names.
+func (s *Snapshot) Instant(names *iproute2.Names) *Instant {
+	i := &Instant{snapshot: s, names: names}
+	i.byDst = sync.OnceValue(func() dstIndex { return newDstIndex(s.Runs(object.Routes.Kind)) })
 	i.byID = sync.OnceValue(func() idIndex { return newIDIndex(s) })
 	return i
 }
+
+// Names returns the names of the host.
+func (i *Instant) Names() *iproute2.Names { return i.names }
 
 // Read returns what Kernel.Read had returned for the request at that time, and if
 // Request.IDs is not empty hardly more than the routes with these identities, to the
 // letter. Routes come in the kernel's order, but destinations that are looked up in
 // that of Filter.Dsts.
 func (i *Instant) Read(ctx context.Context, req Request) (*Snapshot, error) {
-	all := i.snapshot
-	if req.Nothing() {
-		return &Snapshot{Consistent: true}, nil
-	}
-	s := all.answer(&req)
-	if req.Nothing() {
-		return s, nil
-	}
-	req.prepare()
-	switch {
-	case len(req.IDs) > 0:
-		s.routes = i.identified(nil, &req)
-		return s, nil
-	case req.Dsts != nil && len(req.Dsts) < many:
-		s.routes = i.byDst().appendMatching(s.routes, &req.Filter)
-		return s, nil
-	}
-	for _, run := range all.routes {
-		if ctx.Err() != nil {
-			return nil, readError("read a snapshot", ended(ctx))
+	s := i.snapshot.narrow(&req)
+	for _, k := range req.Kinds {
+		if !k.Filtered || req.None {
+			continue
 		}
-		s.routes = req.appendMatching(s.routes, run)
+		req.Prepare()
+		var runs []object.Run
+		switch {
+		case len(req.IDs) > 0:
+			runs = i.identified(&req)
+		case len(req.Dsts) > 0 && len(req.Dsts) < fewDsts:
+			runs = i.byDst().appendMatching(nil, &req.Filter)
+		default:
+			for _, run := range i.snapshot.Runs(k) {
+				if ctx.Err() != nil {
+					return nil, conn.NewReadError("read a snapshot", conn.Ended(ctx))
+				}
+				runs = req.AppendMatching(runs, run)
+			}
+		}
+		s.set(k, &section{runs: runs})
 	}
 	return s, nil
 }
 
-// answer begins the answer to a narrower request, which has no routes yet, and makes
-// the interfaces that the request chooses a list.
-func (s *Snapshot) answer(req *Request) *Snapshot {
-	a := &Snapshot{Consistent: s.Consistent, Tries: s.Tries}
-	if req.Links || req.Link != nil {
-		a.links = s.links
-	}
-	if req.Nexthops {
-		a.objects = s.objects
-	}
-	if req.Link != nil {
-		req.chooseLinks(s.links)
-	}
-	return a
+// Count returns how many objects Read would find of the kinds that the request asks for.
+func (i *Instant) Count(ctx context.Context, req Request) (n int, consistent bool, err error) {
+	return counted(i.Read(ctx, req))(&req)
 }
 
-// appendMatching appends the stretches of a run whose routes match.
-func (f *Filter) appendMatching(list [][]byte, run []byte) [][]byte {
-	from := 0
-	for off := 0; off < len(run); {
-		h := headAt(run[off:])
-		next := off + align4(int(u32(run[off:])))
-		if !f.match(&h) {
-			list = appendRun(list, run[from:off])
-			from = next
+// counted makes the answer to a Count of the answer to a Read.
+func counted(s *Snapshot, err error) func(*Request) (int, bool, error) {
+	return func(req *Request) (int, bool, error) {
+		if err != nil {
+			return 0, false, err
 		}
-		off = next
+		return s.count(req), s.Consistent, nil
 	}
-	return appendRun(list, run[from:])
+}
+
+// fewDsts is up to how many destinations are looked up one by one.
+const fewDsts = 8
+
+// narrow begins the answer to a narrower request: it has what is asked for but objects
+// of the kinds that are filtered, and the request's choice is made.
+func (s *Snapshot) narrow(req *Request) *Snapshot {
+	a := &Snapshot{Consistent: s.Consistent, Tries: s.Tries}
+	if req.Nothing() {
+		a.Consistent, a.Tries = true, 0
+		return a
+	}
+	chooses := req.Chooses()
+	for _, k := range object.Kinds {
+		if (req.brings(k) || k == chooses) && !(k.Filtered && req.All(k)) {
+			a.set(k, s.section(k))
+		}
+	}
+	if chooses != nil {
+		req.Choose(s.Runs(chooses))
+	}
+	return a
 }
 
 // A dstIndex finds routes by their destination, whatever their table: a hash table
 // whose buckets are lists of routes in the snapshot's order. It takes some 20 bytes
 // a route.
 type dstIndex struct {
-	routes  [][]byte
+	runs    []object.Run
 	buckets []int32 // the first route of each, -1: none
 	places  []place // of the routes
 	next    []int32 // the next route in the same bucket, -1: none
@@ -103,12 +117,17 @@ type dstIndex struct {
 // A place is where a route's message begins.
 type place struct{ run, off uint32 }
 
-func (p place) in(routes [][]byte) []byte { return routes[p.run][p.off:] }
+// message makes m the message there, and returns it as a run.
+func (p place) message(m *object.Message, runs []object.Run) object.Run {
+	left := runs[p.run].At(int(p.off))
+	left.Next(m)
+	return object.RunOf(m)
+}
 
 // placesOf returns where each route's message begins.
-func placesOf(routes [][]byte) (places []place) {
-	for i, run := range routes {
-		for off := 0; off < len(run); off += align4(int(u32(run[off:]))) {
+func placesOf(runs []object.Run) (places []place) {
+	for i, run := range runs {
+		for off := range run.Offsets() {
 			places = append(places, place{uint32(i), uint32(off)})
 		}
 	}
@@ -118,41 +137,42 @@ func placesOf(routes [][]byte) (places []place) {
 // hashSeed is for hashes that are never shown.
 var hashSeed = maphash.MakeSeed()
 
-func newDstIndex(routes [][]byte) dstIndex {
-	x := dstIndex{routes: routes, places: placesOf(routes)}
+func newDstIndex(runs []object.Run) dstIndex {
+	x := dstIndex{runs: runs, places: placesOf(runs)}
 	x.next = make([]int32, len(x.places))
 	x.buckets = make([]int32, 1<<bits.Len(uint(len(x.places))))
 	for i := range x.buckets {
 		x.buckets[i] = -1
 	}
+	var m object.Message
 	// From the last to the first, as each is put before those that are there.
 	for i := len(x.places) - 1; i >= 0; i-- {
-		h := headAt(x.at(i))
-		if alen := h.family.addrLen(); alen > 0 {
-			b := x.bucket(h.dst, h.dstLen, alen)
+		x.places[i].message(&m, runs)
+		if alen := object.Routes.Table(&m).Family.AddrLen(); alen > 0 {
+			addr, bits := m.RouteDst()
+			b := x.bucket(addr, bits, alen)
 			x.next[i], *b = *b, int32(i)
 		}
 	}
 	return x
 }
 
-// at returns what is from a route on.
-func (x *dstIndex) at(i int) []byte { return x.places[i].in(x.routes) }
-
 // bucket returns the bucket of a destination. A missing address is all zeros.
-func (x *dstIndex) bucket(dst []byte, prefixLen uint8, alen int) *int32 {
+func (x *dstIndex) bucket(dst []byte, prefixLen, alen int) *int32 {
 	var key [17]byte
 	copy(key[:alen], dst)
-	key[16] = prefixLen
+	key[16] = uint8(prefixLen)
 	return &x.buckets[maphash.Bytes(hashSeed, key[:])&uint64(len(x.buckets)-1)]
 }
 
-// alike returns where the routes are that have a route's family, table and destination.
-func (x dstIndex) alike(h *routeHead) (places []place) {
-	alen := h.family.addrLen()
-	for i := *x.bucket(h.dst, h.dstLen, alen); i >= 0; i = x.next[i] {
-		if o := headAt(x.at(int(i))); o.family == h.family && o.table == h.table &&
-			prefix(o.dst, int(o.dstLen), alen) == prefix(h.dst, int(h.dstLen), alen) {
+// alike returns where the routes are that have a route's table and destination.
+func (x dstIndex) alike(m *object.Message) (places []place) {
+	table := object.Routes.Table(m)
+	dst := m.RoutePrefix()
+	addr, bits := m.RouteDst()
+	var o object.Message
+	for i := *x.bucket(addr, bits, table.Family.AddrLen()); i >= 0; i = x.next[i] {
+		if x.places[i].message(&o, x.runs); object.Routes.Table(&o) == table && o.RoutePrefix() == dst {
 			places = append(places, x.places[i])
 		}
 	}
@@ -161,7 +181,8 @@ func (x dstIndex) alike(h *routeHead) (places []place) {
 
 // appendMatching appends the routes that match a filter of some destinations, those
 // to one destination in the snapshot's order.
-func (x dstIndex) appendMatching(list [][]byte, f *Filter) [][]byte {
+func (x dstIndex) appendMatching(list []object.Run, f *Filter) []object.Run {
+	var m object.Message
 	for n, p := range f.Dsts {
 		one := *f
 		one.Dsts = f.Dsts[n : n+1]
@@ -169,10 +190,9 @@ func (x dstIndex) appendMatching(list [][]byte, f *Filter) [][]byte {
 			continue
 		}
 		addr := p.Addr().AsSlice()
-		for i := *x.bucket(addr, uint8(p.Bits()), len(addr)); i >= 0; i = x.next[i] {
-			msg := x.at(int(i))
-			if h := headAt(msg); one.match(&h) {
-				list = appendRun(list, msg[:align4(int(u32(msg)))])
+		for i := *x.bucket(addr, p.Bits(), len(addr)); i >= 0; i = x.next[i] {
+			if run := x.places[i].message(&m, x.runs); one.Match(&m) {
+				list = append(list, run)
 			}
 		}
 	}
@@ -190,13 +210,13 @@ type idPlace struct {
 }
 
 func newIDIndex(s *Snapshot) idIndex {
-	places := placesOf(s.routes)
+	places := placesOf(s.Runs(object.Routes.Kind))
 	x := make(idIndex, 0, len(places))
 	var id []byte
-	for c := s.Cursor(FieldID); c.Next(); {
+	for c := s.Cursor(object.FieldID); c.Next(); {
 		r := c.Route()
 		id = r.AppendID(id[:0])
-		x = append(x, idPlace{maphash.Bytes(hashSeed, id), places[len(x)], r.twin > 0})
+		x = append(x, idPlace{maphash.Bytes(hashSeed, id), places[len(x)], r.Twin()})
 	}
 	slices.SortStableFunc(x, func(a, b idPlace) int { return cmp.Compare(a.hash, b.hash) })
 	return x
@@ -213,16 +233,17 @@ func (x idIndex) find(id string) idIndex {
 	return x[from:to]
 }
 
-// identified appends the routes with the identities of a request, and where one of
+// identified returns the routes with the identities of a request, and where one of
 // them is a twin all routes to its destination.
-func (i *Instant) identified(list [][]byte, req *Request) [][]byte {
-	routes, ids := i.snapshot.routes, i.byID()
+func (i *Instant) identified(req *Request) (list []object.Run) {
+	runs, ids := i.snapshot.Runs(object.Routes.Kind), i.byID()
+	var m object.Message
 	var found []place
 	for _, id := range req.IDs {
 		for _, p := range ids.find(id) {
 			if p.twin {
-				h := headAt(p.in(routes))
-				found = append(found, i.byDst().alike(&h)...)
+				p.message(&m, runs)
+				found = append(found, i.byDst().alike(&m)...)
 			} else {
 				found = append(found, p.place)
 			}
@@ -230,9 +251,8 @@ func (i *Instant) identified(list [][]byte, req *Request) [][]byte {
 	}
 	slices.SortFunc(found, func(a, b place) int { return cmp.Or(cmp.Compare(a.run, b.run), cmp.Compare(a.off, b.off)) })
 	for _, p := range slices.Compact(found) {
-		msg := p.in(routes)
-		if h := headAt(msg); req.match(&h) {
-			list = appendRun(list, msg[:align4(int(u32(msg)))])
+		if run := p.message(&m, runs); req.Match(&m) {
+			list = append(list, run)
 		}
 	}
 	return list

@@ -6,10 +6,11 @@ import (
 	"context"
 	"hash/maphash"
 	"iter"
-	"maps"
 	"slices"
 	"sync"
 	"time"
+
+	"kernelroutes/rtnl/object"
 )
 
 // RecallTime is how long a Cache answers look-ups by an identity as of the answer
@@ -18,41 +19,45 @@ import (
 // one who asks again and again shall see the route change.)
 const RecallTime = 10 * time.Second
 
-// RecallBytes bounds the memory that all answers take together which a Cache
+// recallBytes bounds the memory that all answers take together which a Cache
 // remembers. An answer that is larger alone is not remembered.
-const RecallBytes = 64 << 20
+const recallBytes = 64 << 20
 
-// What a remembered answer takes beside its messages, about.
-const (
-	recallRoute = 128 // indexes, and the table of identities
-	recallLink  = 160
-	recallHop   = 256
-)
+// recallObject is about what an object of a remembered answer takes beside its message:
+// indexes, the table of identities, what is decoded.
+const recallObject = 192
 
 // A recall remembers answers whose routes were given out by their identities.
 type recall struct {
 	mu      sync.Mutex
 	answers *list.List // of *recalled, the one that was last used first
 	fresh   []*recalled
-	given   uint64                 // counts answers
-	ids     map[uint64]*recalledID // by the hash of each: the newest answer that gave each out
+	given   uint64                   // counts answers
+	ids     map[identity]*recalledID // the newest answer that gave each out
 	bytes   int64
 	expiry  *time.Timer
 
-	limit int64            // RecallBytes
+	limit int64            // recallBytes
 	now   func() time.Time // of a clock that never goes back
 }
 
 // A recalled answer.
 type recalled struct {
-	instant *Instant
-	bytes   int64
-	given   uint64 // recall.given when it came
-	used    time.Time
-	known   bool                             // its identities are in recall.ids
-	gives   func(*Snapshot) iter.Seq[[]byte] // Request.Gives
-	only    map[uint64]bool                  // the hashes of what gives yielded, if it is set
-	place   *list.Element
+	instant   *Instant
+	namespace Namespace
+	bytes     int64
+	given     uint64 // recall.given when it came
+	used      time.Time
+	known     bool                             // its identities are in recall.ids
+	gives     func(*Snapshot) iter.Seq[[]byte] // Request.Gives
+	only      map[uint64]bool                  // the hashes of what gives yielded, if it is set
+	place     *list.Element
+}
+
+// An identity is that of a route of a namespace, hashed.
+type identity struct {
+	namespace Namespace
+	hash      uint64
 }
 
 // A recalledID is an identity that an answer gave out.
@@ -62,34 +67,29 @@ type recalledID struct {
 }
 
 func newRecall() *recall {
-	return &recall{answers: list.New(), ids: map[uint64]*recalledID{}, limit: RecallBytes, now: time.Now}
+	return &recall{answers: list.New(), ids: map[identity]*recalledID{}, limit: recallBytes, now: time.Now}
 }
 
 // add remembers an answer, which gives out only some of its identities if gives is set.
-func (r *recall) add(s *Snapshot, gives func(*Snapshot) iter.Seq[[]byte]) {
-	a := &recalled{gives: gives, bytes: recallLink*int64(len(s.links)) + recallHop*int64(len(s.objects))}
-	size, routes := 0, 0
-	for _, run := range s.routes {
-		size += len(run)
-		for off := 0; off < len(run); off += align4(int(u32(run[off:]))) {
-			routes++
+func (r *recall) add(ns Namespace, s *Snapshot, gives func(*Snapshot) iter.Seq[[]byte]) {
+	a := &recalled{gives: gives, namespace: ns}
+	ids, size := 0, 0
+	for _, k := range object.Kinds {
+		n, bytes := s.size(k)
+		a.bytes += int64(recallObject*n + bytes)
+		if k.Filtered {
+			ids, size = n, bytes
 		}
 	}
-	a.bytes += int64(size + recallRoute*routes)
-	if routes == 0 || a.bytes > r.limit {
+	if ids == 0 || a.bytes > r.limit {
 		return
 	}
 	// Messages that are few may be a small part of much memory.
 	const few = 64 << 10
 	if size <= few {
-		run := make([]byte, 0, size)
-		for _, part := range s.routes {
-			run = append(run, part...)
-		}
-		s = s.without()
-		s.routes = [][]byte{run}
+		s = s.with(object.Routes.Kind, object.Packed(s.Runs(object.Routes.Kind)))
 	}
-	a.instant = s.Instant()
+	a.instant = s.Instant(nil)
 
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -104,7 +104,7 @@ func (r *recall) add(s *Snapshot, gives func(*Snapshot) iter.Seq[[]byte]) {
 // read answers a request for routes by their identity, the answer that was given
 // first in front. left are the identities that were not given out, or not lately.
 func (r *recall) read(ctx context.Context, req Request) (known []*Snapshot, left []string, err error) {
-	found, left := r.find(req.IDs)
+	found, left := r.find(req.Namespace, req.IDs)
 	for _, f := range found {
 		req.IDs = f.ids
 		s, err := f.answer.instant.Read(ctx, req)
@@ -125,7 +125,7 @@ type foundIDs struct {
 // find returns in which answers the identities are to be looked up: all in one that
 // gave all of them out, the newest, for what is asked for together was mostly given
 // out together; if there is none, each in the newest that gave it out.
-func (r *recall) find(ids []string) (found []foundIDs, left []string) {
+func (r *recall) find(ns Namespace, ids []string) (found []foundIDs, left []string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.expire()
@@ -137,7 +137,7 @@ func (r *recall) find(ids []string) (found []foundIDs, left []string) {
 	var known []string
 	newest := map[*recalled][]string{}
 	for _, id := range ids {
-		k := r.ids[maphash.String(hashSeed, id)]
+		k := r.ids[identity{ns, maphash.String(hashSeed, id)}]
 		if k == nil || !k.asked.IsZero() && now.Sub(k.asked) > RecallTime {
 			left = append(left, id)
 			continue
@@ -149,7 +149,7 @@ func (r *recall) find(ids []string) (found []foundIDs, left []string) {
 		newest[k.answer] = append(newest[k.answer], id)
 	}
 	if len(newest) > 1 {
-		if a := r.newestOf(known); a != nil {
+		if a := r.newestOf(ns, known); a != nil {
 			newest = map[*recalled][]string{a: known}
 		}
 	}
@@ -163,10 +163,10 @@ func (r *recall) find(ids []string) (found []foundIDs, left []string) {
 }
 
 // newestOf returns the newest answer that gave out all of the identities.
-func (r *recall) newestOf(ids []string) (newest *recalled) {
+func (r *recall) newestOf(ns Namespace, ids []string) (newest *recalled) {
 	for e := r.answers.Front(); e != nil; e = e.Next() {
 		a := e.Value.(*recalled)
-		if newest != nil && a.given < newest.given {
+		if a.namespace != ns || newest != nil && a.given < newest.given {
 			continue
 		}
 		index := a.instant.byID()
@@ -191,7 +191,7 @@ func (r *recall) identify(a *recalled) {
 	}
 	for _, p := range a.instant.byID() {
 		if a.gave(p.hash) {
-			r.ids[p.hash] = &recalledID{answer: a}
+			r.ids[identity{a.namespace, p.hash}] = &recalledID{answer: a}
 		}
 	}
 	a.known = true
@@ -234,8 +234,9 @@ func (r *recall) forget(a *recalled) {
 		return
 	}
 	for _, p := range a.instant.byID() {
-		if id := r.ids[p.hash]; id != nil && id.answer == a {
-			delete(r.ids, p.hash)
+		key := identity{a.namespace, p.hash}
+		if id := r.ids[key]; id != nil && id.answer == a {
+			delete(r.ids, key)
 		}
 	}
 }
@@ -252,19 +253,28 @@ func (r *recall) close() {
 	}
 }
 
-// together returns the routes of several snapshots as one. Of an interface or nexthop
-// object that changed in between, the newest state is shown, that of the last one.
-func together(all []*Snapshot) *Snapshot {
+// combined returns the objects of several snapshots as one. Of one that changed in
+// between, and that others refer to, the newest state is found, that of the last one.
+func combined(all []*Snapshot) *Snapshot {
 	if len(all) == 1 {
 		return all[0]
 	}
-	s := &Snapshot{Consistent: true, links: map[uint32]Link{}, objects: map[uint32]*NexthopObject{}}
+	s := &Snapshot{Consistent: true}
 	for _, part := range all {
 		s.Consistent = s.Consistent && part.Consistent
 		s.Tries = max(s.Tries, part.Tries)
-		s.routes = append(s.routes, part.routes...)
-		maps.Copy(s.links, part.links)
-		maps.Copy(s.objects, part.objects)
+		for _, k := range object.Kinds {
+			s.set(k, &section{runs: append(slices.Clip(s.Runs(k)), part.Runs(k)...)})
+		}
 	}
 	return s
+}
+
+// size returns how many objects of a kind the snapshot has, and how many bytes their
+// messages take.
+func (s *Snapshot) size(k *object.Kind) (n, bytes int) {
+	for _, run := range s.Runs(k) {
+		n, bytes = n+run.Count(), bytes+run.Len()
+	}
+	return n, bytes
 }

@@ -1,185 +1,158 @@
 package rtnl
 
 import (
-	"net/netip"
+	"iter"
+	"slices"
+	"sync"
 
-	"golang.org/x/sys/unix"
+	"kernelroutes/rtnl/object"
 )
 
-// A Snapshot is the routing state at one time: the kernel's own messages, and
-// the interfaces and nexthop objects that they refer to. It does not change and
-// may be read by several goroutines, each with a Cursor of its own.
+// A Snapshot is the routing state at one time: for each kind that was asked for the
+// kernel's own messages, which are decoded when they are looked at. It does not change
+// and may be read by several goroutines, each with a Cursor of its own.
 type Snapshot struct {
 	// Consistent is true if nothing changed while the kernel was read, or if all
-	// changes are accounted for: each route that was there all the time is here
-	// once, and one that changed is its old or its new self. Otherwise a route may
+	// changes are accounted for: each object that was there all the time is here
+	// once, and one that changed is its old or its new self. Otherwise one may
 	// be missing, though none comes twice but for multicast routes.
 	Consistent bool
 	// Tries is how often the kernel was asked, at most MaxTries.
 	Tries int
 
-	routes  [][]byte // runs of RTM_NEWROUTE messages
-	counted int      // routes that are not among them: see Request.Count
-	links   map[uint32]Link
-	objects map[uint32]*NexthopObject
+	sections []*section // by object.Kind.Ordinal; nil: none was asked for
+}
 
-	rawLinks, rawObjects []byte // the messages, for a capture
+// A section is the objects of one kind.
+type section struct {
+	runs []object.Run
+
+	once     sync.Once
+	byNumber any // map[uint32]*T
+}
+
+// NewSnapshot returns a snapshot of messages that were read elsewhere.
+func NewSnapshot(consistent bool, runs map[*object.Kind][]object.Run) *Snapshot {
+	s := &Snapshot{Consistent: consistent}
+	for k, r := range runs {
+		s.set(k, &section{runs: r})
+	}
+	return s
+}
+
+func (s *Snapshot) set(k *object.Kind, sec *section) {
+	if s.sections == nil {
+		s.sections = make([]*section, len(object.Kinds))
+	}
+	s.sections[k.Ordinal()] = sec
+}
+
+func (s *Snapshot) section(k *object.Kind) *section {
+	if s.sections != nil && s.sections[k.Ordinal()] != nil {
+		return s.sections[k.Ordinal()]
+	}
+	return &section{}
+}
+
+// Runs returns the messages about the objects of a kind, in the kernel's order.
+func (s *Snapshot) Runs(k *object.Kind) []object.Run { return s.section(k).runs }
+
+// Count returns how many objects of a kind the snapshot has.
+func (s *Snapshot) Count(k *object.Kind) (n int) {
+	for _, run := range s.Runs(k) {
+		n += run.Count()
+	}
+	return n
+}
+
+// byNumber returns the objects of a kind by the number that others refer to them by.
+func byNumber[T any](s *Snapshot, k object.Values[T]) map[uint32]*T {
+	if s.sections == nil || s.sections[k.Ordinal()] == nil {
+		return nil
+	}
+	sec := s.sections[k.Ordinal()]
+	sec.once.Do(func() {
+		objects := map[uint32]*T{}
+		object.Each(sec.runs, func(m *object.Message) bool {
+			v := new(T)
+			k.Decode(v, m)
+			objects[k.Number(m)] = v
+			return true
+		})
+		sec.byNumber = objects
+	})
+	return sec.byNumber.(map[uint32]*T)
+}
+
+// Get returns the object of a kind with a number. There is none if the kind was not
+// asked for or if the object has gone away.
+func Get[T any](s *Snapshot, k object.Values[T], number uint32) (*T, bool) {
+	v, ok := byNumber(s, k)[number]
+	return v, ok
+}
+
+// All yields the objects of a kind, in the kernel's order. Each is valid until the next.
+func All[T any](s *Snapshot, k object.Values[T]) iter.Seq[*T] {
+	return func(yield func(*T) bool) {
+		next := Each(s, k)
+		for v := next(); v != nil && yield(v); v = next() {
+		}
+	}
+}
+
+// Each returns a function that returns the objects of a kind, one after the other, and nil
+// at the end: All for those who cannot be called back. Each is valid until the next.
+func Each[T any](s *Snapshot, k object.Values[T]) func() *T {
+	var m object.Message
+	var v T
+	var run object.Run
+	runs := s.Runs(k.Kind)
+	return func() *T {
+		for !run.Next(&m) {
+			if len(runs) == 0 {
+				return nil
+			}
+			run, runs = runs[0], runs[1:]
+		}
+		k.Decode(&v, &m)
+		return &v
+	}
 }
 
 // Link returns an interface by its index. There is none if links were not asked
 // for or if the interface has gone away.
-func (s *Snapshot) Link(index uint32) (Link, bool) {
-	l, ok := s.links[index]
-	return l, ok
-}
-
-// Object returns a nexthop object by its id. There are none unless they were
-// asked for and a route uses one.
-func (s *Snapshot) Object(id uint32) (*NexthopObject, bool) {
-	o, ok := s.objects[id]
-	return o, ok
-}
-
-// Cursor returns a cursor before the first route. Only the parts of each route
-// that are in want are decoded.
-func (s *Snapshot) Cursor(want Fields) *Cursor {
-	return &Cursor{runs: s.routes, counted: s.counted, want: want}
-}
-
-// A Cursor walks over the routes of a snapshot, in the kernel's order.
-type Cursor struct {
-	runs    [][]byte
-	counted int
-	rest    []byte
-	msg     []byte
-	want    Fields
-
-	route   Route
-	decoded bool
-
-	node  group        // table and destination of the IPv6 routes in alike
-	dst   netip.Prefix //
-	alike []hash       // their identities,
-	often map[hash]int // and how often each was there, if they are many
-}
-
-// Next moves to the next route. It returns false at the end.
-func (c *Cursor) Next() bool {
-	if c.counted > 0 {
-		c.counted--
-		return true
+func (s *Snapshot) Link(index uint32) (object.Link, bool) {
+	if l, ok := Get(s, object.Links, index); ok {
+		return *l, true
 	}
-	for len(c.rest) == 0 {
-		if len(c.runs) == 0 {
-			return false
-		}
-		c.rest, c.runs = c.runs[0], c.runs[1:]
-	}
-	n := int(u32(c.rest))
-	c.msg = c.rest[unix.NLMSG_HDRLEN:n]
-	c.rest = c.rest[min(align4(n), len(c.rest)):]
-	c.decoded = false
-	return true
+	return object.Link{}, false
 }
 
-// Route decodes and returns the current route. It is valid until the next call
-// of Next: copy it, slices included, to keep it.
-func (c *Cursor) Route() *Route {
-	if !c.decoded {
-		if err := c.route.decode(c.msg, c.want); err != nil {
-			panic("rtnl: a route was accepted that cannot be decoded: " + err.Error())
-		}
-		c.decoded = true
-		if c.want&FieldID == FieldID && c.route.Family == IPv6 {
-			c.countTwins()
-		}
-	}
-	return &c.route
-}
-
-// Attributes returns which attributes the current route has, wanted or not.
-func (c *Cursor) Attributes() (f Fields) {
-	for a := walk(c.msg[rtmsgLen:]); a.next(); {
-		f |= 1 << a.typ // nothing from 64 on
-	}
-	return f
-}
-
-// manyAlike is from how many routes to one destination on a map is faster.
-const manyAlike = 32
-
-// countTwins notes how many of the routes to the same destination that came
-// before are like the current one. They come one after the other, and a filter
-// lets all of them through or none.
-func (c *Cursor) countTwins() {
-	r := &c.route
-	if g := (group{r.Family, r.Table}); g != c.node || r.Dst != c.dst {
-		c.node, c.dst, c.alike, c.often = g, r.Dst, c.alike[:0], nil
-	}
-	id := r.identity()
-	switch {
-	case c.often != nil:
-		r.twin = c.often[id]
-		c.often[id]++
-	case len(c.alike) < manyAlike:
-		for _, other := range c.alike {
-			if other == id {
-				r.twin++
-			}
-		}
-		c.alike = append(c.alike, id)
-	default: // as multicast has, a route for each interface
-		c.often = map[hash]int{}
-		for _, other := range c.alike {
-			c.often[other]++
-		}
-		r.twin = c.often[id]
-		c.often[id]++
-	}
-}
-
-// Nexthops returns every way that a route has: the members of its RTA_MULTIPATH,
-// its nexthop object or the members of its group, or the single one that the
-// route itself names. A route without any (a blackhole, or one whose nexthop
-// object is one) has none. buf is reused if it has room; FieldNexthops must have
-// been decoded.
-func (s *Snapshot) Nexthops(r *Route, buf []Nexthop) []Nexthop {
-	buf = buf[:0]
-	o := s.objects[r.NexthopID.V]
+// Nexthops returns every way that a route has: see object.Route.Nexthops.
+func (s *Snapshot) Nexthops(r *object.Route, buf []object.Nexthop) []object.Nexthop {
 	if !r.NexthopID.OK {
-		o = nil
+		return r.Nexthops(nil, buf)
 	}
-	switch {
-	case s.blackhole(r):
-	case len(r.Multipath) > 0:
-		buf = append(buf, r.Multipath...)
-		if o != nil && len(o.Group) == len(buf) {
-			// RTA_MULTIPATH cuts weights to 8 bits and does not name the members.
-			for i, m := range o.Group {
-				buf[i].is(m.ID, m.Weight, s.objects)
-			}
+	return r.Nexthops(byNumber(s, object.NexthopObjects), buf)
+}
+
+// Routes yields the routes, in the kernel's order. Of each only the parts in want are
+// decoded; it is valid until the next: see object.Route.Clone.
+func (s *Snapshot) Routes(want object.Fields) iter.Seq[*object.Route] {
+	return func(yield func(*object.Route) bool) {
+		for c := s.Cursor(want); c.Next() && yield(c.Route()); {
 		}
-	case r.OIF.OK || r.Gateway.IsValid() || r.LinkGateway != nil:
-		buf = append(buf, r.hop())
-		switch {
-		case o == nil:
-		case len(o.Group) == 1:
-			buf[0].is(o.Group[0].ID, o.Group[0].Weight, s.objects)
-		default:
-			buf[0].is(o.ID, 1, s.objects)
-		}
-	case o != nil && len(o.Group) > 0:
-		for _, m := range o.Group {
-			n := Nexthop{Weight: m.Weight, ID: some(m.ID)}
-			if member := s.objects[m.ID]; member != nil {
-				n = member.hop(m.Weight)
-			}
-			buf = append(buf, n)
-		}
-	case o != nil:
-		buf = append(buf, o.hop(1))
-	case r.NexthopID.OK:
-		buf = append(buf, Nexthop{Weight: 1, Flags: r.Flags & 0xff, ID: r.NexthopID})
 	}
-	return buf
+}
+
+// Cursor returns a cursor before the first route: see Routes.
+func (s *Snapshot) Cursor(want object.Fields) *object.Cursor {
+	return object.NewCursor(s.Runs(object.Routes.Kind), want)
+}
+
+// with returns a copy of the snapshot with other objects of a kind.
+func (s *Snapshot) with(k *object.Kind, runs []object.Run) *Snapshot {
+	c := &Snapshot{Consistent: s.Consistent, Tries: s.Tries, sections: slices.Clone(s.sections)}
+	c.set(k, &section{runs: runs})
+	return c
 }

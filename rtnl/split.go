@@ -1,80 +1,73 @@
 package rtnl
 
-import "bytes"
+import "kernelroutes/rtnl/object"
 
-// leastPart is how many bytes of routes a part of a snapshot has at least: some
+// leastPart is how many bytes of messages a part of a snapshot has at least: some
 // 2,500 routes.
 const leastPart = 256 << 10
 
 // Split returns the snapshot in at most n parts of about the same size, for
-// several goroutines to walk over. Together, one after the other, they have the
-// routes of the snapshot in their order. Routes to one destination stay together.
-func (s *Snapshot) Split(n int) []*Snapshot {
+// several goroutines to walk over the objects of a kind. Together, one after the other,
+// they have these objects in their order. Routes to one destination stay together.
+func (s *Snapshot) Split(k *object.Kind, n int) []*Snapshot {
+	all := s.Runs(k)
 	total := 0
-	for _, run := range s.routes {
-		total += len(run)
+	for _, run := range all {
+		total += run.Len()
 	}
 	n = min(n, total/leastPart)
 	if n <= 1 {
 		return []*Snapshot{s}
 	}
 	var parts []*Snapshot
-	part := s.without()
-	part.counted = s.counted
+	var part []object.Run
 	size := 0 // of what is in parts and part
-	for _, run := range s.routes {
-		for len(parts) < n-1 && size+len(run) > total/n*(len(parts)+1) {
-			at := destinationFrom(part.routes, run, total/n*(len(parts)+1)-size)
-			if at == len(run) {
+	for _, run := range all {
+		for len(parts) < n-1 && size+run.Len() > total/n*(len(parts)+1) {
+			at := placeFrom(part, run, total/n*(len(parts)+1)-size)
+			if at == run.Len() {
 				break
 			}
-			part.routes = appendRun(part.routes, run[:at])
-			parts, part = append(parts, part), s.without()
-			size, run = size+at, run[at:]
+			parts, part = append(parts, s.with(k, append(part, run.Cut(0, at)))), nil
+			size, run = size+at, run.Cut(at, run.Len())
 		}
-		part.routes = appendRun(part.routes, run)
-		size += len(run)
+		part = append(part, run)
+		size += run.Len()
 	}
-	return append(parts, part)
+	return append(parts, s.with(k, part))
 }
 
-// without returns a copy of the snapshot without routes.
-func (s *Snapshot) without() *Snapshot {
-	c := *s
-	c.routes, c.counted = nil, 0
-	return &c
-}
-
-// destinationFrom returns where in a run, from an offset on, the routes to
-// another destination begin than those before; the run's length if nowhere. What
-// is before the run's first route is the last one of the runs before.
-func destinationFrom(runs [][]byte, run []byte, from int) int {
-	var before, h routeHead
+// placeFrom returns where in a run, from an offset on, an object begins with another
+// table or destination than the one before; the run's length if nowhere. What is before
+// the run's first object is the last one of the runs before.
+func placeFrom(runs []object.Run, run object.Run, from int) int {
+	var before, m object.Message
 	known := false // before
 	if len(runs) > 0 {
-		before, known = lastHead(runs[len(runs)-1]), true
-	}
-	for off := 0; off < len(run); {
-		n := int(u32(run[off:]))
-		if off+align4(n) >= from {
-			h = headAt(run[off:])
-			if off >= from && known && (h.family != before.family || h.table != before.table ||
-				h.dstLen != before.dstLen || !bytes.Equal(h.dst, before.dst)) {
-				return off
-			}
-			before, known = h, true
+		for left := runs[len(runs)-1]; left.Next(&before); {
 		}
-		off += align4(n)
+		known = true
 	}
-	return len(run)
+	off := 0
+	for left := run; left.Next(&m); off = run.Len() - left.Len() {
+		if run.Len()-left.Len() < from {
+			continue
+		}
+		if off >= from && known && !together(&before, &m) {
+			return off
+		}
+		before, known = m, true
+	}
+	return run.Len()
 }
 
-func lastHead(run []byte) routeHead {
-	for {
-		n := align4(int(u32(run)))
-		if n >= len(run) {
-			return headAt(run)
-		}
-		run = run[n:]
+// together reports whether two objects, one of which follows the other, are not to be
+// parted.
+func together(a, b *object.Message) bool {
+	k := a.Kind()
+	if k.Position == nil || k.Table(a) != k.Table(b) {
+		return false
 	}
+	p, q := k.Position(a), k.Position(b)
+	return p.Dst == q.Dst && p.DstLen == q.DstLen
 }

@@ -5,30 +5,37 @@ import (
 	"fmt"
 	"net/netip"
 	"testing"
+
+	"kernelroutes/internal/nltest"
+	"kernelroutes/rtnl/object"
+	"kernelroutes/rtnl/wire"
 )
 
 // TestSplit walks over the parts of snapshots of many shapes.
 func TestSplit(t *testing.T) {
 	for _, perRun := range []int{1, 7, 300, 100000} {
 		for _, perDst := range []int{1, 3, 5000} {
-			s := &Snapshot{Consistent: true, Tries: 3}
+			var runs []object.Run
 			var run []byte
 			for i := range 10000 {
-				r := Route{Family: IPv6, Table: 254, Type: Unicast, OIF: some(uint32(i + 1))}
+				r := object.Route{Family: object.IPv6, Table: 254, Type: object.Unicast,
+					OIF: object.Some(uint32(i + 1))}
 				var a [16]byte
 				binary.BigEndian.PutUint32(a[:], 0xfd000000+uint32(i/perDst))
 				r.Dst = netip.PrefixFrom(netip.AddrFrom16(a), 64)
-				payload := appendRoute(nil, &r)
-				run = append(appendHeader(run, 16+len(payload), 24, 0, 0), payload...)
+				payload := nltest.AppendRoute(nil, &r)
+				run = append(run, nltest.Padded(object.RTM_NEWROUTE, 0, 0, payload)...)
 				if (i+1)%perRun == 0 {
-					s.routes = appendRun(s.routes, run)
+					runs = appendRoutes(runs, run)
 					run = nil
 				}
 			}
-			s.routes = appendRun(s.routes, run)
+			runs = appendRoutes(runs, run)
+			s := NewSnapshot(true, map[*object.Kind][]object.Run{object.Routes.Kind: runs})
+			s.Tries = 3
 			for _, n := range []int{1, 2, 3, 8, 1000} {
 				name := fmt.Sprintf("%d a run, %d a destination, %d parts", perRun, perDst, n)
-				parts := s.Split(n)
+				parts := s.Split(object.Routes.Kind, n)
 				if len(parts) > n || n > 1 && perDst < 5000 && len(parts) < 2 {
 					t.Errorf("%s: %d parts", name, len(parts))
 				}
@@ -39,7 +46,7 @@ func TestSplit(t *testing.T) {
 						t.Errorf("%s: %+v", name, p)
 					}
 					first := true
-					for c := p.Cursor(FieldDst | FieldOIF); c.Next(); next++ {
+					for c := p.Cursor(object.FieldDst | object.FieldVia); c.Next(); next++ {
 						r := c.Route()
 						if r.OIF.V != next {
 							t.Fatalf("%s: route %d in the place of %d", name, r.OIF.V, next)
@@ -58,19 +65,45 @@ func TestSplit(t *testing.T) {
 	}
 }
 
-// TestSplitCounted has routes that are only counted.
-func TestSplitCounted(t *testing.T) {
-	run := make([]byte, 0, 4*leastPart)
-	for i := byte(0); len(run) < 3*leastPart; i++ {
-		run = append(run, route4(0, i, 254)...)
+// appendRoutes appends messages about routes as a run, if there are any.
+func appendRoutes(runs []object.Run, b []byte) []object.Run {
+	if len(b) == 0 {
+		return runs
 	}
-	for _, s := range []*Snapshot{{counted: 7}, {counted: 7, routes: [][]byte{run}}} {
-		n := 0
-		for _, p := range s.Split(3) {
-			n += size(p)
+	var m object.Message
+	for msg := range wire.Messages(b) {
+		if err := object.Routes.Check(&m, msg); err != nil {
+			panic(err)
 		}
-		if n != size(s) {
-			t.Errorf("%d routes in the parts, want %d", n, size(s))
+	}
+	return append(runs, m.RunIn(b))
+}
+
+// TestSplitLinks has objects of which it is not known how the kernel walks over them, and
+// a kind of which there are none.
+func TestSplitLinks(t *testing.T) {
+	var log object.Messages
+	var m object.Message
+	for i := range uint32(3 * leastPart / 40) {
+		if err := object.Links.Check(&m, link(0, i+1, "v")); err != nil {
+			t.Fatal(err)
 		}
+		log.Add(&m)
+	}
+	s := NewSnapshot(true, map[*object.Kind][]object.Run{object.Links.Kind: log.Runs})
+	parts := s.Split(object.Links.Kind, 3)
+	n := uint32(0)
+	for _, p := range parts {
+		for l := range All(p, object.Links) {
+			if n++; l.Index != n {
+				t.Fatalf("link %d in the place of %d", l.Index, n)
+			}
+		}
+	}
+	if len(parts) < 2 || int(n) != s.Count(object.Links.Kind) {
+		t.Errorf("%d links in %d parts, want %d", n, len(parts), s.Count(object.Links.Kind))
+	}
+	if parts := s.Split(object.Routes.Kind, 3); len(parts) != 1 || size(parts[0]) != 0 {
+		t.Errorf("%d parts of no routes", len(parts))
 	}
 }

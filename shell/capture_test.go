@@ -18,6 +18,8 @@ import (
 	"kernelroutes/internal/goldentest"
 	"kernelroutes/internal/nstest"
 	"kernelroutes/rtnl"
+	"kernelroutes/rtnl/capture"
+	"kernelroutes/rtnl/object"
 	"kernelroutes/tables"
 )
 
@@ -212,7 +214,7 @@ func (c *goldenCase) build(t testing.TB) {
 	}
 	// The kernel sets an interface's operational state some time after its carrier.
 	for range 100_000 {
-		s, err := new(rtnl.Kernel).Read(context.Background(), rtnl.Request{Links: true})
+		s, err := new(rtnl.Kernel).Read(context.Background(), rtnl.Request{Kinds: []*object.Kind{object.Links.Kind}})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -344,7 +346,7 @@ func TestGolden(t *testing.T) {
 			if *update {
 				c.build(t)
 				var b bytes.Buffer
-				if err := new(rtnl.Kernel).Capture(context.Background(), &b); err != nil {
+				if err := capture.Write(context.Background(), new(rtnl.Kernel), &b); err != nil {
 					t.Fatal(err)
 				}
 				write(t, name+".pcap", b.Bytes())
@@ -366,14 +368,14 @@ func TestGolden(t *testing.T) {
 }
 
 // openCapture reads one of the captures that are kept.
-func openCapture(t *testing.T, name string) *rtnl.Capture {
+func openCapture(t *testing.T, name string) *capture.Capture {
 	t.Helper()
 	f, err := os.Open(filepath.Join(captures, name) + ".pcap")
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer f.Close()
-	c, err := rtnl.ReadCapture(f)
+	c, err := capture.Read(f)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -386,10 +388,10 @@ func TestCapturedRows(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			c.build(t)
 			var b bytes.Buffer
-			if err := new(rtnl.Kernel).Capture(context.Background(), &b); err != nil {
+			if err := capture.Write(context.Background(), new(rtnl.Kernel), &b); err != nil {
 				t.Fatal(err)
 			}
-			src, err := rtnl.ReadCapture(&b)
+			src, err := capture.Read(&b)
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -4,6 +4,8 @@ import (
 	"context"
 
 	"kernelroutes/rtnl"
+	"kernelroutes/rtnl/iproute2"
+	"kernelroutes/rtnl/object"
 	"kernelroutes/tables"
 )
 
@@ -16,32 +18,49 @@ type instant struct {
 	tables.Source
 	plans []plan // of the statement
 	read  *rtnl.Instant
-	names *rtnl.Names
-	links []rtnl.Link // all there are, once they are known
+	names *iproute2.Names
+	links []object.Link // all there are, once they are known
 }
 
 // Names returns the same names for every scan of the statement.
-func (i *instant) Names() *rtnl.Names {
+func (i *instant) Names() *iproute2.Names {
 	if i.names == nil {
 		i.names = i.Source.Names()
 	}
 	return i.names
 }
 
+// begin reads all that the statement may ask for, if it has not been read.
+func (i *instant) begin(ctx context.Context) error {
+	if i.read != nil {
+		return nil
+	}
+	s, err := i.Source.Read(ctx, i.request())
+	if err != nil {
+		return err
+	}
+	i.read = s.Instant(i.Names())
+	return nil
+}
+
+// Count answers as of the first call.
+func (i *instant) Count(ctx context.Context, req rtnl.Request) (n int, consistent bool, err error) {
+	if err := i.begin(ctx); err != nil {
+		return 0, false, err
+	}
+	return i.read.Count(ctx, req)
+}
+
 // Read answers as of the first call.
 func (i *instant) Read(ctx context.Context, req rtnl.Request) (*rtnl.Snapshot, error) {
-	if i.read == nil {
-		s, err := i.Source.Read(ctx, i.request())
-		if err != nil {
-			return nil, err
-		}
-		i.read = s.Instant()
+	if err := i.begin(ctx); err != nil {
+		return nil, err
 	}
 	if req.Link == nil {
 		return i.read.Read(ctx, req)
 	}
 	chosen, choose := false, req.Link
-	req.Link = func(l *rtnl.Link) bool {
+	req.Link = func(l *object.Link) bool {
 		is := choose(l)
 		chosen = chosen || is
 		return is
@@ -53,15 +72,18 @@ func (i *instant) Read(ctx context.Context, req rtnl.Request) (*rtnl.Snapshot, e
 	// Interfaces that no route refers to were not read: the table shall see that there
 	// is one that was asked for, though it has no routes.
 	if i.links == nil {
-		_, err = i.Source.Read(ctx, rtnl.Request{Filter: rtnl.Filter{Link: func(l *rtnl.Link) bool {
+		all, err := i.Source.Read(ctx, rtnl.Request{Namespace: req.Namespace, Kinds: []*object.Kind{object.Links.Kind}})
+		if err != nil {
+			return nil, err
+		}
+		for l := range rtnl.All(all, object.Links) {
 			i.links = append(i.links, *l)
-			return false
-		}}})
+		}
 	}
 	for n := range i.links {
 		choose(&i.links[n])
 	}
-	return s, err
+	return s, nil
 }
 
 // request is for what the plans may ask for, whatever the values are that SQLite

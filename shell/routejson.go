@@ -9,19 +9,21 @@ import (
 
 	"kernelroutes/internal/inorder"
 	"kernelroutes/rtnl"
+	"kernelroutes/rtnl/iproute2"
+	"kernelroutes/rtnl/object"
 )
 
 // A routeEncoder writes routes as the JSON objects of the older module.
 type routeEncoder struct {
 	snap    *rtnl.Snapshot
-	names   *rtnl.Names
+	names   *iproute2.Names
 	unknown bool // with unknown_rta_attrs
 
 	// Names as JSON, each worked out once.
 	types, protocols, scopes [256][]byte
 	tables, devs             memory
 
-	hops []rtnl.Nexthop
+	hops []object.Nexthop
 	rta  rtaList
 }
 
@@ -29,10 +31,10 @@ type routeEncoder struct {
 const partRoom = 1 << 20
 
 // printJSON prints an array with one route a line.
-func printJSON(ctx context.Context, o *output, snap *rtnl.Snapshot, names *rtnl.Names, unknown bool) error {
+func printJSON(ctx context.Context, o *output, snap *rtnl.Snapshot, names *iproute2.Names, unknown bool) error {
 	buffers := make(chan []byte, inorder.Ahead()+1) // free ones
 	sep := "[\n"
-	parts := snap.Split(math.MaxInt)
+	parts := snap.Split(object.Routes.Kind, math.MaxInt)
 	err := inorder.Do(len(parts), func(i int) []byte {
 		var b []byte
 		select {
@@ -69,22 +71,24 @@ func printJSON(ctx context.Context, o *output, snap *rtnl.Snapshot, names *rtnl.
 }
 
 // appendAll appends the routes of the snapshot, as long as the context lasts.
+// append appends a route that has some attributes.
 func (e *routeEncoder) appendAll(ctx context.Context, b []byte) []byte {
-	want := rtnl.AllFields
+	want := object.AllFields
 	if !e.unknown {
-		want = rtnl.FieldDst | rtnl.FieldTable | rtnl.FieldNexthops | rtnl.FieldPriority |
-			rtnl.FieldSrc | rtnl.FieldPrefSrc | rtnl.FieldCache
+		want = object.FieldDst | object.FieldTable | object.FieldNexthops | object.FieldPriority |
+			object.FieldSrc | object.FieldPrefSrc | object.FieldCache
 	}
 	for c := e.snap.Cursor(want); c.Next() && ctx.Err() == nil; {
 		if len(b) > 0 {
 			b = append(b, ",\n"...)
 		}
-		b = e.append(b, c.Route())
+		b = e.append(b, c.Route(), c.Attributes())
 	}
 	return b
 }
 
-func (e *routeEncoder) append(b []byte, r *rtnl.Route) []byte {
+// append appends a route that has some attributes.
+func (e *routeEncoder) append(b []byte, r *object.Route, has object.Fields) []byte {
 	b = append(b, `{"family":"`...)
 	b = append(b, r.Family.String()...)
 	b = append(b, `","type":`...)
@@ -96,7 +100,7 @@ func (e *routeEncoder) append(b []byte, r *rtnl.Route) []byte {
 	b = append(b, `,"table":`...)
 	b = append(b, e.table(r.Table)...)
 	b = append(b, `,"dst":"`...)
-	b = rtnl.AppendPrefix(b, r.Dst)
+	b = object.AppendPrefix(b, r.Dst)
 	b = append(b, `","dst_len":`...)
 	b = strconv.AppendInt(b, int64(r.Dst.Bits()), 10)
 
@@ -119,7 +123,7 @@ func (e *routeEncoder) append(b []byte, r *rtnl.Route) []byte {
 	}
 	if r.Src.IsValid() {
 		b = append(b, `,"src":"`...)
-		b = append(rtnl.AppendPrefix(b, r.Src), '"')
+		b = append(object.AppendPrefix(b, r.Src), '"')
 	}
 	b = appendAddr(b, `,"prefsrc":"`, r.PrefSrc)
 	b = appendNumber(b, `,"flags":`, r.Flags)
@@ -134,19 +138,20 @@ func (e *routeEncoder) append(b []byte, r *rtnl.Route) []byte {
 	}
 	if c := &r.Cache; c.OK {
 		b = appendNumber(b, `,"cacheinfo":{"clntref":`, c.V.ClntRef)
-		b = appendNumber(b, `,"last_use":`, c.V.LastUse/rtnl.UserHZ)
+		b = appendNumber(b, `,"last_use":`, c.V.LastUse/object.UserHZ)
 		b = append(b, `,"expires":`...)
-		b = strconv.AppendInt(b, int64(c.V.Expires/rtnl.UserHZ), 10)
+		b = strconv.AppendInt(b, int64(c.V.Expires/object.UserHZ), 10)
 		b = appendNumber(b, `,"error":`, c.V.Error)
 		b = append(appendNumber(b, `,"used":`, c.V.Used), '}')
 	}
 	if e.unknown {
-		e.rta.collect(r, e.names, e.snap)
+		e.rta.collect(r, has, e.names, e.snap)
 		b = e.rta.appendTo(b)
 	}
 	return append(b, '}')
 }
 
+// append appends a route that has some attributes.
 func (e *routeEncoder) appendMultipath(b []byte) []byte {
 	b = append(b, `,"multipath":[`...)
 	for i := range e.hops {
@@ -163,11 +168,13 @@ func (e *routeEncoder) appendMultipath(b []byte) []byte {
 	return append(b, ']')
 }
 
+// append appends a route that has some attributes.
 func (e *routeEncoder) appendDev(b []byte, index uint32) []byte {
 	return appendNumber(e.appendDevName(b, index), `,"dev_index":`, index)
 }
 
 // appendDevName appends nothing where the interface has gone away.
+// append appends a route that has some attributes.
 func (e *routeEncoder) appendDevName(b []byte, index uint32) []byte {
 	return append(b, e.devs.get(index, func() []byte {
 		if l, ok := e.snap.Link(index); ok {
@@ -238,5 +245,5 @@ func appendAddr(b []byte, key string, a netip.Addr) []byte {
 	if !a.IsValid() {
 		return b
 	}
-	return append(rtnl.AppendAddr(append(b, key...), a), '"')
+	return append(object.AppendAddr(append(b, key...), a), '"')
 }

@@ -10,15 +10,18 @@ import (
 	"unicode/utf8"
 
 	"kernelroutes/rtnl"
+	"kernelroutes/rtnl/iproute2"
+	"kernelroutes/rtnl/object"
+	"kernelroutes/rtnl/wire"
 	"kernelroutes/tables"
 )
 
 // RoutesOptions are the options of the older module's command line.
 type RoutesOptions struct {
-	Family         rtnl.Family // 0: IPv4 and IPv6
-	Table          string      // a name or a number; "": all tables
-	Summary        bool        // text instead of JSON
-	NoUnknownAttrs bool        // JSON without unknown_rta_attrs
+	Family         object.Family // 0: IPv4 and IPv6
+	Table          string        // a name or a number; "": all tables
+	Summary        bool          // text instead of JSON
+	NoUnknownAttrs bool          // JSON without unknown_rta_attrs
 }
 
 // An OptionError is an option whose value means nothing.
@@ -30,10 +33,10 @@ func (e *OptionError) Error() string { return e.msg }
 // with one route a line, or a summary for people.
 func Routes(ctx context.Context, out io.Writer, src tables.Source, opts RoutesOptions) error {
 	names := src.Names()
-	req := rtnl.Request{Links: true, Nexthops: true}
-	req.Families = []rtnl.Family{rtnl.IPv4, rtnl.IPv6}
+	req := rtnl.RouteRequest(rtnl.Filter{})
+	req.Families = []object.Family{object.IPv4, object.IPv6}
 	if opts.Family != 0 {
-		req.Families = []rtnl.Family{opts.Family}
+		req.Families = []object.Family{opts.Family}
 	}
 	if opts.Table != "" {
 		ids, err := tableIDs(names, opts.Table)
@@ -57,10 +60,10 @@ func Routes(ctx context.Context, out io.Writer, src tables.Source, opts RoutesOp
 
 // tableIDs returns the tables that have a name, or the one with a number. A name may
 // be written in capitals, as the output has it, if no table has that very name.
-func tableIDs(names *rtnl.Names, s string) ([]uint32, error) {
+func tableIDs(names *iproute2.Names, s string) ([]uint32, error) {
 	set := names.Tables()
 	if !utf8.ValidString(s) {
-		s = string(rtnl.AppendName(nil, s)) // the bytes as they are in the file
+		s = string(wire.AppendName(nil, s)) // the bytes as they are in the file
 	}
 	ids := set.IDs(s)
 	exact := slices.DeleteFunc(slices.Clone(ids), func(id uint32) bool { return !set.Has(id, s) })
@@ -92,7 +95,7 @@ func parseTable(s string) (id uint32, ok bool) {
 
 // nexthops returns the nexthops of a route that has several, or whose only one
 // is known to a nexthop object alone; otherwise the route itself says it all.
-func nexthops(snap *rtnl.Snapshot, r *rtnl.Route, buf []rtnl.Nexthop) []rtnl.Nexthop {
+func nexthops(snap *rtnl.Snapshot, r *object.Route, buf []object.Nexthop) []object.Nexthop {
 	if len(r.Multipath) == 0 && !r.NexthopID.OK {
 		return buf[:0]
 	}
@@ -101,6 +104,6 @@ func nexthops(snap *rtnl.Snapshot, r *rtnl.Route, buf []rtnl.Nexthop) []rtnl.Nex
 
 // several reports whether nexthops are listed one by one. A nexthop group of a
 // blackhole has none, though the kernel may send RTA_MULTIPATH.
-func several(r *rtnl.Route, hops []rtnl.Nexthop) bool {
+func several(r *object.Route, hops []object.Nexthop) bool {
 	return len(hops) > 1 || len(hops) == 1 && len(r.Multipath) > 0
 }

@@ -3,37 +3,32 @@ package shell
 import (
 	"bytes"
 	"context"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 
+	"kernelroutes/internal/nametest"
 	"kernelroutes/internal/nstest"
 	"kernelroutes/rtnl"
+	"kernelroutes/rtnl/iproute2"
 )
 
 // A namedKernel is the kernel on a host with name files of its own.
 type namedKernel struct {
 	rtnl.Kernel
-	names *rtnl.Names
+	names *iproute2.Names
 }
 
-func (k *namedKernel) Names() *rtnl.Names { return k.names }
+func (k *namedKernel) Names() *iproute2.Names { return k.names }
 
 // hostWithNames makes routes in a namespace of the test's own, on a host where some
 // numbers have several names.
 func hostWithNames(t *testing.T) *namedKernel {
-	etc := t.TempDir()
-	for file, text := range map[string]string{
-		"rt_tables": "254 main\n254 inet\n100 blue\n100 azure\n200 azure\n77 caf\xe9\n",
+	names := nametest.New(map[string]string{
+		"rt_tables": "254 main\n254 inet\n100 blue\n100 azure\n200 azure\n77 caf\\xe9\n",
 		"rt_protos": "16 lease\n187 isis\n187 is-is\n",
 		"rt_scopes": "200 place\n100 a\n100 x\n101 x\n",
 		"rt_realms": "5 five\n5 cinq\n",
-	} {
-		if err := os.WriteFile(filepath.Join(etc, file), []byte(text), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
+	})
 	nstest.New(t)
 	nstest.Veth(t, "v0", "10.0.0.1/24", "fd00::1/64")
 	nstest.IP(t, "link add \xff1 type veth peer name \xff1p")
@@ -55,7 +50,7 @@ func hostWithNames(t *testing.T) *namedKernel {
 		"route add 2001:db8::/32 from 2001:db8:1::/48 via fd00::9 table 210",
 		"route add 2001:db8:2::/48 table 210 nexthop via fd00::9 nexthop via fd00::a",
 	)
-	return &namedKernel{names: rtnl.ReadNames(etc)}
+	return &namedKernel{names: names}
 }
 
 // TestSpellings asks for values in other spellings than the one that rows show.

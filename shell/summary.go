@@ -7,11 +7,13 @@ import (
 	"strings"
 
 	"kernelroutes/rtnl"
+	"kernelroutes/rtnl/iproute2"
+	"kernelroutes/rtnl/object"
 )
 
 // printSummary prints a line a route, in the older module's layout, and below it
 // the nexthops of a route that has several.
-func printSummary(ctx context.Context, o *output, snap *rtnl.Snapshot, names *rtnl.Names) error {
+func printSummary(ctx context.Context, o *output, snap *rtnl.Snapshot, names *iproute2.Names) error {
 	total := 0
 	for c := snap.Cursor(0); c.Next(); {
 		total++
@@ -19,10 +21,10 @@ func printSummary(ctx context.Context, o *output, snap *rtnl.Snapshot, names *rt
 	rule := strings.Repeat("=", 70)
 	o.buf = append(o.buf, rule+"\nROUTING TABLE QUERY\n"+rule+"\n\n"...)
 	o.buf = append(o.buf, "Total routes: "+strconv.Itoa(total)+"\n\nRoute entries:\n\n"...)
-	var hops []rtnl.Nexthop
-	for c := snap.Cursor(rtnl.FieldDst | rtnl.FieldNexthops | rtnl.FieldPriority); c.Next(); {
+	var hops []object.Nexthop
+	for c := snap.Cursor(object.FieldDst | object.FieldNexthops | object.FieldPriority); c.Next(); {
 		r := c.Route()
-		o.buf = pad(rtnl.AppendPrefix(append(o.buf, "  "...), r.Dst), len(o.buf)+2, 40)
+		o.buf = pad(object.AppendPrefix(append(o.buf, "  "...), r.Dst), len(o.buf)+2, 40)
 		hops = nexthops(snap, r, hops)
 		switch {
 		case several(r, hops):
@@ -60,7 +62,7 @@ func printSummary(ctx context.Context, o *output, snap *rtnl.Snapshot, names *rt
 func appendHop(b []byte, snap *rtnl.Snapshot, gateway netip.Addr, oif uint32) []byte {
 	if gateway.IsValid() {
 		b = append(b, " via "...)
-		b = pad(rtnl.AppendAddr(b, gateway), len(b), 20)
+		b = pad(object.AppendAddr(b, gateway), len(b), 20)
 	}
 	if oif != 0 {
 		b = append(b, " dev "...)

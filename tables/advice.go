@@ -11,6 +11,9 @@ import (
 	"unicode/utf8"
 
 	"kernelroutes/rtnl"
+	"kernelroutes/rtnl/iproute2"
+	"kernelroutes/rtnl/object"
+	"kernelroutes/rtnl/wire"
 )
 
 // A condition that no row can meet gives no row and no error, as SQL wants it, and
@@ -24,14 +27,14 @@ type domain struct {
 	// spell returns the spelling of a value that rows show; false: no row can have it.
 	spell func(value string) (string, bool)
 	// can is asked instead where there is but one spelling.
-	can func(n *rtnl.Names, value string) bool
+	can func(n *iproute2.Names, value string) bool
 
 	// advise says what to do about a value that no row can have. "" is said of a
 	// value that turns out to be possible.
 	advise func(a *adviser, value string) string
 }
 
-func (d *domain) allows(n *rtnl.Names, value string) bool {
+func (d *domain) allows(n *iproute2.Names, value string) bool {
 	switch {
 	case value == "" && d.absent:
 		return true
@@ -46,7 +49,7 @@ func (d *domain) allows(n *rtnl.Names, value string) bool {
 type adviser struct {
 	ctx    context.Context
 	src    Source
-	names  *rtnl.Names
+	names  *iproute2.Names
 	column string
 }
 
@@ -86,7 +89,7 @@ func (p *plan[R]) warn(ctx context.Context, table string, src Source, q Query) {
 func (a *adviser) warning(table string, d *domain, value string, affordable bool) string {
 	text := fmt.Sprintf("%s: no row can have %s=%s", table, a.column, quote(value))
 	if !utf8.ValidString(value) {
-		value = string(rtnl.AppendName(nil, value)) // as a row shows such bytes
+		value = string(wire.AppendName(nil, value)) // as a row shows such bytes
 	}
 	if trimmed := strings.TrimSpace(value); trimmed != value && d.allows(a.names, trimmed) {
 		return text + ": " + didYouMean(trimmed)
@@ -126,7 +129,7 @@ type adviceMemory struct {
 }
 
 type adviceKey struct {
-	names  *rtnl.Names // the host's
+	names  *iproute2.Names // the host's
 	table  string
 	column int
 	value  string
@@ -229,10 +232,10 @@ func distance(a, b string) int {
 }
 
 // read asks for more. A piece of advice is not worth much time.
-func (a *adviser) read(filter rtnl.Filter) *rtnl.Snapshot {
+func (a *adviser) read(filter rtnl.Filter, kinds ...*object.Kind) *rtnl.Snapshot {
 	ctx, cancel := context.WithTimeout(a.ctx, maxSpent)
 	defer cancel()
-	s, err := a.src.Read(ctx, rtnl.Request{Filter: filter})
+	s, err := a.src.Read(ctx, rtnl.Request{Kinds: kinds, Filter: filter})
 	if err != nil {
 		return &rtnl.Snapshot{}
 	}

@@ -3,14 +3,14 @@ package tables_test
 import (
 	"context"
 	"fmt"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 
+	"kernelroutes/internal/nametest"
 	"kernelroutes/internal/nstest"
 	"kernelroutes/rtnl"
+	"kernelroutes/rtnl/iproute2"
 	"kernelroutes/tables"
 )
 
@@ -18,27 +18,20 @@ import (
 // it is asked.
 type namedKernel struct {
 	rtnl.Kernel
-	names *rtnl.Names
+	names *iproute2.Names
 	asked int
 }
 
-func (k *namedKernel) Names() *rtnl.Names { return k.names }
+func (k *namedKernel) Names() *iproute2.Names { return k.names }
 
 func (k *namedKernel) Read(ctx context.Context, r rtnl.Request) (*rtnl.Snapshot, error) {
 	k.asked++
 	return k.Kernel.Read(ctx, r)
 }
 
-// newNamedKernel reads names from a folder with these files.
-func newNamedKernel(t *testing.T, files map[string]string) *namedKernel {
-	t.Helper()
-	etc := t.TempDir()
-	for name, text := range files {
-		if err := os.WriteFile(filepath.Join(etc, name), []byte(text), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	return &namedKernel{names: rtnl.ReadNames(etc)}
+// newNamedKernel has the names in files of iproute2 with these lines.
+func newNamedKernel(files map[string]string) *namedKernel {
+	return &namedKernel{names: nametest.New(files)}
 }
 
 // warnings returns what is said of equalities on a column.
@@ -56,18 +49,10 @@ func warnings(t *testing.T, src tables.Source, table *tables.Table, column strin
 	return all
 }
 
-// TestAdvice asks for what no row can have.
-func TestAdvice(t *testing.T) {
-	nstest.New(t)
-	nstest.Veth(t, "eth0", "192.0.2.1/24", "2001:db8::1/64")
-	nstest.Batch(t, "-4", "route add default via 192.0.2.9", "route add 10.0.0.0/8 via 192.0.2.9",
-		"route add 10.0.0.0/24 via 192.0.2.9", "route add 10.1.0.0/16 via 192.0.2.9 table 1234",
-		"route add 10.1.0.0/16 via 192.0.2.9 table 100")
-	nstest.Batch(t, "-6", "route add 2001:db8:5::/48 via 2001:db8::9")
-	src := newNamedKernel(t, map[string]string{
-		"rt_tables": "100 azure\n100 blue\n101 b\xff\n", "rt_realms": "5 five\n",
-	})
-	for _, c := range []struct{ column, value, want string }{
+// Conditions that no row can meet, and what is said of them: in every table of routes,
+// and in kernel_routes.
+var (
+	advice = []struct{ column, value, want string }{
 		{"table_name", "MAIN", "did you mean 'main'?"},
 		{"table_name", "main ", "did you mean 'main'?"},
 		{"table_name", "254", "did you mean 'main'?"},
@@ -127,12 +112,8 @@ func TestAdvice(t *testing.T) {
 		{"flag_names", "dead,onlnk", "there is no 'onlnk': did you mean 'onlink'?"},
 		{"encap_type", "MPLS", "did you mean 'mpls'?"},
 		{"snapshot_consistent", "2", "it is a whole number from 0 to 1"},
-	} {
-		for _, table := range tables.All() {
-			checkAdvice(t, src, table, c.column, c.value, c.want)
-		}
 	}
-	for _, c := range []struct{ column, value, want string }{
+	adviceOfRoutes = []struct{ column, value, want string }{
 		{"type", "BLACKHOLE", "did you mean 'blackhole'?"},
 		{"type", "gateway", "did you mean 'unicast'?"},
 		{"type", "6", "did you mean 'blackhole'?"},
@@ -158,7 +139,26 @@ func TestAdvice(t *testing.T) {
 		{"dev_operstate", "up", "did you mean 'UP'?"},
 		{"dst_len", "129", "it is a whole number from 0 to 128"},
 		{"tos", "0x10", "did you mean '16'?"},
-	} {
+	}
+)
+
+// TestAdvice asks for what no row can have.
+func TestAdvice(t *testing.T) {
+	nstest.New(t)
+	nstest.Veth(t, "eth0", "192.0.2.1/24", "2001:db8::1/64")
+	nstest.Batch(t, "-4", "route add default via 192.0.2.9", "route add 10.0.0.0/8 via 192.0.2.9",
+		"route add 10.0.0.0/24 via 192.0.2.9", "route add 10.1.0.0/16 via 192.0.2.9 table 1234",
+		"route add 10.1.0.0/16 via 192.0.2.9 table 100")
+	nstest.Batch(t, "-6", "route add 2001:db8:5::/48 via 2001:db8::9")
+	src := newNamedKernel(map[string]string{
+		"rt_tables": "100 azure\n100 blue\n101 b\\xff\n", "rt_realms": "5 five\n",
+	})
+	for _, c := range advice {
+		for _, table := range tables.OfRoutes() {
+			checkAdvice(t, src, table, c.column, c.value, c.want)
+		}
+	}
+	for _, c := range adviceOfRoutes {
 		checkAdvice(t, src, tables.Routes, c.column, c.value, c.want)
 	}
 }
@@ -187,7 +187,7 @@ func checkAdvice(t *testing.T, src *namedKernel, table *tables.Table, column, va
 // such as just do not happen to be there.
 func TestNoAdvice(t *testing.T) {
 	live(t)
-	src := newNamedKernel(t, map[string]string{"rt_tables": "254 inet\n"})
+	src := newNamedKernel(map[string]string{"rt_tables": "254 inet\n"})
 	for _, table := range tables.All() {
 		tried := map[[2]string]bool{}
 		for _, r := range scan(t, table, src) {
@@ -202,6 +202,8 @@ func TestNoAdvice(t *testing.T) {
 				}
 			}
 		}
+	}
+	for _, table := range tables.OfRoutes() {
 		for _, c := range [][2]string{
 			{"table_name", "main"}, {"table_name", "inet"}, {"table_name", "4711"}, {"table_id", "4711"},
 			{"table_id", "254.0"},
@@ -246,7 +248,7 @@ func TestNoAdvice(t *testing.T) {
 // TestAdviceOfMany: a list or a join does not say everything, nor cost much.
 func TestAdviceOfMany(t *testing.T) {
 	nstest.New(t)
-	src := newNamedKernel(t, nil)
+	src := newNamedKernel(nil)
 	tables.ForgetAdvice()
 	if got := warnings(t, src, tables.Routes, "table_name", "a", "b", "c", "d", "e"); len(got) != 3 {
 		t.Errorf("of a list: %q", got)

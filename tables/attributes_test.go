@@ -11,7 +11,8 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"kernelroutes/rtnl"
+	"kernelroutes/rtnl/capture"
+	"kernelroutes/rtnl/object"
 	"kernelroutes/tables"
 )
 
@@ -42,7 +43,7 @@ func nlMessage(typ uint16, payload ...[]byte) []byte {
 
 // nlRoute makes an RTM_NEWROUTE with the attributes: struct rtmsg without
 // addresses, of table main, protocol static, scope global and type unicast.
-func nlRoute(family rtnl.Family, attributes ...[]byte) []byte {
+func nlRoute(family object.Family, attributes ...[]byte) []byte {
 	head := []byte{byte(family), 0, 0, 0, unix.RT_TABLE_MAIN, unix.RTPROT_STATIC, 0, unix.RTN_UNICAST, 0, 0, 0, 0}
 	return nlMessage(unix.RTM_NEWROUTE, append([][]byte{head}, attributes...)...)
 }
@@ -60,7 +61,7 @@ func nlHop(hops byte, index uint32, attributes ...[]byte) []byte {
 }
 
 // captured makes a capture of the messages.
-func captured(messages ...[]byte) (*rtnl.Capture, error) {
+func captured(messages ...[]byte) (*capture.Capture, error) {
 	b := nlU32(0xa1b2c3d4) // pcap 2.4, LINKTYPE_NETLINK
 	b = append(append(b, nlU16(2)...), nlU16(4)...)
 	b = append(append(append(b, make([]byte, 8)...), nlU32(1<<18)...), nlU32(253)...)
@@ -75,7 +76,7 @@ func captured(messages ...[]byte) (*rtnl.Capture, error) {
 	}
 	text := fmt.Sprintf("kernel_routes capture of %d messages\x00", len(messages))
 	packet(nlMessage(unix.NLMSG_DONE, nlU32(0), nlAttr(1, []byte(text))))
-	return rtnl.ReadCapture(bytes.NewReader(b))
+	return capture.Read(bytes.NewReader(b))
 }
 
 // shown returns the rows of both tables for a capture of the messages, as text
@@ -119,7 +120,7 @@ func numbersTo(last uint16) (all []uint16) {
 	return all
 }
 
-var families = []rtnl.Family{rtnl.IPv4, rtnl.IPv6, rtnl.MPLS, rtnl.IPMR, rtnl.IP6MR}
+var families = []object.Family{object.IPv4, object.IPv6, object.MPLS, object.IPMR, object.IP6MR}
 
 // TestEveryAttribute gives a route every attribute in every length: it makes a
 // difference to some column, or is in unknown_attrs, or the message is refused.
@@ -145,7 +146,7 @@ func TestEveryAttribute(t *testing.T) {
 
 // TestEveryMetric does the same for what is inside RTA_METRICS.
 func TestEveryMetric(t *testing.T) {
-	for _, f := range []rtnl.Family{rtnl.IPv4, rtnl.IPv6} {
+	for _, f := range []object.Family{object.IPv4, object.IPv6} {
 		plain := shown(t, nlRoute(f, nlAttr(unix.RTA_METRICS)))
 		eachAttribute(func(typ uint16, data []byte) {
 			if shown(t, nlRoute(f, nlAttr(unix.RTA_METRICS, nlAttr(typ, data)))) == plain {
@@ -180,17 +181,17 @@ func TestEveryNexthopAttribute(t *testing.T) {
 // TestEveryObjectAttribute does the same for nexthop objects, alone, as members of
 // a group, and copied into the route.
 func TestEveryObjectAttribute(t *testing.T) {
-	const object, group = 5, 6
-	member := append(nlU32(object), 0, 0, 0, 0)
+	const single, group = 5, 6
+	member := append(nlU32(single), 0, 0, 0, 0)
 	id := func(n uint32) []byte { return nlAttr(rtaNHID, nlU32(n)) }
 	for what, route := range map[string][]byte{
-		"object":         nlRoute(rtnl.IPv4, id(object)),
-		"object, copied": nlRoute(rtnl.IPv4, id(object), nlAttr(unix.RTA_OIF, nlU32(3))),
-		"group":          nlRoute(rtnl.IPv4, id(group)),
-		"group, copied":  nlRoute(rtnl.IPv4, id(group), nlAttr(unix.RTA_MULTIPATH, nlHop(0, 3))),
+		"object":         nlRoute(object.IPv4, id(single)),
+		"object, copied": nlRoute(object.IPv4, id(single), nlAttr(unix.RTA_OIF, nlU32(3))),
+		"group":          nlRoute(object.IPv4, id(group)),
+		"group, copied":  nlRoute(object.IPv4, id(group), nlAttr(unix.RTA_MULTIPATH, nlHop(0, 3))),
 	} {
 		rows := func(attributes ...[]byte) string {
-			all := append([][]byte{nlAttr(unix.NHA_ID, nlU32(object)), nlAttr(unix.NHA_OIF, nlU32(3))}, attributes...)
+			all := append([][]byte{nlAttr(unix.NHA_ID, nlU32(single)), nlAttr(unix.NHA_OIF, nlU32(3))}, attributes...)
 			of := nlNexthop(nlAttr(unix.NHA_ID, nlU32(group)), nlAttr(unix.NHA_GROUP, member))
 			return shown(t, nlNexthop(all...), of, route)
 		}
@@ -232,14 +233,14 @@ func TestLinkGateway(t *testing.T) {
 		want  row   // of the route
 		hops  []row // of its nexthops
 	}{
-		{"one", nlRoute(rtnl.MPLS, label, via, nlAttr(unix.RTA_OIF, nlU32(3))),
+		{"one", nlRoute(object.MPLS, label, via, nlAttr(unix.RTA_OIF, nlU32(3))),
 			row{"dst": "100", "gateway": "02:00:00:00:00:01", "gateway_family": "link", "dev_index": "3"},
 			[]row{{"gateway": "02:00:00:00:00:01", "gateway_family": "link", "dev_index": "3"}}},
-		{"without an interface", nlRoute(rtnl.MPLS, label, via),
+		{"without an interface", nlRoute(object.MPLS, label, via),
 			row{"gateway": "02:00:00:00:00:01", "nexthop_count": "1"}, []row{{"gateway": "02:00:00:00:00:01"}}},
-		{"InfiniBand", nlRoute(rtnl.MPLS, label, infiniband),
+		{"InfiniBand", nlRoute(object.MPLS, label, infiniband),
 			row{"gateway": "02:00:00:00:00:01" + strings.Repeat(":00", 14), "gateway_family": "link"}, nil},
-		{"several", nlRoute(rtnl.MPLS, label, nlAttr(unix.RTA_MULTIPATH, nlHop(0, 3, via), nlHop(0, 4, inet))),
+		{"several", nlRoute(object.MPLS, label, nlAttr(unix.RTA_MULTIPATH, nlHop(0, 3, via), nlHop(0, 4, inet))),
 			row{"dst": "100", "gateway": "", "gateway_family": "", "nexthop_count": "2"},
 			[]row{{"gateway": "02:00:00:00:00:01", "gateway_family": "link", "dev_index": "3", "weight": "1"},
 				{"gateway": "10.0.0.2", "gateway_family": "ipv4", "dev_index": "4", "weight": "1"}}},
@@ -281,7 +282,7 @@ func TestEncapCountersChange(t *testing.T) {
 			count := nlAttr(counters, nlAttr(2, nlU64(n)), nlAttr(3, nlU64(100*n)), nlAttr(4, nlU64(n/2)))
 			encap := nlAttr(unix.RTA_ENCAP, nlAttr(action, nlU32(1)), count, more)
 			typ := nlAttr(unix.RTA_ENCAP_TYPE, nlU16(unix.LWTUNNEL_ENCAP_SEG6_LOCAL))
-			c, err := captured(nlRoute(rtnl.IPv6, nlAttr(unix.RTA_OIF, nlU32(3)), typ, encap))
+			c, err := captured(nlRoute(object.IPv6, nlAttr(unix.RTA_OIF, nlU32(3)), typ, encap))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -313,7 +314,7 @@ func BenchmarkRouteID(b *testing.B) {
 			hops = append(hops, nlHop(0, 3, nlAttr(unix.RTA_GATEWAY, []byte{10, 0, byte(n >> 8), byte(n)}))...)
 		}
 		metric := nlAttr(unix.RTA_PRIORITY, nlU32(uint32(i)))
-		routes = append(routes, nlRoute(rtnl.IPv4, metric, nlAttr(unix.RTA_MULTIPATH, hops)))
+		routes = append(routes, nlRoute(object.IPv4, metric, nlAttr(unix.RTA_MULTIPATH, hops)))
 	}
 	c, err := captured(routes...)
 	if err != nil {

@@ -8,13 +8,20 @@ import (
 
 	"kernelroutes/internal/nstest"
 	"kernelroutes/rtnl"
+	"kernelroutes/rtnl/capture"
+	"kernelroutes/rtnl/iproute2"
+	"kernelroutes/rtnl/object"
 	"kernelroutes/tables"
 )
 
 // A heldSource answers each request with the same snapshot.
 type heldSource struct{ *rtnl.Snapshot }
 
-func (heldSource) Names() *rtnl.Names { return rtnl.HostNames() }
+func (h heldSource) Count(context.Context, rtnl.Request) (n int, consistent bool, err error) {
+	return h.Snapshot.Count(object.Routes.Kind), h.Consistent, nil
+}
+
+func (heldSource) Names() *iproute2.Names { return iproute2.HostNames() }
 
 func (h heldSource) Read(context.Context, rtnl.Request) (*rtnl.Snapshot, error) {
 	return h.Snapshot, nil
@@ -27,14 +34,15 @@ func BenchmarkRows(b *testing.B) {
 	nstest.Veth(b, "v0", "10.0.0.1/16")
 	var lines []string
 	for i := range 10_000 {
-		lines = append(lines, fmt.Sprintf("route add 20.%d.%d.0/24 via 10.0.0.%d proto bgp metric 20", i>>8, i&255, 2+i%70))
+		lines = append(lines, fmt.Sprintf("route add 20.%d.%d.0/24 via 10.0.0.%d proto bgp metric 20", i>>8, i&255,
+			2+i%70))
 	}
 	nstest.Batch(b, "-4", lines...)
-	s, err := new(rtnl.Kernel).Read(context.Background(), rtnl.Request{Links: true, Nexthops: true})
+	s, err := new(rtnl.Kernel).Read(context.Background(), rtnl.RouteRequest(rtnl.Filter{}))
 	if err != nil {
 		b.Fatal(err)
 	}
-	for _, t := range tables.All() {
+	for _, t := range tables.OfRoutes() {
 		b.Run(t.Name, func(b *testing.B) {
 			b.ReportAllocs()
 			rows := 0
@@ -71,7 +79,8 @@ func TestRowsDoNotAllocate(t *testing.T) {
 			value := make([]byte, 0, 4<<10)
 			for r.Next() {
 				for col, c := range table.Columns {
-					if n := testing.AllocsPerRun(5, func() { value, _ = table.AppendValue(value[:0], r, col) }); n != 0 {
+					if n := testing.AllocsPerRun(5,
+						func() { value, _ = table.AppendValue(value[:0], r, col) }); n != 0 {
 						t.Errorf("%s, %s: %v allocations for %s", name, table.Name, n, c.Name)
 					}
 				}
@@ -80,14 +89,14 @@ func TestRowsDoNotAllocate(t *testing.T) {
 	}
 }
 
-func openCapture(t testing.TB, name string) *rtnl.Capture {
+func openCapture(t testing.TB, name string) *capture.Capture {
 	t.Helper()
 	f, err := os.Open("../testdata/captures/" + name + ".pcap")
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer f.Close()
-	c, err := rtnl.ReadCapture(f)
+	c, err := capture.Read(f)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -33,13 +33,16 @@ var notFromIP = map[string]string{
 	"mfc_wrong_if":        "the same",
 	"(zero metrics)":      "ip prints 0 for a metric that is locked and has no value, as for one of 0; the bytes",
 	"(zero cache fields)": "ip leaves zeros out, as if RTA_CACHEINFO were not there; the bytes",
-	"(doubled keys)":      "an encap's src, dst, id, ttl, tos, hoplimit, table stand among the route's keys and hide them from a JSON parser; the test reads tokens",
-	"(metric 0)":          "ip prints no metric of 0; fib_dump_info leaves RTA_PRIORITY out only where it is 0",
-	"(blackhole objects)": "ip shows the loopback interface that the kernel copies into a route whose nexthop object is a blackhole",
-	"(weights)":           "ip cuts the weights of nexthop groups to 8 bits (6.14 does not); the bytes of RTM_GETNEXTHOP",
-	"(realm 0)":           "ip names it as rt_realms does, or unknown, depending on what it printed before",
-	"(protocols)":         "ip 6.1 has no names for mrouted, ovn, openr; rtnl.BuiltinNames",
-	"(expires)":           "passes while the test runs; ip's lies between that before and that after",
+	"(doubled keys)": "an encap's src, dst, id, ttl, tos, hoplimit, table stand among the route's keys and hide " +
+		"them from a JSON parser; the test reads tokens",
+	"(metric 0)": "ip prints no metric of 0; fib_dump_info leaves RTA_PRIORITY out only where it is 0",
+	"(blackhole objects)": "ip shows the loopback interface that the kernel copies into a route whose nexthop object " +
+		"is a blackhole",
+	"(weights)": "ip cuts the weights of nexthop groups to 8 bits (6.14 does not); the bytes of " +
+		"RTM_GETNEXTHOP",
+	"(realm 0)":   "ip names it as rt_realms does, or unknown, depending on what it printed before",
+	"(protocols)": "ip 6.1 has no names for mrouted, ovn, openr",
+	"(expires)":   "passes while the test runs; ip's lies between that before and that after",
 }
 
 // scan returns the rows of a table, all columns used.
@@ -135,7 +138,8 @@ func shownByIP(all []route) (routes []row, expires map[string][]int64) {
 			}
 			_, metric := slices.BinarySearch(zeroMetrics, k)
 			switch {
-			case notFromIP[name] != "", name == "expires", name == "cache_expires" && v == cmp.Or(when, "0"), metric && v == "0":
+			case notFromIP[name] != "", name == "expires", name == "cache_expires" && v == cmp.Or(when, "0"),
+				metric && v == "0":
 				delete(flat, k)
 			case strings.HasSuffix(name, "realm_to"):
 				flat[k] = canonicalRealm(v)

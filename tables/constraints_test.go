@@ -13,11 +13,12 @@ import (
 
 	"kernelroutes/internal/nstest"
 	"kernelroutes/rtnl"
+	"kernelroutes/rtnl/object"
 	"kernelroutes/tables"
 )
 
 // A recorder is the kernel, and remembers what it was asked. Requests that are
-// not narrowed get the same snapshot each time.
+// not filtered get the same snapshot each time.
 type recorder struct {
 	rtnl.Kernel
 	asked []rtnl.Request
@@ -30,9 +31,8 @@ func (s *recorder) Read(ctx context.Context, r rtnl.Request) (*rtnl.Snapshot, er
 		return s.Kernel.Read(ctx, r)
 	}
 	if s.whole == nil {
-		r.Links, r.Nexthops = true, true
 		var err error
-		if s.whole, err = s.Kernel.Read(ctx, r); err != nil {
+		if s.whole, err = s.Kernel.Read(ctx, rtnl.Request{Kinds: object.Kinds}); err != nil {
 			return nil, err
 		}
 	}
@@ -98,10 +98,9 @@ type tester struct {
 	table *tables.Table
 	src   *recorder
 	all   []row
-	keys  []string // of all
-	buf   []byte
-	every int // one query in so many is run
-	asked int // queries
+	keys  []int64 // of all
+	every int     // one query in so many is run
+	asked int     // queries
 }
 
 func newTester(t testing.TB, table *tables.Table) *tester {
@@ -117,25 +116,18 @@ func newTester(t testing.TB, table *tables.Table) *tester {
 				r[col.Name] = string(v)
 			}
 		}
-		q.all, q.keys = append(q.all, r), append(q.keys, q.key(rows))
+		q.all, q.keys = append(q.all, r), append(q.keys, rows.RowID())
 	}
 	return q
 }
 
 func (q *tester) scan(t testing.TB, constraints []tables.Constraint) tables.Rows {
 	t.Helper()
-	rows, err := q.table.Scan(t.Context(), q.src, tables.Query{Constraints: constraints})
+	rows, err := q.table.Scan(t.Context(), q.src, tables.Query{Constraints: constraints, RowIDs: true})
 	if err != nil {
 		t.Fatalf("%s: %v", q.describe(constraints), err)
 	}
 	return rows
-}
-
-// key tells rows of the table from each other.
-func (q *tester) key(rows tables.Rows) string {
-	q.buf, _ = q.table.AppendValue(q.buf[:0], rows, 0)
-	q.buf, _ = q.table.AppendValue(append(q.buf, ' '), rows, 1)
-	return string(q.buf)
 }
 
 func (q *tester) describe(constraints []tables.Constraint) string {
@@ -153,10 +145,10 @@ func (q *tester) check(t *testing.T, constraints ...tables.Constraint) {
 	if q.asked++; q.asked%q.every != 0 {
 		return
 	}
-	got := map[string]bool{}
+	got := map[int64]bool{}
 	n := 0
 	for rows := q.scan(t, constraints); rows.Next(); n++ {
-		got[q.key(rows)] = true
+		got[rows.RowID()] = true
 	}
 	exact := true
 	want := 0
@@ -190,14 +182,19 @@ func (q *tester) check(t *testing.T, constraints ...tables.Constraint) {
 	}
 }
 
-var junk = []string{"MAIN", "main  ", "Main ", " main", "junk", "254", "254.0", "254.5", "2.54e2", " 254 ", "0254", "+254", "0xfe", "0", "-0", "-1", "1", "3",
-	"4294967295", "4294967296", "9223372036854775807", "9223372036854775808", "-9223372036854775809", "99999999999999999999999", "1e400", ".", "nan", "inf", "-inf", "0x1p4", "1_0",
-	"0.0.0.0/0", "::/0", "10.1.5.0/24", "10.1.5.7/24", "010.1.5.0/24", "10.1.5.0", "FD01:5::/32", "fd01:0005::/32", "fd01:5::/32 ", "::ffff:10.9.9.9/128", "::FFFF:a09:909/128",
-	"ipv4:254:10.1.5.0/24:0000000000000000", "ipv4:254:junk:0", "ipv4::::", "mpls:0::0", "IPV6", "ipv6 ", "2", "10", "Unicast", "kernel", "KERNEL", "V0", "v0 ", "lo", "nosuch"}
+var junk = []string{"MAIN", "main  ", "Main ", " main", "junk", "254", "254.0", "254.5", "2.54e2", " 254 ", "0254",
+	"+254", "0xfe", "0", "-0", "-1", "1", "3",
+	"4294967295", "4294967296", "9223372036854775807", "9223372036854775808", "-9223372036854775809",
+	"99999999999999999999999", "1e400", ".", "nan", "inf", "-inf", "0x1p4", "1_0",
+	"0.0.0.0/0", "::/0", "10.1.5.0/24", "10.1.5.7/24", "010.1.5.0/24", "10.1.5.0", "FD01:5::/32", "fd01:0005::/32",
+	"fd01:5::/32 ", "::ffff:10.9.9.9/128", "::FFFF:a09:909/128",
+	"ipv4:254:10.1.5.0/24:0000000000000000", "ipv4:254:junk:0", "ipv4::::", "mpls:0::0", "IPV6", "ipv6 ", "2", "10",
+	"Unicast", "kernel", "KERNEL", "V0", "v0 ", "lo", "nosuch"}
 
 // operators are those that a table may be sent; 64 and over are MATCH, LIKE,
 // GLOB, REGEXP, <>, and LIMIT and OFFSET on whatever column comes first.
-var operators = []tables.Op{tables.Equals, tables.GreaterThan, tables.GreaterOrEqual, tables.LessThan, tables.LessOrEqual, 64, 65, 66, 67, 68, 73, 74}
+var operators = []tables.Op{tables.Equals, tables.GreaterThan, tables.GreaterOrEqual, tables.LessThan,
+	tables.LessOrEqual, 64, 65, 66, 67, 68, 73, 74}
 
 // TestConstraints runs every operator on every column of both tables, with the
 // column's own values and with others, alone and in company.
@@ -227,10 +224,10 @@ func testConstraints(t *testing.T, q *tester) {
 		for _, v := range values[i] {
 			q.check(t, tables.Constraint{Column: i, Op: tables.Equals, Expr: v})
 		}
-		// Junk is tried on columns that narrow the request, and on one of each type.
-		narrow := !reflect.ValueOf(q.src.asked[len(q.src.asked)-1].Filter).IsZero()
+		// Junk is tried on columns that are pushed down, and on one of each type.
+		down := !reflect.ValueOf(q.src.asked[len(q.src.asked)-1].Filter).IsZero()
 		others := values[i][:min(3, len(values[i]))]
-		if narrow || col.Name == "metric" || col.Name == "nexthop_index" || col.Name == "encap" {
+		if down || col.Name == "metric" || col.Name == "nexthop_index" || col.Name == "encap" {
 			others = append(others, junk...)
 		}
 		for _, op := range operators {
@@ -250,17 +247,20 @@ func testConstraints(t *testing.T, q *tester) {
 		for range 1 + r.IntN(3) {
 			col := r.IntN(len(values))
 			if r.IntN(2) == 0 {
-				col = r.IntN(15) // the columns that narrow a request are among the first
+				col = r.IntN(min(15, len(values))) // those that are pushed down are among the first
 			}
 			if values[col] == nil {
 				continue
 			}
-			constraints = append(constraints, tables.Constraint{Column: col, Op: tables.Equals, Expr: row[q.table.Columns[col].Name]})
+			constraints = append(constraints, tables.Constraint{Column: col, Op: tables.Equals,
+				Expr: row[q.table.Columns[col].Name]})
 			for range r.IntN(3) {
-				constraints = append(constraints, tables.Constraint{Column: col, Op: tables.Equals, Expr: values[col][r.IntN(len(values[col]))]})
+				constraints = append(constraints, tables.Constraint{Column: col, Op: tables.Equals,
+					Expr: values[col][r.IntN(len(values[col]))]})
 			}
 			if r.IntN(4) == 0 {
-				constraints = append(constraints, tables.Constraint{Column: col, Op: operators[r.IntN(len(operators))], Expr: values[col][r.IntN(len(values[col]))]})
+				constraints = append(constraints, tables.Constraint{Column: col,
+					Op: operators[r.IntN(len(operators))], Expr: values[col][r.IntN(len(values[col]))]})
 			}
 		}
 		q.check(t, constraints...)
@@ -270,9 +270,9 @@ func testConstraints(t *testing.T, q *tester) {
 	}
 }
 
-// TestNarrow sees that a constraint reaches the request to the kernel, as
-// narrowly as can be, and that operators which say nothing do not.
-func TestNarrow(t *testing.T) {
+// TestPushDown sees that a constraint reaches the request to the kernel, as
+// exactly as can be, and that operators which say nothing do not.
+func TestPushDown(t *testing.T) {
 	nstest.New(t)
 	network(t)
 	v0 := number(newIPView(t).links["v0"]["dev_index"])
@@ -284,28 +284,30 @@ func TestNarrow(t *testing.T) {
 		want  f
 	}{
 		{nil, f{}},
-		{[]is{{"family", "ipv4"}}, f{Families: []rtnl.Family{rtnl.IPv4}}},
-		{[]is{{"family", "IPV6 "}}, f{Families: []rtnl.Family{rtnl.IPv6}}},
-		{[]is{{"family", "ipv6"}, {"family", "ipv4"}}, f{Families: []rtnl.Family{rtnl.IPv4, rtnl.IPv6}}},
-		{[]is{{"family", "junk"}}, f{Families: []rtnl.Family{}}},
+		{[]is{{"family", "ipv4"}}, f{Families: []object.Family{object.IPv4}}},
+		{[]is{{"family", "IPV6 "}}, f{Families: []object.Family{object.IPv6}}},
+		{[]is{{"family", "ipv6"}, {"family", "ipv4"}}, f{Families: []object.Family{object.IPv4, object.IPv6}}},
+		{[]is{{"family", "junk"}}, f{None: true, Families: []object.Family{}}},
 		{[]is{{"table_id", "254"}}, f{Tables: []uint32{254}}},
 		{[]is{{"table_id", "254.0"}}, f{Tables: []uint32{254}}},
 		{[]is{{"table_id", "4294967294"}}, f{Tables: []uint32{4294967294}}},
-		{[]is{{"table_id", "0xfe"}}, f{Tables: []uint32{}}},
-		{[]is{{"table_id", "-1"}}, f{Tables: []uint32{}}},
+		{[]is{{"table_id", "0xfe"}}, f{None: true, Tables: []uint32{}}},
+		{[]is{{"table_id", "-1"}}, f{None: true, Tables: []uint32{}}},
 		{[]is{{"table_id", "254"}, {"table_id", "junk"}, {"table_id", "1000"}}, f{Tables: []uint32{254, 1000}}},
 		{[]is{{"table_name", "MAIN "}}, f{Tables: []uint32{254}}},
 		{[]is{{"table_name", "1000"}}, f{Tables: []uint32{1000}}},
-		{[]is{{"table_name", "254"}}, f{Tables: []uint32{}}},
+		{[]is{{"table_name", "254"}}, f{None: true, Tables: []uint32{}}},
 		{[]is{{"table_name", "main"}, {"table_name", "local"}, {"table_id", "255"}}, f{Tables: []uint32{255}}},
 		{[]is{{"dst", "10.0.0.0/8"}}, f{Dsts: []netip.Prefix{dst}}},
-		{[]is{{"dst", "10.0.0.0"}}, f{Dsts: []netip.Prefix{}}},
-		{[]is{{"route_id", "ipv4:254:10.0.0.0/8:0123456789abcdef"}}, f{Families: []rtnl.Family{rtnl.IPv4}, Tables: []uint32{254}, Dsts: []netip.Prefix{dst}}},
-		{[]is{{"route_id", "junk"}}, f{Families: []rtnl.Family{}, Tables: []uint32{}, Dsts: []netip.Prefix{}}},
+		{[]is{{"dst", "10.0.0.0"}}, f{None: true, Dsts: []netip.Prefix{}}},
+		{[]is{{"route_id", "ipv4:254:10.0.0.0/8:0123456789abcdef"}},
+			f{Families: []object.Family{object.IPv4}, Tables: []uint32{254}, Dsts: []netip.Prefix{dst}}},
+		{[]is{{"route_id", "junk"}}, f{None: true, Families: []object.Family{}, Tables: []uint32{},
+			Dsts: []netip.Prefix{}}},
 		{[]is{{"dev_index", fmt.Sprint(v0)}}, f{OIFs: []uint32{v0}}},
 	} {
-		for _, table := range tables.All() {
-			narrowed(t, table, c.want, func() (all []tables.Constraint) {
+		for _, table := range tables.OfRoutes() {
+			asksFor(t, table, c.want, func() (all []tables.Constraint) {
 				for _, w := range c.where {
 					all = append(all, where(table, w.column, tables.Equals, w.expr))
 				}
@@ -317,26 +319,26 @@ func TestNarrow(t *testing.T) {
 		is
 		want f
 	}{
-		{is{"type", "blackhole"}, f{Types: []rtnl.RouteType{rtnl.Blackhole}}},
-		{is{"type", "Unicast"}, f{Types: []rtnl.RouteType{rtnl.Unicast}}},
+		{is{"type", "blackhole"}, f{Types: []object.RouteType{object.Blackhole}}},
+		{is{"type", "Unicast"}, f{Types: []object.RouteType{object.Unicast}}},
 		{is{"protocol", "dhcp"}, f{Protocols: []uint8{16}}},
 		{is{"protocol", "77"}, f{Protocols: []uint8{77}}},
-		{is{"protocol", "16"}, f{Protocols: []uint8{}}},
+		{is{"protocol", "16"}, f{None: true, Protocols: []uint8{}}},
 	} {
-		narrowed(t, tables.Routes, c.want, []tables.Constraint{where(tables.Routes, c.column, tables.Equals, c.expr)})
+		asksFor(t, tables.Routes, c.want, []tables.Constraint{where(tables.Routes, c.column, tables.Equals, c.expr)})
 	}
-	// Others narrow nothing.
+	// Others are not pushed down.
 	for _, table := range tables.All() {
 		for _, op := range operators[1:] {
 			for i := range table.Columns {
-				narrowed(t, table, f{}, []tables.Constraint{{Column: i, Op: op, Expr: "1"}})
+				asksFor(t, table, f{}, []tables.Constraint{{Column: i, Op: op, Expr: "1"}})
 			}
 		}
 	}
 	// A name chooses interfaces once their names are known.
 	src := &recorder{}
 	scan(t, tables.Routes, src, where(tables.Routes, "dev", tables.Equals, "v0"))
-	if r := src.asked[0]; !r.Links && r.Link == nil || !r.Link(&rtnl.Link{Name: "v0"}) || r.Link(&rtnl.Link{Name: "v1"}) {
+	if r := src.asked[0]; r.Link == nil || !r.Link(&object.Link{Name: "v0"}) || r.Link(&object.Link{Name: "v1"}) {
 		t.Errorf("dev = v0 asks for %+v", r)
 	}
 	// Columns that nobody reads are not paid for.
@@ -346,13 +348,13 @@ func TestNarrow(t *testing.T) {
 	if _, err := tables.Routes.Scan(t.Context(), src, tables.Query{Used: used}); err != nil {
 		t.Fatal(err)
 	}
-	if r := src.asked[0]; r.Links || r.Nexthops {
+	if r := src.asked[0]; len(r.Referred) > 0 {
 		t.Errorf("dst alone asks for %+v", r)
 	}
 }
 
-// narrowed checks what one query asks for. How interfaces are matched is left out.
-func narrowed(t *testing.T, table *tables.Table, want rtnl.Filter, constraints []tables.Constraint) {
+// asksFor checks what one query asks for. How interfaces are matched is left out.
+func asksFor(t *testing.T, table *tables.Table, want rtnl.Filter, constraints []tables.Constraint) {
 	t.Helper()
 	src := &recorder{}
 	if _, err := scanErr(table, src, constraints...); err != nil {

@@ -10,6 +10,8 @@ import (
 	"strings"
 
 	"kernelroutes/rtnl"
+	"kernelroutes/rtnl/iproute2"
+	"kernelroutes/rtnl/object"
 )
 
 // noNumber is for words of which each number has one.
@@ -18,9 +20,9 @@ const noNumber = 0
 // Columns with fixed words.
 var (
 	families = words(false, noNumber,
-		familyNames(rtnl.IPv4, rtnl.IPv6, rtnl.MPLS, rtnl.IPMR, rtnl.IP6MR), ipFamilies)
-	gatewayFamilies = words(true, noNumber, append(familyNames(rtnl.IPv4, rtnl.IPv6), linkFamily), ipFamilies)
-	routeTypes      = words(false, math.MaxUint8, wordList(func(n uint8) string { return rtnl.RouteType(n).String() }),
+		familyNames(object.IPv4, object.IPv6, object.MPLS, object.IPMR, object.IP6MR), ipFamilies)
+	gatewayFamilies = words(true, noNumber, append(familyNames(object.IPv4, object.IPv6), linkFamily), ipFamilies)
+	routeTypes      = words(false, math.MaxUint8, wordList(routeType),
 		map[string]string{"gateway": "unicast"}) // the word of osquery's table routes
 	operStates = words(true, noNumber, wordList(operState), nil)
 	encapTypes = words(true, math.MaxUint16, wordList(encapType), nil)
@@ -30,11 +32,13 @@ var (
 // ipFamilies are ip's words and options for families.
 var ipFamilies = map[string]string{"inet": "ipv4", "inet6": "ipv6", "4": "ipv4", "6": "ipv6"}
 
-func operState(n uint8) string { return (&rtnl.Link{OperState: n}).OperStateName() }
+func routeType(n uint8) string { return object.RouteType(n).String() }
 
-func encapType(n uint8) string { return rtnl.Encap{Type: uint16(n)}.TypeName() }
+func operState(n uint8) string { return (&object.Link{OperState: n}).OperStateName() }
 
-func familyNames(families ...rtnl.Family) (names []string) {
+func encapType(n uint8) string { return object.Encap{Type: uint16(n)}.TypeName() }
+
+func familyNames(families ...object.Family) (names []string) {
 	for _, f := range families {
 		names = append(names, f.String())
 	}
@@ -60,7 +64,7 @@ func wordList(word func(uint8) string) (all []string) {
 func words(absent bool, last uint64, all []string, others map[string]string) *domain {
 	return &domain{
 		absent: absent,
-		can: func(_ *rtnl.Names, value string) bool {
+		can: func(_ *iproute2.Names, value string) bool {
 			if value != "" && slices.Contains(all, value) {
 				return true
 			}
@@ -81,15 +85,16 @@ func words(absent bool, last uint64, all []string, others map[string]string) *do
 
 // Names that a host may add to.
 var (
-	tableNames    = nameDomain{set: (*rtnl.Names).Tables, used: (*adviser).tables}
-	protocolNames = nameDomain{set: (*rtnl.Names).Protocols}
-	scopeNames    = nameDomain{set: (*rtnl.Names).Scopes, others: map[string]uint32{"universe": 0}} // the kernel's word
-	realmNames    = nameDomain{set: (*rtnl.Names).Realms, absent: true}
+	tableNames    = nameDomain{set: (*iproute2.Names).Tables, used: (*adviser).tables}
+	protocolNames = nameDomain{set: (*iproute2.Names).Protocols}
+	scopeNames    = nameDomain{set: (*iproute2.Names).Scopes,
+		others: map[string]uint32{"universe": 0}} // the kernel's word
+	realmNames = nameDomain{set: (*iproute2.Names).Realms, absent: true}
 )
 
 // A nameDomain is that of a column of names of numbers.
 type nameDomain struct {
-	set    func(*rtnl.Names) *rtnl.NameSet
+	set    func(*iproute2.Names) *iproute2.NameSet
 	absent bool
 	used   func(*adviser) []uint32 // those that routes use; takes long; may be nil
 	others map[string]uint32       // words that are used elsewhere
@@ -98,7 +103,7 @@ type nameDomain struct {
 func (d nameDomain) domain() *domain {
 	return &domain{
 		absent: d.absent,
-		can: func(n *rtnl.Names, value string) bool {
+		can: func(n *iproute2.Names, value string) bool {
 			set := d.set(n)
 			return slices.ContainsFunc(set.IDs(value), func(id uint32) bool { return set.Has(id, value) })
 		},
@@ -130,8 +135,8 @@ func (d nameDomain) advise(a *adviser, value string) string {
 
 // tables returns the tables that have routes.
 func (a *adviser) tables() (ids []uint32) {
-	s := a.read(rtnl.Filter{})
-	for c := s.Cursor(rtnl.FieldTable); c.Next(); {
+	s := a.read(rtnl.Filter{}, object.Routes.Kind)
+	for c := s.Cursor(object.FieldTable); c.Next(); {
 		if id := c.Route().Table; !slices.Contains(ids, id) {
 			ids = append(ids, id)
 		}
@@ -157,7 +162,7 @@ func adviseAddr(_ *adviser, value string) string {
 	case err == nil && a.IsUnspecified():
 		return "where there is none, it is empty: " + didYouMean("")
 	case err == nil:
-		return "an address stands alone: " + didYouMean(string(rtnl.AppendAddr(nil, a.WithZone(""))))
+		return "an address stands alone: " + didYouMean(string(object.AppendAddr(nil, a.WithZone(""))))
 	}
 	return "an address is like 192.0.2.1 or 2001:db8::1"
 }
@@ -193,7 +198,7 @@ const prefixForm = "a source is like 10.0.0.0/8 or 2001:db8::/32"
 // short.
 func advisePrefix(_ *adviser, value string) string {
 	if p, err := netip.ParsePrefix(value); err == nil {
-		return "bits after the prefix length are 0: " + didYouMean(string(rtnl.AppendPrefix(nil, p.Masked())))
+		return "bits after the prefix length are 0: " + didYouMean(string(object.AppendPrefix(nil, p.Masked())))
 	}
 	text, mask, _ := strings.Cut(value, "/")
 	if missing := 3 - strings.Count(text, "."); missing > 0 { // 10/8, as for ip
@@ -214,7 +219,7 @@ func advisePrefix(_ *adviser, value string) string {
 		bits = ones
 	}
 	p, _ := addr.Prefix(bits)
-	return "a prefix has a length: " + didYouMean(string(rtnl.AppendPrefix(nil, p)))
+	return "a prefix has a length: " + didYouMean(string(object.AppendPrefix(nil, p)))
 }
 
 // adviseLength names the most specific destination there is that begins with the
@@ -227,7 +232,7 @@ func (a *adviser) adviseLength(addr netip.Addr) string {
 		all = append(all, p)
 	}
 	var begins, covers netip.Prefix
-	for c := a.read(rtnl.Filter{Dsts: all}).Cursor(rtnl.FieldDst); c.Next(); {
+	for c := a.read(rtnl.Filter{Dsts: all}, object.Routes.Kind).Cursor(object.FieldDst); c.Next(); {
 		switch p := c.Route().Dst; {
 		case p.Addr() == addr && (!begins.IsValid() || p.Bits() > begins.Bits()):
 			begins = p
@@ -235,7 +240,7 @@ func (a *adviser) adviseLength(addr netip.Addr) string {
 			covers = p
 		}
 	}
-	text := func(p netip.Prefix) string { return string(rtnl.AppendPrefix(nil, p)) }
+	text := func(p netip.Prefix) string { return string(object.AppendPrefix(nil, p)) }
 	own := all[addr.BitLen()]
 	switch {
 	case begins.IsValid():
@@ -255,18 +260,19 @@ var (
 	inputs  = &domain{absent: true, can: isNumber, advise: adviseLink} // its index if it has gone away
 )
 
-func noInterface(*rtnl.Names, string) bool { return false }
+func noInterface(*iproute2.Names, string) bool { return false }
 
-func isNumber(_ *rtnl.Names, value string) bool {
+func isNumber(_ *iproute2.Names, value string) bool {
 	_, ok := spellNumber(value, math.MaxUint32)
 	return ok
 }
 
 func adviseLink(a *adviser, value string) string {
 	var all []string
-	a.read(rtnl.Filter{Link: func(l *rtnl.Link) bool { all = append(all, l.Name); return false }})
+	for l := range rtnl.All(a.read(rtnl.Filter{}, object.Links.Kind), object.Links) {
+		all = append(all, l.Name)
+	}
 	slices.Sort(all)
-	all = slices.Compact(all) // the kernel may be asked several times
 	switch {
 	case slices.Contains(all, value):
 		return "" // it has just come, or is asked for as an input
@@ -278,9 +284,9 @@ func adviseLink(a *adviser, value string) string {
 
 // Lists of the names of bits.
 var (
-	flagLists    = lists(rtnl.AppendFlags)
-	featureLists = lists(rtnl.AppendFeatures)
-	metricLists  = lists(rtnl.AppendMetrics)
+	flagLists    = lists(iproute2.AppendFlags)
+	featureLists = lists(iproute2.AppendFeatures)
+	metricLists  = lists(iproute2.AppendMetrics)
 )
 
 // lists is the domain of a column that has the names of the bits of a mask, as the
@@ -288,7 +294,7 @@ var (
 func lists(names func([]byte, uint32) []byte) *domain {
 	return &domain{
 		absent: true,
-		can: func(_ *rtnl.Names, value string) bool {
+		can: func(_ *iproute2.Names, value string) bool {
 			mask, unknown := parseList(names, value)
 			return unknown == "" && string(names(nil, mask)) == value
 		},
@@ -355,7 +361,7 @@ func numbersTo(last int64) *domain { return between(0, last) }
 // between is the domain of whole numbers in a range.
 func between(first, last int64) *domain {
 	return &domain{
-		can: func(_ *rtnl.Names, value string) bool {
+		can: func(_ *iproute2.Names, value string) bool {
 			b, ok := parseBound(Equals, value)
 			switch {
 			case b.isInt:

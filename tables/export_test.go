@@ -1,4 +1,11 @@
 package tables
 
+import "slices"
+
 // ForgetAdvice makes the tables say again what was said of late.
 func ForgetAdvice() { recent = adviceMemory{} }
+
+// OfRoutes returns the tables whose rows are routes or parts of them.
+func OfRoutes() []*Table {
+	return slices.DeleteFunc(All(), func(t *Table) bool { return t.Column("route_id") < 0 })
+}

@@ -1,20 +1,13 @@
 package tables
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
-	"maps"
 	"net"
 	"os"
-	"reflect"
 	"runtime"
-	"slices"
-	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -25,293 +18,6 @@ import (
 	"kernelroutes/internal/inorder"
 	"kernelroutes/internal/osquerytest"
 )
-
-// patience is for what happens at once unless something is broken.
-const patience = 20 * time.Second
-
-// A scanFunc is Table.scan.
-type scanFunc = func(context.Context, Source, Query) (Rows, error)
-
-// faked returns a table with the columns of t and rows from elsewhere.
-func faked(t *Table, scan scanFunc) *Table {
-	c := *t
-	c.scan = scan
-	return &c
-}
-
-// values are rows that are at hand, by the column's name.
-func values(t *Table, rows ...map[string]string) Rows {
-	return &valueRows{table: t, rows: rows, at: -1}
-}
-
-type valueRows struct {
-	table *Table
-	rows  []map[string]string
-	at    int
-	read  int // values
-}
-
-func (r *valueRows) Next() bool { r.at++; return r.at < len(r.rows) }
-
-func (r *valueRows) AppendText(b []byte, col int) []byte {
-	r.read++
-	return append(b, r.rows[r.at][r.table.Columns[col].Name]...)
-}
-
-func (r *valueRows) RowID() int64 { return int64(r.at) }
-
-func (r *valueRows) Int(col int) (int64, bool) {
-	r.read++
-	n, err := strconv.ParseInt(r.rows[r.at][r.table.Columns[col].Name], 10, 64)
-	return n, err == nil
-}
-
-// oneRow is a table with one row, whose dst is "here".
-func oneRow(t *Table) *Table {
-	return faked(t, func(context.Context, Source, Query) (Rows, error) {
-		return values(t, map[string]string{"dst": "here", "route_id": "r", "metric": "7"}), nil
-	})
-}
-
-// socketDir is a folder with a name that is short enough for sockets, whatever TMPDIR is.
-func socketDir(t testing.TB) string {
-	dir, err := os.MkdirTemp("/tmp", "kr")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { os.RemoveAll(dir) })
-	return dir
-}
-
-func newManager(t testing.TB, dir string) *osquerytest.Manager {
-	m, err := osquerytest.New(dir)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(m.Close)
-	return m
-}
-
-// noLeaks fails the test if goroutines are left when everything that was started
-// after the call has been cleaned up.
-func noLeaks(t testing.TB) {
-	before := runtime.NumGoroutine()
-	t.Cleanup(func() {
-		for end := time.Now().Add(patience); runtime.NumGoroutine() > before; time.Sleep(time.Millisecond) {
-			if time.Now().After(end) {
-				stacks := make([]byte, 1<<20)
-				t.Errorf("goroutines are left:\n%s", stacks[:runtime.Stack(stacks, true)])
-				return
-			}
-		}
-	})
-}
-
-func timeLimit(t testing.TB) context.Context {
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
-	t.Cleanup(cancel)
-	return ctx
-}
-
-// A process is an extension that runs.
-type process struct {
-	t      testing.TB
-	cancel context.CancelFunc // SIGTERM
-	err    chan error
-	log    *logBuffer
-}
-
-// start runs an extension, and ends it with the test.
-func start(t testing.TB, e Extension) *process {
-	ctx, cancel := context.WithCancel(context.Background())
-	p := &process{t: t, cancel: cancel, err: make(chan error, 1), log: &logBuffer{seen: make(chan string, 1000)}}
-	e.Logger = slog.New(slog.NewTextHandler(p.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
-	e.Version = "1.2.3"
-	done := make(chan struct{})
-	go func() { p.err <- e.Run(ctx); close(done) }()
-	t.Cleanup(func() { cancel(); <-done })
-	return p
-}
-
-// end returns what Run returned.
-func (p *process) end() error {
-	p.t.Helper()
-	select {
-	case err := <-p.err:
-		return err
-	case <-time.After(patience):
-		p.t.Fatalf("the extension does not end; its log:\n%s", p.log)
-		return nil
-	}
-}
-
-// saw waits for a line in the log.
-func (p *process) saw(part string) {
-	p.t.Helper()
-	for end := time.After(patience); ; {
-		select {
-		case line := <-p.log.seen:
-			if strings.Contains(line, part) {
-				return
-			}
-		case <-end:
-			p.t.Fatalf("no %q in the log:\n%s", part, p.log)
-		}
-	}
-}
-
-type logBuffer struct {
-	mu   sync.Mutex
-	b    bytes.Buffer
-	seen chan string
-}
-
-func (l *logBuffer) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	select {
-	case l.seen <- string(p):
-	default:
-	}
-	return l.b.Write(p)
-}
-
-func (l *logBuffer) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.String()
-}
-
-// registered starts an extension with tables at a manager of its own.
-func registered(t testing.TB, tables ...*Table) (*osquerytest.Manager, osquery.ExtensionRouteUUID, *process) {
-	noLeaks(t)
-	m := newManager(t, socketDir(t))
-	p := start(t, Extension{Socket: m.Socket(), Timeout: patience, Interval: 5 * time.Millisecond, Tables: tables})
-	uuid, err := m.WaitRegistered(timeLimit(t))
-	if err != nil {
-		t.Fatalf("%v; its log:\n%s", err, p.log)
-	}
-	return m, uuid, p
-}
-
-var everything = map[string]string{"action": "generate", "context": `{"constraints":[]}`}
-
-// query asks for all rows.
-func query(t testing.TB, m *osquerytest.Manager, table string) osquery.ExtensionResponse {
-	t.Helper()
-	r, err := m.Call(timeLimit(t), table, everything)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return r
-}
-
-func TestRegistration(t *testing.T) {
-	m, uuid, _ := registered(t, All()...)
-	info := osquery.InternalExtensionInfo{Name: "kernel_routes", Version: "1.2.3"}
-	if got := m.Extensions()[uuid]; got != info {
-		t.Errorf("registered as %+v, want %+v", got, info)
-	}
-	got := m.Registry(uuid)
-	if len(got) != 1 || len(got["table"]) != len(All()) {
-		t.Fatalf("registered %v, want the tables alone", got)
-	}
-	for _, table := range All() {
-		var want osquery.ExtensionPluginResponse
-		for _, c := range table.Columns {
-			want = append(want, map[string]string{
-				"id": "column", "name": c.Name, "type": string(c.Type), "op": fmt.Sprint(c.Options)})
-		}
-		if !reflect.DeepEqual(got["table"][table.Name], want) {
-			t.Errorf("%s: registered %v, want %v", table.Name, got["table"][table.Name], want)
-		}
-		r, err := m.Call(timeLimit(t), table.Name, map[string]string{"action": "columns"})
-		if err != nil || r.Status.Code != 0 || !reflect.DeepEqual(r.Response, want) {
-			t.Errorf("%s: columns: %v, %v, want %v", table.Name, r, err, want)
-		}
-	}
-}
-
-// The requests were recorded from osqueryi; each line has the SQL and what it
-// came to.
-func TestRecordedRequests(t *testing.T) {
-	type asked struct {
-		source Source
-		query  Query
-	}
-	queries := make(chan asked, 1)
-	record := func(table *Table) *Table {
-		row := map[string]string{}
-		for i, c := range table.Columns {
-			row[c.Name] = strconv.Itoa(i)
-		}
-		return faked(table, func(_ context.Context, src Source, q Query) (Rows, error) {
-			queries <- asked{src, q}
-			return values(table, row), nil
-		})
-	}
-	m, _, _ := registered(t, record(Routes), record(Nexthops))
-
-	all, err := osquerytest.ReadRecorded("../testdata/osquery-contexts.jsonl")
-	if err != nil {
-		t.Fatal(err)
-	}
-	calls := 0
-	for _, line := range all {
-		for _, call := range line.Calls {
-			calls++
-			r, err := m.Call(timeLimit(t), call.Table, call.Request)
-			if err != nil || r.Status.Code != 0 {
-				t.Fatalf("%s: %v, %v", line.SQL, r.Status, err)
-			}
-			table := Routes
-			if call.Table == Nexthops.Name {
-				table = Nexthops
-			}
-			constraints, used := understood(t, table, call.Request["context"])
-			q := (<-queries).query
-			if !slices.Equal(q.Constraints, constraints) {
-				t.Errorf("%s: constraints %v, want %v", line.SQL, q.Constraints, constraints)
-			}
-			if len(r.Response) == 1 && len(used) > 0 {
-				if _, err := strconv.ParseInt(r.Response[0]["rowid"], 10, 64); err != nil {
-					t.Errorf("%s: no number of the row: %v", line.SQL, err)
-				}
-				delete(r.Response[0], "rowid")
-			}
-			if len(r.Response) != 1 || !slices.Equal(slices.Sorted(maps.Keys(r.Response[0])), used) {
-				t.Errorf("%s: answer %v, want a row with %v", line.SQL, r.Response, used)
-			}
-		}
-	}
-	if calls < 30 {
-		t.Errorf("%d requests", calls)
-	}
-}
-
-// understood reads a request as it is, without a type of its own.
-func understood(t *testing.T, table *Table, context string) (constraints []Constraint, used []string) {
-	var c map[string]any
-	if err := json.Unmarshal([]byte(context), &c); err != nil {
-		t.Fatal(err)
-	}
-	for _, column := range c["constraints"].([]any) {
-		column := column.(map[string]any)
-		for _, item := range column["list"].([]any) {
-			item := item.(map[string]any)
-			switch op := item["op"].(float64); op {
-			case 2, 4, 8, 16, 32:
-				col := table.Column(column["name"].(string))
-				constraints = append(constraints, Constraint{col, Op(op), item["expr"].(string)})
-			}
-		}
-	}
-	for _, name := range c["colsUsed"].([]any) {
-		used = append(used, name.(string))
-	}
-	slices.Sort(used)
-	return constraints, used
-}
 
 func TestErrors(t *testing.T) {
 	failing := faked(Nexthops, func(context.Context, Source, Query) (Rows, error) {
@@ -335,7 +41,8 @@ func TestErrors(t *testing.T) {
 		err := m.Client(timeLimit(t), uuid, func(c *osquery.ExtensionClient) error {
 			r, err := c.Call(timeLimit(t), test.registry, test.table, test.request)
 			if err == nil && (r.Status.Code != 1 || r.Status.Message != test.want || len(r.Response) != 0) {
-				t.Errorf("%s %s %v: %v, want status 1 %q and no rows", test.registry, test.table, test.request, r, test.want)
+				t.Errorf("%s %s %v: %v, want status 1 %q and no rows", test.registry, test.table, test.request, r,
+					test.want)
 			}
 			return err
 		})
@@ -545,7 +252,8 @@ func TestNoSocket(t *testing.T) {
 	noLeaks(t)
 	path := socketDir(t) + "/em.sock"
 	err := start(t, Extension{Socket: path, Timeout: 30 * time.Millisecond, Tables: []*Table{oneRow(Routes)}}).end()
-	if want := "osquery's socket " + path + " does not answer within 30ms"; err == nil || !strings.HasPrefix(err.Error(), want) {
+	if want := "osquery's socket " + path + " does not answer within 30ms"; err == nil ||
+		!strings.HasPrefix(err.Error(), want) {
 		t.Errorf("Run: %v, want %s", err, want)
 	}
 

@@ -44,7 +44,8 @@ func inLists(t testing.TB, most int, each func(column string, ask func() int, wa
 	source := &rtnl.Cache{}
 	defer source.Close()
 	ask := func(condition string, used ...string) (rows []string) {
-		request := fmt.Sprintf(`{"constraints":[%s],"colsUsed":["%s"],"colsUsedBitset":1}`, condition, strings.Join(used, `","`))
+		request := fmt.Sprintf(`{"constraints":[%s],"colsUsed":["%s"],"colsUsedBitset":1}`, condition,
+			strings.Join(used, `","`))
 		q, err := parseRequest(Routes, request)
 		if err != nil {
 			t.Fatal(err)

@@ -45,7 +45,8 @@ func addLarge(t testing.TB, dst netip.Prefix, table, dev uint32, n int) {
 	ae.Bytes(unix.RTA_DST, dst.Addr().AsSlice())
 	ae.Uint32(unix.RTA_TABLE, table)
 	ae.Bytes(unix.RTA_MULTIPATH, hops)
-	header := []byte{family, byte(dst.Bits()), 0, 0, 0, unix.RTPROT_STATIC, unix.RT_SCOPE_UNIVERSE, unix.RTN_UNICAST, 0, 0, 0, 0}
+	header := []byte{family, byte(dst.Bits()), 0, 0, 0, unix.RTPROT_STATIC, unix.RT_SCOPE_UNIVERSE, unix.RTN_UNICAST,
+		0, 0, 0, 0}
 	if err := tellWire(dialWire(t), unix.RTM_NEWROUTE, header, ae); err != nil {
 		t.Fatalf("%v with %d nexthops: %v", dst, n, err)
 	}
@@ -75,7 +76,8 @@ func TestLargeRoutes(t *testing.T) {
 	objects := func(family string, first, n int) {
 		var lines []string
 		for i := range n {
-			lines = append(lines, fmt.Sprintf("nexthop add id %d via %v dev v0 onlink", first+i, largeGateway(family, i)))
+			lines = append(lines, fmt.Sprintf("nexthop add id %d via %v dev v0 onlink", first+i,
+				largeGateway(family, i)))
 		}
 		nstest.Batch(t, map[string]string{"ipv4": "-4", "ipv6": "-6"}[family], lines...)
 	}
@@ -149,7 +151,8 @@ func everyRow(t *testing.T, before []row, family, dst string, n int) {
 		t.Errorf("%d nexthops of %d", len(hops), n)
 	}
 	for i, h := range hops {
-		if h["nexthop_index"] != fmt.Sprint(i) || h["gateway"] != largeGateway(family, i).String() || h["weight"] != fmt.Sprint(1+i%7) || h["dev"] != "v0" {
+		if h["nexthop_index"] != fmt.Sprint(i) || h["gateway"] != largeGateway(family, i).String() ||
+			h["weight"] != fmt.Sprint(1+i%7) || h["dev"] != "v0" {
 			t.Errorf("nexthop %d of %d: %v", i, n, h)
 			break
 		}
@@ -160,7 +163,8 @@ func everyRow(t *testing.T, before []row, family, dst string, n int) {
 // other dump comes first over the socket.
 func bareCount(t *testing.T, constraints []tables.Constraint) int {
 	t.Helper()
-	rows, err := tables.Routes.Scan(t.Context(), &rtnl.Kernel{}, tables.Query{Constraints: constraints, Used: make([]bool, len(tables.Routes.Columns))})
+	rows, err := tables.Routes.Scan(t.Context(), &rtnl.Kernel{}, tables.Query{Constraints: constraints,
+		Used: make([]bool, len(tables.Routes.Columns))})
 	if err != nil {
 		t.Error(err)
 		return 0
@@ -185,23 +189,27 @@ func TestTooLarge(t *testing.T) {
 		dst := netip.MustParsePrefix(c.dst)
 		for _, table := range []uint32{500, 254} {
 			addLarge(t, dst, table, v0, c.n)
-			for _, tab := range tables.All() {
+			for _, tab := range tables.OfRoutes() {
 				for _, constraints := range [][]tables.Constraint{
 					nil,
 					{where(tab, "family", tables.Equals, c.family)},
 					{where(tab, "table_id", tables.Equals, fmt.Sprint(table))},
-					{where(tab, "table_id", tables.Equals, fmt.Sprint(table)), where(tab, "family", tables.Equals, c.family)},
+					{where(tab, "table_id", tables.Equals, fmt.Sprint(table)),
+						where(tab, "family", tables.Equals, c.family)},
 					{where(tab, "dst", tables.Equals, c.dst)},
 				} {
 					rows, err := scanErr(tab, &rtnl.Kernel{}, constraints...)
 					if !errors.Is(err, rtnl.ErrTooLarge) || len(rows) > 0 {
-						t.Errorf("%d %s nexthops in table %d, %s: %d rows, %v", c.n, c.family, table, (&tester{table: tab}).describe(constraints), len(rows), err)
+						t.Errorf("%d %s nexthops in table %d, %s: %d rows, %v", c.n, c.family, table,
+							(&tester{table: tab}).describe(constraints), len(rows), err)
 					}
 				}
 			}
 			// Others may fail too, but not lose a row.
-			for _, r := range []struct{ column, value string }{{"family", "ipv4"}, {"family", "ipv6"}, {"table_id", "254"}, {"table_id", "255"}} {
-				rows, err := scanErr(tables.Routes, &rtnl.Kernel{}, where(tables.Routes, r.column, tables.Equals, r.value))
+			for _, r := range []struct{ column, value string }{{"family", "ipv4"}, {"family", "ipv6"},
+				{"table_id", "254"}, {"table_id", "255"}} {
+				rows, err := scanErr(tables.Routes, &rtnl.Kernel{},
+					where(tables.Routes, r.column, tables.Equals, r.value))
 				want := 0
 				for _, b := range before {
 					if b[r.column] == r.value {
@@ -210,10 +218,12 @@ func TestTooLarge(t *testing.T) {
 				}
 				other := r.column == "table_id" && r.value != fmt.Sprint(table)
 				if err == nil && len(rows) != want || err != nil && (other || !errors.Is(err, rtnl.ErrTooLarge)) {
-					t.Errorf("%d %s nexthops in table %d, %s = %s: %d rows of %d, %v", c.n, c.family, table, r.column, r.value, len(rows), want, err)
+					t.Errorf("%d %s nexthops in table %d, %s = %s: %d rows of %d, %v", c.n, c.family, table, r.column,
+						r.value, len(rows), want, err)
 				}
 			}
-			nstest.IP(t, fmt.Sprintf("%s route del %s table %d", map[string]string{"ipv4": "-4", "ipv6": "-6"}[c.family], c.dst, table))
+			nstest.IP(t, fmt.Sprintf("%s route del %s table %d", map[string]string{"ipv4": "-4",
+				"ipv6": "-6"}[c.family], c.dst, table))
 		}
 	}
 	if after := scan(t, tables.Routes, &rtnl.Kernel{}); len(after) != len(before) {
@@ -258,7 +268,7 @@ func TestLargeObject(t *testing.T) {
 	addWireGroup(t, 1, members...)
 	nstest.Sysctl(t, "net.ipv4.nexthop_compat_mode", "0")
 	nstest.IP(t, "route add 20.5.128.0/17 nhid 1")
-	for _, table := range tables.All() {
+	for _, table := range tables.OfRoutes() {
 		if rows, err := scanErr(table, &rtnl.Kernel{}); !errors.Is(err, rtnl.ErrTooLarge) || len(rows) > 0 {
 			t.Errorf("%s: %d rows, %v", table.Name, len(rows), err)
 		}

@@ -167,7 +167,8 @@ func send(t testing.TB, dev, from, to string) {
 		t.Fatal(err)
 	}
 	defer unix.Close(fd)
-	if err := unix.Sendto(fd, frame, 0, &unix.SockaddrLinklayer{Protocol: big, Ifindex: i.Index, Halen: 6, Addr: mac}); err != nil {
+	if err := unix.Sendto(fd, frame, 0, &unix.SockaddrLinklayer{Protocol: big, Ifindex: i.Index, Halen: 6,
+		Addr: mac}); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -246,7 +247,8 @@ func multicastCounted(t testing.TB, family, group string) string {
 	counted, unresolved := false, false
 	for _, r := range all {
 		if strings.HasPrefix(r.row["dst"], group+"1/") && r.row["table_id"] != "77" {
-			counted = atoi(r.row["mfc_packets"]) >= 4 && atoi(r.row["mfc_bytes"]) >= 4*28 && atoi(r.row["mfc_wrong_if"]) >= 1
+			counted = atoi(r.row["mfc_packets"]) >= 4 && atoi(r.row["mfc_bytes"]) >= 4*28 &&
+				atoi(r.row["mfc_wrong_if"]) >= 1
 		}
 		if strings.HasPrefix(r.row["dst"], group+"9/") {
 			unresolved = r.row["flag_names"] == "unresolved" && r.row["iif"] == "" && r.row["mfc_packets"] == ""
@@ -267,9 +269,11 @@ func ipMulticast(t testing.TB, v *ipView, family string) []route {
 		flag, of, bits = "-6", "ipv6", "/128"
 	}
 	var all []route
-	names, numbers := ipJSON(t, flag+" -s -d -j mroute show table all"), ipJSON(t, flag+" -N -s -d -j mroute show table all")
+	names, numbers := ipJSON(t, flag+" -s -d -j mroute show table all"),
+		ipJSON(t, flag+" -N -s -d -j mroute show table all")
 	for i, o := range names {
-		r := route{row: row{"family": family, "type": "multicast", "table_name": o.text("table"), "table_id": numbers[i].text("table")}}
+		r := route{row: row{"family": family, "type": "multicast", "table_name": o.text("table"),
+			"table_id": numbers[i].text("table")}}
 		for _, m := range o {
 			s := jsonText(m.value)
 			switch m.key {
@@ -311,7 +315,8 @@ func compareMulticast(before, want, after []route) string {
 	if len(before) != len(want) || len(after) != len(want) {
 		return fmt.Sprintf("%d, %d and %d rows", len(before), len(want), len(after))
 	}
-	shown := []string{"family", "type", "table_name", "table_id", "src", "dst", "iif", "mfc_packets", "mfc_bytes", "mfc_wrong_if", "flag_names", "nexthop_count"}
+	shown := []string{"family", "type", "table_name", "table_id", "src", "dst", "iif", "mfc_packets", "mfc_bytes",
+		"mfc_wrong_if", "flag_names", "nexthop_count"}
 	key := func(r route) string { return r.row.name() }
 	for _, w := range want {
 		w.row["nexthop_count"] = fmt.Sprint(len(w.hops))
@@ -327,7 +332,8 @@ func compareMulticast(before, want, after []route) string {
 			}
 		}
 		for i, h := range w.hops {
-			if got.hops[i]["dev"] != h["dev"] || got.hops[i]["ttl_threshold"] != h["ttl_threshold"] || got.hops[i]["weight"] != "" {
+			if got.hops[i]["dev"] != h["dev"] || got.hops[i]["ttl_threshold"] != h["ttl_threshold"] ||
+				got.hops[i]["weight"] != "" {
 				return fmt.Sprintf("nexthop %v, ip says %v", got.hops[i], h)
 			}
 		}

@@ -29,22 +29,34 @@ func TestParseRequest(t *testing.T) {
 		{"no context", ``, nil, all},
 		{"empty", `{}`, nil, all},
 		{"no colsUsed", `{"constraints":[]}`, nil, all},
-		{"count(*)", `{"constraints":[{"name":"dev","list":[],"affinity":"TEXT"}],"colsUsed":[],"colsUsedBitset":0}`, nil, none},
-		{"used", `{"constraints":[],"colsUsed":["metric","later"],"colsUsedBitset":4}`, nil, []bool{false, false, true}},
+		{"count(*)", `{"constraints":[{"name":"dev","list":[],"affinity":"TEXT"}],"colsUsed":[],"colsUsedBitset":0}`,
+			nil, none},
+		{"used", `{"constraints":[],"colsUsed":["metric","later"],"colsUsedBitset":4}`, nil,
+			[]bool{false, false, true}},
 		{"IN", `{"constraints":[{"name":"dev","list":[{"op":2,"expr":"a"},{"op":2,"expr":"b"}]}],"colsUsed":[]}`,
 			[]Constraint{{dev, Equals, "a"}, {dev, Equals, "b"}}, none},
-		{"every operator", `{"constraints":[{"name":"metric","list":[{"op":4,"expr":"1"},{"op":8,"expr":"2"},{"op":16,"expr":"3"},{"op":32,"expr":"4"},{"op":2,"expr":""}]}]}`,
-			[]Constraint{{metric, GreaterThan, "1"}, {metric, LessOrEqual, "2"}, {metric, LessThan, "3"}, {metric, GreaterOrEqual, "4"}, {metric, Equals, ""}}, all},
-		{"LIMIT and OFFSET are on the first column", `{"constraints":[{"name":"dev","list":[{"op":73,"expr":"1"},{"op":74,"expr":"2"}]}]}`, nil, all},
-		{"operators that do not narrow", `{"constraints":[{"name":"dev","list":[{"op":64,"expr":"x"},{"op":65,"expr":"x"},{"op":66,"expr":"x"},{"op":67,"expr":"x"},{"op":68,"expr":"x"},{"op":1,"expr":"x"},{"op":3,"expr":"x"},{"op":2,"expr":"y"}]}]}`,
+		{"every operator", `{"constraints":[{"name":"metric","list":[{"op":4,"expr":"1"},{"op":8,"expr":"2"},` +
+			`{"op":16,"expr":"3"},{"op":32,"expr":"4"},{"op":2,"expr":""}]}]}`,
+			[]Constraint{{metric, GreaterThan, "1"}, {metric, LessOrEqual, "2"}, {metric, LessThan, "3"},
+				{metric, GreaterOrEqual, "4"}, {metric, Equals, ""}}, all},
+		{"LIMIT and OFFSET are on the first column",
+			`{"constraints":[{"name":"dev","list":[{"op":73,"expr":"1"},{"op":74,"expr":"2"}]}]}`, nil, all},
+		{"operators that mean nothing", `{"constraints":[{"name":"dev","list":[{"op":64,"expr":"x"},` +
+			`{"op":65,"expr":"x"},{"op":66,"expr":"x"},{"op":67,"expr":"x"},{"op":68,"expr":"x"},` +
+			`{"op":1,"expr":"x"},{"op":3,"expr":"x"},{"op":2,"expr":"y"}]}]}`,
 			[]Constraint{{dev, Equals, "y"}}, all},
 		{"a column of another version", `{"constraints":[{"name":"later","list":[{"op":2,"expr":"x"}]}]}`, nil, all},
-		{"osquery before 3.0", `{"constraints":[{"name":"dst","list":[{"op":"2","expr":"x"}],"affinity":"TEXT"},{"name":"dev","list":"","affinity":"TEXT"}]}`,
+		{"osquery before 3.0", `{"constraints":[{"name":"dst","list":[{"op":"2","expr":"x"}],"affinity":"TEXT"},` +
+			`{"name":"dev","list":"","affinity":"TEXT"}]}`,
 			[]Constraint{{dst, Equals, "x"}}, all},
-		{"an operator that is no number", `{"constraints":[{"name":"dst","list":[{"op":"=","expr":"x"},{"op":{},"expr":"y"},{"op":2.5,"expr":"y"}]}]}`, nil, all},
-		{"bytes that JSON loses", "{\"constraints\":[{\"name\":\"dev\",\"list\":[{\"op\":2,\"expr\":\"a\xff\"},{\"op\":2,\"expr\":\"b\"},{\"op\":4,\"expr\":\"c\"}]},{\"name\":\"dst\",\"list\":[{\"op\":2,\"expr\":\"d\"}]}]}",
+		{"an operator that is no number", `{"constraints":[{"name":"dst","list":[{"op":"=","expr":"x"},{"op":{},` +
+			`"expr":"y"},{"op":2.5,"expr":"y"}]}]}`, nil, all},
+		{"bytes that JSON loses", "{\"constraints\":[{\"name\":\"dev\",\"list\":[{\"op\":2,\"expr\":\"a\xff\"}," +
+			"{\"op\":2,\"expr\":\"b\"},{\"op\":4,\"expr\":\"c\"}]}," +
+			"{\"name\":\"dst\",\"list\":[{\"op\":2,\"expr\":\"d\"}]}]}",
 			[]Constraint{{dev, GreaterThan, "c"}, {dst, Equals, "d"}}, all},
-		{"quotes", `{"constraints":[{"name":"dev","list":[{"op":2,"expr":"it's \"é\""}]}]}`, []Constraint{{dev, Equals, `it's "é"`}}, all},
+		{"quotes", `{"constraints":[{"name":"dev","list":[{"op":2,"expr":"it's \"é\""}]}]}`,
+			[]Constraint{{dev, Equals, `it's "é"`}}, all},
 	} {
 		q, err := parseRequest(requestTable, test.context)
 		if err != nil {
@@ -87,7 +99,8 @@ func FuzzRequest(f *testing.F) {
 			f.Add(c.Request["context"])
 		}
 	}
-	f.Add(`{"constraints":[{"name":"dst","list":"","affinity":"TEXT"},{"name":"metric","list":[{"op":"4","expr":"7"}]}],"colsUsed":""}`)
+	f.Add(`{"constraints":[{"name":"dst","list":"","affinity":"TEXT"},` +
+		`{"name":"metric","list":[{"op":"4","expr":"7"}]}],"colsUsed":""}`)
 	f.Add("{\"constraints\":[{\"name\":\"dev\",\"list\":[{\"op\":2,\"expr\":\"\xff\"},{\"op\":2,\"expr\":\"x\"}]}]}")
 
 	f.Fuzz(func(t *testing.T, context string) {
@@ -126,7 +139,8 @@ func FuzzRequest(f *testing.F) {
 			if strings.ContainsRune(c.Expr, utf8.RuneError) || !utf8.ValidString(c.Expr) {
 				t.Fatalf("expression %q is not what was asked for", c.Expr)
 			}
-			again.Constraints = append(again.Constraints, list{requestTable.Columns[c.Column].Name, []item{{c.Op, c.Expr}}})
+			again.Constraints = append(again.Constraints, list{requestTable.Columns[c.Column].Name,
+				[]item{{c.Op, c.Expr}}})
 		}
 		for col, used := range q.Used {
 			if used {

@@ -15,7 +15,7 @@ import (
 	"github.com/osquery/osquery-go/gen/osquery"
 
 	"kernelroutes/internal/inorder"
-	"kernelroutes/rtnl"
+	"kernelroutes/rtnl/object"
 )
 
 // A chunk has room for some thousand rows, so that an answer of any size is
@@ -53,8 +53,10 @@ type partRows interface {
 
 // sparseRows are rows that tell in which of them a column may be there.
 type sparseRows interface {
-	unless(col int) rtnl.Fields // a column is absent where the route has none of these attributes; 0: it may be there
-	attributes() rtnl.Fields    // of the current row
+	// requires returns attributes: a column is absent where the row's object has none of
+	// them; 0: it may be there.
+	requires(col int) object.Fields
+	attributes() object.Fields // of the current row's object
 }
 
 // newResponse answers q with rows, unless osquery would spend more memory on the
@@ -110,7 +112,7 @@ type encoder struct {
 	ctx     context.Context
 	table   *Table
 	columns []usedColumn
-	sparse  bool // a column has unless
+	sparse  bool // a column is
 	limit   memoryLimit
 	rowIDs  bool  // they are sent
 	perRow  int64 // what a row costs beside long values
@@ -135,7 +137,7 @@ type usedColumn struct {
 	text bool
 	key  []byte // its name on the wire, with room for the value's length
 
-	unless rtnl.Fields // see sparseRows
+	requires object.Fields // see sparseRows
 }
 
 func newEncoder(ctx context.Context, t *Table, q Query, rows Rows, limit memoryLimit) *encoder {
@@ -150,8 +152,8 @@ func newEncoder(ctx context.Context, t *Table, q Query, rows Rows, limit memoryL
 			u := usedColumn{col: col, text: c.Type == Text, key: keys[start:]}
 			e.perRow += valueCost + stringCost(len(c.Name))
 			if s, ok := rows.(sparseRows); ok {
-				u.unless = s.unless(col)
-				e.sparse = e.sparse || u.unless != 0
+				u.requires = s.requires(col)
+				e.sparse = e.sparse || u.requires != 0
 			}
 			e.columns = append(e.columns, u)
 		}
@@ -190,7 +192,7 @@ func (e *encoder) tooLarge(n int) error {
 // encode puts rows into r. When it is full it only counts them.
 func (e *encoder) encode(rows Rows, r *response) {
 	b := chunkPool.Get().(*[chunkSize]byte)[:0]
-	attributes := rtnl.AllFields
+	attributes := object.AllFields
 	var sparse sparseRows // nil: every column may be there in each row
 	if e.sparse {
 		sparse = rows.(sparseRows)
@@ -230,12 +232,12 @@ func (e *encoder) encode(rows Rows, r *response) {
 }
 
 // appendRow appends the current row and returns what its long values cost osquery.
-func (e *encoder) appendRow(b []byte, rows Rows, attributes rtnl.Fields) ([]byte, int64) {
+func (e *encoder) appendRow(b []byte, rows Rows, attributes object.Fields) ([]byte, int64) {
 	row, values, cost := len(b), 0, int64(0)
 	b = append(b, thrift.STRING, thrift.STRING, 0, 0, 0, 0)
 	for i := range e.columns {
 		c := &e.columns[i]
-		if c.unless != 0 && c.unless&attributes == 0 {
+		if c.requires != 0 && c.requires&attributes == 0 {
 			continue
 		}
 		key := len(b)

@@ -115,7 +115,8 @@ func (readyPlugin) Ping(context.Context) (*osquery.ExtensionStatus, error) {
 
 func (readyPlugin) Shutdown(context.Context) error { return nil }
 
-func (p readyPlugin) Call(ctx context.Context, _, _ string, request osquery.ExtensionPluginRequest) (*osquery.ExtensionResponse, error) {
+func (p readyPlugin) Call(ctx context.Context, _, _ string,
+	request osquery.ExtensionPluginRequest) (*osquery.ExtensionResponse, error) {
 	r := p.Plugin.Call(ctx, request)
 	return &r, nil
 }

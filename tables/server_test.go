@@ -72,7 +72,8 @@ func TestQueue(t *testing.T) {
 	}
 	r := <-results
 	want := fmt.Sprintf("kernel_routes: no answer within 500ms, the extension's own limit for one query: "+
-		"it was waiting in line, because %d queries are being answered: %d of kernel_routes, the oldest for ", answers(), answers())
+		"it was waiting in line, because %d queries are being answered: %d of kernel_routes, the oldest for ",
+		answers(), answers())
 	if m := r.Status.Message; r.Status.Code != 1 || !strings.HasPrefix(m, want) ||
 		!strings.HasSuffix(m, "s; ask fewer at a time") {
 		t.Errorf("%v\nwant %s", r.Status, want)
@@ -125,6 +126,7 @@ func TestQueueIsInOrder(t *testing.T) {
 		}
 		conns = append(conns, conn)
 		until(1, i)
+		time.Sleep(20 * time.Millisecond) // it is counted just before it has its place in line
 	}
 	conns[3].Close()
 	until(1, 8)
@@ -133,7 +135,11 @@ func TestQueueIsInOrder(t *testing.T) {
 		if i == 3 {
 			continue
 		}
-		turn <- struct{}{}
+		select {
+		case turn <- struct{}{}:
+		case <-time.After(patience):
+			t.Fatalf("query %d is not answered, after %q", i, order)
+		}
 		conn.SetReadDeadline(time.Now().Add(patience))
 		if n, err := conn.Read(make([]byte, 100)); n == 0 {
 			t.Errorf("query %d: %v", i, err)
@@ -334,7 +340,7 @@ func TestWarnings(t *testing.T) {
 	}
 
 	// Not so that routes changed while they were read, which may be true again.
-	warning = table.Name + inconsistent
+	warning = table.Name + ": routes" + inconsistent
 	query(t, m, "kernel_routes")
 	s := server{log: failureLog{logger: slog.New(slog.NewTextHandler(p.log, nil))}}
 	for range 2 {

@@ -7,7 +7,8 @@ import (
 	"strconv"
 	"strings"
 
-	"kernelroutes/rtnl"
+	"kernelroutes/rtnl/iproute2"
+	"kernelroutes/rtnl/object"
 )
 
 // Some values can be written in more than one way: a table number may have several
@@ -19,16 +20,16 @@ import (
 
 // respelled returns what is to be the column's text function for a query with
 // equalities on the column; nil: the one that it has.
-func (c *column[R]) respelled(names *rtnl.Names, values []string) func([]byte, *R) []byte {
+func (c *column[R]) respelled(names *iproute2.Names, values []string) func(*R, []byte) []byte {
 	shown := c.text
 	if c.names != nil {
 		asked := otherNames(c.names(names), values)
 		if asked == nil {
 			return nil
 		}
-		return func(b []byte, r *R) []byte {
+		return func(r *R, b []byte) []byte {
 			from := len(b)
-			b = shown(b, r)
+			b = shown(r, b)
 			if name, ok := asked[c.id(r)]; ok && len(b) > from {
 				return append(b[:from], name...)
 			}
@@ -42,9 +43,9 @@ func (c *column[R]) respelled(names *rtnl.Names, values []string) func([]byte, *
 	if asked == nil {
 		return nil
 	}
-	return func(b []byte, r *R) []byte {
+	return func(r *R, b []byte) []byte {
 		from := len(b)
-		b = shown(b, r)
+		b = shown(r, b)
 		if spelling, ok := asked[string(b[from:])]; ok {
 			return append(b[:from], spelling...)
 		}
@@ -54,7 +55,7 @@ func (c *column[R]) respelled(names *rtnl.Names, values []string) func([]byte, *
 
 // otherNames returns the numbers that are asked for by a name that is not the one
 // shown, each with that name; nil if there are none.
-func otherNames(set *rtnl.NameSet, values []string) map[uint32]string {
+func otherNames(set *iproute2.NameSet, values []string) map[uint32]string {
 	var asked map[uint32]string
 	for _, v := range values {
 		for _, id := range set.IDs(v) {
@@ -104,14 +105,14 @@ func spellAddr(value string) (string, bool) {
 		return "", false
 	}
 	var buf [64]byte
-	return unlessSame(rtnl.AppendAddr(buf[:0], a), value), true
+	return unlessSame(object.AppendAddr(buf[:0], a), value), true
 }
 
 // spellGateway takes link-layer addresses too.
 func spellGateway(value string) (string, bool) {
 	// Of any length: net.ParseMAC knows three.
 	link, err := hex.DecodeString(strings.ReplaceAll(value, ":", ""))
-	if shown := string(rtnl.AppendLinkAddr(nil, link)); err == nil && strings.EqualFold(shown, value) {
+	if shown := string(object.AppendLinkAddr(nil, link)); err == nil && strings.EqualFold(shown, value) {
 		return unlessSame([]byte(shown), value), true
 	}
 	return spellAddr(value)
@@ -125,7 +126,7 @@ func spellPrefix(value string) (string, bool) {
 		return "", false
 	}
 	var buf [64]byte
-	return unlessSame(rtnl.AppendPrefix(buf[:0], p), value), true
+	return unlessSame(object.AppendPrefix(buf[:0], p), value), true
 }
 
 // spellSrc takes no prefix of no length, for which the column is empty.
@@ -148,7 +149,7 @@ func spellID(value string) (string, bool) {
 	family, rest, _ := strings.Cut(value, ":")
 	table, rest, _ := strings.Cut(rest, ":")
 	end := strings.LastIndexByte(rest, ':')
-	if _, known := rtnl.ParseFamily(family); !known || end < 0 {
+	if _, known := object.ParseFamily(family); !known || end < 0 {
 		return "", false
 	}
 	_, number := spellNumber(table, 1<<32-1)

@@ -1,6 +1,6 @@
 // Package tables is the SQL view of the kernel's routing state: what the tables
-// are called, which columns they have, and how a query becomes the narrowest
-// request to the kernel. It knows neither of the engines that ask it; the
+// are called, which columns they have, and how the conditions of a
+// query are pushed down into the request to the kernel. It knows neither of the engines that ask it; the
 // osquery extension is beside it in this package, embedded SQLite in shell.
 package tables
 
@@ -9,6 +9,7 @@ import (
 	"strconv"
 
 	"kernelroutes/rtnl"
+	"kernelroutes/rtnl/iproute2"
 )
 
 // A Type is the SQL type of a column, as osquery names it.
@@ -29,7 +30,7 @@ type Option uint
 // The options that the tables use.
 const (
 	Index      Option = 1  // identifies a row; constraints are sent
-	Additional Option = 4  // constraints are sent, for what they can narrow
+	Additional Option = 4  // constraints are sent, to be pushed down or checked
 	Hidden     Option = 16 // not part of SELECT *
 	Optimized  Option = 8  // an IN list is sent whole, as several equalities
 )
@@ -38,7 +39,7 @@ const (
 // (LIMIT arrives as 73, on the first column) means nothing here.
 type Op int
 
-// The operators that narrow a request.
+// The operators that are pushed down or checked.
 const (
 	Equals         Op = 2
 	GreaterThan    Op = 4
@@ -78,8 +79,11 @@ type Query struct {
 // A Source is where the routing state is read from: the kernel, or a capture.
 type Source interface {
 	Read(context.Context, rtnl.Request) (*rtnl.Snapshot, error)
+	// Count returns how many objects Read would find of the kinds that the request asks
+	// for, and whether that is certain.
+	Count(context.Context, rtnl.Request) (n int, consistent bool, err error)
 	// Names are those of the host whose state it is.
-	Names() *rtnl.Names
+	Names() *iproute2.Names
 }
 
 // Rows are the answer to a query, one after the other. Not for concurrent use.
@@ -118,14 +122,14 @@ type Table struct {
 	Examples    []string
 	Columns     []ColumnInfo
 
-	request func(*rtnl.Names, Query) rtnl.Request
+	request func(*iproute2.Names, Query) rtnl.Request
 	scan    func(context.Context, Source, Query) (Rows, error)
 }
 
 // Request returns what Scan asks the source for. Fewer constraints make it ask for
 // more: an engine that knows only some of them beforehand can tell what a table will
 // need at most.
-func (t *Table) Request(names *rtnl.Names, q Query) rtnl.Request { return t.request(names, q) }
+func (t *Table) Request(names *iproute2.Names, q Query) rtnl.Request { return t.request(names, q) }
 
 // Scan answers a query. Rows come only when everything has been read and
 // checked: an error never follows rows.

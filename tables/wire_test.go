@@ -11,7 +11,7 @@ import (
 	"github.com/mdlayher/netlink"
 	"golang.org/x/sys/unix"
 
-	"kernelroutes/rtnl"
+	"kernelroutes/rtnl/object"
 )
 
 // This file decodes the kernel's bytes a second time, by other means than rtnl.
@@ -30,7 +30,8 @@ func dialWire(t testing.TB) *netlink.Conn {
 // dumpWire sends a dump request that begins with header.
 func dumpWire(t testing.TB, c *netlink.Conn, typ uint16, header []byte) []netlink.Message {
 	t.Helper()
-	all, err := c.Execute(netlink.Message{Header: netlink.Header{Type: netlink.HeaderType(typ), Flags: netlink.Request | netlink.Dump}, Data: header})
+	all, err := c.Execute(netlink.Message{Header: netlink.Header{Type: netlink.HeaderType(typ),
+		Flags: netlink.Request | netlink.Dump}, Data: header})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -44,8 +45,9 @@ func tellWire(c *netlink.Conn, typ uint16, header []byte, attributes *netlink.At
 		return err
 	}
 	_, err = c.Execute(netlink.Message{
-		Header: netlink.Header{Type: netlink.HeaderType(typ), Flags: netlink.Request | netlink.Acknowledge | netlink.Create | netlink.Excl},
-		Data:   append(header, b...)})
+		Header: netlink.Header{Type: netlink.HeaderType(typ),
+			Flags: netlink.Request | netlink.Acknowledge | netlink.Create | netlink.Excl},
+		Data: append(header, b...)})
 	return err
 }
 
@@ -67,7 +69,8 @@ func wireGroups(t testing.TB) map[uint32][]nhMember {
 				id = ad.Uint32()
 			case unix.NHA_GROUP:
 				for b := ad.Bytes(); len(b) >= 8; b = b[8:] {
-					members = append(members, nhMember{binary.NativeEndian.Uint32(b), uint32(b[4]) + uint32(b[5])<<8 + 1})
+					members = append(members, nhMember{binary.NativeEndian.Uint32(b), uint32(b[4]) + uint32(b[5])<<8 +
+						1})
 				}
 			}
 		})
@@ -128,7 +131,8 @@ func wireAttributes(t testing.TB, b []byte, f func(*netlink.AttributeDecoder)) {
 
 // wireColumns are the columns that wireRoutes decodes: those that ip does not
 // show, or not right, and enough others to tell routes from each other.
-var wireColumns = []string{"family", "table_id", "dst", "dst_len", "src", "src_len", "tos", "flags", "metric", "nexthop_id",
+var wireColumns = []string{"family", "table_id", "dst", "dst_len", "src", "src_len", "tos", "flags", "metric",
+	"nexthop_id",
 	"mtu", "advmss", "window", "hoplimit", "initcwnd", "initrwnd", "rtt", "rttvar", "ssthresh", "cwnd", "reordering",
 	"rto_min", "quickack", "congctl", "features", "fastopen_no_cookie", "locked", "mark", "uid",
 	"cache_clntref", "cache_last_use", "cache_error", "cache_used", "cache_id", "cache_ts", "cache_tsage",
@@ -221,15 +225,16 @@ func wireRoute(t testing.TB, b []byte) row {
 			wireMetrics(t, d, set)
 		}
 	})
-	r["dst"] = string(rtnl.AppendPrefix(nil, netip.PrefixFrom(dst, int(b[1]))))
+	r["dst"] = string(object.AppendPrefix(nil, netip.PrefixFrom(dst, int(b[1]))))
 	if hasSrc {
-		r["src"] = string(rtnl.AppendPrefix(nil, netip.PrefixFrom(src, int(b[2]))))
+		r["src"] = string(object.AppendPrefix(nil, netip.PrefixFrom(src, int(b[2]))))
 	}
 	return r
 }
 
 // wireMetric is indexed by RTAX_*.
-var wireMetric = [...]string{"", "lock", "mtu", "window", "rtt", "rttvar", "ssthresh", "cwnd", "advmss", "reordering", "hoplimit",
+var wireMetric = [...]string{"", "lock", "mtu", "window", "rtt", "rttvar", "ssthresh", "cwnd", "advmss", "reordering",
+	"hoplimit",
 	"initcwnd", "features", "rto_min", "initrwnd", "quickack", "congctl", "fastopen_no_cookie"}
 
 func wireMetrics(t testing.TB, b []byte, set func(string, any)) {

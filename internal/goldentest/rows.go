@@ -16,7 +16,7 @@ import (
 // What all rows have is said once, above them, and so is what more than half of the
 // rows of a family have, where a row says only how it differs ("no COLUMN" if it has
 // none). So a column that is added changes a line or two, or the rows that it is about.
-// One column is family. Rows that differ give texts that differ.
+// Without a column family all rows are of one. Rows that differ give texts that differ.
 func Rows(columns []string, rows [][]string) []byte {
 	rows = lines(rows)
 	family := slices.Index(columns, "family")
@@ -27,7 +27,7 @@ func Rows(columns []string, rows [][]string) []byte {
 	}
 	for len(rows) > 0 {
 		n := 1
-		for n < len(rows) && rows[n][family] == rows[0][family] {
+		for n < len(rows) && (family < 0 || rows[n][family] == rows[0][family]) {
 			n++
 		}
 		usual := most(rows[:n], len(columns), n/2+1)
@@ -37,7 +37,11 @@ func Rows(columns []string, rows [][]string) []byte {
 			}
 		}
 		if slices.ContainsFunc(usual, present) {
-			out = block(out, "most "+rows[0][family]+" rows:", columns, usual)
+			heading := "most rows:"
+			if family >= 0 {
+				heading = "most " + rows[0][family] + " rows:"
+			}
+			out = block(out, heading, columns, usual)
 		}
 		for _, row := range rows[:n] {
 			out = block(out, columns[0]+" "+row[0], columns[1:], differences(row, shared, usual)[1:])

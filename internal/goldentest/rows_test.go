@@ -63,6 +63,23 @@ id f
 	if got := Rows(columns, nil); len(got) > 0 {
 		t.Errorf("of no rows: %s", got)
 	}
+	const links = `every row:
+  state UP
+
+most rows:
+  kind veth
+
+dev v0
+
+dev v1
+
+dev br0
+  kind bridge
+`
+	rows := [][]string{{"v0", "veth", "UP"}, {"v1", "veth", "UP"}, {"br0", "bridge", "UP"}}
+	if got := string(Rows([]string{"dev", "kind", "state"}, rows)); got != links {
+		t.Errorf("without families: %s", got)
+	}
 }
 
 // TestNothingIsLost: whatever changes in a row, the text does.

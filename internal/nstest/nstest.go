@@ -1,3 +1,5 @@
+//go:build linux
+
 // Package nstest runs tests in network namespaces of their own, without root,
 // so that they neither depend on nor change the host's routes.
 package nstest

@@ -1,0 +1,130 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"os/signal"
+	"runtime"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/spf13/pflag"
+
+	"kernelroutes/rtnl"
+	"kernelroutes/tables"
+)
+
+// An extension has the flags that osquery passes to an extension.
+type extension struct {
+	socket            string
+	timeout, interval int
+	verbose           bool
+}
+
+func (e *extension) define(f *pflag.FlagSet) {
+	f.StringVar(&e.socket, "socket", "", "`path` of osquery's extension socket")
+	f.IntVar(&e.timeout, "timeout", 3, "`seconds` to wait for osquery")
+	f.IntVar(&e.interval, "interval", 3, "`seconds` between two looks at osquery")
+	f.BoolVar(&e.verbose, "verbose", false, "log more")
+}
+
+// startedByOsquery reports whether the program is to be an extension: --socket is
+// there, and no command before it.
+func startedByOsquery(args []string) bool {
+	return len(args) > 0 && strings.HasPrefix(args[0], "-") && slices.ContainsFunc(args, func(arg string) bool {
+		name, _, _ := strings.Cut(arg, "=")
+		return name == "--socket" || name == "-socket"
+	})
+}
+
+// parse reads osquery's flags, with one dash or two. What it does not know it
+// only warns of: osquery would start an extension that ends again and again.
+func (e *extension) parse(known *pflag.FlagSet, args []string) error {
+	warn := func(format string, a ...any) { fmt.Fprintf(os.Stderr, program+": warning: "+format+"\n", a...) }
+	for len(args) > 0 {
+		arg := args[0]
+		args = args[1:]
+		name, value, given := strings.Cut(strings.TrimLeft(arg, "-"), "=")
+		flag := known.Lookup(name)
+		switch {
+		case !strings.HasPrefix(arg, "-"):
+			warn("ignoring the argument %q", arg)
+			continue
+		case flag == nil:
+			warn("ignoring the unknown flag %s", arg)
+			if !given && len(args) > 0 && !strings.HasPrefix(args[0], "-") {
+				args = args[1:] // its value
+			}
+			continue
+		case given:
+		case flag.NoOptDefVal != "":
+			value = flag.NoOptDefVal
+		case len(args) == 0:
+			return fmt.Errorf("--%s needs a value", name)
+		default:
+			value, args = args[0], args[1:]
+		}
+		if err := flag.Value.Set(value); err != nil {
+			warn("ignoring --%s=%s: %v", name, value, err)
+			flag.Value.Set(flag.DefValue) // it may have been changed nevertheless
+		}
+	}
+	if e.socket == "" {
+		return errors.New("--socket needs a value: the path of osquery's extension socket")
+	}
+	return nil
+}
+
+// run is the extension until osquery ends it (SIGTERM) or is gone. It is in the
+// process group of an osqueryi on a terminal, so that Ctrl-C, which there ends a
+// query, and the terminal's end come to it as well: they are osqueryi's business.
+func (e *extension) run() error {
+	if runtime.GOOS != "linux" {
+		return failed(errNeedsLinux)
+	}
+	signal.Ignore(syscall.SIGINT, syscall.SIGHUP)
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
+	defer stop()
+	level := slog.LevelWarn
+	if e.verbose {
+		level = slog.LevelDebug
+	}
+	log := stderrLog(level)
+	ext := tables.Extension{
+		Socket:      e.socket,
+		Timeout:     time.Duration(e.timeout) * time.Second,
+		Interval:    time.Duration(e.interval) * time.Second,
+		Version:     version,
+		Source:      &rtnl.Cache{Kernel: rtnl.Kernel{Logger: log}},
+		Tables:      tables.All(),
+		Logger:      log,
+		MaxResponse: maxResponse(log),
+	}
+	return failed(ext.Run(ctx))
+}
+
+// maxResponse reads the limit for one answer to osquery from the environment. 0:
+// it is not set, so that osquery's watchdog decides; -1: no limit.
+func maxResponse(log *slog.Logger) int64 {
+	const variable = tables.MaxResponseVariable
+	text, ok := os.LookupEnv(variable)
+	if !ok {
+		return 0
+	}
+	mb, err := strconv.ParseUint(text, 10, 40)
+	switch {
+	case err != nil:
+		log.Warn("ignoring an environment variable that is no number of megabytes", "variable", variable, "value", text,
+			"used", "what osquery's watchdog allows")
+		return 0
+	case mb == 0:
+		return -1
+	}
+	return int64(mb) << 20
+}

@@ -1,0 +1,34 @@
+package capture
+
+// A capture file is a pcap file of link type LINKTYPE_NETLINK, which Wireshark
+// and tshark open, with one netlink message in each packet.
+//
+// First come messages of type NLMSG_NOOP, which any reader of netlink passes over,
+// whose payload is text: the first one says what the file is and where and when it
+// was made, see Host; the others have the names of that host, each the name of a
+// file of iproute2 (rt_tables, ...) and lines of that file. Text that is not known
+// is passed over.
+//
+// Then come the messages as the kernel sent them, kind by kind in the order of
+// object.Kinds: the links (RTM_NEWLINK), the nexthop objects (RTM_NEWNEXTHOP), the routes
+// (RTM_NEWROUTE). RTM_NEW messages of other types are passed over and told of. All that
+// a snapshot holds more is in the last packet, an NLMSG_DONE without an error: its text,
+// where the kernel's own words would be (NLMSGERR_ATTR_MSG), says how many messages came
+// before, and NLM_F_DUMP_INTR is set if the snapshot is not consistent. Nothing follows it.
+//
+// Format 1 has no text before the links. A change that a reader must know of to
+// read the rest rightly raises the number of the format.
+//
+// The messages are in the byte order of the host that made the file. The headers of
+// pcap are written so too, but are read in either order, as is pcapng, which
+// Wireshark makes of a file that it saves.
+
+const captureFormat = 2
+
+// The text of the first packet, before the number of the format, and of the last.
+const (
+	beginText           = "kernel_routes capture, format "
+	endBefore, endAfter = "kernel_routes capture of ", " messages"
+	maxText             = 128 << 10 // bytes of text in a packet
+	maxNamesText        = 16 << 20  // bytes of names in a file
+)

@@ -1,0 +1,131 @@
+package capture
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	. "kernelroutes/internal/nltest"
+	"kernelroutes/rtnl"
+	. "kernelroutes/rtnl/object"
+	"kernelroutes/rtnl/wire"
+)
+
+// A rule of the kernel's is a kind that the package has never heard of.
+const (
+	rtmNewRule  = 32 // RTM_NEWRULE
+	rtmGetRule  = 34 // RTM_GETRULE
+	fraPriority = 6  // FRA_PRIORITY
+)
+
+// withRules puts the kind of rules, which is what the test says otherwise, in the place of
+// nexthop objects until the test ends.
+func withRules(t *testing.T, change func(*Kind)) *Kind {
+	t.Helper()
+	rules := *NexthopObjects.Kind // its place in Kinds cannot be set
+	rules.Name, rules.Plural, rules.Struct, rules.Header = "rule", "rules", "fib_rule_hdr", 12
+	rules.Get, rules.New, rules.Del = rtmGetRule, rtmNewRule, rtmNewRule+1
+	rules.Number = func(m *Message) uint32 { return m.U32(fraPriority) }
+	rules.Refer, rules.Request, rules.Lacked, rules.Remedy = nil, nil, "", ""
+	rules.Asked = func([]byte) (DumpRequest, bool) { return DumpRequest{}, false }
+	change(&rules)
+	before := Kinds
+	t.Cleanup(func() { Kinds = before })
+	Kinds = slices.Clone(Kinds)
+	Kinds[rules.Ordinal()] = &rules
+	return &rules
+}
+
+// ruleHeader is struct fib_rule_hdr.
+func ruleHeader(f Family) []byte { return With(make([]byte, 12), 0, byte(f)) }
+
+// rule is a message of a dump about a rule of a family.
+func rule(seq uint32, f Family, priority uint32) []byte {
+	payload := Cat(ruleHeader(f), Attr(fraPriority, NE(priority)))
+	return Padded(rtmNewRule, wire.NLM_F_MULTI, seq, payload)
+}
+
+func rulesOf(t *testing.T, c *Capture, k *Kind, f rtnl.Filter) (numbers []uint32) {
+	t.Helper()
+	s, err := c.Read(context.Background(), rtnl.Request{Kinds: []*Kind{k}, Filter: f})
+	if err != nil {
+		t.Fatal(err)
+	}
+	Each(s.Runs(k), func(m *Message) bool {
+		numbers = append(numbers, k.Number(m))
+		return true
+	})
+	return numbers
+}
+
+// TestAnotherKind: a kind is captured and recorded by what it declares.
+func TestAnotherKind(t *testing.T) {
+	rules := withRules(t, func(*Kind) {})
+	s := rtnl.NewSnapshot(true, map[*Kind][]Run{
+		rules:       {runOf(t, rules, rule(0, IPv4, 7), rule(0, IPv4, 8))},
+		Routes.Kind: {runOf(t, Routes.Kind, testRoute(1))},
+	})
+	var b bytes.Buffer
+	if err := write(s, &b, Host{Time: time.Unix(1, 2)}, testNames(t)); err != nil {
+		t.Fatal(err)
+	}
+	c := readTest(t, b.Bytes())
+	if got := rulesOf(t, c, rules, rtnl.Filter{}); !slices.Equal(got, []uint32{7, 8}) || len(c.Notes()) > 0 {
+		t.Errorf("captured are %v, notes %q", got, c.Notes())
+	}
+
+	request := Padded(rtmGetRule, dumpFlags, 3, ruleHeader(0))
+	routes := [][]byte{dumpOf(1, DumpRequest{}), main4(1, 1), Done(1, 0)}
+	c = readTest(t, recordingOf(slices.Concat(routes, [][]byte{request, rule(3, IPv4, 9), Done(3, 0)})...))
+	if got := rulesOf(t, c, rules, rtnl.Filter{}); !slices.Equal(got, []uint32{9}) {
+		t.Errorf("recorded are %v", got)
+	}
+	c = readTest(t, recordingOf(slices.Concat(routes, [][]byte{request, rule(3, IPv4, 9)})...))
+	_, err := c.Read(context.Background(), rtnl.Request{Kinds: []*Kind{rules}})
+	if !errors.Is(err, ErrCapture) || !strings.HasPrefix(err.Error(), "the recording has no rules; make a capture") {
+		t.Errorf("rules without an end: %v", err)
+	}
+}
+
+// TestAnotherKindByTable: of several kinds that are dumped by table each has dumps of its
+// own.
+func TestAnotherKindByTable(t *testing.T) {
+	rules := withRules(t, func(k *Kind) {
+		k.Filtered = true
+		k.Dump = func(r DumpRequest) []byte { return ruleHeader(r.Family) }
+		k.Table = func(m *Message) Table { return Table{Family: Family(m.Payload()[0])} }
+		k.Asked = func(b []byte) (DumpRequest, bool) { return DumpRequest{Family: Family(b[0])}, false }
+		k.Remedy = "record while `ip rule` runs"
+	})
+	request := func(f Family) []byte { return Padded(rtmGetRule, dumpFlags, 3, ruleHeader(f)) }
+	const lacks = "the recording has no whole dump of the rules that are asked for, it has "
+	routes := [][]byte{dumpOf(1, DumpRequest{}), main4(1, 1), Done(1, 0)}
+	of := func(more ...[]byte) []byte { return recordingOf(append(slices.Clone(routes), more...)...) }
+	for _, tc := range []struct {
+		file []byte
+		what string
+		err  string // of a request for IPv6 rules
+	}{
+		{of(request(0), rule(3, IPv4, 9), rule(3, IPv6, 9), Done(3, 0)), "all rules, all routes", ""},
+		{of(request(IPv4), rule(3, IPv4, 9), Done(3, 0)), "only ipv4 rules, all routes",
+			lacks + "only ipv4 rules; record while `ip rule` runs"},
+		{of(), "no rules, all routes", lacks + "no rules; record while `ip rule` runs"},
+		{recordingOf(request(IPv6), rule(3, IPv6, 9), Done(3, 0)), "only ipv6 rules, no routes", ""},
+	} {
+		c := readTest(t, tc.file)
+		if !strings.Contains(c.Notes()[0], ": "+tc.what+noLinks) {
+			t.Errorf("%s: notes %q", tc.what, c.Notes())
+		}
+		six := rtnl.Request{Kinds: []*Kind{rules}, Filter: rtnl.Filter{Families: []Family{IPv6}}}
+		_, err := c.Read(context.Background(), six)
+		if err == nil && tc.err != "" || err != nil && err.Error() != tc.err {
+			t.Errorf("%s: got %v, want %q", tc.what, err, tc.err)
+		}
+	}
+	refused{"no table", recordingOf(linkDump(9), linked(9), Done(9, 0)),
+		"without a whole dump of rules or routes; record while `ip rule` runs, or record while `ip route"}.check(t)
+}

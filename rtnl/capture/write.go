@@ -1,0 +1,119 @@
+package capture
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/binary"
+	"fmt"
+	"io"
+	"strconv"
+	"time"
+
+	"kernelroutes/rtnl"
+	"kernelroutes/rtnl/conn"
+	"kernelroutes/rtnl/iproute2"
+	"kernelroutes/rtnl/object"
+	"kernelroutes/rtnl/wire"
+)
+
+// Write reads all objects of all kinds but cloned routes, and writes them as a capture
+// file, with the names that hold on this host. Nothing is written on an error of reading.
+func Write(ctx context.Context, k *rtnl.Kernel, w io.Writer) error {
+	s, err := k.Read(ctx, rtnl.Request{Kinds: object.Kinds})
+	if err != nil {
+		return err
+	}
+	return write(s, w, thisHost(), k.Names())
+}
+
+func write(s *rtnl.Snapshot, w io.Writer, host Host, names *iproute2.Names) error {
+	c := captureWriter{w: bufio.NewWriterSize(w, conn.MaxDatagram)}
+	c.begin(host.Time)
+	c.text(host.appendText(nil))
+	if err := c.names(names); err != nil {
+		return err
+	}
+	for _, k := range object.Kinds {
+		for _, run := range s.Runs(k) {
+			for msg := range wire.Messages(run.Bytes()) {
+				c.packet(msg)
+				c.n++
+			}
+		}
+	}
+	c.end(s.Consistent)
+	return c.w.Flush()
+}
+
+// A captureWriter writes a capture file. Its errors are told by the last Flush.
+type captureWriter struct {
+	w    *bufio.Writer
+	head []byte // of each packet
+	n    int    // messages
+}
+
+func (c *captureWriter) begin(at time.Time) {
+	b := binary.NativeEndian.AppendUint32(nil, pcapNano)
+	b = binary.NativeEndian.AppendUint16(b, 2) // version 2.4
+	b = binary.NativeEndian.AppendUint16(b, 4)
+	b = append(b, make([]byte, 8)...) // time zone and accuracy
+	b = binary.NativeEndian.AppendUint32(b, maxPacket)
+	c.w.Write(binary.NativeEndian.AppendUint32(b, linkTypeNetlink))
+
+	b = binary.NativeEndian.AppendUint32(nil, uint32(at.Unix()))
+	b = binary.NativeEndian.AppendUint32(b, uint32(at.Nanosecond()))
+	b = append(b, make([]byte, 8)...) // lengths
+	b = binary.BigEndian.AppendUint16(b, 0)
+	b = binary.BigEndian.AppendUint16(b, arphrdNetlink)
+	b = append(b, make([]byte, 10)...)
+	c.head = binary.BigEndian.AppendUint16(b, wire.NETLINK_ROUTE)
+}
+
+// text writes a message of text.
+func (c *captureWriter) text(text []byte) {
+	c.packet(append(wire.AppendHeader(nil, wire.HeaderLen+len(text), wire.NLMSG_NOOP, 0, 0), text...))
+	c.n++
+}
+
+// names writes the names, in several messages where one would be too large.
+func (c *captureWriter) names(names *iproute2.Names) error {
+	total := 0
+	for _, f := range names.Files() {
+		lines := f.AppendLines(nil)
+		if total += len(lines); total > maxNamesText {
+			return fmt.Errorf("the names in iproute2's files take more than %d MiB; take some out", maxNamesText>>20)
+		}
+		for len(lines) > 0 {
+			n := len(lines)
+			if n > maxText {
+				n = 1 + bytes.LastIndexByte(lines[:maxText], '\n')
+			}
+			c.text(append([]byte(f.File+"\n"), lines[:n]...))
+			lines = lines[n:]
+		}
+	}
+	return nil
+}
+
+func (c *captureWriter) packet(msg []byte) {
+	n := uint32(cookedLen + len(msg))
+	binary.NativeEndian.PutUint32(c.head[8:], n)
+	binary.NativeEndian.PutUint32(c.head[12:], n)
+	c.w.Write(c.head)
+	c.w.Write(msg)
+}
+
+func (c *captureWriter) end(consistent bool) {
+	flags := uint16(wire.NLM_F_MULTI | wire.NLM_F_ACK_TLVS)
+	if !consistent {
+		flags |= wire.NLM_F_DUMP_INTR
+	}
+	text := endBefore + strconv.Itoa(c.n) + endAfter + "\x00"
+	n := wire.HeaderLen + 4 + wire.AttrHeaderLen + len(text)
+	b := wire.AppendHeader(nil, n, wire.NLMSG_DONE, flags, 0)
+	b = binary.NativeEndian.AppendUint32(b, 0)
+	b = binary.NativeEndian.AppendUint16(b, uint16(wire.AttrHeaderLen+len(text)))
+	b = binary.NativeEndian.AppendUint16(b, wire.NLMSGERR_ATTR_MSG)
+	c.packet(append(b, text...))
+}

@@ -1,0 +1,99 @@
+package conn
+
+import (
+	"fmt"
+	"os"
+	"runtime"
+
+	"golang.org/x/sys/unix"
+)
+
+// Do calls f on a thread that is in the namespace. To enter one takes CAP_SYS_ADMIN in
+// its user namespace and in one's own.
+func (ns Namespace) Do(f func() error) error {
+	if ns == "" {
+		return f()
+	}
+	to, err := ns.open()
+	if err != nil {
+		return ns.failed(err)
+	}
+	defer to.Close()
+	return ns.do(to, f)
+}
+
+// Hold returns the namespace by a file that this process keeps open until release is
+// called: what is opened in it meanwhile is in one and the same, whatever the path comes to
+// stand for (a name that is given to another one, a process that goes into another one). It
+// fails where Do would.
+func (ns Namespace) Hold() (held Namespace, release func(), err error) {
+	if ns == "" {
+		return ns, func() {}, nil
+	}
+	f, err := ns.open()
+	if err != nil {
+		return "", nil, ns.failed(err)
+	}
+	if err := ns.do(f, func() error { return nil }); err != nil {
+		f.Close()
+		return "", nil, err
+	}
+	return Namespace(fmt.Sprintf("/proc/self/fd/%d", f.Fd())), func() { f.Close() }, nil
+}
+
+func (ns Namespace) do(to *os.File, f func() error) error {
+	done := make(chan error)
+	go func() {
+		runtime.LockOSThread()
+		err := ns.enter(to, f)
+		done <- err
+	}()
+	return <-done
+}
+
+// enter calls f in the namespace and returns to the one that the thread was in, unless
+// that fails: then the thread stays locked, and ends with its goroutine.
+func (ns Namespace) enter(to *os.File, f func() error) error {
+	from, err := os.Open("/proc/thread-self/ns/net")
+	if err != nil {
+		runtime.UnlockOSThread()
+		return ns.failed(fmt.Errorf("find the way back: %w", err))
+	}
+	defer from.Close()
+	if err := unix.Setns(int(to.Fd()), unix.CLONE_NEWNET); err != nil {
+		runtime.UnlockOSThread()
+		return ns.failed(os.NewSyscallError("setns", err))
+	}
+	err = f()
+	if unix.Setns(int(from.Fd()), unix.CLONE_NEWNET) == nil {
+		runtime.UnlockOSThread()
+	}
+	return err
+}
+
+// open opens the file once it is known to be a namespace: to open anything else might
+// block (a FIFO) or set a device in motion.
+func (ns Namespace) open() (*os.File, error) {
+	fd, err := unix.Open(string(ns), unix.O_PATH|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return nil, err
+	}
+	defer unix.Close(fd)
+	var fs unix.Statfs_t
+	switch err := unix.Fstatfs(fd, &fs); {
+	case err != nil:
+		return nil, err
+	case int64(fs.Type) != unix.NSFS_MAGIC:
+		return nil, ErrNoNamespace
+	}
+	f, err := os.Open(fmt.Sprintf("/proc/self/fd/%d", fd))
+	if err != nil {
+		return nil, err
+	}
+	// A namespace file may be of another kind: of users, mounts, ...
+	if kind, err := unix.IoctlRetInt(int(f.Fd()), unix.NS_GET_NSTYPE); err != nil || kind != unix.CLONE_NEWNET {
+		f.Close()
+		return nil, ErrNoNamespace
+	}
+	return f, nil
+}

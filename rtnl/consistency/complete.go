@@ -1,0 +1,60 @@
+package consistency
+
+import "kernelroutes/rtnl/object"
+
+// A place is what objects share that replace each other.
+type place struct {
+	table    object.Table
+	position object.Position
+}
+
+func placeOf(m *object.Message) place { return place{m.Kind().Table(m), m.Kind().Position(m)} }
+
+// Complete completes the objects that a dump saw while the kernel was adding to them,
+// neither their old nor their new self (an IPv6 multipath route with some of its
+// nexthops): in the place of each comes the newest message that was heard in which it is
+// whole. heard are messages that tell of such objects, of those that match.
+func Complete(list, heard []object.Run, match func(*object.Message) bool) []object.Run {
+	whole, tables := map[place][]object.Run{}, map[object.Table]bool{}
+	object.Each(heard, func(m *object.Message) bool {
+		if match(m) {
+			p := placeOf(m)
+			whole[p] = append(whole[p], object.RunOf(m))
+			tables[p.table] = true
+		}
+		return true
+	})
+	if len(whole) == 0 {
+		return list
+	}
+	var out []object.Run
+	var m object.Message
+	for _, run := range list {
+		from, off := 0, 0
+		for left := run; left.Next(&m); {
+			next := run.Len() - left.Len()
+			if tables[m.Kind().Table(&m)] {
+				if self, found := completed(&m, whole[placeOf(&m)]); found {
+					out = appendRun(out, run.Cut(from, off))
+					out = appendRun(out, self)
+					from = next
+				}
+			}
+			off = next
+		}
+		out = appendRun(out, run.Cut(from, run.Len()))
+	}
+	return out
+}
+
+// completed returns the newest of the messages in which a part of an object is whole.
+func completed(part *object.Message, messages []object.Run) (_ object.Run, found bool) {
+	var m object.Message
+	for i := len(messages) - 1; i >= 0; i-- {
+		left := messages[i]
+		if left.Next(&m) && m.Kind().Within(part, &m) {
+			return messages[i], true
+		}
+	}
+	return object.Run{}, false
+}

@@ -1,0 +1,244 @@
+package consistency
+
+import (
+	"errors"
+	"fmt"
+	"sync"
+	"syscall"
+
+	"kernelroutes/rtnl/conn"
+	"kernelroutes/rtnl/object"
+	"kernelroutes/rtnl/wire"
+)
+
+// A Part is what one datagram holds of one table: an uninterrupted piece of the
+// kernel's walk. Objects that the filter excludes count for first and last.
+type Part struct {
+	object.Table
+	first, last object.Position
+	data        object.Run // the messages that are kept
+	counted     int        // or their number, if the dump counts
+
+	begins bool // it is the first of its table: nothing is before it
+	cut    bool // its datagram ended after it: the kernel's walk was interrupted
+
+	// Known when it is known what changed meanwhile: see FindGaps.
+	ends    bool // nothing of the table is after it
+	follows bool // nothing is between the part before and this one
+}
+
+// A Dump is the answer to one request for a dump.
+type Dump struct {
+	Kind            *object.Kind
+	Request         object.DumpRequest
+	Parts           []Part
+	References      object.References // of the objects that are kept
+	WithoutIPv6     bool              // IPv6 is dumped by itself
+	EndedBeforeIPv6 bool              // ended before IPv6
+	Truncated       bool              // it may have ended too early: see Reached
+	Counting        bool              // see counts
+	ParallelBytes   int               // size of the arena that the objects are in, if not the reader's
+
+	interrupted bool     // the kernel set NLM_F_DUMP_INTR
+	until       *Changes // what was heard until it ended, if that is known
+	heard       *Changes // while it ran, nil before FindGaps
+}
+
+// A Sink takes the messages of one dump and keeps those that match.
+type Sink struct {
+	Dump  Dump
+	Arena *Arena
+	Match func(*object.Message) bool
+	Refer bool // whether to note what the objects refer to
+	// OnlyIPv4 says that no other family can match.
+	OnlyIPv4 bool
+	// Listen, if set, takes in what the listener has heard.
+	Listen func() *Changes
+	// Parallel, if set, is asked to read IPv6 beside this dump once IPv4 proves long. What it
+	// returns waits for the end of that, and reports whether it is known to be whole.
+	Parallel func() (whole func() bool)
+
+	Entries int // of all messages: see object.Kind.Entries
+	Cached  int // of those, cached ones
+	Largest int // of one message
+
+	messages   *[2]object.Message
+	current    *object.Message
+	last       *object.Message // the one before it in the same datagram
+	buf        []byte          // where the current datagram is
+	kept, from int             // bytes kept of it; where its last part begins
+	fresh      bool            // it has no part yet
+	datagrams  int
+	seen       map[object.Table]bool
+	whole      func() bool // see Parallel
+}
+
+// listenAfter is the number of datagrams after which the listener is asked.
+const listenAfter = 32
+
+// ParallelAfter is the number of datagrams of IPv4 routes (some 500 each) from which on
+// IPv6 is read beside them.
+const ParallelAfter = 16
+
+// messages are used again, as one is larger than most routes.
+var messages = sync.Pool{New: func() any { return new([2]object.Message) }}
+
+// Run runs one dump over a connection that was warmed.
+func (s *Sink) Run(c *conn.Conn) error {
+	d := &s.Dump
+	if !c.Strict {
+		// The kernel would ignore the conditions, or misread them.
+		d.Request = object.DumpRequest{Family: d.Request.Family}
+	}
+	s.messages = messages.Get().(*[2]object.Message)
+	defer messages.Put(s.messages)
+	s.current = &s.messages[0]
+	interrupted, err := c.Dump(d.Kind.Get, d.Kind.Dump(d.Request), conn.Sink{
+		Want:     d.Kind.New,
+		Buffer:   s.buffer,
+		Message:  s.message,
+		Datagram: s.datagram,
+	})
+	d.interrupted = interrupted
+	switch {
+	case errors.Is(err, syscall.ENOENT) && d.Request.Table != 0, errors.Is(err, syscall.ENODEV) && d.Request.OIF != 0:
+		// No such table or interface: no such routes.
+	case err != nil:
+		return err
+	}
+	s.endPart()
+	s.Arena.keep(s.kept)
+	return nil
+}
+
+func (s *Sink) buffer() []byte {
+	s.buf, s.kept, s.fresh = s.Arena.room(), 0, true
+	return s.buf
+}
+
+func (s *Sink) message(msg []byte) (more bool, err error) {
+	m := s.current
+	if err := s.Dump.Kind.Check(m, msg); err != nil {
+		return false, err
+	}
+	t := s.Dump.Kind.Table(m)
+	if n := len(s.Dump.Parts); s.fresh || s.Dump.Parts[n-1].Table != t {
+		s.endPart()
+		if !s.fresh {
+			s.Dump.Parts[n-1].cut = false
+		}
+		if s.complete(t.Family) {
+			return false, nil
+		}
+		if err := s.startPart(t, s.Dump.Kind.Position(m)); err != nil {
+			return false, err
+		}
+	}
+	s.fresh = false
+	s.count(m)
+	switch p := &s.Dump.Parts[len(s.Dump.Parts)-1]; {
+	case !s.Match(m):
+	case s.Dump.counts(t):
+		p.counted++
+	default:
+		if s.Refer {
+			s.Dump.Kind.Refer(m, &s.Dump.References)
+		}
+		n := copy(s.buf[s.kept:], msg) // over what was dropped, and so over the message itself
+		m.Moved(s.buf[s.kept : s.kept+n])
+		s.kept += wire.Align(n)
+		p.data = m.RunIn(s.buf[s.from:s.kept:s.kept])
+	}
+	// Two are used in turn, as the end of a part is known only with the message after it.
+	s.last, s.current = m, &s.messages[0]
+	if s.last == s.current {
+		s.current = &s.messages[1]
+	}
+	return true, nil
+}
+
+// count counts the entries of a message, wanted or not.
+func (s *Sink) count(m *object.Message) {
+	if s.Dump.Kind.Entries == nil {
+		return
+	}
+	n, cached := s.Dump.Kind.Entries(m)
+	s.Entries += n
+	s.Largest = max(s.Largest, n)
+	if cached {
+		s.Cached += n
+	}
+}
+
+// startPart begins a part. The kernel brings the tables one after the other; that
+// it comes back to one is what a new table can do: see bucket.
+func (s *Sink) startPart(t object.Table, pos object.Position) error {
+	n := len(s.Dump.Parts)
+	begins := n == 0 || s.Dump.Parts[n-1].Table != t
+	if begins && s.seen[t] {
+		return fmt.Errorf("%w: a table came twice", conn.ErrInterrupted)
+	}
+	if s.seen == nil {
+		s.seen = map[object.Table]bool{}
+	}
+	s.seen[t] = true
+	s.Dump.Parts = append(s.Dump.Parts, Part{Table: t, first: pos, begins: begins, cut: true})
+	s.from = s.kept
+	return nil
+}
+
+// endPart notes the last position of the part that has ended.
+func (s *Sink) endPart() {
+	if s.last != nil {
+		s.Dump.Parts[len(s.Dump.Parts)-1].last = s.Dump.Kind.Position(s.last)
+		s.last = nil
+	}
+}
+
+// complete reports whether everything that is wanted came before the first object
+// of a family: a dump of all families brings one after the other.
+func (s *Sink) complete(next object.Family) bool {
+	d := &s.Dump
+	switch {
+	case d.Request.Family != 0:
+		// A kernel that does not know the family dumps all of them.
+		return next != d.Request.Family
+	case next == object.IPv4:
+		return false
+	case s.OnlyIPv4:
+		return true
+	case next != object.IPv6:
+		return false
+	case d.WithoutIPv6:
+		d.EndedBeforeIPv6 = true
+		return true
+	case s.whole == nil:
+		return false
+	}
+	// What changes while the other dump goes on does not concern this one.
+	heard := s.Listen().clone()
+	if d.EndedBeforeIPv6 = s.whole(); d.EndedBeforeIPv6 {
+		d.until = heard
+	}
+	return d.EndedBeforeIPv6
+}
+
+func (s *Sink) datagram() (more bool) {
+	s.endPart()
+	s.Arena.keep(s.kept)
+	s.kept = 0
+	s.datagrams++
+	if s.Listen != nil && s.datagrams%listenAfter == 0 {
+		s.Listen()
+	}
+	n := len(s.Dump.Parts)
+	if s.datagrams == ParallelAfter && s.Parallel != nil && n > 0 && s.Dump.Parts[n-1].Family == object.IPv4 {
+		s.whole = s.Parallel()
+	}
+	return true
+}
+
+// counts reports whether the objects of a table are counted instead of kept. Those
+// of IPv4 may be: of other families one dump is hardly ever enough when something
+// changes, and another one takes long.
+func (d *Dump) counts(t object.Table) bool { return d.Counting && t.Family == object.IPv4 }

@@ -1,0 +1,267 @@
+package consistency
+
+import (
+	"slices"
+
+	"kernelroutes/rtnl/object"
+)
+
+// A piece is a stretch of one table's walk without a gap: one part, or several
+// that follow each other. The objects at its very ends may be incomplete, as the
+// datagram may have begun or ended among objects of one position; so it vouches
+// for what is strictly between, and beyond an end where it is open.
+type piece struct {
+	parts []Part
+}
+
+func (p *piece) begins() bool           { return p.parts[0].begins }
+func (p *piece) ends() bool             { return p.parts[len(p.parts)-1].ends }
+func (p *piece) first() object.Position { return p.parts[0].first }
+func (p *piece) last() object.Position  { return p.parts[len(p.parts)-1].last }
+
+// Merge puts one list of objects together from dumps that ran one after the
+// other, the newest last, and whose gaps were found. Tables that are not wanted are left
+// out. A table in which nothing changed while a dump ran is taken from that dump,
+// the newest one. Of the others each stretch is taken from exactly one piece, and
+// where one piece ends another must have been inside: then no object that was there
+// all the time can be missing or come twice, and one that was changed is its old
+// or its new self. missing are the tables where the pieces do not reach that far;
+// what is known of them is in the list nevertheless.
+//
+// Of a table that was counted there is a number instead, where one dump is enough.
+func Merge(dumps []*Dump, wanted func(object.Table) bool) (list []object.Run, counted int, missing []object.Table) {
+	order, walks := byTable(dumps, wanted)
+	for _, t := range order {
+		all := walks[t]
+		compare := all[0].dump.Kind.Order(t.Family).Compare
+		var quiet *Dump // the newest in which nothing changed
+		for _, d := range dumps {
+			if d.Asked(t) && !d.changed(t) {
+				quiet = d
+			}
+		}
+		var taken []Part // in full
+		whole := true
+		switch i := slices.IndexFunc(all, func(w walked) bool { return w.dump == quiet }); {
+		case i >= 0:
+			taken = all[i].parts
+		case quiet != nil: // all objects of the table have gone
+		case compare == nil:
+			taken = all[len(all)-1].parts
+			whole = len(taken) == 1 && taken[0].begins && taken[0].ends
+		default:
+			var p, counts []piece
+			for _, w := range all {
+				if w.dump.counts(t) {
+					counts = appendPieces(counts, w.parts)
+				} else {
+					p = appendPieces(p, w.parts)
+				}
+			}
+			if len(counts) == 1 && counts[0].begins() && counts[0].ends() {
+				taken = counts[0].parts
+				break
+			}
+			list, whole = cover(list, compare, p)
+		}
+		for _, r := range taken {
+			list = appendRun(list, r.data)
+			counted += r.counted
+		}
+		if !whole {
+			missing = append(missing, t)
+		}
+	}
+	return list, counted, missing
+}
+
+// A walked is what a dump brought of one table.
+type walked struct {
+	dump  *Dump
+	parts []Part
+}
+
+// byTable sorts what dumps brought by its table, in the order in which tables first came.
+func byTable(dumps []*Dump, wanted func(object.Table) bool) (order []object.Table, walks map[object.Table][]walked) {
+	walks = map[object.Table][]walked{}
+	for _, d := range dumps {
+		for parts := d.Parts; len(parts) > 0; {
+			t := parts[0].Table
+			n := 1
+			for n < len(parts) && parts[n].Table == t {
+				n++
+			}
+			if wanted(t) {
+				if walks[t] == nil {
+					order = append(order, t)
+				}
+				walks[t] = append(walks[t], walked{d, parts[:n]})
+			}
+			parts = parts[n:]
+		}
+	}
+	return order, walks
+}
+
+func appendRun(list []object.Run, r object.Run) []object.Run {
+	if r.Len() == 0 {
+		return list
+	}
+	return append(list, r)
+}
+
+// appendPieces joins the parts of a dump that follow each other.
+func appendPieces(all []piece, parts []Part) []piece {
+	from := 0
+	for i := range parts {
+		if i > 0 && !parts[i].follows {
+			all = append(all, piece{parts[from:i]})
+			from = i
+		}
+	}
+	return append(all, piece{parts[from:]})
+}
+
+// cover walks from the beginning of a table to its end over pieces that overlap.
+func cover(list []object.Run, f compare, all []piece) (_ []object.Run, whole bool) {
+	whole = true
+	taken := span{compare: f}
+	current := best(all, f, func(p *piece) bool { return p.begins() })
+	if current == nil {
+		whole, current = false, leftmost(all, f, nil)
+	}
+	for current != nil {
+		end := current.last()
+		next := best(all, f, func(p *piece) bool {
+			first := p.first()
+			return p.begins() || f(&first, &end) < 0
+		})
+		switch {
+		case current.ends():
+			next = nil
+			taken.upper = nil
+		case next != nil && (next.ends() || reaches(f, next, &end)):
+			taken.upper = &end
+		default:
+			// A gap. Go on with what comes nearest after it.
+			whole = false
+			next = leftmost(all, f, &end)
+			taken.upper = nil
+		}
+		var ordered bool
+		list, ordered = taken.appendTo(list, current)
+		whole = whole && ordered
+		taken.lower, taken.after = &end, taken.upper == nil
+		current = next
+	}
+	return list, whole
+}
+
+// reaches reports whether a piece leads beyond a position.
+func reaches(f compare, p *piece, end *object.Position) bool {
+	last := p.last()
+	return f(&last, end) > 0
+}
+
+// best returns the piece that reaches farthest of those that are allowed.
+func best(all []piece, f compare, allowed func(*piece) bool) *piece {
+	var far *piece
+	for i := range all {
+		p := &all[i]
+		if !allowed(p) {
+			continue
+		}
+		if far == nil || p.ends() && !far.ends() {
+			far = p
+		} else if !far.ends() {
+			a, b := p.last(), far.last()
+			if f(&a, &b) > 0 {
+				far = p
+			}
+		}
+	}
+	return far
+}
+
+// leftmost returns the piece that begins first of those that reach beyond after.
+func leftmost(all []piece, f compare, after *object.Position) *piece {
+	var left *piece
+	for i := range all {
+		p := &all[i]
+		first := p.first()
+		if after != nil && !reaches(f, p, after) {
+			continue
+		}
+		if left != nil {
+			if l := left.first(); f(&first, &l) >= 0 {
+				continue
+			}
+		}
+		left = p
+	}
+	return left
+}
+
+// A compare orders positions: see object.Order.
+type compare func(a, b *object.Position) int
+
+// A span is the part of a table that is taken from one piece.
+type span struct {
+	compare
+	lower *object.Position // from here on; nil: from the beginning
+	after bool             // but without the objects at lower itself
+	upper *object.Position // up to here, without the objects at upper; nil: to the end
+}
+
+// appendTo appends the messages of the piece that are in the span. ordered is
+// false where they do not come in the order that compare knows.
+func (s *span) appendTo(list []object.Run, p *piece) (_ []object.Run, ordered bool) {
+	ordered = true
+	var m object.Message
+	var before *object.Position
+	for _, part := range p.parts {
+		from, to, off := part.data.Len(), 0, 0
+		for left := part.data; left.Next(&m); {
+			pos := m.Kind().Position(&m)
+			ordered = ordered && (before == nil || s.compare(before, &pos) <= 0)
+			before = &pos
+			next := part.data.Len() - left.Len()
+			if s.holds(&pos) {
+				from, to = min(from, off), next
+			}
+			off = next
+		}
+		if from < to {
+			list = appendRun(list, part.data.Cut(from, to))
+		}
+	}
+	return list, ordered
+}
+
+func (s *span) holds(pos *object.Position) bool {
+	if s.lower != nil {
+		if c := s.compare(pos, s.lower); c < 0 || c == 0 && s.after {
+			return false
+		}
+	}
+	return s.upper == nil || s.compare(pos, s.upper) < 0
+}
+
+// Again changes a request to one for the tables that have to be dumped again. With alone
+// it is for the one table alone, if there is only one: then it cannot be told where the
+// table ends if it changes again; else from what comes after it in the same datagram.
+func Again(req object.DumpRequest, missing []object.Table, alone bool) object.DumpRequest {
+	one := missing[0]
+	req.Table = 0
+	if slices.ContainsFunc(missing, func(t object.Table) bool { return t.Family != one.Family }) {
+		return req
+	}
+	if one.Family == object.IPv6 {
+		// Without the RTNL lock on recent kernels, and without walking IPv4.
+		req.Family = one.Family
+	}
+	if alone && len(missing) == 1 {
+		req.Table = one.ID
+	}
+	return req
+}

@@ -1,0 +1,33 @@
+// Package rtnl reads the routing state of the Linux kernel over RTNetlink: routes of all
+// tables and families, nexthop objects, links. It is for three things:
+//
+//   - to read it as it is at one moment, nothing missing and nothing twice, however much
+//     changes meanwhile: [Kernel.Read], [Kernel.Count], in any network namespace;
+//   - to ask many times, cheaply: [Cache], [Instant];
+//   - to be told of changes: [Kernel.Watch].
+//
+// No privilege is needed, but for namespaces other than one's own. What is read are the
+// kernel's own messages; package object says what they mean. The packages, each of which
+// uses only those further down:
+//
+//	capture      a snapshot in a file, and recordings of netlink
+//	rtnl         Kernel, Request, Snapshot, Cache, Instant, Watch
+//	consistency  what several dumps and the changes meanwhile prove
+//	conn         sockets, and one exchange with the kernel
+//	iproute2     names and texts as ip has them
+//	object       routes and all else as Go values; kinds of objects
+//	wire         bytes of messages and attributes
+//
+// And the files of this one, from the top:
+//
+//	cache.go, recall.go     Cache: what is held for look-ups; what was given out by identity
+//	kernel.go, watch.go     Kernel: Read, Count; Watch
+//	reading.go              the work on one snapshot: tries, until all is of one time
+//	table_reader.go         kinds that are dumped by table
+//	whole_reader.go         kinds of which a dump brings all
+//	parallel.go             a dump of IPv6 in parallel to one that is busy with IPv4
+//	session.go              what these share: connection, listener, references
+//	rt6_stats.go, release*.go   what the kernel counts of IPv6, and which kernel it is
+//	instant.go, split.go    indexes of a snapshot; parts of it for several goroutines
+//	snapshot.go, request.go, errors.go   what is returned; what is asked for; what can fail
+package rtnl

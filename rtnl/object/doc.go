@@ -1,0 +1,14 @@
+// Package object is the kernel's routing state as Go values: routes, nexthop objects,
+// links; and how each kind of them is asked for, told of, kept and decoded. It reads
+// nothing itself: package rtnl does. From the ground up:
+//
+//	address.go, encap.go, opt.go, order.go, route_type.go, rtnetlink.go   what values are made of
+//	kind.go     Kind: all that there is to say of a kind of object; Message: bytes that were checked
+//	fields.go   Attribute: how an attribute is decoded, from the tag of its field
+//	run.go      Run, Messages: messages one after the other
+//	link.go, nexthop_object.go, nexthop.go, metrics.go, route.go   the values
+//	route_*.go  what a route's message tells undecoded, its nexthops, its kind
+//	filter.go   which routes are wanted, and what is asked of the kernel for them
+//	kinds.go    Kinds: the list of those that are read
+//	id.go, cursor.go   the identity of a route; the routes in a run, one after the other
+package object

@@ -1,0 +1,13 @@
+package object
+
+// Kinds are the kinds that are read, each after those that it refers to.
+var Kinds = []*Kind{Links.Kind, NexthopObjects.Kind, Routes.Kind}
+
+func init() {
+	if len(Kinds) > maxKinds {
+		panic("maxKinds is too small")
+	}
+	for i, k := range Kinds {
+		k.ordinal = i
+	}
+}

@@ -1,0 +1,119 @@
+package object
+
+import (
+	"encoding/binary"
+
+	"kernelroutes/rtnl/wire"
+)
+
+// A Link is a network interface, from RTM_NEWLINK.
+type Link struct {
+	Index     uint32 // ifi_index
+	Name      string `ifla:"3 IFNAME"`     // as wire.AppendName has it
+	OperState uint8  `ifla:"16 OPERSTATE"` // IF_OPER_* (RFC 2863); OperStateName has its name
+	// Kind is IFLA_INFO_KIND, as wire.AppendName has it: veth, bridge, wireguard, ...; "" for
+	// hardware.
+	Kind string `ifla:"18 LINKINFO"`
+}
+
+// The attributes (IFLA_*) that are more than a field.
+const (
+	iflaLinkInfo = 18
+	iflaInfoKind = 1
+	iflaExtMask  = 29
+
+	rtextFilterSkipStats = 1 << 3 // RTEXT_FILTER_SKIP_STATS, Linux 4.4
+	ifinfomsgLen         = 16
+)
+
+// linkFields decode a link.
+var linkFields = attributesOf("ifla", map[uint16]setter[Link]{iflaLinkInfo: (*Link).decodeInfo})
+
+// Links is the kind of Link.
+var Links = Values[Link]{&Kind{
+	Name: "link", Plural: "links",
+	Get: RTM_GETLINK, New: RTM_NEWLINK, Del: RTM_DELLINK, Groups: []uint{RTNLGRP_LINK},
+	Lacked: "no interfaces, so that dev is empty",
+	Remedy: "ask for dev_index instead, or record while `ip link` runs",
+	Struct: "ifinfomsg", Header: ifinfomsgLen,
+	Nested: func(m *Message) error {
+		return m.each(iflaLinkInfo, func(_ int, d []byte) error { return checkNested("IFLA_LINKINFO", d) })
+	},
+	Number: func(m *Message) uint32 { return wire.U32(m.payload[4:]) },
+	// Without statistics, which nobody shows and which take most of the message.
+	Request: func(index uint32) []byte {
+		b := make([]byte, ifinfomsgLen, ifinfomsgLen+wire.AttrHeaderLen+4)
+		binary.NativeEndian.PutUint32(b[4:], index) // ifi_index
+		return wire.AppendU32(b, iflaExtMask, rtextFilterSkipStats)
+	},
+	Lookup: true,
+	Known:  linkFields.known,
+	Asked:  askedWhole(ifinfomsgLen, iflaExtMask),
+	// Messages of another family are about something else, as the ports of bridges.
+	Foreign: func(m *Message) bool { return m.payload[0] != 0 },
+	First:   func(m *Message) bool { return wire.U32(m.payload[4:]) == 1 }, // lo
+}, (*Link).decode}
+
+// Addresses are the addresses of interfaces. They are only listened to: IPv4 routes go
+// away with the address that they prefer, and with the link, with no RTM_DELROUTE.
+var Addresses = &Kind{
+	Name: "address", Plural: "addresses", New: RTM_NEWADDR, Del: RTM_DELADDR,
+	Groups: []uint{RTNLGRP_IPV4_IFADDR, RTNLGRP_IPV6_IFADDR},
+	Struct: "ifaddrmsg", Header: 8,
+}
+
+var operStates = [...]string{"UNKNOWN", "NOTPRESENT", "DOWN", "LOWERLAYERDOWN", "TESTING", "DORMANT", "UP"}
+
+// OperStateName returns the operational state as `ip link` prints it: UP, DOWN,
+// UNKNOWN, ...; "" for a state without a name.
+func (l *Link) OperStateName() string {
+	if int(l.OperState) < len(operStates) {
+		return operStates[l.OperState]
+	}
+	return ""
+}
+
+// UnmarshalBinary decodes the payload of an RTM_NEWLINK message: struct
+// ifinfomsg and its attributes.
+func (l *Link) UnmarshalBinary(b []byte) error { return Links.unmarshal(l, b) }
+
+func (l *Link) decode(m *Message) {
+	*l = Link{Index: wire.U32(m.payload[4:])}
+	linkFields.decode(l, m, linkFields.known, nil)
+}
+
+// decodeInfo decodes IFLA_LINKINFO.
+func (l *Link) decodeInfo(d []byte) bool {
+	a := wire.Walk(d)
+	for a.Next() {
+		if a.Type == iflaInfoKind {
+			l.Kind = wire.String(a.Data)
+		}
+	}
+	return true
+}
+
+func (r *References) addLink(index uint32) {
+	if index != 0 {
+		r.Add(Links.Kind, index)
+	}
+}
+
+// The attributes of tunnels that are the index of an interface.
+const (
+	seg6LocalIIF = 6 // SEG6_LOCAL_IIF
+	seg6LocalOIF = 7 // SEG6_LOCAL_OIF
+	lwtXfrmLink  = 2 // LWT_XFRM_LINK
+)
+
+// refer notes the interfaces that the tunnel refers to.
+func (e *Encap) refer(refs *References) {
+	a := wire.Walk(e.Raw)
+	for a.Next() {
+		link := e.Type == LWTUNNEL_ENCAP_SEG6_LOCAL && (a.Type == seg6LocalIIF || a.Type == seg6LocalOIF) ||
+			e.Type == LWTUNNEL_ENCAP_XFRM && a.Type == lwtXfrmLink
+		if link && len(a.Data) == 4 {
+			refs.addLink(wire.U32(a.Data))
+		}
+	}
+}

@@ -1,0 +1,5 @@
+//go:build !linux
+
+package rtnl
+
+func hostRelease() release { return release{} }

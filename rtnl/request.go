@@ -1,0 +1,91 @@
+package rtnl
+
+import (
+	"iter"
+	"slices"
+
+	"kernelroutes/rtnl/conn"
+	"kernelroutes/rtnl/object"
+)
+
+// A Namespace is a network namespace by the path of a file that stands for it:
+// "/run/netns/NAME", "/proc/PID/ns/net". "" is the one that the calling thread is in.
+type Namespace = conn.Namespace
+
+// A Filter says which routes are wanted.
+type Filter = object.Filter
+
+// A Request says what a Snapshot is to hold.
+type Request struct {
+	Namespace Namespace
+	// Kinds are those whose objects are wanted.
+	Kinds []*object.Kind
+	// Referred are kinds of which those objects are wanted that the others refer to. Their
+	// messages may lack what is never decoded (object.Kind.Known).
+	Referred []*object.Kind
+	// Filter says which routes are wanted, if routes are.
+	Filter
+
+	// GivesIDs says that the identities of the routes will be given out, to be looked
+	// up soon, and IDs are identities that are looked up. A Cache answers the one as
+	// of the answer to the other; for a Kernel neither means anything, for it is the
+	// Filter that makes a look-up small.
+	GivesIDs bool
+	IDs      []string
+	// Gives, if set, yields the identities that will be given out of those in the
+	// snapshot: for conditions that the Filter does not know. It may be called when
+	// the answer is long given, on another goroutine, or never.
+	Gives func(*Snapshot) iter.Seq[[]byte]
+}
+
+// RouteRequest returns a request for the routes that a filter lets through, and what they
+// refer to: their interfaces and nexthop objects.
+func RouteRequest(f Filter) Request {
+	return Request{Kinds: []*object.Kind{object.Routes.Kind},
+		Referred: []*object.Kind{object.Links.Kind, object.NexthopObjects.Kind}, Filter: f}
+}
+
+// All reports whether all objects of a kind are wanted, but for what the filter says.
+func (r *Request) All(k *object.Kind) bool { return slices.Contains(r.Kinds, k) }
+
+// brings reports whether objects of a kind are wanted.
+func (r *Request) brings(k *object.Kind) bool { return r.All(k) || slices.Contains(r.Referred, k) }
+
+// Nothing reports whether no object can be wanted.
+func (r *Request) Nothing() bool {
+	return !slices.ContainsFunc(r.Kinds, func(k *object.Kind) bool { return !k.Filtered || !r.None })
+}
+
+// Union returns a request that brings all that either of two brings, which are of one
+// namespace.
+func (r Request) Union(o Request) Request {
+	u := Request{Namespace: r.Namespace, Kinds: join(r.Kinds, o.Kinds), Referred: join(r.Referred, o.Referred)}
+	// A filter says nothing where there is nothing to be filtered.
+	switch filters := func(r *Request) bool {
+		return slices.ContainsFunc(r.Kinds, func(k *object.Kind) bool { return k.Filtered })
+	}; {
+	case filters(&r) && filters(&o):
+		u.Filter = r.Filter.Union(&o.Filter)
+	case filters(&r):
+		u.Filter = r.Filter.Union(&r.Filter)
+	case filters(&o):
+		u.Filter = o.Filter.Union(&o.Filter)
+	}
+	for _, f := range []*Filter{&r.Filter, &o.Filter} {
+		if k := f.Chooses(); k != nil {
+			u.Referred = join(u.Referred, []*object.Kind{k})
+		}
+	}
+	return u
+}
+
+// join returns what is in one list or the other.
+func join(a, b []*object.Kind) []*object.Kind {
+	all := slices.Clone(a)
+	for _, k := range b {
+		if !slices.Contains(all, k) {
+			all = append(all, k)
+		}
+	}
+	return all
+}
