@@ -45,7 +45,9 @@ func TestCaptureCommand(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, name := range []string{"/dev/stdout", "-"} {
-		if out := run(t, "", "capture", name); out[:4] != string(b[:4]) || len(out) < len(b)-10 || len(out) > len(b)+10 { // the time's length
+		// the time's length
+		if out := run(t, "", "capture", name); out[:4] != string(b[:4]) || len(out) < len(b)-10 ||
+			len(out) > len(b)+10 {
 			t.Errorf("%s: %d bytes, %s: %d bytes", name, len(out), file, len(b))
 		}
 	}
@@ -77,10 +79,13 @@ func TestCaptureErrors(t *testing.T) {
 		failed bool // else it is the command line's fault
 		want   string
 	}{
-		{[]string{"query", "--from", "nosuch.pcap", "SELECT 1"}, true, "capture nosuch.pcap: no such file or directory"},
+		{[]string{"query", "--from", "nosuch.pcap", "SELECT 1"}, true,
+			"capture nosuch.pcap: no such file or directory"},
 		{[]string{"query", "--from", dir, "SELECT 1"}, true, "capture " + dir + ": is a directory"},
-		{[]string{"query", "--from", empty, "SELECT 1"}, true, "capture " + empty + ": the file is empty; make a capture with the capture command"},
-		{[]string{"query", "--from", cut, "SELECT * FROM kernel_routes"}, true, "capture " + cut + ": it is cut short after "},
+		{[]string{"query", "--from", empty, "SELECT 1"}, true,
+			"capture " + empty + ": the file is empty; make a capture with the capture command"},
+		{[]string{"query", "--from", cut, "SELECT * FROM kernel_routes"}, true,
+			"capture " + cut + ": it is cut short after "},
 		{[]string{"routes", "--from", cut}, true, "make it again with the capture command"},
 		{[]string{"routes", "--from", "main.go"}, true, "capture main.go: it is no pcap file; "},
 		{[]string{"routes", "--from", ""}, false, "--from is empty"},
@@ -241,8 +246,9 @@ func TestCaptureFullDisk(t *testing.T) {
 // way out leads into it.
 func TestCaptureOntoMount(t *testing.T) {
 	fixedNamespace(t)
-	const sh = `cd "$1" && echo old > f && mount --bind f f && { "$2" capture f; echo "$?"; cat f; ls -A; "$2" capture - > f &&
-		"$2" query --csv --from f "SELECT count(*) > 0 AS ok FROM kernel_routes"; }`
+	const sh = `cd "$1" && echo old > f && mount --bind f f && {
+		"$2" capture f; echo "$?"; cat f; ls -A;
+		"$2" capture - > f && "$2" query --csv --from f "SELECT count(*) > 0 AS ok FROM kernel_routes"; }`
 	cmd := exec.Command("unshare", "-m", "sh", "-c", sh, "sh", t.TempDir(), binary(t))
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr
@@ -250,7 +256,8 @@ func TestCaptureOntoMount(t *testing.T) {
 	if want := "1\nold\nf\nok\n1\n"; err != nil || string(out) != want {
 		t.Errorf("%v: got %q, want %q", err, out, want)
 	}
-	if !strings.Contains(stderr.String(), "which cannot take its place: device or resource busy; give another name, or - ") {
+	if !strings.Contains(stderr.String(),
+		"which cannot take its place: device or resource busy; give another name, or - ") {
 		t.Errorf("got %s", &stderr)
 	}
 }
@@ -298,7 +305,8 @@ func TestCaptureNames(t *testing.T) {
 		}
 		return string(out)
 	}
-	const sql = "SELECT table_name, protocol, dst FROM kernel_routes WHERE table_name IN ('hosta', 'main') AND protocol <> 'kernel' ORDER BY dst, metric, table_name"
+	const sql = "SELECT table_name, protocol, dst FROM kernel_routes WHERE table_name IN ('hosta', 'main') AND " +
+		"protocol <> 'kernel' ORDER BY dst, metric, table_name"
 	want := onHost("query", "--csv", sql)
 	if !strings.Contains(want, "hosta,boot,0.0.0.0/0") || !strings.Contains(want, "main,borderway,10.0.0.0/8") {
 		t.Fatalf("the host says\n%s", want)
@@ -313,7 +321,8 @@ func TestCaptureNames(t *testing.T) {
 	}
 	// A file of before says that the names are the reader's.
 	_, stderr, _ := command(t, nil, "query", "--from", "testdata/captures/ecmp.pcap", "SELECT 1")
-	if line := program + ": warning: capture testdata/captures/ecmp.pcap: it does not hold the names"; !strings.HasPrefix(stderr, line) || strings.Count(stderr, "\n") != 1 {
+	if line := program + ": warning: capture testdata/captures/ecmp.pcap: it does not hold " +
+		"the names"; !strings.HasPrefix(stderr, line) || strings.Count(stderr, "\n") != 1 {
 		t.Errorf("got %q", stderr)
 	}
 }

@@ -82,10 +82,12 @@ func TestJoinOfManyReaders(t *testing.T) {
 	nstest.Batch(t, "-N", setup...)
 	stop := nstest.Every(t, 5*time.Millisecond,
 		"route replace 20.0.0.0/8 via 10.0.0.2", "route replace fd20::/64 via fd00::2",
-		"route replace 21.0.0.0/8 nexthop via 10.0.0.4 nexthop via 10.0.0.6", "nexthop replace id 5 via 10.0.0.9 dev v0",
+		"route replace 21.0.0.0/8 nexthop via 10.0.0.4 nexthop via 10.0.0.6",
+		"nexthop replace id 5 via 10.0.0.9 dev v0",
 		"link set v1 name w1", "link add d1 type veth peer name d2", "route add 24.0.0.0/8 via 10.1.0.2",
 		"route replace 20.0.0.0/8 via 10.0.0.3", "route replace fd20::/64 via fd00::3",
-		"route replace 21.0.0.0/8 nexthop via 10.0.0.4 nexthop via 10.0.0.5", "nexthop replace id 5 via 10.0.0.2 dev v0",
+		"route replace 21.0.0.0/8 nexthop via 10.0.0.4 nexthop via 10.0.0.5",
+		"nexthop replace id 5 via 10.0.0.2 dev v0",
 		"route del 24.0.0.0/8", "link set w1 name v1", "link del d1")
 	x := startExtension(t)
 	readers, joins := 40, 1_000
@@ -96,7 +98,8 @@ func TestJoinOfManyReaders(t *testing.T) {
 	for r := range readers {
 		each.Go(func() {
 			for range joins / readers {
-				rows := x.generate(t, "kernel_routes", []string{"table_name=main"}, "route_id", "dst", "gateway", "dev", "nexthop_id")
+				rows := x.generate(t, "kernel_routes", []string{"table_name=main"}, "route_id", "dst", "gateway", "dev",
+					"nexthop_id")
 				var ids []string
 				for _, row := range rows {
 					ids = append(ids, "route_id="+row["route_id"])
@@ -107,7 +110,8 @@ func TestJoinOfManyReaders(t *testing.T) {
 					if r%2 == 0 {
 						conditions = ids
 					}
-					for _, hop := range x.generate(t, "kernel_route_nexthops", conditions, "route_id", "dst", "gateway", "dev") {
+					for _, hop := range x.generate(t, "kernel_route_nexthops", conditions, "route_id", "dst", "gateway",
+						"dev") {
 						joined[hop["route_id"]] = append(joined[hop["route_id"]], hop)
 					}
 					if r%2 == 0 {
@@ -121,7 +125,8 @@ func TestJoinOfManyReaders(t *testing.T) {
 						want = 2
 					}
 					// An object and a name may have changed before another answer gave the same identity out.
-					if len(hops) != want || want == 1 && row["nexthop_id"] == "" && hops[0]["gateway"] != row["gateway"] {
+					if len(hops) != want || want == 1 && row["nexthop_id"] == "" &&
+						hops[0]["gateway"] != row["gateway"] {
 						t.Errorf("reader %d: %v joins %v", r, row, hops)
 						return
 					}
@@ -187,7 +192,8 @@ func TestLookupAfterAnswer(t *testing.T) {
 		}
 	}
 	nstest.IP(t, "link set v1 name w1")
-	for dst, want := range map[string]string{"21.0.0.0/8": "21.0.0.0/8 10.1.0.2 v1;", "10.1.0.0/16": "10.1.0.0/16  w1;"} {
+	for dst, want := range map[string]string{"21.0.0.0/8": "21.0.0.0/8 10.1.0.2 v1;",
+		"10.1.0.0/16": "10.1.0.0/16  w1;"} {
 		if got := ask("kernel_route_nexthops", "route_id="+ids[dst]); got != want {
 			t.Errorf("%s by route_id after its link was renamed: got %q, want %q", dst, got, want)
 		}

@@ -61,7 +61,8 @@ func TestBadInput(t *testing.T) {
 		{"query|--jsonl|SELECT 1; SELECT", "", exitFailed, []string{"incomplete input"}},
 		{"query", "SELECT * FROM\nnope", exitFailed, []string{"no such table: nope"}},
 		{"query|SELECT 'not\nended", "", exitFailed, []string{"unrecognized token", "quote"}},
-		{"query|SELECT abs(-9223372036854775807 - v) FROM (SELECT 0 AS v UNION ALL SELECT 1)", "", exitFailed, []string{"overflow"}},
+		{"query|SELECT abs(-9223372036854775807 - v) FROM (SELECT 0 AS v UNION ALL SELECT 1)", "", exitFailed,
+			[]string{"overflow"}},
 		{"query|.frobnicate", "", exitFailed, []string{`".frobnicate"`, ".tables"}},
 
 		{"routes|--ipv4|--ipv6", "", exitUsage, []string{"--ipv4 and --ipv6", "both"}},
@@ -156,7 +157,8 @@ func TestSpec(t *testing.T) {
 		Examples          []string
 	}
 	check := func(s spec, want *tables.Table) {
-		if s.Name != want.Name || s.Description != want.Description || len(s.Examples) != len(want.Examples) || len(s.Columns) != len(want.Columns) {
+		if s.Name != want.Name || s.Description != want.Description || len(s.Examples) != len(want.Examples) ||
+			len(s.Columns) != len(want.Columns) {
 			t.Errorf("spec %s: got %+v", want.Name, s)
 		}
 	}
@@ -182,7 +184,8 @@ func TestClosedPipe(t *testing.T) {
 	const much = "WITH RECURSIVE n(v) AS (SELECT 1 UNION ALL SELECT v + 1 FROM n LIMIT 10000) " +
 		"SELECT a.v, b.v FROM n a, n b"
 	for _, args := range [][]string{
-		{"query", "--csv", much}, {"query", "--json", much}, {"query", "SELECT 1"}, {"routes"}, {"routes", "--summary"}, {"spec"},
+		{"query", "--csv", much}, {"query", "--json", much}, {"query", "SELECT 1"}, {"routes"}, {"routes", "--summary"},
+		{"spec"},
 		{"capture", "-"}, {"--help"}, {"completion", "bash"},
 	} {
 		cmd := exec.Command(binary(t), args...)
@@ -216,7 +219,8 @@ func TestFullDisk(t *testing.T) {
 	}
 	defer full.Close()
 	for _, args := range [][]string{
-		{"query", "SELECT 1"}, {"routes"}, {"spec"}, {"capture", "-"}, {"--help"}, {"help"}, {"query", "--help"}, {"--version"},
+		{"query", "SELECT 1"}, {"routes"}, {"spec"}, {"capture", "-"}, {"--help"}, {"help"}, {"query", "--help"},
+		{"--version"},
 		{"completion", "bash"},
 	} {
 		cmd := exec.Command(binary(t), args...)
@@ -225,7 +229,8 @@ func TestFullDisk(t *testing.T) {
 		var exit *exec.ExitError
 		err := cmd.Run()
 		line, _, _ := strings.Cut(stderr.String(), "\n")
-		if !errors.As(err, &exit) || exit.ExitCode() != exitFailed || !strings.HasPrefix(line, program+": ") || !strings.Contains(line, "no space left") {
+		if !errors.As(err, &exit) || exit.ExitCode() != exitFailed || !strings.HasPrefix(line, program+": ") ||
+			!strings.Contains(line, "no space left") {
 			t.Errorf("%s: %v, %s", args, err, &stderr)
 		}
 
@@ -235,7 +240,8 @@ func TestFullDisk(t *testing.T) {
 		closed.Stderr = &stderr
 		err = closed.Run()
 		line, _, _ = strings.Cut(stderr.String(), "\n")
-		if !errors.As(err, &exit) || exit.ExitCode() != exitFailed || !strings.HasPrefix(line, program+": ") || !strings.Contains(line, "standard output is closed") {
+		if !errors.As(err, &exit) || exit.ExitCode() != exitFailed || !strings.HasPrefix(line, program+": ") ||
+			!strings.Contains(line, "standard output is closed") {
 			t.Errorf("%s >&-: %v, %s", args, err, &stderr)
 		}
 	}
@@ -278,7 +284,8 @@ func TestSignals(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, args := range [][]string{
-		{"query", "--csv", "WITH RECURSIVE n(v) AS (SELECT 1 UNION ALL SELECT v + 1 FROM n) SELECT v FROM n"}, // in the middle
+		// in the middle
+		{"query", "--csv", "WITH RECURSIVE n(v) AS (SELECT 1 UNION ALL SELECT v + 1 FROM n) SELECT v FROM n"},
 		{"query", "--from", fifo, "SELECT 1"}, // nobody writes
 		{"routes", "--from", fifo},
 		{"routes", "--from", "-"},
@@ -313,7 +320,8 @@ func TestSignals(t *testing.T) {
 			cmd.Wait()
 			stuck.Stop()
 			in.Close()
-			if status := cmd.ProcessState.ExitCode(); status != 128+int(sig) || stderr.String() != program+": interrupted\n" {
+			if status := cmd.ProcessState.ExitCode(); status != 128+int(sig) ||
+				stderr.String() != program+": interrupted\n" {
 				t.Errorf("%s, %v: exit status %d, %s", args, sig, status, &stderr)
 			}
 		}
@@ -479,7 +487,8 @@ func TestLimits(t *testing.T) {
 	t.Parallel()
 	const sort = "WITH RECURSIVE n(v) AS (SELECT 1 UNION ALL SELECT v + 1 FROM n LIMIT 200000) " +
 		"SELECT max(v) AS m FROM (SELECT v FROM n ORDER BY -v)"
-	limits := []string{"-v 5000000", "-v 3000000", "-v 2000000", "-v 1400000", "-v 1000000", "-v 920000", "-v 850000", "-d 100000"}
+	limits := []string{"-v 5000000", "-v 3000000", "-v 2000000", "-v 1400000", "-v 1000000", "-v 920000", "-v 850000",
+		"-d 100000"}
 	for _, limit := range limits {
 		for sql, want := range map[string]string{
 			"SELECT count(*) AS m FROM kernel_routes": "m\n",

@@ -89,7 +89,8 @@ func TestPacks(t *testing.T) {
 		}
 		for name, q := range p.Queries {
 			if q.Interval < 1 || q.Interval > 604800 || q.Description == "" || q.Value == "" {
-				t.Errorf("%s: %s: interval %d, description %q, value %q", file, name, q.Interval, q.Description, q.Value)
+				t.Errorf("%s: %s: interval %d, description %q, value %q", file, name, q.Interval, q.Description,
+					q.Value)
 			}
 			if (q.Snapshot == nil) == (q.Removed == nil) {
 				t.Errorf("%s: %s: needs either snapshot or removed", file, name)

@@ -118,7 +118,8 @@ func TestNamespace(t *testing.T) {
 		t.Errorf("the thread is in %s, not %s; %d threads are in %s", now, own, others, ns)
 	}
 	// This one was never meant.
-	s, err := new(Kernel).Read(t.Context(), RouteRequest(Filter{Dsts: []netip.Prefix{netip.MustParsePrefix("30.0.0.0/8")}}))
+	s, err := new(Kernel).Read(t.Context(),
+		RouteRequest(Filter{Dsts: []netip.Prefix{netip.MustParsePrefix("30.0.0.0/8")}}))
 	if err != nil || size(s) != 1 {
 		t.Error(err, s)
 	}

@@ -96,7 +96,8 @@ var goldenCases = []goldenCase{
 	}},
 	{name: "metrics", ipv4: []string{
 		"route add 10.1.0.0/16 via 10.0.0.2 mtu 1400 window 1000 rtt 200ms rttvar 100ms ssthresh 20 " +
-			"cwnd 10 advmss 1300 reordering 5 hoplimit 33 initcwnd 12 features ecn rto_min 300ms initrwnd 14 quickack 1 congctl reno fastopen_no_cookie 1",
+			"cwnd 10 advmss 1300 reordering 5 hoplimit 33 initcwnd 12 features ecn rto_min 300ms initrwnd 14 " +
+			"quickack 1 congctl reno fastopen_no_cookie 1",
 		"route add 10.2.0.0/16 via 10.0.0.2 mtu lock 1400 rtt lock 200ms hoplimit lock 64",
 		"route add 10.3.0.0/16 via 10.0.0.2 quickack 0",
 	}, ipv6: []string{

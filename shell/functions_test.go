@@ -74,7 +74,8 @@ func TestFunctions(t *testing.T) {
 		`regex_split('foo', ',', 0)`:               "foo",
 		`regex_split('', ',', 0)`:                  "",
 
-		`regex_split('foo/bar', '', 0)`:                                         "error: Invalid input to split function",
+		`regex_split('foo/bar', '', 0)`: "error: Invalid input to split " +
+			"function",
 		`regex_split('foo/bar', '(/', 0)`:                                       "error: Invalid regex",
 		`regex_split('foo/bar', '` + long + `', 0)`:                             "error: Invalid regex",
 		`regex_split('/a/download.extension.zip', '(.*/)|(.extension.zip)', 1)`: "download",
@@ -139,10 +140,11 @@ func TestFunctions(t *testing.T) {
 		`version_compare('106.32.1', '106:32.1')`:                         "0",
 		`version_compare('', '1')`:                                        "-1",
 
-		`version_compare('1.0')`:         "error: Must provide two version strings to compare.",
-		`version_compare(1.0, '1')`:      "error: Must provide two version strings to compare.",
-		`version_compare('1', '1', 5)`:   "error: The optional third parameter is not a string.",
-		`version_compare('1', '1', 'x')`: "error: The optional third parameter does not match one of: (ARCH, DPKG, RHEL).",
+		`version_compare('1.0')`:       "error: Must provide two version strings to compare.",
+		`version_compare(1.0, '1')`:    "error: Must provide two version strings to compare.",
+		`version_compare('1', '1', 5)`: "error: The optional third parameter is not a string.",
+		`version_compare('1', '1', 'x')`: "error: The optional third parameter does not match one of: (ARCH, " +
+			"DPKG, RHEL).",
 
 		`'1.6.1-9' < '1.6.1-10' COLLATE version_arch`:                     "1",
 		`'41.1-2' < '43alpha+r8+g1de47dbc-1' COLLATE version_arch`:        "1",
@@ -160,13 +162,18 @@ func TestFunctions(t *testing.T) {
 		`community_id_v1('192.168.1.52', '8.8.8.8', 54585, 53, 17, 1)`:         "1:Q9We8WO3piVF8yEQBNJF4uiSVrI=",
 		`community_id_v1('192.168.1.52', 'foo', 10, 53, 17, 0)`:                "NULL",
 
-		`community_id_v1_strict('192.168.1.52', 'foo', 10, 53, 17, 0)`: "error: Community ID daddr cannot be parsed as IP",
+		`community_id_v1_strict('192.168.1.52', 'foo', 10, 53, 17, 0)`: "error: Community ID daddr cannot be " +
+			"parsed as IP",
 
-		`community_id_v1_strict('192.168.1.52', '192.168.1.1', 10, 53, 17, 100000000)`: "error: Community ID seed must fit in 2 bytes",
+		`community_id_v1_strict('192.168.1.52', '192.168.1.1', 10, 53, 17, 100000000)`: "error: Community ID " +
+			"seed must fit in 2 bytes",
 
-		`community_id_v1_strict('192.168.1.52', '192.168.1.1', 10, 65536, 17)`: "error: Community ID ports must fit in 2 bytes",
-		`community_id_v1_strict('192.168.1.52', '192.168.1.1', '10', 5, 17)`:   "error: Community ID ports must be integers",
-		`community_id_v1_strict('192.168.1.52', '192.168.1.1', 10, 5, 256)`:    "error: Community ID protocol must fit in 1 byte",
+		`community_id_v1_strict('192.168.1.52', '192.168.1.1', 10, 65536, 17)`: "error: Community ID ports must " +
+			"fit in 2 bytes",
+		`community_id_v1_strict('192.168.1.52', '192.168.1.1', '10', 5, 17)`: "error: Community ID ports must " +
+			"be integers",
+		`community_id_v1_strict('192.168.1.52', '192.168.1.1', 10, 5, 256)`: "error: Community ID protocol must " +
+			"fit in 1 byte",
 
 		`sqrt(16)`:           "4.0",
 		`sqrt(-1)`:           "error: Numerical argument out of domain",
@@ -260,9 +267,11 @@ func TestNewerFunctions(t *testing.T) {
 		"json_valid('1', 1)":  "error: wrong number of arguments to function json_valid()",
 		"json_valid('1')":     "1",
 		`'{"a":5}' ->> '$.a'`: "5",
-		"(SELECT count(*) FROM generate_series(1, 3))":                                    "error: " + noTable,
-		"(SELECT count(*) FROM jsonb_each('[1]'))":                                        "error: no such table: jsonb_each; the tables are ",
-		"(SELECT count(*) FROM jsonb_tree('[1]'))":                                        "error: no such table: jsonb_tree; the tables are ",
+		"(SELECT count(*) FROM generate_series(1, 3))": "error: " + noTable,
+		"(SELECT count(*) FROM jsonb_each('[1]'))": "error: no such table: jsonb_each" +
+			"; the tables are ",
+		"(SELECT count(*) FROM jsonb_tree('[1]'))": "error: no such table: jsonb_tree" +
+			"; the tables are ",
 		"(WITH generate_series(value) AS (VALUES (7)) SELECT value FROM generate_series)": "7",
 		"POWER(2, 2)":  "4.0",
 		"soundex('a')": "A000",

@@ -41,9 +41,11 @@ func TestScansOnce(t *testing.T) {
 		"SELECT * FROM (VALUES ('a'), ('b')) v JOIN r ON r.dst = v.column1":                     false,
 		"SELECT (SELECT max(metric) FROM r WHERE dst = v.column1) FROM (VALUES ('a'), ('b')) v": false,
 		// Once for each group, in a subroutine that stands after the loop over the groups.
-		"SELECT column1, (SELECT count(*) FROM r WHERE dst = column1) FROM (VALUES ('a'), ('b')) GROUP BY 1":            false,
-		"SELECT column1 FROM (VALUES ('a'), ('b')) GROUP BY 1 HAVING (SELECT count(*) FROM r WHERE dst = column1) >= 0": false,
-		"WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x+1 FROM c JOIN r WHERE x < 5) SELECT * FROM c":              false,
+		"SELECT column1, (SELECT count(*) FROM r WHERE dst = column1) FROM (VALUES ('a'), ('b')) " +
+			"GROUP BY 1": false,
+		"SELECT column1 FROM (VALUES ('a'), ('b')) GROUP BY 1 HAVING (SELECT count(*) FROM r WHERE dst = " +
+			"column1) >= 0": false,
+		"WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x+1 FROM c JOIN r WHERE x < 5) SELECT * FROM c": false,
 	} {
 		if got := scansOnce(db.program(sql)); got != once {
 			t.Errorf("%s: scans once: %v", sql, got)
@@ -58,15 +60,21 @@ func TestStatementIsOfOneInstant(t *testing.T) {
 	nstest.New(t)
 	nstest.Veth(t, "v0", "10.0.0.1/16")
 	nstest.IP(t, "route add 20.0.0.0/8 via 10.0.0.3")
-	stop := nstest.Every(t, 5*time.Millisecond, "route replace 20.0.0.0/8 via 10.0.0.2", "route replace 20.0.0.0/8 via 10.0.0.3")
+	stop := nstest.Every(t, 5*time.Millisecond, "route replace 20.0.0.0/8 via 10.0.0.2",
+		"route replace 20.0.0.0/8 via 10.0.0.3")
 	statements := []string{
 		"SELECT r.dst FROM kernel_routes r JOIN kernel_route_nexthops n USING (route_id) WHERE r.dst = '20.0.0.0/8'",
 		"SELECT r.dst FROM kernel_route_nexthops n JOIN kernel_routes r USING (route_id) WHERE n.dst = '20.0.0.0/8'",
-		"SELECT r.dst FROM kernel_routes r LEFT JOIN kernel_route_nexthops n USING (route_id) WHERE r.table_name = 'main' AND r.dst LIKE '20.%' AND n.gateway = r.gateway",
-		"SELECT dst FROM kernel_routes WHERE route_id IN (SELECT route_id FROM kernel_route_nexthops) AND dst = '20.0.0.0/8'",
-		"SELECT a.dst FROM kernel_routes a JOIN kernel_routes b ON a.dst = b.dst AND a.gateway = b.gateway WHERE a.dst = '20.0.0.0/8'",
-		"SELECT dst FROM (SELECT route_id, dst FROM kernel_routes INTERSECT SELECT route_id, dst FROM kernel_route_nexthops) WHERE dst = '20.0.0.0/8'",
-		"SELECT v.column1 FROM (VALUES ('20.0.0.0/8')) v WHERE (SELECT gateway FROM kernel_routes WHERE dst = v.column1) = (SELECT gateway FROM kernel_route_nexthops WHERE dst = v.column1)",
+		"SELECT r.dst FROM kernel_routes r LEFT JOIN kernel_route_nexthops n USING (route_id) WHERE " +
+			"r.table_name = 'main' AND r.dst LIKE '20.%' AND n.gateway = r.gateway",
+		"SELECT dst FROM kernel_routes WHERE route_id IN (SELECT route_id FROM kernel_route_nexthops) AND dst = " +
+			"'20.0.0.0/8'",
+		"SELECT a.dst FROM kernel_routes a JOIN kernel_routes b ON a.dst = b.dst AND a.gateway = b.gateway " +
+			"WHERE a.dst = '20.0.0.0/8'",
+		"SELECT dst FROM (SELECT route_id, dst FROM kernel_routes INTERSECT SELECT route_id, dst FROM " +
+			"kernel_route_nexthops) WHERE dst = '20.0.0.0/8'",
+		"SELECT v.column1 FROM (VALUES ('20.0.0.0/8')) v WHERE (SELECT gateway FROM kernel_routes WHERE dst = " +
+			"v.column1) = (SELECT gateway FROM kernel_route_nexthops WHERE dst = v.column1)",
 	}
 	for i := range rounds * len(statements) {
 		var out bytes.Buffer
@@ -108,9 +116,11 @@ func TestStatementsAsk(t *testing.T) {
 		rows   int
 	}{
 		{"SELECT * FROM kernel_routes WHERE table_id = 1000", []uint32{1000}, 1},
-		{"SELECT * FROM kernel_routes r JOIN kernel_route_nexthops n USING (route_id) WHERE r.table_id = 1000 AND n.table_id = 1000", []uint32{1000}, 1},
+		{"SELECT * FROM kernel_routes r JOIN kernel_route_nexthops n USING (route_id) WHERE r.table_id = 1000 " +
+			"AND n.table_id = 1000", []uint32{1000}, 1},
 		{"SELECT * FROM kernel_routes r JOIN kernel_route_nexthops n USING (route_id) WHERE r.table_id = 1000", nil, 1},
-		{"SELECT * FROM kernel_routes WHERE table_id = 1000 UNION ALL SELECT * FROM kernel_routes WHERE table_id = 1001", []uint32{1000, 1001}, 1},
+		{"SELECT * FROM kernel_routes WHERE table_id = 1000 UNION ALL SELECT * FROM kernel_routes WHERE " +
+			"table_id = 1001", []uint32{1000, 1001}, 1},
 		{"SELECT * FROM (VALUES (1000), (1001)) v JOIN kernel_routes r ON r.table_id = v.column1", nil, 1},
 	} {
 		src := &counter{}

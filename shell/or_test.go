@@ -28,8 +28,10 @@ func TestOr(t *testing.T) {
 			{"gateway = '10.0.0.2' OR metric = 7", "+gateway = '10.0.0.2' OR +metric = 7"},
 			{"family = 'ipv4' OR dev = 'v0'", "+family = 'ipv4' OR +dev = 'v0'"},
 			{"gateway = '' OR table_name = 'main'", "+gateway = '' OR +table_name = 'main'"},
-			{"dst = '20.0.0.0/8' OR gateway IN ('10.0.0.3', 'fd00::2')", "+dst = '20.0.0.0/8' OR +gateway IN ('10.0.0.3', 'fd00::2')"},
-			{"dst = '20.0.0.0/8' OR dst = '21.0.0.0/8' OR metric > 100", "+dst = '20.0.0.0/8' OR +dst = '21.0.0.0/8' OR +metric > 100"},
+			{"dst = '20.0.0.0/8' OR gateway IN ('10.0.0.3', 'fd00::2')",
+				"+dst = '20.0.0.0/8' OR +gateway IN ('10.0.0.3', 'fd00::2')"},
+			{"dst = '20.0.0.0/8' OR dst = '21.0.0.0/8' OR metric > 100",
+				"+dst = '20.0.0.0/8' OR +dst = '21.0.0.0/8' OR +metric > 100"},
 		} {
 			const order = " ORDER BY dst, gateway, metric"
 			got := answer("SELECT dst, gateway, metric FROM " + table + " WHERE " + c[0] + order)

@@ -9,11 +9,13 @@ import (
 	"unicode/utf8"
 )
 
-var formatNames = map[string]Format{"pretty": Pretty, "json": JSON, "jsonl": JSONL, "csv": CSV, "line": Line, "list": List}
+var formatNames = map[string]Format{"pretty": Pretty, "json": JSON, "jsonl": JSONL, "csv": CSV, "line": Line,
+	"list": List}
 
 // TestFormats compares with what osqueryi prints; csv differs in its separator.
 func TestFormats(t *testing.T) {
-	const values = `SELECT 'x' AS name, 12 AS n, NULL AS none, '' AS empty, 1.5 AS f UNION ALL SELECT 'größe, "q"', -1, 3, 'a
+	const values = `SELECT 'x' AS name, 12 AS n, NULL AS none, '' AS empty, 1.5 AS f UNION ALL
+		SELECT 'größe, "q"', -1, 3, 'a
 b', 2.0`
 	for _, test := range []struct {
 		name, sql string
@@ -68,17 +70,20 @@ b|2.0
 		}},
 		{"only NULL", "SELECT NULL AS a", map[string]string{
 			"pretty": "+---+\n| a |\n+---+\n|   |\n+---+\n",
-			"json":   "[\n  {\"a\":\"\"}\n]\n", "jsonl": "{\"a\":\"\"}\n", "csv": "a\n\"\"\n", "line": "    a = \n", "list": "a\n\n",
+			"json":   "[\n  {\"a\":\"\"}\n]\n", "jsonl": "{\"a\":\"\"}\n", "csv": "a\n\"\"\n", "line": "    a = \n",
+			"list": "a\n\n",
 		}},
 		{"several statements", "SELECT 1 AS a; SELECT 2 AS b;", map[string]string{
 			"pretty": "+---+\n| a |\n+---+\n| 1 |\n+---+\n+---+\n| b |\n+---+\n| 2 |\n+---+\n",
 			"json":   "[\n  {\"a\":\"1\"},\n  {\"b\":\"2\"}\n]\n", "jsonl": "{\"a\":\"1\"}\n{\"b\":\"2\"}\n",
 			"csv": "a\n1\nb\n2\n", "line": "    a = 1\n    b = 2\n", "list": "a\n1\nb\n2\n",
 		}},
-		{"statements without rows", "CREATE TABLE t(a); INSERT INTO t VALUES (7); SELECT * FROM t; DROP TABLE t", map[string]string{
-			"pretty": "+---+\n| a |\n+---+\n| 7 |\n+---+\n",
-			"json":   "[\n  {\"a\":\"7\"}\n]\n", "jsonl": "{\"a\":\"7\"}\n", "csv": "a\n7\n", "line": "    a = 7\n", "list": "a\n7\n",
-		}},
+		{"statements without rows", "CREATE TABLE t(a); INSERT INTO t VALUES (7); SELECT * FROM t; DROP TABLE t",
+			map[string]string{
+				"pretty": "+---+\n| a |\n+---+\n| 7 |\n+---+\n",
+				"json":   "[\n  {\"a\":\"7\"}\n]\n", "jsonl": "{\"a\":\"7\"}\n", "csv": "a\n7\n", "line": "    a = 7\n",
+				"list": "a\n7\n",
+			}},
 		{"a command between statements", "SELECT 1 AS a;\n.tables\nSELECT 2 AS a", map[string]string{
 			"json": "[\n  {\"a\":\"1\"}\n]\n  => r\n[\n  {\"a\":\"2\"}\n]\n",
 		}},
@@ -92,7 +97,8 @@ b|2.0
 }
 
 func FuzzFormats(f *testing.F) {
-	for _, s := range []string{"", "plain", "\x00\x1f\x7f\"\\/\b\f\n\r\t", "a,b|c\n\"", "größe\u2028", "\xff\xc3", "\xf0\x9f\x98\x80", "\xed\xa0\x80"} {
+	for _, s := range []string{"", "plain", "\x00\x1f\x7f\"\\/\b\f\n\r\t", "a,b|c\n\"", "größe\u2028", "\xff\xc3",
+		"\xf0\x9f\x98\x80", "\xed\xa0\x80"} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, s string) {

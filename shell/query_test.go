@@ -38,6 +38,7 @@ func TestCommands(t *testing.T) {
 func TestErrors(t *testing.T) {
 	const readOnly = "table r is read-only: it shows what the kernel has; change that with ip"
 	big := strings.Repeat("SELECT 1 AS a;", 10)
+	const commands = "there are .tables [TABLE] and .schema [TABLE]"
 	for sql, want := range map[string]string{
 		"SELECT * FROM nope":                   "no such table: nope; the tables are r",
 		"SELECT nope FROM r":                   "no such column: nope; .schema lists the columns",
@@ -51,10 +52,10 @@ func TestErrors(t *testing.T) {
 		"UPDATE r SET dst = ''":                readOnly,
 		"INSERT INTO r VALUES (1, 2, 3, 4, 5)": readOnly,
 		"REPLACE INTO r(id) VALUES (1)":        readOnly,
-		".help":                                `unknown command ".help": there are .tables [TABLE] and .schema [TABLE]`,
+		".help":                                `unknown command ".help": ` + commands,
 		".schema nope":                         "no such table: nope; the tables are r",
-		".schema r r":                          `unknown command ".schema r r": there are .tables [TABLE] and .schema [TABLE]`,
-		".":                                    `unknown command ".": there are .tables [TABLE] and .schema [TABLE]`,
+		".schema r r":                          `unknown command ".schema r r": ` + commands,
+		".":                                    `unknown command ".": ` + commands,
 		"SELECT 1\x00SELECT 2":                 "the SQL has a NUL byte in it; it has to be UTF-8 text",
 		big + "SELECT * FROM nope":             "no such table: nope; the tables are r",
 		// These fail after rows have come.

@@ -44,14 +44,18 @@ func TestRouteObject(t *testing.T) {
 	}{
 		{"the documented one", object.Route{
 			Family: object.IPv4, Type: object.Unicast, Protocol: 16, Table: 254, Dst: prefix("0.0.0.0/0"),
-			Gateway: addr("192.168.1.1"), OIF: opt(uint32(2)), Priority: opt(uint32(100)), PrefSrc: addr("192.168.1.100"),
-		}, `{"family":"ipv4","type":"UNICAST","protocol":"DHCP","scope":"UNIVERSE","table":"MAIN","dst":"0.0.0.0/0","dst_len":0,` +
+			Gateway: addr("192.168.1.1"), OIF: opt(uint32(2)), Priority: opt(uint32(100)),
+			PrefSrc: addr("192.168.1.100"),
+		}, `{"family":"ipv4","type":"UNICAST","protocol":"DHCP","scope":"UNIVERSE","table":"MAIN",` +
+			`"dst":"0.0.0.0/0","dst_len":0,` +
 			`"gateway":"192.168.1.1","dev":"eth0","dev_index":2,"metric":100,"prefsrc":"192.168.1.100","flags":0}`},
 		{"only what is always there", object.Route{
 			Family: object.IPv6, Type: object.Blackhole, Protocol: 77, Scope: 77, Table: 77, Dst: prefix("fd00::/8"),
-		}, `{"family":"ipv6","type":"BLACKHOLE","protocol":77,"scope":77,"table":77,"dst":"fd00::/8","dst_len":8,"flags":0}`},
+		}, `{"family":"ipv6","type":"BLACKHOLE","protocol":77,"scope":77,"table":77,` +
+			`"dst":"fd00::/8","dst_len":8,"flags":0}`},
 		{"names and numbers", object.Route{
-			Family: object.IPv6, Type: 200, Protocol: 186, Scope: 253, Table: 4294967294, Dst: prefix("::/0"), Src: prefix("fd00::/64"),
+			Family: object.IPv6, Type: 200, Protocol: 186, Scope: 253, Table: 4294967294, Dst: prefix("::/0"),
+			Src: prefix("fd00::/64"),
 			OIF: opt(uint32(9)), Priority: opt(uint32(0)), TOS: 16, Flags: 1 << 31,
 		}, `{"family":"ipv6","type":200,"protocol":"BGP","scope":"LINK","table":4294967294,"dst":"::/0","dst_len":0,` +
 			`"dev_index":9,"metric":0,"src":"fd00::/64","flags":2147483648,"tos":16,"table_id":4294967294}`},
@@ -62,20 +66,26 @@ func TestRouteObject(t *testing.T) {
 				{OIF: 9, Gateway: addr("fe80::1"), Weight: 256, Flags: 4},
 				{OIF: 2, Weight: 3},
 			},
-		}, `{"family":"ipv4","type":"UNICAST","protocol":"STATIC","scope":"UNIVERSE","table":"MAIN","dst":"10.0.0.0/8","dst_len":8,"flags":0,` +
+		}, `{"family":"ipv4","type":"UNICAST","protocol":"STATIC","scope":"UNIVERSE","table":"MAIN",` +
+			`"dst":"10.0.0.0/8","dst_len":8,"flags":0,` +
 			`"multipath":[{"dev_index":2,"dev":"eth0","gateway":"192.0.2.1","weight":1,"flags":0},` +
 			`{"dev_index":9,"gateway":"fe80::1","weight":256,"flags":4},{"dev_index":2,"dev":"eth0","weight":3,"flags":0}]}`},
 		{"a nexthop object that is not known", object.Route{
-			Family: object.IPv4, Type: object.Unicast, Protocol: 3, Table: 254, Dst: prefix("10.0.0.0/8"), NexthopID: opt(uint32(7)),
-		}, `{"family":"ipv4","type":"UNICAST","protocol":"BOOT","scope":"UNIVERSE","table":"MAIN","dst":"10.0.0.0/8","dst_len":8,"flags":0,` +
+			Family: object.IPv4, Type: object.Unicast, Protocol: 3, Table: 254, Dst: prefix("10.0.0.0/8"),
+			NexthopID: opt(uint32(7)),
+		}, `{"family":"ipv4","type":"UNICAST","protocol":"BOOT","scope":"UNIVERSE","table":"MAIN",` +
+			`"dst":"10.0.0.0/8","dst_len":8,"flags":0,` +
 			`"unknown_rta_attrs":[30],"unknown_rta_attrs_decoded":[{"type":30,"name":"RTA_NH_ID","value":7}]}`},
 		{"cache and attributes without a key", object.Route{
-			Family: object.IPv4, Type: object.Unicast, Protocol: 3, Table: 254, Dst: prefix("10.0.0.0/8"), Gateway: addr("fe80::1"),
-			Cache: opt(object.CacheInfo{ClntRef: 1, LastUse: 250, Expires: -300, Error: 4294967183, Used: 5}),
-			IIF:   opt(uint32(3)), Mark: opt(uint32(1)), Pref: opt(uint8(3)), Realms: opt(uint32(3<<16 | 4)), Expires: opt(uint64(1234)),
-			UID: opt(uint32(1000)), SPort: opt(uint16(53)), NewDst: []byte{0, 0x06, 0x41, 0},
+			Family: object.IPv4, Type: object.Unicast, Protocol: 3, Table: 254, Dst: prefix("10.0.0.0/8"),
+			Gateway: addr("fe80::1"),
+			Cache:   opt(object.CacheInfo{ClntRef: 1, LastUse: 250, Expires: -300, Error: 4294967183, Used: 5}),
+			IIF:     opt(uint32(3)), Mark: opt(uint32(1)), Pref: opt(uint8(3)), Realms: opt(uint32(3<<16 | 4)),
+			Expires: opt(uint64(1234)),
+			UID:     opt(uint32(1000)), SPort: opt(uint16(53)), NewDst: []byte{0, 0x06, 0x41, 0},
 			Unknown: []wire.Attr{{Type: 99, Data: []byte{1, 2}}, {Type: 8, Data: nil}},
-		}, `{"family":"ipv4","type":"UNICAST","protocol":"BOOT","scope":"UNIVERSE","table":"MAIN","dst":"10.0.0.0/8","dst_len":8,` +
+		}, `{"family":"ipv4","type":"UNICAST","protocol":"BOOT","scope":"UNIVERSE","table":"MAIN",` +
+			`"dst":"10.0.0.0/8","dst_len":8,` +
 			`"gateway":"fe80::1","flags":0,"cacheinfo":{"clntref":1,"last_use":2,"expires":-3,"error":4294967183,"used":5},` +
 			`"unknown_rta_attrs":[3,8,11,16,18,19,20,23,25,28,99],"unknown_rta_attrs_decoded":[` +
 			`{"type":3,"name":"RTA_IIF","value":3},{"type":8,"len":0,"hex":""},{"type":11,"name":"RTA_FLOW","value":"3/4"},` +
@@ -110,7 +120,8 @@ func TestRouteObject(t *testing.T) {
 			}
 		}
 		e.unknown = false
-		if got := string(e.append(nil, &test.route, object.AllFields)); strings.Contains(got, "unknown") || !json.Valid([]byte(got)) {
+		if got := string(e.append(nil, &test.route, object.AllFields)); strings.Contains(got, "unknown") ||
+			!json.Valid([]byte(got)) {
 			t.Errorf("%s: without unknown attributes: %s", test.name, got)
 		}
 	}
@@ -127,10 +138,12 @@ func TestBlackholeObjects(t *testing.T) {
 		nstest.Sysctl(t, "net.ipv4.nexthop_compat_mode", compat)
 		for _, summary := range []bool{false, true} {
 			var out bytes.Buffer
-			if err := Routes(context.Background(), &out, &rtnl.Kernel{}, RoutesOptions{Family: object.IPv6, Summary: summary}); err != nil {
+			if err := Routes(context.Background(), &out, &rtnl.Kernel{},
+				RoutesOptions{Family: object.IPv6, Summary: summary}); err != nil {
 				t.Fatal(err)
 			}
-			if s := out.String(); !strings.Contains(s, "fd02::/64") || strings.Contains(s, "multipath") || strings.Contains(s, "nexthop dev") {
+			if s := out.String(); !strings.Contains(s, "fd02::/64") || strings.Contains(s, "multipath") ||
+				strings.Contains(s, "nexthop dev") {
 				t.Errorf("compat mode %s, summary %v:\n%s", compat, summary, s)
 			}
 		}
@@ -163,7 +176,8 @@ func TestRoutesOfManyParts(t *testing.T) {
 	}
 	want = append(want, "\n]\n"...)
 	var got bytes.Buffer
-	if err := Routes(t.Context(), &got, s.Instant(iproute2.HostNames()), RoutesOptions{}); err != nil || !json.Valid(got.Bytes()) {
+	if err := Routes(t.Context(), &got, s.Instant(iproute2.HostNames()), RoutesOptions{}); err != nil ||
+		!json.Valid(got.Bytes()) {
 		t.Fatal(err)
 	}
 	if !bytes.Equal(got.Bytes(), want) {
@@ -183,10 +197,14 @@ func TestRoutesOptions(t *testing.T) {
 	}{
 		{RoutesOptions{}, rtnl.Filter{Families: []object.Family{object.IPv4, object.IPv6}}},
 		{RoutesOptions{Family: object.IPv6}, rtnl.Filter{Families: []object.Family{object.IPv6}}},
-		{RoutesOptions{Table: "main", Family: object.IPv4}, rtnl.Filter{Families: []object.Family{object.IPv4}, Tables: []uint32{254}}},
-		{RoutesOptions{Table: "LOCAL", Family: object.IPv4}, rtnl.Filter{Families: []object.Family{object.IPv4}, Tables: []uint32{255}}},
-		{RoutesOptions{Table: "254", Family: object.IPv4}, rtnl.Filter{Families: []object.Family{object.IPv4}, Tables: []uint32{254}}},
-		{RoutesOptions{Table: "4294967295", Family: object.IPv4}, rtnl.Filter{Families: []object.Family{object.IPv4}, Tables: []uint32{4294967295}}},
+		{RoutesOptions{Table: "main", Family: object.IPv4},
+			rtnl.Filter{Families: []object.Family{object.IPv4}, Tables: []uint32{254}}},
+		{RoutesOptions{Table: "LOCAL", Family: object.IPv4},
+			rtnl.Filter{Families: []object.Family{object.IPv4}, Tables: []uint32{255}}},
+		{RoutesOptions{Table: "254", Family: object.IPv4},
+			rtnl.Filter{Families: []object.Family{object.IPv4}, Tables: []uint32{254}}},
+		{RoutesOptions{Table: "4294967295", Family: object.IPv4},
+			rtnl.Filter{Families: []object.Family{object.IPv4}, Tables: []uint32{4294967295}}},
 	} {
 		var src emptySource
 		var out bytes.Buffer
@@ -216,7 +234,8 @@ func TestEmptySummary(t *testing.T) {
 		t.Fatal(err)
 	}
 	rule := strings.Repeat("=", 70)
-	if want := rule + "\nROUTING TABLE QUERY\n" + rule + "\n\nTotal routes: 0\n\nRoute entries:\n\n"; out.String() != want {
+	if want := rule + "\nROUTING TABLE QUERY\n" + rule +
+		"\n\nTotal routes: 0\n\nRoute entries:\n\n"; out.String() != want {
 		t.Errorf("got\n%s", &out)
 	}
 }

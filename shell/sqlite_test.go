@@ -167,7 +167,8 @@ func TestValues(t *testing.T) {
 // TestAbsent: TEXT reads as ”, a number as NULL.
 func TestAbsent(t *testing.T) {
 	f := newFake("t", []string{"a", "b BIGINT", "c INTEGER"}, []any{nil, nil, nil})
-	if got, want := mustAsk(t, List, "SELECT quote(a), quote(b), quote(c) FROM t", f), "quote(a)|quote(b)|quote(c)\n''|NULL|NULL\n"; got != want {
+	if got, want := mustAsk(t, List, "SELECT quote(a), quote(b), quote(c) FROM t", f),
+		"quote(a)|quote(b)|quote(c)\n''|NULL|NULL\n"; got != want {
 		t.Errorf("got %q, want %q", got, want)
 	}
 }

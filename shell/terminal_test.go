@@ -96,7 +96,8 @@ func TestSeparatorAndHeader(t *testing.T) {
 		{Options{Format: CSV, Separator: ";"}, "x;y\na;\"b;c\"\n\"\";\nz\n"},
 		{Options{Format: CSV, Separator: "|", NoHeader: true}, "a|b;c\n\"\"|\n"},
 		{Options{Format: Line, Separator: ";", NoHeader: true}, "    x = a\n    y = b;c\n\n    x = \n    y = \n"},
-		{Options{Format: JSONL, Separator: ";", NoHeader: true}, "{\"x\":\"a\",\"y\":\"b;c\"}\n{\"x\":\"\",\"y\":\"\"}\n"},
+		{Options{Format: JSONL, Separator: ";", NoHeader: true},
+			"{\"x\":\"a\",\"y\":\"b;c\"}\n{\"x\":\"\",\"y\":\"\"}\n"},
 	} {
 		var out strings.Builder
 		if err := query(t.Context(), &out, nil, nil, sql, test.opts); err != nil || out.String() != test.want {

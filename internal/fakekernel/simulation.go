@@ -29,7 +29,8 @@ func (r *simRoute) message(t object.Table, typ uint16, seq uint32) []byte {
 	dst, _ := netip.AddrFromSlice(r.pos.Dst[:n])
 	route := object.Route{Family: t.Family, Type: object.Unicast, TOS: r.pos.TOS, Table: t.ID,
 		Dst: netip.PrefixFrom(dst, int(r.pos.DstLen)), Priority: object.Some(r.pos.Priority),
-		Mark: object.Some(r.id), Realms: object.Some(r.self), Unknown: []wire.Attr{{Type: 60, Data: make([]byte, r.pad)}}}
+		Mark: object.Some(r.id), Realms: object.Some(r.self),
+		Unknown: []wire.Attr{{Type: 60, Data: make([]byte, r.pad)}}}
 	if r.pos.SrcLen > 0 {
 		src, _ := netip.AddrFromSlice(r.pos.Src[:n])
 		route.Src = netip.PrefixFrom(src, int(r.pos.SrcLen))

@@ -78,10 +78,12 @@ func TestInterrupted(t *testing.T) {
 			return []Event{Datagram(Route4(r.Seq, 1, 254), Route4(r.Seq, 2, 254)), Datagram(Done(r.Seq, 0))}
 		}, false},
 		{"on a route", func(r Request) []Event {
-			return []Event{Datagram(Route4(r.Seq, 1, 254), Interrupted(Route4(r.Seq, 2, 254))), Datagram(Done(r.Seq, 0))}
+			return []Event{Datagram(Route4(r.Seq, 1, 254), Interrupted(Route4(r.Seq, 2, 254))),
+				Datagram(Done(r.Seq, 0))}
 		}, true},
 		{"on DONE alone", func(r Request) []Event {
-			return []Event{Datagram(Route4(r.Seq, 1, 254), Route4(r.Seq, 2, 254)), Datagram(Interrupted(Done(r.Seq, 0)))}
+			return []Event{Datagram(Route4(r.Seq, 1, 254), Route4(r.Seq, 2, 254)),
+				Datagram(Interrupted(Done(r.Seq, 0)))}
 		}, true},
 		{"on a message of another type", func(r Request) []Event {
 			noop := Interrupted(Padded(wire.NLMSG_NOOP, 0, r.Seq, nil))
@@ -92,7 +94,8 @@ func TestInterrupted(t *testing.T) {
 			return []Event{Datagram(Route4(r.Seq, 1, 254), foreign, Route4(r.Seq, 2, 254)), Datagram(Done(r.Seq, 0))}
 		}, false},
 	} {
-		if d := dumpOf(t, tc.answer); d.err != nil || d.interrupted != tc.want || len(d.messages) != 2 || d.datagrams != 1 {
+		if d := dumpOf(t, tc.answer); d.err != nil || d.interrupted != tc.want || len(d.messages) != 2 ||
+			d.datagrams != 1 {
 			t.Errorf("%s: %v, interrupted %v, %d messages of %d datagrams",
 				tc.name, d.err, d.interrupted, len(d.messages), d.datagrams)
 		}
@@ -117,7 +120,8 @@ func TestLost(t *testing.T) {
 		{"a route does not fit", func(r Request) []Event {
 			return []Event{Datagram(Route4(r.Seq, 1, 254)), Datagram(Done(r.Seq, uint32(syscall.EMSGSIZE)))}
 		}, conn.ErrTooLarge, "dump routes: a route is too large for a netlink message; it has more nexthops than " +
-			"32 KiB hold: put them into a nexthop group and set net.ipv4.nexthop_compat_mode=0, or ask for another table"},
+			"32 KiB hold: put them into a nexthop group and set net.ipv4.nexthop_compat_mode=0, or ask for " +
+			"another table"},
 		{"empty datagram", func(r Request) []Event {
 			return []Event{Datagram(Route6(r.Seq, 1, 254)), {Datagram: []byte{}}}
 		}, conn.ErrTooLarge, "dump routes: a route is too large"},
@@ -159,10 +163,12 @@ func TestErrors(t *testing.T) {
 		text   string
 	}{
 		{"DONE with an errno", done(uint32(syscall.EINVAL)), syscall.EINVAL, "dump routes: invalid argument"},
-		{"DONE with words", done(uint32(syscall.EINVAL), words), syscall.EINVAL, "dump routes: invalid argument: " + words},
+		{"DONE with words", done(uint32(syscall.EINVAL), words), syscall.EINVAL,
+			"dump routes: invalid argument: " + words},
 		{"DONE with a positive errno", done(1<<32 - 5), nil, "dump routes: error 5"},
 		{"ERROR", nlmsgerr(0, syscall.EOPNOTSUPP), syscall.EOPNOTSUPP, "operation not supported"},
-		{"ERROR with the request", nlmsgerr(0, syscall.EINVAL, echo(28)), syscall.EINVAL, "dump routes: invalid argument"},
+		{"ERROR with the request", nlmsgerr(0, syscall.EINVAL, echo(28)), syscall.EINVAL,
+			"dump routes: invalid argument"},
 		{"ERROR with words", nlmsgerr(wire.NLM_F_ACK_TLVS, syscall.EINVAL, echo(36), Attr(2, NE(uint32(7))), ext),
 			syscall.EINVAL, words},
 		{"ERROR with words, capped",
@@ -178,7 +184,8 @@ func TestErrors(t *testing.T) {
 			"dump routes: input/output error"},
 		{"send fails", func(Request) []Event { return []Event{Failure(ErrSend)} }, ErrSend, "dump routes: cannot send"},
 		{"short header", raw(func(seq uint32) []byte { return append(Route4(seq, 1, 254), make([]byte, 15)...) }),
-			wire.ErrMalformed, "malformed datagram at byte " + first + ": shorter than struct nlmsghdr; please report it"},
+			wire.ErrMalformed, "malformed datagram at byte " + first +
+				": shorter than struct nlmsghdr; please report it"},
 		{"length 0", raw(func(uint32) []byte { return make([]byte, 16) }), wire.ErrMalformed,
 			"malformed datagram at byte 0: nlmsg_len does not fit"},
 		{"length too large", raw(func(seq uint32) []byte { return Route4(seq, 1, 254)[:40] }), wire.ErrMalformed,

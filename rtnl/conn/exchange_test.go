@@ -89,7 +89,8 @@ func TestOpen(t *testing.T) {
 	} {
 		k := &Kernel{T: t, Answer: Ordinary, DialErr: func(conn.Namespace, uint32) error { return tc.err }}
 		_, err := conn.Dialer(k.Dial).Open(t.Context(), "", 0)
-		if !errors.Is(err, tc.kind) || !errors.Is(err, tc.err) || !strings.Contains(err.Error(), tc.text) || k.Open != 0 {
+		if !errors.Is(err, tc.kind) || !errors.Is(err, tc.err) || !strings.Contains(err.Error(), tc.text) ||
+			k.Open != 0 {
 			t.Error(err)
 		}
 	}
@@ -111,7 +112,8 @@ func TestOpen(t *testing.T) {
 // TestReceive hears notifications: none yet, and one that is larger than the buffer.
 func TestReceive(t *testing.T) {
 	k := &Kernel{T: t, Hear: func(n int) []Event {
-		return [][]Event{{}, {}, {Datagram(make([]byte, 63))}, {Datagram(make([]byte, 64))}, {Failure(syscall.ENOBUFS)}}[n]
+		return [][]Event{{}, {}, {Datagram(make([]byte, 63))}, {Datagram(make([]byte, 64))},
+			{Failure(syscall.ENOBUFS)}}[n]
 	}}
 	c, err := conn.Dialer(k.Dial).Open(t.Context(), "", 1)
 	if err != nil {

@@ -209,7 +209,8 @@ func TestNoNamespace(t *testing.T) {
 		kind, cause error
 		text        string
 	}{
-		{folder + "/missing", conn.ErrNoNamespace, fs.ErrNotExist, "no network namespace: no such file or directory; name a"},
+		{folder + "/missing", conn.ErrNoNamespace, fs.ErrNotExist,
+			"no network namespace: no such file or directory; name a"},
 		{file + "/below", conn.ErrNoNamespace, unix.ENOTDIR, "no network namespace: not a directory; name a file"},
 		{fifo, conn.ErrNoNamespace, conn.ErrNoNamespace, "no network namespace; name a file"},
 		{file, conn.ErrNoNamespace, conn.ErrNoNamespace, ""},
@@ -224,7 +225,8 @@ func TestNoNamespace(t *testing.T) {
 		_, err := conn.Dialer(conn.Dial).Open(t.Context(), conn.Namespace(tc.path), 0)
 		var read *conn.ReadError
 		if !errors.As(err, &read) || read.Kind != tc.kind || !errors.Is(err, tc.cause) ||
-			!strings.HasPrefix(err.Error(), "enter network namespace "+tc.path+": ") || !strings.Contains(err.Error(), tc.text) {
+			!strings.HasPrefix(err.Error(), "enter network namespace "+tc.path+": ") ||
+			!strings.Contains(err.Error(), tc.text) {
 			t.Errorf("%s: %v", tc.path, err)
 		}
 		called := false

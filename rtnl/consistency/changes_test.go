@@ -53,7 +53,8 @@ func TestChanges(t *testing.T) {
 		{"an IPv6 multipath route", ecmp, known{main6: true, told: []*object.Kind{routes}, entries: 2}},
 		{"in another table", Route4(0, 1, 1000), known{told: []*object.Kind{routes}}},
 		{"in another table of the same low byte", Route4(0, 1, 510), known{main4: true, told: []*object.Kind{routes}}},
-		{"one that went", With(Route4(0, 1, 254), 4, object.RTM_DELROUTE), known{main4: true, told: []*object.Kind{routes}}},
+		{"one that went", With(Route4(0, 1, 254), 4, object.RTM_DELROUTE),
+			known{main4: true, told: []*object.Kind{routes}}},
 		{"an interface", LinkMessage(0, 3, "v0"), known{routes: true, objects: true, main4: true, main6: true,
 			told: []*object.Kind{links}, entries: AnyEntries}},
 		{"a nexthop object", NexthopMessage(0, 5), known{routes: true, main4: true, main6: true,
@@ -231,7 +232,8 @@ func TestListenerGroups(t *testing.T) {
 			}
 			return syscall.EMFILE
 		}}
-		if _, err := Listen(context.Background(), k.Dial, "", []*object.Kind{tc.kind}); !errors.Is(err, conn.ErrSocket) {
+		if _, err := Listen(context.Background(), k.Dial, "", []*object.Kind{tc.kind}); !errors.Is(err,
+			conn.ErrSocket) {
 			t.Error(err)
 		}
 	}

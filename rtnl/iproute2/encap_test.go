@@ -58,7 +58,8 @@ var (
 	encAddrA = []byte{0xfd, 15: 10}
 	encSRH1  = Cat([]byte{0, 2, 4, 0, 0, 0, 0, 0}, encAddr9)
 	encSRH2  = Cat([]byte{0, 4, 4, 1, 1, 0, 0, 0}, encAddrA, encAddr9)
-	encHMAC  = Cat([]byte{0, 7, 4, 0, 0, 8, 0, 0}, encAddr9, []byte{5, 38, 0, 0}, BE(uint32(0xabcdef01)), make([]byte, 32))
+	encHMAC  = Cat([]byte{0, 7, 4, 0, 0, 8, 0, 0}, encAddr9, []byte{5, 38, 0, 0}, BE(uint32(0xabcdef01)),
+		make([]byte, 32))
 	encRPL2  = Cat([]byte{0, 4, 3, 2, 0, 0, 0, 0}, encAddrA, encAddr9)
 	encTrace = []byte{0, 123, 0x10, 0x80 | 3, 0x80, 0x10, 0, 0}
 	encFreq  = Cat(Attr(4, NE(uint32(1))), Attr(5, NE(uint32(3))))
@@ -175,7 +176,8 @@ func TestEncapCounters(t *testing.T) {
 		if got, ok := e.Counters(); ok || got != (object.EncapCounters{}) {
 			t.Errorf("%s: counters %v", what, got)
 		}
-		if text := string(encapText(nil, e)); len(e.Raw) > 0 && what != "no counters" && !strings.HasSuffix(text, " hex:"+hex.EncodeToString(e.Raw)) {
+		if text := string(encapText(nil, e)); len(e.Raw) > 0 && what != "no counters" &&
+			!strings.HasSuffix(text, " hex:"+hex.EncodeToString(e.Raw)) {
 			t.Errorf("%s: %q", what, text)
 		}
 	}

@@ -17,7 +17,8 @@ import (
 // read or would block.
 func TestNamesOddFiles(t *testing.T) {
 	usr := t.TempDir()
-	writeNames(t, usr, map[string]string{"rt_tables": "1 usr\n", "rt_tables.d/a.conf": "2 usr.d\n", "rt_tables.d/b.conf": "3 usr.d\n"})
+	writeNames(t, usr, map[string]string{"rt_tables": "1 usr\n", "rt_tables.d/a.conf": "2 usr.d\n",
+		"rt_tables.d/b.conf": "3 usr.d\n"})
 	dangling := func(path string) error { return os.Symlink("nowhere", path) }
 	fifo := func(path string) error { return syscall.Mkfifo(path, 0o644) }
 	dir := func(path string) error { return os.Mkdir(path, 0o755) }
@@ -36,7 +37,8 @@ func TestNamesOddFiles(t *testing.T) {
 		{"device for file", "rt_tables", link("/dev/zero"), "1 usr.d usr.d"},
 		{"file with a read error", "rt_tables", link("/proc/self/mem"), "1 usr.d usr.d"},
 		{"FIFO for folder", "rt_tables.d", fifo, "usr usr.d usr.d"},
-		{"file for folder", "rt_tables.d", func(path string) error { return os.WriteFile(path, nil, 0o644) }, "usr usr.d usr.d"},
+		{"file for folder", "rt_tables.d", func(path string) error { return os.WriteFile(path, nil, 0o644) },
+			"usr usr.d usr.d"},
 		{"FIFO in folder", "rt_tables.d/a.conf", fifo, "usr 2 usr.d"},
 		{"folder in folder", "rt_tables.d/a.conf", dir, "usr 2 usr.d"},
 		{"dangling link in folder", "rt_tables.d/a.conf", dangling, "usr 2 usr.d"},
@@ -96,7 +98,8 @@ func TestNamesOddFiles(t *testing.T) {
 			"rt_protos": strings.Repeat("5 five ", maxNameFile),  // one line
 			"rt_scopes": line[:len(line)-9] + "\n5 five\n6 six"}) // the limit exactly
 		n := readNames(etc)
-		if got := strings.Join([]string{n.Table(1), n.Table(2), n.Protocol(5), n.Scope(5), n.Scope(6)}, " "); got != "first 2 5 five 6" {
+		if got := strings.Join([]string{n.Table(1), n.Table(2), n.Protocol(5), n.Scope(5), n.Scope(6)},
+			" "); got != "first 2 5 five 6" {
 			t.Errorf("got %s", got)
 		}
 	})
@@ -189,7 +192,8 @@ func namesOfIproute2(t *testing.T, inEtc, inUsr bool) {
 	root := t.TempDir()
 	etc, usr := filepath.Join(root, "etc"), filepath.Join(root, "usr")
 	const tables = "# names\n255 local\n253 deflt\n1001 blue\n0x3ea hexed\r\n1003\tlate # why\n1003 later\n" +
-		"1004glued\n  1005 tail#x\n2147483646 high\n2147483648 none\n-5 minus\n1006 #\n1007 a\x00b\n0x3f0\n1009 no-newline"
+		"1004glued\n  1005 tail#x\n2147483646 high\n2147483648 none\n-5 minus\n1006 #\n1007 a\x00b\n0x3f0\n1009 " +
+		"no-newline"
 	writeNames(t, etc, map[string]string{
 		"rt_tables":          tables,
 		"rt_tables.d/b.conf": "1010 b\n1011 b\n1012 b\n", "rt_tables.d/a.conf": "1010 a\n1011 a\n",
@@ -215,7 +219,8 @@ func namesOfIproute2(t *testing.T, inEtc, inUsr bool) {
 		script += fmt.Sprintf("mkdir -p %s\nmount --bind '%s' %s\n", name, ours, name)
 		return ours
 	}
-	n := readNames(folder(hostNames.etc, etc, inEtc), folder(hostNames.usr[0], usr, inUsr), folder(hostNames.usr[1], usr, inUsr))
+	n := readNames(folder(hostNames.etc, etc, inEtc), folder(hostNames.usr[0], usr, inUsr),
+		folder(hostNames.usr[1], usr, inUsr))
 	if !looks {
 		t.Fatal("the installed ip names no folder of iproute2's in its binary: is it iproute2's?")
 	}

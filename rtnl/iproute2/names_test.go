@@ -101,7 +101,8 @@ func TestNamesLines(t *testing.T) {
 		{"\v100 blue\n", []nameEntry{{100, "blue"}}},
 		{"2147483647 last\n2147483648 over\n4294967396 wraps\n", []nameEntry{{math.MaxInt32, "last"}}},
 		{"0x7fffffff last\n0x80000000 over\n0x100000064 wraps\n", []nameEntry{{math.MaxInt32, "last"}}},
-		{"99999999999999999999 over\n-99999999999999999999 under\n0xfffffffffffffffff over\n1 one\n", []nameEntry{{1, "one"}}},
+		{"99999999999999999999 over\n-99999999999999999999 under\n0xfffffffffffffffff over\n1 one\n",
+			[]nameEntry{{1, "one"}}},
 		{"blue 100\n100\n+ 1\n--1 x\n1 one\n", []nameEntry{{1, "one"}}}, // malformed lines are skipped
 		{"\xef\xbb\xbf100 blue\n101 red\n", []nameEntry{{101, "red"}}},  // byte order mark
 		{"100 bl\x00ue\n\x00101 red\n102\x00 green\n103 white\n", []nameEntry{{100, "bl"}, {103, "white"}}},
@@ -127,7 +128,8 @@ func TestNamesOrder(t *testing.T) {
 		is       string
 	}{
 		{name: "a file over the compiled-in list",
-			etc: files{"rt_tables": "254 head\n", "rt_protos": "4 fixed\n", "rt_scopes": "0 world\n", "rt_realms": "0 cosmos\n7 seven\n"},
+			etc: files{"rt_tables": "254 head\n", "rt_protos": "4 fixed\n", "rt_scopes": "0 world\n",
+				"rt_realms": "0 cosmos\n7 seven\n"},
 			want: func(n *Names) []string {
 				return []string{n.Table(254), n.Protocol(4), n.Scope(0), n.Realm(0), n.Realm(7)}
 			},
@@ -148,7 +150,8 @@ func TestNamesOrder(t *testing.T) {
 			is: "t unspec global unknown 256"},
 		{name: "etc's file instead of usr's, not beside it",
 			etc: files{"rt_tables": "1 etc\n"},
-			usr: files{"rt_tables": "1 usr\n2 usr\n", "rt_protos": "5 usr\n", "rt_scopes": "5 usr\n", "rt_realms": "5 usr\n"},
+			usr: files{"rt_tables": "1 usr\n2 usr\n", "rt_protos": "5 usr\n", "rt_scopes": "5 usr\n",
+				"rt_realms": "5 usr\n"},
 			want: func(n *Names) []string {
 				return []string{n.Table(1), n.Table(2), n.Protocol(5), n.Scope(5), n.Realm(5)}
 			},
@@ -207,7 +210,8 @@ func TestNamesOrder(t *testing.T) {
 func TestNamesFolderOrder(t *testing.T) {
 	etc := t.TempDir()
 	for i := range 20 {
-		writeNames(t, etc, map[string]string{fmt.Sprintf("rt_tables.d/%d.conf", i*7%20): fmt.Sprintf("1 t%d\n", i*7%20)})
+		writeNames(t, etc, map[string]string{fmt.Sprintf("rt_tables.d/%d.conf", i*7%20): fmt.Sprintf("1 t%d\n",
+			i*7%20)})
 	}
 	f, err := os.Open(filepath.Join(etc, "rt_tables.d"))
 	if err != nil {
@@ -244,7 +248,8 @@ func TestNamesIDs(t *testing.T) {
 		}
 	}
 	for name, want := range map[string][]uint32{
-		"main": {5, 6}, "200": {7, 200}, "static": {4}, "fixed": {4}, "4": nil, "77": {77}, "077": nil, "256": nil, "": nil} {
+		"main": {5, 6}, "200": {7, 200}, "static": {4}, "fixed": {4}, "4": nil, "77": {77}, "077": nil, "256": nil,
+		"": nil} {
 		if got := n.Protocols().IDs(name); !slices.Equal(got, want) {
 			t.Errorf("protocol %q: %v, want %v", name, got, want)
 		}
@@ -346,7 +351,8 @@ func TestHostNames(t *testing.T) {
 func FuzzNames(f *testing.F) {
 	for _, seed := range []string{
 		"", "255\tlocal\n254\tmain\n", "#\n# reserved values\n#\n0x10 dhcp # why\n", "100blue\r\n0x64\n\n-1 x\n+2 y",
-		"\xef\xbb\xbf1 bom\n", "1 a\x00b\n\x00", "99999999999999999999 a\n0xffffffff b\n256 c\n", "1 " + strings.Repeat("n", 600) + "\n2 b\n",
+		"\xef\xbb\xbf1 bom\n", "1 a\x00b\n\x00", "99999999999999999999 a\n0xffffffff b\n256 c\n",
+		"1 " + strings.Repeat("n", 600) + "\n2 b\n",
 	} {
 		f.Add([]byte(seed))
 	}
@@ -362,7 +368,8 @@ func FuzzNames(f *testing.F) {
 		var canonical []byte
 		kept := entries[:0]
 		for _, e := range entries {
-			if e.ID > math.MaxInt32 || e.Name == "" || len(e.Name) > maxNameLine || strings.ContainsAny(e.Name, " \t\n\v\f\r\x00") {
+			if e.ID > math.MaxInt32 || e.Name == "" || len(e.Name) > maxNameLine ||
+				strings.ContainsAny(e.Name, " \t\n\v\f\r\x00") {
 				t.Fatalf("entry %d %q", e.ID, e.Name)
 			}
 			if line := fmt.Appendf(nil, "%d\t%s\n", e.ID, e.Name); len(line) <= maxNameLine {

@@ -26,7 +26,8 @@ func TestNamesLinesBack(t *testing.T) {
 			t.Error(err)
 		}
 	}
-	if !back.Equal(names) || back.Table(254) != "main" || back.Table(1<<32-1) != `a\xffb` || back.Protocol(0) != "unspec" {
+	if !back.Equal(names) || back.Table(254) != "main" || back.Table(1<<32-1) != `a\xffb` ||
+		back.Protocol(0) != "unspec" {
 		t.Errorf("got %v", back)
 	}
 	if got := back.Tables().IDs("inet"); !slices.Equal(got, []uint32{254}) {

@@ -13,7 +13,8 @@ import (
 // such a one.
 func everyAttribute() *Route {
 	encap := Encap{Type: 1, Raw: Attr(1, Labels(100, 200))}
-	hop := Nexthop{OIF: 2, Gateway: addr4, Weight: 10, Flags: 4, Realms: Some[uint32](1<<16 | 2), Encap: encap, NewDst: Labels(300)}
+	hop := Nexthop{OIF: 2, Gateway: addr4, Weight: 10, Flags: 4, Realms: Some[uint32](1<<16 | 2), Encap: encap,
+		NewDst: Labels(300)}
 	r := &Route{Family: IPv4, Type: Unicast, Protocol: 186, Scope: 200, TOS: 8, Flags: 4, Table: 1000,
 		Dst: netip.MustParsePrefix("192.0.2.0/24"), Src: netip.MustParsePrefix("198.51.100.0/24"),
 		IIF: Some[uint32](3), OIF: Some[uint32](2), Gateway: addr4, Priority: Some[uint32](20), PrefSrc: addr4,
@@ -39,7 +40,8 @@ func plainRoute() *Route {
 // ipv6Route is one that a router has announced, ecmpRoute one with four nexthops.
 func ipv6Route() *Route {
 	return &Route{Family: IPv6, Type: Unicast, Protocol: 9, Table: 254, Dst: netip.MustParsePrefix("2001:db8::/64"),
-		OIF: Some[uint32](2), Gateway: addr6, Priority: Some[uint32](1024), Cache: Some(CacheInfo{Expires: 100}), Pref: Some[uint8](0)}
+		OIF: Some[uint32](2), Gateway: addr6, Priority: Some[uint32](1024), Cache: Some(CacheInfo{Expires: 100}),
+		Pref: Some[uint8](0)}
 }
 
 func ecmpRoute() *Route {

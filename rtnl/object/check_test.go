@@ -146,7 +146,8 @@ func checkMessage(t testing.TB, m *Message, r *Route, attributes []wire.Attr) {
 		has |= 1 << min(a.Type, 63)
 	}
 	p, f, table := Routes.Position(m), Family(b[0]), Routes.Table(m)
-	if m.Has() != has || table != (Table{r.Family, r.Table}) || p.DstLen != b[1] || p.SrcLen != b[2] || p.TOS != r.TOS ||
+	if m.Has() != has || table != (Table{r.Family, r.Table}) || p.DstLen != b[1] || p.SrcLen != b[2] ||
+		p.TOS != r.TOS ||
 		p.Priority != r.Priority.V || m.U32(RTA_IIF) != r.IIF.V || m.U32(RTA_OIF) != r.OIF.V ||
 		m.U32(RTA_NH_ID) != r.NexthopID.V || m.UsesObject() != (has&(1<<RTA_NH_ID) != 0) ||
 		r.NexthopID.OK && !m.UsesObject() || len(r.Multipath) > 0 && has&(1<<RTA_MULTIPATH) == 0 {
@@ -217,7 +218,8 @@ func checkMessage(t testing.TB, m *Message, r *Route, attributes []wire.Attr) {
 func tunnelLinks(e Encap) (links []uint32) {
 	const seg6LocalIIF, seg6LocalOIF, lwtXfrmLink = 6, 7, 2
 	for a := wire.Walk(e.Raw); a.Next(); {
-		if len(a.Data) == 4 && (e.Type == LWTUNNEL_ENCAP_SEG6_LOCAL && (a.Type == seg6LocalIIF || a.Type == seg6LocalOIF) ||
+		if len(a.Data) == 4 && (e.Type == LWTUNNEL_ENCAP_SEG6_LOCAL &&
+			(a.Type == seg6LocalIIF || a.Type == seg6LocalOIF) ||
 			e.Type == LWTUNNEL_ENCAP_XFRM && a.Type == lwtXfrmLink) {
 			links = append(links, wire.U32(a.Data))
 		}
@@ -268,7 +270,8 @@ func checkHops(t testing.TB, b []byte) {
 		inside(t, b, hop.NewDst, hop.Encap.Raw)
 		inside(t, b, attrData(hop.Unknown)...)
 		unknown := notUnderstood(split(t, rest[RtnexthopLen:n]), hop.Encap, RTA_ENCAP, hopUnderstood)
-		if hop.Flags != uint32(rest[2]) || hop.Weight != uint32(rest[3])+1 || hop.OIF != wire.U32(rest[4:]) || !reflect.DeepEqual(hop.Unknown, unknown) {
+		if hop.Flags != uint32(rest[2]) || hop.Weight != uint32(rest[3])+1 || hop.OIF != wire.U32(rest[4:]) ||
+			!reflect.DeepEqual(hop.Unknown, unknown) {
 			t.Fatalf("%x: hop %d is %+v, unknown should be %v", b, i, hop, unknown)
 		}
 		if !slices.Contains(slices.Collect(Outputs(b)), hop.OIF) {
@@ -280,7 +283,8 @@ func checkHops(t testing.TB, b []byte) {
 		t.Fatalf("%x: %d bytes are left after %d hops", b, len(rest), len(r.Multipath))
 	}
 	var again Route
-	if err := again.DecodeMultipath(exact(AppendMultipath(nil, IPv4, r.Multipath))); err != nil || !reflect.DeepEqual(again, r) {
+	if err := again.DecodeMultipath(exact(AppendMultipath(nil, IPv4, r.Multipath))); err != nil ||
+		!reflect.DeepEqual(again, r) {
 		t.Fatalf("%x: %v\n was %+v\n  is %+v", b, err, r.Multipath, again.Multipath)
 	}
 }

@@ -100,16 +100,18 @@ func corpusRoutes(t *testing.T) (four, six map[string]string) {
 	nstest.IP(t, "nexthop add id 5 group 2,200 type resilient buckets 8")
 	nstest.IP(t, "-6 nexthop add id 6 encap seg6 mode encap segs fd00::9,fd00::a via fd00::2 dev v0")
 	four = map[string]string{
-		"10.1.0.0/16":  "via 10.0.0.3 mtu lock 1400 advmss 1300 congctl reno features ecn rto_min 200ms quickack 1",
-		"10.2.0.0/16":  "nexthop via 10.0.0.2 dev v0 weight 3 onlink nexthop via 10.0.1.2 realm 1/2 nexthop via inet6 fd00::2 dev v0",
-		"10.3.0.0/16":  "nhid 1",
-		"10.4.0.0/16":  "nhid 3 table 1000",
-		"10.5.0.0/16":  "nhid 4",
-		"10.6.0.0/16":  "via inet6 fd00::2 dev v0 src 10.0.0.1 metric 7 realm 3 table 4294967294",
-		"10.7.0.0/16":  "encap ip id 42 dst 10.0.0.2 ttl 9 dev v0 tos 0x10",
-		"10.8.0.0/16":  "nexthop encap seg6 mode encap segs fd00::9 via 10.0.0.2 dev v0 nexthop via 10.0.1.2",
-		"10.9.0.0/16":  "table 1000 throw",
-		"10.10.0.0/16": "via 10.0.0.2 window 4096 rtt 100ms rttvar 50ms ssthresh 10 cwnd lock 20 reordering 5 hoplimit 9 initcwnd 11 initrwnd 12 fastopen_no_cookie 1",
+		"10.1.0.0/16": "via 10.0.0.3 mtu lock 1400 advmss 1300 congctl reno features ecn rto_min 200ms quickack 1",
+		"10.2.0.0/16": "nexthop via 10.0.0.2 dev v0 weight 3 onlink nexthop via 10.0.1.2 realm 1/2 nexthop via " +
+			"inet6 fd00::2 dev v0",
+		"10.3.0.0/16": "nhid 1",
+		"10.4.0.0/16": "nhid 3 table 1000",
+		"10.5.0.0/16": "nhid 4",
+		"10.6.0.0/16": "via inet6 fd00::2 dev v0 src 10.0.0.1 metric 7 realm 3 table 4294967294",
+		"10.7.0.0/16": "encap ip id 42 dst 10.0.0.2 ttl 9 dev v0 tos 0x10",
+		"10.8.0.0/16": "nexthop encap seg6 mode encap segs fd00::9 via 10.0.0.2 dev v0 nexthop via 10.0.1.2",
+		"10.9.0.0/16": "table 1000 throw",
+		"10.10.0.0/16": "via 10.0.0.2 window 4096 rtt 100ms rttvar 50ms ssthresh 10 cwnd lock 20 reordering 5 " +
+			"hoplimit 9 initcwnd 11 initrwnd 12 fastopen_no_cookie 1",
 	}
 	six = map[string]string{
 		"fd02::/64": "from fd03::/48 via fd00::2 pref high expires 1000",

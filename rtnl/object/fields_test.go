@@ -66,7 +66,8 @@ func attribute(typ uint16, data ...byte) []byte {
 }
 
 func TestFieldTypes(t *testing.T) {
-	u16, u32, u64 := binary.NativeEndian.AppendUint16, binary.NativeEndian.AppendUint32, binary.NativeEndian.AppendUint64
+	u16, u32, u64 := binary.NativeEndian.AppendUint16, binary.NativeEndian.AppendUint32,
+		binary.NativeEndian.AppendUint64
 	for _, c := range []struct {
 		number uint16
 		data   []byte
@@ -120,7 +121,8 @@ func TestFieldTypes(t *testing.T) {
 			var got sample
 			unknown := sampleFields.decode(&got, sampleMessage(t, attribute(c.number, data...)), AllFields, nil)
 			got.Both, got.Flag = nil, false
-			if !reflect.DeepEqual(got, sample{}) || !reflect.DeepEqual(unknown, []wire.Attr{{Type: c.number, Data: data}}) {
+			if !reflect.DeepEqual(got, sample{}) ||
+				!reflect.DeepEqual(unknown, []wire.Attr{{Type: c.number, Data: data}}) {
 				t.Errorf("%s of %d bytes: %+v, unknown %v", a.Name, len(data), got, unknown)
 			}
 		}
@@ -153,21 +155,26 @@ func TestFieldOdd(t *testing.T) {
 		want       sample
 		unknown    []wire.Attr
 	}{
-		{"an attribute of requests", [][]byte{attribute(14, four...)}, sample{Asked: Some[uint32](0x1020304)}, []wire.Attr{{Type: 14, Data: four}}},
+		{"an attribute of requests", [][]byte{attribute(14, four...)}, sample{Asked: Some[uint32](0x1020304)},
+			[]wire.Attr{{Type: 14, Data: four}}},
 		{"one of a wrong length", [][]byte{attribute(14, three...)}, sample{}, []wire.Attr{{Type: 14, Data: three}}},
 		{"no number of ours", [][]byte{attribute(16, 1), attribute(63, 2), attribute(64, 3), attribute(0)}, sample{},
-			[]wire.Attr{{Type: 16, Data: []byte{1}}, {Type: 63, Data: []byte{2}}, {Type: 64, Data: []byte{3}}, {Data: []byte{}}}},
+			[]wire.Attr{{Type: 16, Data: []byte{1}}, {Type: 63, Data: []byte{2}}, {Type: 64, Data: []byte{3}},
+				{Data: []byte{}}}},
 		{"one twice", [][]byte{attribute(6, four...), attribute(6, 0, 0, 0, 5)}, sample{U32BE: Some[uint32](5)}, nil},
 		{"the last one not understood", [][]byte{attribute(6, four...), attribute(7, 9), attribute(6, three...)},
 			sample{U32BE: Some[uint32](0x1020304), N8: 9}, []wire.Attr{{Type: 6, Data: three}}},
-		{"a flag that holds something", [][]byte{attribute(12, 1)}, sample{Flag: true}, []wire.Attr{{Type: 12, Data: []byte{1}}}},
+		{"a flag that holds something", [][]byte{attribute(12, 1)}, sample{Flag: true},
+			[]wire.Attr{{Type: 12, Data: []byte{1}}}},
 	} {
 		m := sampleMessage(t, c.attributes...)
 		var all, known sample
-		if unknown := sampleFields.decode(&all, m, AllFields, nil); !reflect.DeepEqual(all, c.want) || !reflect.DeepEqual(unknown, c.unknown) {
+		if unknown := sampleFields.decode(&all, m, AllFields, nil); !reflect.DeepEqual(all, c.want) ||
+			!reflect.DeepEqual(unknown, c.unknown) {
 			t.Errorf("%s: got %+v, unknown %v", c.what, all, unknown)
 		}
-		if unknown := sampleFields.decode(&known, m, sampleFields.known, nil); !reflect.DeepEqual(known, c.want) || unknown != nil {
+		if unknown := sampleFields.decode(&known, m, sampleFields.known, nil); !reflect.DeepEqual(known, c.want) ||
+			unknown != nil {
 			t.Errorf("%s, known ones alone: got %+v, unknown %v", c.what, known, unknown)
 		}
 	}
@@ -294,8 +301,10 @@ func TestWrongTags(t *testing.T) {
 // TestRouteHasAll: every attribute of linux/rtnetlink.h has its field, but for those that
 // are not used any more, and every field has its name.
 func TestRouteHasAll(t *testing.T) {
-	names := strings.Fields("UNSPEC DST SRC IIF OIF GATEWAY PRIORITY PREFSRC METRICS MULTIPATH PROTOINFO FLOW CACHEINFO " +
-		"SESSION MP_ALGO TABLE MARK MFC_STATS VIA NEWDST PREF ENCAP_TYPE ENCAP EXPIRES PAD UID TTL_PROPAGATE IP_PROTO SPORT " +
+	names := strings.Fields("UNSPEC DST SRC IIF OIF GATEWAY PRIORITY PREFSRC METRICS MULTIPATH PROTOINFO FLOW " +
+		"CACHEINFO " +
+		"SESSION MP_ALGO TABLE MARK MFC_STATS VIA NEWDST PREF ENCAP_TYPE ENCAP EXPIRES PAD UID TTL_PROPAGATE " +
+		"IP_PROTO SPORT " +
 		"DPORT NH_ID FLOWLABEL DEL_REASON")
 	var want, got []string
 	for i, name := range names {
@@ -323,7 +332,8 @@ func TestRouteHasAll(t *testing.T) {
 
 // TestAttributeOf reads the numbers of a route that are shown by themselves.
 func TestAttributeOf(t *testing.T) {
-	r := Route{Mark: Some[uint32](1), UID: Some[uint32](2), IPProto: Some[uint8](3), SPort: Some[uint16](4), DPort: Some[uint16](5)}
+	r := Route{Mark: Some[uint32](1), UID: Some[uint32](2), IPProto: Some[uint8](3), SPort: Some[uint16](4),
+		DPort: Some[uint16](5)}
 	var got []string
 	for _, a := range RouteAttributes() {
 		if a.Column != "" {
@@ -332,7 +342,8 @@ func TestAttributeOf(t *testing.T) {
 			got = append(got, fmt.Sprint(a.Column, v, ok, absent))
 		}
 	}
-	if want := []string{"mark1 true false", "uid2 true false", "ip_proto3 true false", "sport4 true false", "dport5 true false"}; !slices.Equal(got, want) {
+	if want := []string{"mark1 true false", "uid2 true false", "ip_proto3 true false", "sport4 true false",
+		"dport5 true false"}; !slices.Equal(got, want) {
 		t.Errorf("got %q", got)
 	}
 }

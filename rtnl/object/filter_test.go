@@ -110,22 +110,28 @@ func TestFilterRequests(t *testing.T) {
 		want []DumpRequest
 	}{
 		{Filter{}, []DumpRequest{{}}},
-		{Filter{Families: []Family{IPv4}}, []DumpRequest{{}}}, // a dump of IPv4 alone does not tell of a route that does not fit
+		// a dump of IPv4 alone does not tell of a route that does not fit
+		{Filter{Families: []Family{IPv4}}, []DumpRequest{{}}},
 		{Filter{Families: []Family{IPv6, IPMR}}, []DumpRequest{{}}},
 		{Filter{Families: []Family{IPMR}}, []DumpRequest{{Family: IPMR}}},
-		{Filter{Families: []Family{IP6MR, MPLS, MPLS}, Protocols: []uint8{2}}, []DumpRequest{{Family: MPLS, Protocol: 2}, {Family: IP6MR, Protocol: 2}}},
+		{Filter{Families: []Family{IP6MR, MPLS, MPLS}, Protocols: []uint8{2}},
+			[]DumpRequest{{Family: MPLS, Protocol: 2}, {Family: IP6MR, Protocol: 2}}},
 		{Filter{Families: []Family{IPMR, MPLS}, Tables: []uint32{254, 7}}, []DumpRequest{
-			{Family: MPLS, Table: 7}, {Family: MPLS, Table: 254}, {Family: IPMR, Table: 7}, {Family: IPMR, Table: 254}}},
+			{Family: MPLS, Table: 7}, {Family: MPLS, Table: 254}, {Family: IPMR, Table: 7},
+			{Family: IPMR, Table: 254}}},
 		{Filter{Families: []Family{IPMR, MPLS}, Tables: []uint32{254, 7, 254}}, []DumpRequest{
-			{Family: MPLS, Table: 7}, {Family: MPLS, Table: 254}, {Family: IPMR, Table: 7}, {Family: IPMR, Table: 254}}},
+			{Family: MPLS, Table: 7}, {Family: MPLS, Table: 254}, {Family: IPMR, Table: 7},
+			{Family: IPMR, Table: 254}}},
 		{Filter{Families: []Family{29}}, nil},
 		{Filter{Tables: []uint32{254}}, []DumpRequest{{Table: 254}}},
 		{Filter{Tables: []uint32{1000, 254, 1000}}, []DumpRequest{{Table: 254}, {Table: 1000}}},
 		{Filter{Tables: []uint32{0}}, nil},
 		{Filter{Tables: []uint32{0, 4294967295}}, []DumpRequest{{Table: 4294967295}}},
-		{Filter{Tables: nine[:8]}, []DumpRequest{{Table: 1}, {Table: 2}, {Table: 3}, {Table: 4}, {Table: 5}, {Table: 6}, {Table: 7}, {Table: 8}}},
+		{Filter{Tables: nine[:8]}, []DumpRequest{{Table: 1}, {Table: 2}, {Table: 3}, {Table: 4}, {Table: 5}, {Table: 6},
+			{Table: 7}, {Table: 8}}},
 		{Filter{Tables: nine, Protocols: []uint8{186}}, []DumpRequest{{Protocol: 186}}},
-		{Filter{Types: []RouteType{Local}, Protocols: []uint8{2}, Tables: []uint32{255}}, []DumpRequest{{Table: 255, Type: Local, Protocol: 2}}},
+		{Filter{Types: []RouteType{Local}, Protocols: []uint8{2}, Tables: []uint32{255}},
+			[]DumpRequest{{Table: 255, Type: Local, Protocol: 2}}},
 		{Filter{Types: []RouteType{Local, Unicast}, Protocols: []uint8{2, 3}}, []DumpRequest{{}}},
 		{Filter{Types: []RouteType{Blackhole}}, []DumpRequest{{}}},
 		{Filter{OIFs: []uint32{3}}, []DumpRequest{{}}},
@@ -137,7 +143,8 @@ func TestFilterRequests(t *testing.T) {
 		}
 	}
 	got := DumpRequest{IPv6, 1000, Local, 186, 3}.AppendTo([]byte{99})
-	want := Cat([]byte{99, 10, 0, 0, 0, 0, 186, 0, 2, 0, 0, 0, 0}, Attr(RTA_TABLE, NE(uint32(1000))), Attr(RTA_OIF, NE(uint32(3))))
+	want := Cat([]byte{99, 10, 0, 0, 0, 0, 186, 0, 2, 0, 0, 0, 0}, Attr(RTA_TABLE, NE(uint32(1000))),
+		Attr(RTA_OIF, NE(uint32(3))))
 	if !slices.Equal(got, want) {
 		t.Errorf("got %x, want %x", got, want)
 	}
@@ -166,7 +173,8 @@ func TestChoose(t *testing.T) {
 		name string
 		want []uint32
 	}{
-		{nil, "v0", []uint32{3}}, {[]uint32{3, 5}, "v0", []uint32{3}}, {[]uint32{5}, "v0", []uint32{}}, {nil, "x", []uint32{}},
+		{nil, "v0", []uint32{3}}, {[]uint32{3, 5}, "v0", []uint32{3}}, {[]uint32{5}, "v0", []uint32{}},
+		{nil, "x", []uint32{}},
 	} {
 		f := Filter{OIFs: c.oifs, Link: func(l *Link) bool { return l.Name == c.name }}
 		if f.Choose(links); fmt.Sprint(f.OIFs) != fmt.Sprint(c.want) || f.None != (len(c.want) == 0) {
@@ -179,8 +187,9 @@ func TestChoose(t *testing.T) {
 // are (of IN (SELECT ...)), and choosing interfaces too.
 func TestFilterLongLists(t *testing.T) {
 	const long = 100_000
-	m, err := check(Routes.Kind, AppendRoute(nil, &Route{Family: IPv4, Table: 254, Type: Unicast, OIF: Some[uint32](1 << 30),
-		Dst: netip.MustParsePrefix("10.0.0.0/8"), Multipath: []Nexthop{{Weight: 1}}}))
+	m, err := check(Routes.Kind, AppendRoute(nil,
+		&Route{Family: IPv4, Table: 254, Type: Unicast, OIF: Some[uint32](1 << 30),
+			Dst: netip.MustParsePrefix("10.0.0.0/8"), Multipath: []Nexthop{{Weight: 1}}}))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -212,7 +221,8 @@ func TestFilterLongLists(t *testing.T) {
 		func(f *Filter, n uint32) { f.Tables = append(f.Tables, n) },
 		func(f *Filter, n uint32) { f.OIFs = append(f.OIFs, n) },
 		func(f *Filter, n uint32) {
-			f.Dsts = append(f.Dsts, netip.PrefixFrom(netip.AddrFrom4([4]byte{20, byte(n >> 16), byte(n >> 8), byte(n)}), 32))
+			f.Dsts = append(f.Dsts, netip.PrefixFrom(netip.AddrFrom4([4]byte{20, byte(n >> 16), byte(n >> 8), byte(n)}),
+				32))
 		},
 	} {
 		ask(2, list)

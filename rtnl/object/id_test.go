@@ -39,26 +39,36 @@ func TestIDTells(t *testing.T) {
 		{"gateway", V4, func(r *Route) { r.Gateway = r.Gateway.Next() }, true},
 		{"gateway of another family", V4, func(r *Route) { r.Gateway = netip.AddrFrom16(r.Gateway.As16()) }, true},
 		{"no gateway", V4, func(r *Route) { r.Gateway = netip.Addr{} }, true},
-		{"gateway 0.0.0.0 and none", func() *Route { r := V4(); r.Gateway = netip.Addr{}; return r }, func(r *Route) { r.Gateway = netip.IPv4Unspecified() }, true},
-		{"gateway of a link", V4, func(r *Route) { r.Gateway, r.LinkGateway = netip.Addr{}, []byte{10, 0, 0, 2} }, true},
-		{"another gateway of a link", func() *Route { r := V4(); r.LinkGateway = []byte{2, 1}; return r }, func(r *Route) { r.LinkGateway = []byte{2, 2} }, true},
-		{"gateway of a link, mpls", func() *Route { return Sample(MPLS) }, func(r *Route) { r.LinkGateway = []byte{2, 1} }, false},
+		{"gateway 0.0.0.0 and none", func() *Route { r := V4(); r.Gateway = netip.Addr{}; return r },
+			func(r *Route) { r.Gateway = netip.IPv4Unspecified() }, true},
+		{"gateway of a link", V4, func(r *Route) { r.Gateway, r.LinkGateway = netip.Addr{}, []byte{10, 0, 0, 2} },
+			true},
+		{"another gateway of a link", func() *Route { r := V4(); r.LinkGateway = []byte{2, 1}; return r },
+			func(r *Route) { r.LinkGateway = []byte{2, 2} }, true},
+		{"gateway of a link, mpls", func() *Route { return Sample(MPLS) },
+			func(r *Route) { r.LinkGateway = []byte{2, 1} }, false},
 		{"onlink", V4, func(r *Route) { r.Flags |= RTNH_F_ONLINK }, true},
 		{"realms", V4, func(r *Route) { r.Realms.V++ }, true},
 		{"encap type", V4, func(r *Route) { r.Encap.Type++ }, true},
 		{"encap", V4, func(r *Route) { r.Encap.Raw = Attr(2, []byte{10, 0, 0, 3}) }, true},
 		{"linkdown, dead", V4, func(r *Route) { r.Flags |= RTNH_F_LINKDOWN | RTNH_F_DEAD }, false},
-		{"offload, trap", V4, func(r *Route) { r.Flags |= RTNH_F_OFFLOAD | RTNH_F_TRAP | 0x4000 | 0x8000 | 0x20000000 }, false},
+		{"offload, trap", V4, func(r *Route) { r.Flags |= RTNH_F_OFFLOAD | RTNH_F_TRAP | 0x4000 | 0x8000 | 0x20000000 },
+			false},
 		{"cache", V4, func(r *Route) { r.Cache = Some(CacheInfo{Used: 7}) }, false},
 		{"unknown attributes", V4, func(r *Route) { r.Unknown = []wire.Attr{{Type: 99, Data: nil}} }, false},
 		{"any source and none", V4, func(r *Route) { r.Src = netip.MustParsePrefix("0.0.0.0/0") }, false},
 
 		{"weight", func() *Route { return ECMP(IPv4) }, func(r *Route) { r.Multipath[1].Weight++ }, true},
-		{"order", func() *Route { return ECMP(IPv4) }, func(r *Route) { r.Multipath[0], r.Multipath[1] = r.Multipath[1], r.Multipath[0] }, true},
-		{"one nexthop less", func() *Route { return ECMP(IPv4) }, func(r *Route) { r.Multipath = r.Multipath[:1] }, true},
-		{"realms of a nexthop", func() *Route { return ECMP(IPv4) }, func(r *Route) { r.Multipath[1].Realms = Opt[uint32]{} }, true},
-		{"encap of a nexthop", func() *Route { return ECMP(IPv4) }, func(r *Route) { r.Multipath[1].Encap = Encap{} }, true},
-		{"a nexthop is down", func() *Route { return ECMP(IPv4) }, func(r *Route) { r.Multipath[1].Flags = RTNH_F_DEAD | RTNH_F_LINKDOWN }, false},
+		{"order", func() *Route { return ECMP(IPv4) },
+			func(r *Route) { r.Multipath[0], r.Multipath[1] = r.Multipath[1], r.Multipath[0] }, true},
+		{"one nexthop less", func() *Route { return ECMP(IPv4) }, func(r *Route) { r.Multipath = r.Multipath[:1] },
+			true},
+		{"realms of a nexthop", func() *Route { return ECMP(IPv4) },
+			func(r *Route) { r.Multipath[1].Realms = Opt[uint32]{} }, true},
+		{"encap of a nexthop", func() *Route { return ECMP(IPv4) }, func(r *Route) { r.Multipath[1].Encap = Encap{} },
+			true},
+		{"a nexthop is down", func() *Route { return ECMP(IPv4) },
+			func(r *Route) { r.Multipath[1].Flags = RTNH_F_DEAD | RTNH_F_LINKDOWN }, false},
 
 		{"source", V6, func(r *Route) { r.Src = netip.MustParsePrefix("fd01::/65") }, true},
 		{"no source", V6, func(r *Route) { r.Src = netip.Prefix{} }, true},
@@ -78,23 +88,34 @@ func TestIDTells(t *testing.T) {
 
 		{"object", func() *Route { return ViaObject(IPv4) }, func(r *Route) { r.NexthopID.V++ }, true},
 		{"object or none", func() *Route { return ViaObject(IPv4) }, func(r *Route) { r.NexthopID.OK = false }, true},
-		{"what the object is (nexthop_compat_mode)", func() *Route { return ViaObject(IPv4) }, func(r *Route) { r.OIF, r.Gateway = Some(uint32(3)), addr4 }, false},
-		{"the object becomes a group", func() *Route { return ViaObject(IPv6) }, func(r *Route) { r.Multipath = ECMP(IPv6).Multipath }, false},
-		{"the object becomes a blackhole, ipv4", func() *Route { return ViaObject(IPv4) }, func(r *Route) { r.Type = Blackhole }, false},
-		{"the object becomes a blackhole, ipv6", func() *Route { return ViaObject(IPv6) }, func(r *Route) { r.Type = Blackhole }, false},
+		{"what the object is (nexthop_compat_mode)", func() *Route { return ViaObject(IPv4) },
+			func(r *Route) { r.OIF, r.Gateway = Some(uint32(3)), addr4 }, false},
+		{"the object becomes a group", func() *Route { return ViaObject(IPv6) },
+			func(r *Route) { r.Multipath = ECMP(IPv6).Multipath }, false},
+		{"the object becomes a blackhole, ipv4", func() *Route { return ViaObject(IPv4) },
+			func(r *Route) { r.Type = Blackhole }, false},
+		{"the object becomes a blackhole, ipv6", func() *Route { return ViaObject(IPv6) },
+			func(r *Route) { r.Type = Blackhole }, false},
 
-		{"source", func() *Route { return Mroute(IPMR, "10.1.0.7") }, func(r *Route) { r.Src = netip.MustParsePrefix("10.1.0.8/32") }, true},
-		{"group", func() *Route { return Mroute(IP6MR, "fd00::7") }, func(r *Route) { r.Dst = netip.MustParsePrefix("ff0e::2/128") }, true},
+		{"source", func() *Route { return Mroute(IPMR, "10.1.0.7") },
+			func(r *Route) { r.Src = netip.MustParsePrefix("10.1.0.8/32") }, true},
+		{"group", func() *Route { return Mroute(IP6MR, "fd00::7") },
+			func(r *Route) { r.Dst = netip.MustParsePrefix("ff0e::2/128") }, true},
 		{"counters, interfaces, age", func() *Route { return Mroute(IPMR, "10.1.0.7") }, func(r *Route) {
 			r.MFC, r.Expires, r.Multipath, r.IIF = Some(MFCStats{7, 8, 9}), Some(uint64(1)), nil, Some(uint32(9))
 		}, false},
-		{"resolved", func() *Route { return Mroute(IPMR, "10.1.0.7") }, func(r *Route) { r.Flags, r.IIF = RTNH_F_UNRESOLVED, Opt[uint32]{} }, false},
-		{"input interface for any source", func() *Route { return Mroute(IPMR, "0.0.0.0") }, func(r *Route) { r.IIF.V++ }, true},
-		{"input interface for any source", func() *Route { return Mroute(IP6MR, "::") }, func(r *Route) { r.IIF.V++ }, true},
-		{"output interface for any source", func() *Route { return Mroute(IPMR, "0.0.0.0") }, func(r *Route) { r.Multipath = nil }, false},
+		{"resolved", func() *Route { return Mroute(IPMR, "10.1.0.7") },
+			func(r *Route) { r.Flags, r.IIF = RTNH_F_UNRESOLVED, Opt[uint32]{} }, false},
+		{"input interface for any source", func() *Route { return Mroute(IPMR, "0.0.0.0") },
+			func(r *Route) { r.IIF.V++ }, true},
+		{"input interface for any source", func() *Route { return Mroute(IP6MR, "::") }, func(r *Route) { r.IIF.V++ },
+			true},
+		{"output interface for any source", func() *Route { return Mroute(IPMR, "0.0.0.0") },
+			func(r *Route) { r.Multipath = nil }, false},
 
 		{"label", func() *Route { return Sample(MPLS) }, func(r *Route) { r.DstLabel = Labels(101<<12 | 0x100) }, true},
-		{"where labels go", func() *Route { return Sample(MPLS) }, func(r *Route) { r.NewDst, r.Gateway, r.OIF = nil, addr6, Some(uint32(9)) }, false},
+		{"where labels go", func() *Route { return Sample(MPLS) },
+			func(r *Route) { r.NewDst, r.Gateway, r.OIF = nil, addr6, Some(uint32(9)) }, false},
 	} {
 		before, after := c.route(), c.route()
 		c.change(after)
@@ -167,8 +188,10 @@ func TestIDText(t *testing.T) {
 			t.Errorf("%s is parsed as %v %d %v, %v", id, f, table, dst, ok)
 		}
 	}
-	for _, id := range []string{"", "ipv4", "ipv4:254", "ipv4:254:10.0.0.0/8", "ipv5:254:10.0.0.0/8:00", "ipv4::10.0.0.0/8:00",
-		"ipv4:-1:10.0.0.0/8:00", "ipv4:4294967296:10.0.0.0/8:00", "ipv4:254:10.0.0.0:00", "ipv4:254::00", "ipv6:254:x/64:00", "mpls:x:100:00", "2:254:10.0.0.0/8:00"} {
+	for _, id := range []string{"", "ipv4", "ipv4:254", "ipv4:254:10.0.0.0/8", "ipv5:254:10.0.0.0/8:00",
+		"ipv4::10.0.0.0/8:00",
+		"ipv4:-1:10.0.0.0/8:00", "ipv4:4294967296:10.0.0.0/8:00", "ipv4:254:10.0.0.0:00", "ipv4:254::00",
+		"ipv6:254:x/64:00", "mpls:x:100:00", "2:254:10.0.0.0/8:00"} {
 		if f, table, dst, ok := ParseID(id); ok || f != 0 || table != 0 || dst.IsValid() {
 			t.Errorf("%q is parsed as %v %d %v, %v", id, f, table, dst, ok)
 		}

@@ -93,7 +93,8 @@ func checkShort(t *testing.T, k *Kind) {
 func checkRead(t *testing.T, k *Kind) {
 	t.Helper()
 	tabled := k.Dump != nil
-	if k.Table != nil != tabled || k.Position != nil != tabled || k.Order != nil != tabled || k.Request != nil == tabled {
+	if k.Table != nil != tabled || k.Position != nil != tabled || k.Order != nil != tabled ||
+		k.Request != nil == tabled {
 		t.Errorf("%s: dumped by table %v, but not all or none of Table, Position, Order, or Request", k.Plural, tabled)
 	}
 	if k.Filtered && !tabled || k.Entries != nil && !tabled || (k.Grows != nil) != (k.Within != nil) || k.Asked == nil {
@@ -162,7 +163,8 @@ func TestKindsOrder(t *testing.T) {
 		}
 	}
 	// A group refers to objects of its own kind.
-	m, err := check(NexthopObjects.Kind, AppendNexthop(nil, &NexthopObject{ID: 5, Group: []GroupMember{{6, 1}, {7, 2}}}))
+	m, err := check(NexthopObjects.Kind,
+		AppendNexthop(nil, &NexthopObject{ID: 5, Group: []GroupMember{{6, 1}, {7, 2}}}))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -24,10 +24,12 @@ func TestLink(t *testing.T) {
 		{"veth", Cat(Attr(IFLA_IFNAME, Str("v0")), Attr(IFLA_OPERSTATE, []byte{3}),
 			Attr(0x8000|IFLA_LINKINFO, Attr(2, []byte{1}), Attr(IFLA_INFO_KIND, Str("veth")), Attr(4, Str("bridge")))),
 			Link{Index: 9, Name: "v0", Kind: "veth", OperState: 3}, "LOWERLAYERDOWN"},
-		{"kind without NUL", Attr(IFLA_LINKINFO, Attr(IFLA_INFO_KIND, []byte("tun"))), Link{Index: 9, Kind: "tun"}, "UNKNOWN"},
+		{"kind without NUL", Attr(IFLA_LINKINFO, Attr(IFLA_INFO_KIND, []byte("tun"))), Link{Index: 9, Kind: "tun"},
+			"UNKNOWN"},
 		{"a state to come", Attr(IFLA_OPERSTATE, []byte{7}), Link{Index: 9, OperState: 7}, ""},
 		{"a state of a wrong length", Attr(IFLA_OPERSTATE, []byte{6, 0}), Link{Index: 9}, "UNKNOWN"},
-		{"an alternative name", Cat(Attr(IFLA_IFNAME, Str("a")), Attr(53, Str("b"))), Link{Index: 9, Name: "a"}, "UNKNOWN"},
+		{"an alternative name", Cat(Attr(IFLA_IFNAME, Str("a")), Attr(53, Str("b"))), Link{Index: 9, Name: "a"},
+			"UNKNOWN"},
 	} {
 		b := append(slices.Clone(head), c.attrs...)
 		got := Link{Name: "old", Kind: "old", OperState: 99}
@@ -45,7 +47,8 @@ func TestLink(t *testing.T) {
 		{"a byte too few", "link", head[:15], 15},
 		{"attribute of length 0", "link", append(slices.Clone(head), 0, 0, 0, 0), 16},
 		{"attribute cut short", "link", Cat(head, Attr(1), Attr(IFLA_IFNAME, Str("v0"))[:6]), 20},
-		{"inside", "IFLA_LINKINFO", Cat(head, Attr(1), Attr(IFLA_LINKINFO, Attr(IFLA_INFO_KIND, Str("tun")), []byte{8, 0, 1, 0})), 8},
+		{"inside", "IFLA_LINKINFO", Cat(head, Attr(1),
+			Attr(IFLA_LINKINFO, Attr(IFLA_INFO_KIND, Str("tun")), []byte{8, 0, 1, 0})), 8},
 	} {
 		var l Link
 		var m *wire.MalformedError

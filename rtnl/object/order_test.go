@@ -128,7 +128,8 @@ func TestCompareIsAnOrder(t *testing.T) {
 					t.Fatalf("%v: %v and %v: %d and %d", tc.f, tc.all[i], tc.all[j], order[i][j], order[j][i])
 				}
 				for k := range order {
-					if order[i][j] <= 0 && order[j][k] <= 0 && (order[i][k] > 0 || order[i][k] == 0 && order[i][j]+order[j][k] < 0) {
+					if order[i][j] <= 0 && order[j][k] <= 0 &&
+						(order[i][k] > 0 || order[i][k] == 0 && order[i][j]+order[j][k] < 0) {
 						t.Fatalf("%v: %v <= %v <= %v, but %d", tc.f, tc.all[i], tc.all[j], tc.all[k], order[i][k])
 					}
 				}

@@ -188,7 +188,8 @@ func (r *Route) Clone() *Route {
 	c.Multipath = slices.Clone(r.Multipath)
 	for i := range c.Multipath {
 		n := &c.Multipath[i]
-		n.LinkGateway, n.NewDst, n.Encap.Raw = bytes.Clone(n.LinkGateway), bytes.Clone(n.NewDst), bytes.Clone(n.Encap.Raw)
+		n.LinkGateway, n.NewDst, n.Encap.Raw = bytes.Clone(n.LinkGateway), bytes.Clone(n.NewDst),
+			bytes.Clone(n.Encap.Raw)
 		n.Unknown = cloneUnknown(n.Unknown)
 	}
 	c.Unknown = cloneUnknown(r.Unknown)

@@ -73,15 +73,18 @@ var routeAttrs = []struct {
 	{"RTA_GATEWAY", IPv4, Attr(RTA_GATEWAY, bytes4), func(r *Route) { r.Gateway = addr4 }},
 	{"RTA_GATEWAY", IPv6, Attr(RTA_GATEWAY, bytes6), func(r *Route) { r.Gateway = addr6 }},
 	{"RTA_GATEWAY 0", IPv4, Attr(RTA_GATEWAY, make([]byte, 4)), func(r *Route) { r.Gateway = netip.IPv4Unspecified() }},
-	{"RTA_GATEWAY ::", IPv6, Attr(RTA_GATEWAY, make([]byte, 16)), func(r *Route) { r.Gateway = netip.IPv6Unspecified() }},
+	{"RTA_GATEWAY ::", IPv6, Attr(RTA_GATEWAY, make([]byte, 16)),
+		func(r *Route) { r.Gateway = netip.IPv6Unspecified() }},
 	{"RTA_PRIORITY", IPv6, Attr(RTA_PRIORITY, NE(^uint32(0))), func(r *Route) { r.Priority = Some(^uint32(0)) }},
 	{"RTA_PRIORITY 0", IPv6, Attr(RTA_PRIORITY, NE(uint32(0))), func(r *Route) { r.Priority = Some(uint32(0)) }},
 	{"RTA_PREFSRC", IPv4, Attr(RTA_PREFSRC, bytes4), func(r *Route) { r.PrefSrc = addr4 }},
-	{"RTA_PREFSRC ::", IPv6, Attr(RTA_PREFSRC, make([]byte, 16)), func(r *Route) { r.PrefSrc = netip.IPv6Unspecified() }},
+	{"RTA_PREFSRC ::", IPv6, Attr(RTA_PREFSRC, make([]byte, 16)),
+		func(r *Route) { r.PrefSrc = netip.IPv6Unspecified() }},
 	{"RTA_METRICS", IPv4, Attr(RTA_METRICS, Attr(RTAX_MTU, NE(uint32(1400)))),
 		func(r *Route) { r.Metrics.Set(RTAX_MTU, 1400) }},
 	{"RTA_METRICS, empty", IPv4, Attr(RTA_METRICS), func(*Route) {}},
-	{"RTA_MULTIPATH", IPv4, Attr(RTA_MULTIPATH, AppendMultipath(nil, IPv4, []Nexthop{{OIF: 3, Weight: 256, Flags: 4, Gateway: addr4}})),
+	{"RTA_MULTIPATH", IPv4, Attr(RTA_MULTIPATH,
+		AppendMultipath(nil, IPv4, []Nexthop{{OIF: 3, Weight: 256, Flags: 4, Gateway: addr4}})),
 		func(r *Route) { r.Multipath = []Nexthop{{OIF: 3, Weight: 256, Flags: 4, Gateway: addr4}} }},
 	{"RTA_MULTIPATH, empty", IPv4, Attr(RTA_MULTIPATH), func(*Route) {}},
 	{"RTA_FLOW", IPv4, Attr(RTA_FLOW, NE(uint32(3<<16|4))), func(r *Route) { r.Realms = Some(uint32(3<<16 | 4)) }},
@@ -111,22 +114,27 @@ var routeAttrs = []struct {
 		func(r *Route) { r.Encap = Encap{1, Attr(1, Labels(100<<12|0x100))} }},
 	{"RTA_ENCAP before its type", IPv4, Cat(Attr(RTA_ENCAP), Attr(RTA_ENCAP_TYPE, NE(uint16(300)))),
 		func(r *Route) { r.Encap = Encap{300, []byte{}} }},
-	{"RTA_ENCAP_TYPE 0", IPv4, Attr(RTA_ENCAP_TYPE, NE(uint16(0))), func(r *Route) { r.Unknown = []wire.Attr{{Type: RTA_ENCAP_TYPE, Data: []byte{0, 0}}} }},
-	{"RTA_EXPIRES, u64", IPMR, Attr(RTA_EXPIRES, NE(uint64(1<<33))), func(r *Route) { r.Expires = Some(uint64(1 << 33)) }},
-	{"RTA_EXPIRES, u32", IPv6, Attr(RTA_EXPIRES, NE(uint32(60000))), func(r *Route) { r.Expires = Some(uint64(60000)) }},
+	{"RTA_ENCAP_TYPE 0", IPv4, Attr(RTA_ENCAP_TYPE, NE(uint16(0))),
+		func(r *Route) { r.Unknown = []wire.Attr{{Type: RTA_ENCAP_TYPE, Data: []byte{0, 0}}} }},
+	{"RTA_EXPIRES, u64", IPMR, Attr(RTA_EXPIRES, NE(uint64(1<<33))),
+		func(r *Route) { r.Expires = Some(uint64(1 << 33)) }},
+	{"RTA_EXPIRES, u32", IPv6, Attr(RTA_EXPIRES, NE(uint32(60000))),
+		func(r *Route) { r.Expires = Some(uint64(60000)) }},
 	{"RTA_EXPIRES 0", IPMR, Attr(RTA_EXPIRES, NE(uint64(0))), func(r *Route) { r.Expires = Some(uint64(0)) }},
 	{"RTA_PAD", IPMR, Attr(RTA_PAD), func(*Route) {}},
 	{"RTA_UID", IPv4, Attr(RTA_UID, NE(uint32(1000))), func(r *Route) { r.UID = Some(uint32(1000)) }},
 	{"RTA_UID 0", IPv4, Attr(RTA_UID, NE(uint32(0))), func(r *Route) { r.UID = Some(uint32(0)) }},
 	{"RTA_TTL_PROPAGATE", MPLS, Attr(RTA_TTL_PROPAGATE, []byte{1}), func(r *Route) { r.TTLPropagate = Some(byte(1)) }},
-	{"RTA_TTL_PROPAGATE 0", MPLS, Attr(RTA_TTL_PROPAGATE, []byte{0}), func(r *Route) { r.TTLPropagate = Some(byte(0)) }},
+	{"RTA_TTL_PROPAGATE 0", MPLS, Attr(RTA_TTL_PROPAGATE, []byte{0}),
+		func(r *Route) { r.TTLPropagate = Some(byte(0)) }},
 	{"RTA_IP_PROTO", IPv4, Attr(RTA_IP_PROTO, []byte{17}), func(r *Route) { r.IPProto = Some(byte(17)) }},
 	{"RTA_IP_PROTO 0", IPv4, Attr(RTA_IP_PROTO, []byte{0}), func(r *Route) { r.IPProto = Some(byte(0)) }},
 	{"RTA_SPORT", IPv4, Attr(RTA_SPORT, []byte{0x1f, 0x90}), func(r *Route) { r.SPort = Some(uint16(8080)) }},
 	{"RTA_SPORT 0", IPv4, Attr(RTA_SPORT, []byte{0, 0}), func(r *Route) { r.SPort = Some(uint16(0)) }},
 	{"RTA_DPORT", IPv4, Attr(RTA_DPORT, []byte{0, 53}), func(r *Route) { r.DPort = Some(uint16(53)) }},
 	{"RTA_DPORT 0", IPv4, Attr(RTA_DPORT, []byte{0, 0}), func(r *Route) { r.DPort = Some(uint16(0)) }},
-	{"RTA_NH_ID", IPv4, Attr(RTA_NH_ID, NE(uint32(4294967295))), func(r *Route) { r.NexthopID = Some(uint32(4294967295)) }},
+	{"RTA_NH_ID", IPv4, Attr(RTA_NH_ID, NE(uint32(4294967295))),
+		func(r *Route) { r.NexthopID = Some(uint32(4294967295)) }},
 	{"RTA_NH_ID 0", IPv4, Attr(RTA_NH_ID, NE(uint32(0))), func(r *Route) { r.NexthopID = Some(uint32(0)) }},
 	{"RTA_FLOWLABEL", IPv6, Attr(RTA_FLOWLABEL, []byte{0, 1, 2, 3}), func(r *Route) {
 		r.FlowLabel, r.Unknown = Some(uint32(0x10203)), []wire.Attr{{Type: RTA_FLOWLABEL, Data: []byte{0, 1, 2, 3}}}
@@ -138,19 +146,23 @@ var routeAttrs = []struct {
 	{"number 0", IPv4, Attr(0, []byte{1}), func(r *Route) { r.Unknown = []wire.Attr{{Type: 0, Data: []byte{1}}} }},
 	{"RTA_PROTOINFO, RTA_SESSION, RTA_MP_ALGO", IPv4, Cat(Attr(10), Attr(13, []byte{1, 2}), Attr(14)),
 		func(r *Route) {
-			r.Unknown = []wire.Attr{{Type: 10, Data: []byte{}}, {Type: 13, Data: []byte{1, 2}}, {Type: 14, Data: []byte{}}}
+			r.Unknown = []wire.Attr{{Type: 10, Data: []byte{}}, {Type: 13, Data: []byte{1, 2}},
+				{Type: 14, Data: []byte{}}}
 		}},
 	{"numbers to come", IPv4, Cat(Attr(RTA_END), Attr(63), Attr(64), Attr(0x3fff)),
 		func(r *Route) {
-			r.Unknown = []wire.Attr{{Type: 33, Data: []byte{}}, {Type: 63, Data: []byte{}}, {Type: 64, Data: []byte{}}, {Type: 0x3fff, Data: []byte{}}}
+			r.Unknown = []wire.Attr{{Type: 33, Data: []byte{}}, {Type: 63, Data: []byte{}}, {Type: 64, Data: []byte{}},
+				{Type: 0x3fff, Data: []byte{}}}
 		}},
 	{"flags of the number", IPv4, Cat(Attr(0x8000|RTA_OIF, NE(uint32(7))), Attr(0xc000|99, []byte{1})),
 		func(r *Route) { r.OIF, r.Unknown = Some(uint32(7)), []wire.Attr{{Type: 99, Data: []byte{1}}} }},
 	{"an attribute twice", IPv4, Cat(Attr(RTA_OIF, NE(uint32(7))), Attr(RTA_OIF, NE(uint32(8)))),
 		func(r *Route) { r.OIF = Some(uint32(8)) }},
-	{"padding at the end", IPv4, append(Attr(RTA_OIF, NE(uint32(7))), 0, 0, 0), func(r *Route) { r.OIF = Some(uint32(7)) }},
+	{"padding at the end", IPv4, append(Attr(RTA_OIF, NE(uint32(7))), 0, 0, 0),
+		func(r *Route) { r.OIF = Some(uint32(7)) }},
 	{"no padding at the end", IPv6, Attr(RTA_PREF, []byte{1})[:5], func(r *Route) { r.Pref = Some(byte(1)) }},
-	{"RTA_GATEWAY of no family", IPv4, Attr(RTA_GATEWAY, make([]byte, 5)), func(r *Route) { r.Unknown = []wire.Attr{{Type: RTA_GATEWAY, Data: make([]byte, 5)}} }},
+	{"RTA_GATEWAY of no family", IPv4, Attr(RTA_GATEWAY, make([]byte, 5)),
+		func(r *Route) { r.Unknown = []wire.Attr{{Type: RTA_GATEWAY, Data: make([]byte, 5)}} }},
 	{"RTA_VIA of another family", IPv4, Attr(RTA_VIA, NE(uint16(7)), bytes4),
 		func(r *Route) { r.Unknown = []wire.Attr{{Type: RTA_VIA, Data: Cat(NE(uint16(7)), bytes4)}} }},
 	{"RTA_VIA of a wrong length", IPv4, Attr(RTA_VIA, NE(uint16(IPv6)), bytes4),
@@ -165,18 +177,24 @@ var routeAttrs = []struct {
 		func(r *Route) {
 			r.Unknown = []wire.Attr{{Type: RTA_VIA, Data: Cat(NE(uint16(AF_PACKET)), make([]byte, 33))}}
 		}},
-	{"RTA_PAD that holds something", IPv4, Attr(RTA_PAD, []byte{1}), func(r *Route) { r.Unknown = []wire.Attr{{Type: RTA_PAD, Data: []byte{1}}} }},
+	{"RTA_PAD that holds something", IPv4, Attr(RTA_PAD, []byte{1}),
+		func(r *Route) { r.Unknown = []wire.Attr{{Type: RTA_PAD, Data: []byte{1}}} }},
 	{"RTA_ENCAP without RTA_ENCAP_TYPE", IPv4, Attr(RTA_ENCAP, encIPDst),
 		func(r *Route) { r.Encap.Raw, r.Unknown = encIPDst, []wire.Attr{{Type: RTA_ENCAP, Data: encIPDst}} }},
-	{"RTA_SRC without addresses", MPLS, Attr(RTA_SRC, bytes4), func(r *Route) { r.Unknown = []wire.Attr{{Type: RTA_SRC, Data: bytes4}} }},
-	{"RTA_DST that is no label", MPLS, Attr(RTA_DST, bytes6), func(r *Route) { r.Unknown = []wire.Attr{{Type: RTA_DST, Data: bytes6}} }},
-	{"RTA_DST of a family that is none of IP", 29, Attr(RTA_DST, bytes4), func(r *Route) { r.Unknown = []wire.Attr{{Type: RTA_DST, Data: bytes4}} }},
+	{"RTA_SRC without addresses", MPLS, Attr(RTA_SRC, bytes4),
+		func(r *Route) { r.Unknown = []wire.Attr{{Type: RTA_SRC, Data: bytes4}} }},
+	{"RTA_DST that is no label", MPLS, Attr(RTA_DST, bytes6),
+		func(r *Route) { r.Unknown = []wire.Attr{{Type: RTA_DST, Data: bytes6}} }},
+	{"RTA_DST of a family that is none of IP", 29, Attr(RTA_DST, bytes4),
+		func(r *Route) { r.Unknown = []wire.Attr{{Type: RTA_DST, Data: bytes4}} }},
 	{"a wrong length after a right one", IPv4, Cat(Attr(RTA_MARK, NE(uint32(1))), Attr(RTA_MARK, []byte{1})),
 		func(r *Route) { r.Mark, r.Unknown = Some(uint32(1)), []wire.Attr{{Type: RTA_MARK, Data: []byte{1}}} }},
-	{"RTA_METRICS with an unknown one", IPv4, Attr(RTA_METRICS, Attr(RTAX_MTU, NE(uint32(1400))), Attr(18, NE(uint32(5)))),
+	{"RTA_METRICS with an unknown one", IPv4,
+		Attr(RTA_METRICS, Attr(RTAX_MTU, NE(uint32(1400))), Attr(18, NE(uint32(5)))),
 		func(r *Route) {
 			r.Metrics.Set(RTAX_MTU, 1400)
-			r.Unknown = []wire.Attr{{Type: RTA_METRICS, Data: Cat(Attr(RTAX_MTU, NE(uint32(1400))), Attr(18, NE(uint32(5))))}}
+			r.Unknown = []wire.Attr{{Type: RTA_METRICS,
+				Data: Cat(Attr(RTAX_MTU, NE(uint32(1400))), Attr(18, NE(uint32(5))))}}
 		}},
 }
 
@@ -229,7 +247,8 @@ func understood(f Family, typ uint16, d []byte) bool {
 
 // notUnderstood returns the attributes that should be kept as they are, and an
 // encapsulation without a type after them.
-func notUnderstood(all []wire.Attr, e Encap, encap uint16, understood func(typ uint16, d []byte) bool) (unknown []wire.Attr) {
+func notUnderstood(all []wire.Attr, e Encap, encap uint16,
+	understood func(typ uint16, d []byte) bool) (unknown []wire.Attr) {
 	for _, a := range all {
 		if !understood(a.Type, a.Data) {
 			unknown = append(unknown, a)

@@ -10,7 +10,8 @@ import (
 
 // ipv6Message makes an RTM_NEWROUTE message of an IPv6 route in table main.
 func ipv6Message(t *testing.T, dst string, oif uint32, gateways ...string) *Message {
-	r := Route{Family: IPv6, Table: 254, Type: Unicast, Protocol: 4, Dst: netip.MustParsePrefix(dst), Priority: Some(uint32(1024))}
+	r := Route{Family: IPv6, Table: 254, Type: Unicast, Protocol: 4, Dst: netip.MustParsePrefix(dst),
+		Priority: Some(uint32(1024))}
 	switch {
 	case len(gateways) == 0:
 		r.OIF = Some(oif)

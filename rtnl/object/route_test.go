@@ -52,7 +52,8 @@ func TestRouteReuse(t *testing.T) {
 
 func TestRouteDoesNotAllocate(t *testing.T) {
 	b := AppendRoute(nil, &Route{Family: IPv6, Dst: netip.MustParsePrefix("fd00::/64"), Table: 254,
-		Multipath: []Nexthop{{OIF: 1, Weight: 1}, {OIF: 2, Weight: 2}}, Unknown: []wire.Attr{{Type: 99, Data: []byte{1}}}})
+		Multipath: []Nexthop{{OIF: 1, Weight: 1}, {OIF: 2, Weight: 2}},
+		Unknown:   []wire.Attr{{Type: 99, Data: []byte{1}}}})
 	var r Route
 	if n := testing.AllocsPerRun(100, func() {
 		if err := r.UnmarshalBinary(b); err != nil {
@@ -129,8 +130,9 @@ func TestRouteLengths(t *testing.T) {
 					}
 				case err != nil:
 					t.Errorf("%v, attribute %d of %d bytes: %v", f, typ, n, err)
-				case !reflect.DeepEqual(r.Unknown, notUnderstood([]wire.Attr{{Type: typ, Data: data}}, r.Encap, RTA_ENCAP,
-					func(typ uint16, d []byte) bool { return understood(f, typ, d) })):
+				case !reflect.DeepEqual(r.Unknown,
+					notUnderstood([]wire.Attr{{Type: typ, Data: data}}, r.Encap, RTA_ENCAP,
+						func(typ uint16, d []byte) bool { return understood(f, typ, d) })):
 					t.Errorf("%v, attribute %d of %d bytes: unknown are %v", f, typ, n, r.Unknown)
 				}
 			}
@@ -150,23 +152,32 @@ func TestMultipathAttributes(t *testing.T) {
 	}{
 		{"none", hop(), func(*Nexthop) {}},
 		{"RTA_GATEWAY", hop(Attr(RTA_GATEWAY, bytes4)), func(h *Nexthop) { h.Gateway = addr4 }},
-		{"RTA_GATEWAY ::", hop(Attr(RTA_GATEWAY, make([]byte, 16))), func(h *Nexthop) { h.Gateway = netip.IPv6Unspecified() }},
+		{"RTA_GATEWAY ::", hop(Attr(RTA_GATEWAY, make([]byte, 16))),
+			func(h *Nexthop) { h.Gateway = netip.IPv6Unspecified() }},
 		{"RTA_VIA", hop(Attr(RTA_VIA, NE(uint16(IPv6)), bytes6)), func(h *Nexthop) { h.Gateway = addr6 }},
 		{"RTA_FLOW", hop(Attr(RTA_FLOW, NE(uint32(1<<16)))), func(h *Nexthop) { h.Realms = Some(uint32(1 << 16)) }},
 		{"RTA_FLOW 0", hop(Attr(RTA_FLOW, NE(uint32(0)))), func(h *Nexthop) { h.Realms = Some(uint32(0)) }},
-		{"RTA_NEWDST", hop(Attr(RTA_NEWDST, Labels(1<<12|0x100))), func(h *Nexthop) { h.NewDst = Labels(1<<12 | 0x100) }},
-		{"RTA_ENCAP", hop(Attr(RTA_ENCAP, encIPDst), Attr(RTA_ENCAP_TYPE, NE(uint16(2)))), func(h *Nexthop) { h.Encap = Encap{2, encIPDst} }},
-		{"RTA_ENCAP alone", hop(Attr(RTA_ENCAP, encIPDst)), func(h *Nexthop) { h.Encap.Raw, h.Unknown = encIPDst, []wire.Attr{{Type: RTA_ENCAP, Data: encIPDst}} }},
-		{"RTA_VIA of a link", hop(Attr(RTA_VIA, NE(uint16(AF_PACKET)), []byte{2, 0, 0, 0, 0, 1})), func(h *Nexthop) { h.LinkGateway = []byte{2, 0, 0, 0, 0, 1} }},
+		{"RTA_NEWDST", hop(Attr(RTA_NEWDST, Labels(1<<12|0x100))),
+			func(h *Nexthop) { h.NewDst = Labels(1<<12 | 0x100) }},
+		{"RTA_ENCAP", hop(Attr(RTA_ENCAP, encIPDst), Attr(RTA_ENCAP_TYPE, NE(uint16(2)))),
+			func(h *Nexthop) { h.Encap = Encap{2, encIPDst} }},
+		{"RTA_ENCAP alone", hop(Attr(RTA_ENCAP, encIPDst)),
+			func(h *Nexthop) { h.Encap.Raw, h.Unknown = encIPDst, []wire.Attr{{Type: RTA_ENCAP, Data: encIPDst}} }},
+		{"RTA_VIA of a link", hop(Attr(RTA_VIA, NE(uint16(AF_PACKET)), []byte{2, 0, 0, 0, 0, 1})),
+			func(h *Nexthop) { h.LinkGateway = []byte{2, 0, 0, 0, 0, 1} }},
 		{"RTA_PAD", hop(Attr(RTA_PAD)), func(*Nexthop) {}},
-		{"RTA_PAD that holds something", hop(Attr(RTA_PAD, []byte{0})), func(h *Nexthop) { h.Unknown = []wire.Attr{{Type: RTA_PAD, Data: []byte{0}}} }},
+		{"RTA_PAD that holds something", hop(Attr(RTA_PAD, []byte{0})),
+			func(h *Nexthop) { h.Unknown = []wire.Attr{{Type: RTA_PAD, Data: []byte{0}}} }},
 		{"what belongs to the route", hop(Attr(RTA_OIF, NE(uint32(1))), Attr(RTA_TABLE, NE(uint32(1)))),
 			func(h *Nexthop) {
 				h.Unknown = []wire.Attr{{Type: RTA_OIF, Data: NE(uint32(1))}, {Type: RTA_TABLE, Data: NE(uint32(1))}}
 			}},
-		{"wrong lengths", hop(Attr(RTA_GATEWAY, []byte{1}), Attr(RTA_VIA, []byte{2, 0}), Attr(RTA_FLOW), Attr(RTA_NEWDST), Attr(RTA_ENCAP_TYPE, []byte{1})),
+		{"wrong lengths", hop(Attr(RTA_GATEWAY, []byte{1}), Attr(RTA_VIA, []byte{2, 0}), Attr(RTA_FLOW),
+			Attr(RTA_NEWDST), Attr(RTA_ENCAP_TYPE, []byte{1})),
 			func(h *Nexthop) {
-				h.Unknown = []wire.Attr{{Type: RTA_GATEWAY, Data: []byte{1}}, {Type: RTA_VIA, Data: []byte{2, 0}}, {Type: RTA_FLOW, Data: []byte{}}, {Type: RTA_NEWDST, Data: []byte{}}, {Type: RTA_ENCAP_TYPE, Data: []byte{1}}}
+				h.Unknown = []wire.Attr{{Type: RTA_GATEWAY, Data: []byte{1}}, {Type: RTA_VIA, Data: []byte{2, 0}},
+					{Type: RTA_FLOW, Data: []byte{}}, {Type: RTA_NEWDST, Data: []byte{}},
+					{Type: RTA_ENCAP_TYPE, Data: []byte{1}}}
 			}},
 	} {
 		want := Nexthop{OIF: 5, Weight: 256, Flags: 0x11}
@@ -187,7 +198,8 @@ func TestMultipathAttributes(t *testing.T) {
 	if err := CheckMultipath(Cat(hop(Attr(RTA_ENCAP, []byte{1})), hop(Attr(RTA_ENCAP, []byte{1}))[:13])); err == nil {
 		t.Error("rtnh_len beyond the end was accepted")
 	}
-	if err := r.DecodeMultipath(append([]byte{13, 0, 0, 0, 5, 0, 0, 0, 5, 0, RTA_ENCAP, 0}, 1)); wire.U16([]byte{1, 0}) == 1 && err != nil {
+	if err := r.DecodeMultipath(append([]byte{13, 0, 0, 0, 5, 0, 0, 0, 5, 0, RTA_ENCAP, 0}, 1)); wire.U16([]byte{1,
+		0}) == 1 && err != nil {
 		t.Error(err)
 	}
 }
@@ -207,18 +219,22 @@ func TestRouteMalformed(t *testing.T) {
 		{"src_len of IPv4", With(rtmsg(IPv4), 2, 33), "route", 2},
 		{"src_len of IP6MR", With(rtmsg(IP6MR), 2, 129), "route", 2},
 		{"destination of IPv6", append(rtmsg(IPv4), Attr(RTA_DST, bytes6)...), "route", 12},
-		{"second destination", Cat(rtmsg(IPv4), Attr(RTA_OIF, NE(uint32(1))), Attr(RTA_DST, bytes4), Attr(RTA_DST, []byte{1}), Attr(RTA_PAD)), "route", 28},
+		{"second destination", Cat(rtmsg(IPv4), Attr(RTA_OIF, NE(uint32(1))), Attr(RTA_DST, bytes4),
+			Attr(RTA_DST, []byte{1}), Attr(RTA_PAD)), "route", 28},
 		{"attribute of length 0", append(rtmsg(IPv4), 0, 0, 0, 0), "route", 12},
 		{"attribute of length 3", Cat(rtmsg(IPv4), Attr(RTA_PAD), NE(uint16(3)), []byte{0, 0}), "route", 16},
 		{"attribute beyond the end", Cat(rtmsg(IPv4), Attr(RTA_PAD), NE(uint16(5)), []byte{0, 0}), "route", 16},
 		{"attribute cut short", append(rtmsg(IPv4), Attr(RTA_OIF, NE(uint32(1)))[:7]...), "route", 12},
 		{"rest that is no attribute", Cat(rtmsg(IPv4), Attr(RTA_PAD), []byte{0, 1}), "route", 16},
-		{"metrics", append(rtmsg(IPv4), Attr(RTA_METRICS, Attr(2, NE(uint32(1))), []byte{9, 0, 2, 0})...), "RTA_METRICS", 8},
+		{"metrics", append(rtmsg(IPv4), Attr(RTA_METRICS, Attr(2, NE(uint32(1))), []byte{9, 0, 2, 0})...),
+			"RTA_METRICS", 8},
 		{"hop cut short", append(rtmsg(IPv4), Attr(RTA_MULTIPATH, hop, hop[:7])...), "RTA_MULTIPATH", 8},
 		{"rtnh_len 0", append(rtmsg(IPv4), Attr(RTA_MULTIPATH, hop, With(hop, 0, 0, 1, 0))...), "RTA_MULTIPATH", 8},
 		{"rtnh_len 7", append(rtmsg(IPv4), Attr(RTA_MULTIPATH, NE(uint16(7)), hop[2:])...), "RTA_MULTIPATH", 0},
-		{"rtnh_len beyond the end", append(rtmsg(IPv4), Attr(RTA_MULTIPATH, hop, NE(uint16(9)), hop[2:])...), "RTA_MULTIPATH", 8},
-		{"attribute of a hop", append(rtmsg(IPv4), Attr(RTA_MULTIPATH, hop, NE(uint16(16)), hop[2:], Attr(RTA_PAD), []byte{5, 0, 0, 0})...), "RTA_MULTIPATH", 20},
+		{"rtnh_len beyond the end", append(rtmsg(IPv4), Attr(RTA_MULTIPATH, hop, NE(uint16(9)), hop[2:])...),
+			"RTA_MULTIPATH", 8},
+		{"attribute of a hop", append(rtmsg(IPv4), Attr(RTA_MULTIPATH, hop, NE(uint16(16)), hop[2:], Attr(RTA_PAD),
+			[]byte{5, 0, 0, 0})...), "RTA_MULTIPATH", 20},
 	} {
 		var r Route
 		err := r.UnmarshalBinary(c.b)
@@ -233,7 +249,8 @@ func TestRouteMalformed(t *testing.T) {
 		}
 		checkRoute(t, c.b)
 	}
-	if got := wire.Malformed("route", 12, "attribute does not fit").Error(); got != "malformed route at byte 12: attribute does not fit" {
+	if got := wire.Malformed("route", 12,
+		"attribute does not fit").Error(); got != "malformed route at byte 12: attribute does not fit" {
 		t.Errorf("got %q", got)
 	}
 }
@@ -251,19 +268,22 @@ func TestRouteMPLS(t *testing.T) {
 		t.Fatal(err)
 	}
 	text := func(r *Route) string {
-		return fmt.Sprintf("%v %s %s %v %v %v %v", r.Family, r.AppendDst(nil), AppendLabels(nil, r.NewDst), r.Gateway, r.OIF, r.TTLPropagate, r.Dst.IsValid())
+		return fmt.Sprintf("%v %s %s %v %v %v %v", r.Family, r.AppendDst(nil), AppendLabels(nil, r.NewDst), r.Gateway,
+			r.OIF, r.TTLPropagate, r.Dst.IsValid())
 	}
 	if got, want := text(&r), "mpls 100 200/300 10.0.0.2 {2 true} {0 true} false"; got != want {
 		t.Errorf("got %s, want %s", got, want)
 	}
 	b = Cat([]byte{byte(MPLS), 20, 0, 0, 254, 4, 0, 1}, NE(uint32(0)),
 		Attr(RTA_DST, []byte{0, 0, 0x21, 0}), Attr(RTA_MULTIPATH, AppendMultipath(nil, MPLS, []Nexthop{
-			{OIF: 2, Weight: 1, Gateway: addr4, NewDst: []byte{0, 0x0c, 0x81, 0}}, {OIF: 3, Weight: 1, Gateway: addr6, Flags: 16}})))
+			{OIF: 2, Weight: 1, Gateway: addr4, NewDst: []byte{0, 0x0c, 0x81, 0}},
+			{OIF: 3, Weight: 1, Gateway: addr6, Flags: 16}})))
 	if err := r.UnmarshalBinary(b); err != nil {
 		t.Fatal(err)
 	}
 	hops := r.Nexthops(nil, nil)
-	if got, want := fmt.Sprintf("%s %d %v %s %v %d", r.AppendDst(nil), len(hops), hops[0].Gateway, AppendLabels(nil, hops[0].NewDst), hops[1].Gateway, hops[1].Flags),
+	if got, want := fmt.Sprintf("%s %d %v %s %v %d", r.AppendDst(nil), len(hops), hops[0].Gateway,
+		AppendLabels(nil, hops[0].NewDst), hops[1].Gateway, hops[1].Flags),
 		"2 2 10.0.0.2 200 fd00::9 16"; got != want {
 		t.Errorf("got %s, want %s", got, want)
 	}
@@ -279,7 +299,8 @@ func TestRouteMPLS(t *testing.T) {
 
 // TestRouteMetric has the metric where the kernel sends none.
 func TestRouteMetric(t *testing.T) {
-	for f, none := range map[Family]Opt[uint32]{IPv4: Some(uint32(0)), IPv6: Some(uint32(0)), MPLS: {}, IPMR: {}, IP6MR: {}} {
+	for f, none := range map[Family]Opt[uint32]{IPv4: Some(uint32(0)), IPv6: Some(uint32(0)), MPLS: {}, IPMR: {},
+		IP6MR: {}} {
 		for _, priority := range []Opt[uint32]{{}, Some(uint32(0)), Some(uint32(7))} {
 			want := priority
 			if !priority.OK {
@@ -305,8 +326,10 @@ func TestRouteIPMR(t *testing.T) {
 		Attr(RTA_MULTIPATH, NE(uint16(8)), []byte{0, 1}, NE(uint32(4)), NE(uint16(8)), []byte{0, 2}, NE(uint32(5))),
 		Attr(RTA_MFC_STATS, NE(uint64(10)), NE(uint64(5000000000)), NE(uint64(1))), Attr(RTA_PAD),
 		Attr(RTA_EXPIRES, NE(uint64(12345))))
-	want := Route{Family: IPMR, Type: Multicast, Protocol: 17, Table: 1000, Dst: netip.PrefixFrom(group, 32), Src: netip.PrefixFrom(source, 32),
-		IIF: Some(uint32(3)), Multipath: []Nexthop{{OIF: 4, TTLThreshold: Some(uint8(1))}, {OIF: 5, TTLThreshold: Some(uint8(2))}},
+	want := Route{Family: IPMR, Type: Multicast, Protocol: 17, Table: 1000, Dst: netip.PrefixFrom(group, 32),
+		Src: netip.PrefixFrom(source, 32),
+		IIF: Some(uint32(3)), Multipath: []Nexthop{{OIF: 4, TTLThreshold: Some(uint8(1))},
+			{OIF: 5, TTLThreshold: Some(uint8(2))}},
 		MFC: Some(MFCStats{10, 5000000000, 1}), Expires: Some(uint64(12345))}
 	var got Route
 	if err := got.UnmarshalBinary(b); err != nil || !reflect.DeepEqual(got, want) {
@@ -340,7 +363,8 @@ func TestFields(t *testing.T) {
 }
 
 func TestRouteNames(t *testing.T) {
-	types := []string{"unspec", "unicast", "local", "broadcast", "anycast", "multicast", "blackhole", "unreachable", "prohibit",
+	types := []string{"unspec", "unicast", "local", "broadcast", "anycast", "multicast", "blackhole", "unreachable",
+		"prohibit",
 		"throw", "nat", "xresolve", "12"}
 	for i, want := range types {
 		typ := RouteType(i)

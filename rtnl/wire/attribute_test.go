@@ -42,7 +42,10 @@ func TestWalk(t *testing.T) {
 		for a.Next() {
 			got = append(got, Attr{a.Type, a.Data})
 		}
-		if !slices.EqualFunc(got, c.want, func(x, y Attr) bool { return x.Type == y.Type && bytes.Equal(x.Data, y.Data) }) ||
+		if !slices.EqualFunc(got, c.want, func(x, y Attr) bool {
+			return x.Type == y.Type &&
+				bytes.Equal(x.Data, y.Data)
+		}) ||
 			a.OK() != (c.end < 0) || a.Next() {
 			t.Errorf("%s: got %v, OK %v", c.what, got, a.OK())
 		}

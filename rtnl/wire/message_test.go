@@ -52,7 +52,8 @@ func TestMessages(t *testing.T) {
 func TestMalformed(t *testing.T) {
 	err := Malformed("route", 12, "attribute does not fit")
 	var m *MalformedError
-	if !errors.Is(err, ErrMalformed) || !errors.As(err, &m) || m.Offset != 12 || errors.Is(err, errors.ErrUnsupported) ||
+	if !errors.Is(err, ErrMalformed) || !errors.As(err, &m) || m.Offset != 12 ||
+		errors.Is(err, errors.ErrUnsupported) ||
 		err.Error() != "malformed route at byte 12: attribute does not fit" {
 		t.Error(err)
 	}
