@@ -104,74 +104,81 @@ func TestCaptureErrors(t *testing.T) {
 	}
 }
 
+// writtenFiles are files that writeTo writes, in a folder of their own and with a umask of 027.
+type writtenFiles struct {
+	*testing.T
+	dir string
+}
+
+func newWrittenFiles(t *testing.T) writtenFiles {
+	umask := syscall.Umask(0o027)
+	t.Cleanup(func() { syscall.Umask(umask) })
+	return writtenFiles{t, t.TempDir()}
+}
+
+func (f writtenFiles) path(name string) string { return filepath.Join(f.dir, name) }
+
+// write writes s.
+func (f writtenFiles) write(name, s string) error {
+	return writeTo(f.Context(), f.path(name), func(w io.Writer) error { _, err := io.WriteString(w, s); return err })
+}
+
+// mustWrite writes s, which has to succeed.
+func (f writtenFiles) mustWrite(name, s string) {
+	f.Helper()
+	if err := f.write(name, s); err != nil {
+		f.Fatal(err)
+	}
+}
+
+// chmod gives a file another mode.
+func (f writtenFiles) chmod(name string, mode fs.FileMode) {
+	f.Helper()
+	if err := os.Chmod(f.path(name), mode); err != nil {
+		f.Fatal(err)
+	}
+}
+
+// check compares what a file holds, and its mode.
+func (f writtenFiles) check(name, want string, mode fs.FileMode) {
+	f.Helper()
+	b, err := os.ReadFile(f.path(name))
+	if err != nil || string(b) != want {
+		f.Errorf("%s: got %q, %v; want %q", name, b, err, want)
+	}
+	if info, err := os.Stat(f.path(name)); err != nil || info.Mode() != mode {
+		f.Errorf("%s: mode %v, %v; want %v", name, info.Mode(), err, mode)
+	}
+}
+
+// nothingLeft: no file is there under a name of its own while it is written.
+func (f writtenFiles) nothingLeft() {
+	f.Helper()
+	for _, pattern := range []string{".*", "*/.*"} {
+		if left, err := filepath.Glob(f.path(pattern)); err != nil || len(left) > 0 {
+			f.Errorf("left behind: %s, %v", left, err)
+		}
+	}
+}
+
 // TestWriteTo: a file is what it was, or a whole capture.
 func TestWriteTo(t *testing.T) {
-	dir := t.TempDir()
-	path := func(name string) string { return filepath.Join(dir, name) }
-	check := func(name, want string, mode fs.FileMode) {
-		t.Helper()
-		b, err := os.ReadFile(path(name))
-		if err != nil || string(b) != want {
-			t.Errorf("%s: got %q, %v; want %q", name, b, err, want)
-		}
-		if info, err := os.Stat(path(name)); err != nil || info.Mode() != mode {
-			t.Errorf("%s: mode %v, %v; want %v", name, info.Mode(), err, mode)
-		}
-	}
-	text := func(s string) func(io.Writer) error {
-		return func(w io.Writer) error { _, err := io.WriteString(w, s); return err }
-	}
+	f := newWrittenFiles(t)
+	f.mustWrite("new", "a")
+	f.check("new", "a", 0o640)
+	f.chmod("new", 0o604)
+	f.mustWrite("new", "b")
+	f.check("new", "b", 0o604)
 	broken := errors.New("broken")
-	umask := syscall.Umask(0o027)
-	defer syscall.Umask(umask)
-	ctx := t.Context()
-
-	if err := writeTo(ctx, path("new"), text("a")); err != nil {
-		t.Fatal(err)
-	}
-	check("new", "a", 0o640)
-	if err := os.Chmod(path("new"), 0o604); err != nil {
-		t.Fatal(err)
-	}
-	if err := writeTo(ctx, path("new"), text("b")); err != nil {
-		t.Fatal(err)
-	}
-	check("new", "b", 0o604)
-	err := writeTo(ctx, path("new"), func(w io.Writer) error { text("c")(w); return broken })
+	err := writeTo(t.Context(), f.path("new"), func(w io.Writer) error { io.WriteString(w, "c"); return broken })
 	if err != broken {
 		t.Errorf("got %v", err)
 	}
-	check("new", "b", 0o604)
-
-	// The file that a link stands for is replaced, not the link.
-	if err := os.Mkdir(path("links"), 0o755); err != nil {
-		t.Fatal(err)
-	}
-	for link, to := range map[string]string{"links/one": "../new", "two": "links/one", "dangling": "links/made"} {
-		if err := os.Symlink(to, path(link)); err != nil {
-			t.Fatal(err)
-		}
-	}
-	for _, link := range []string{"two", "dangling"} {
-		if err := writeTo(ctx, path(link), text("d")); err != nil {
-			t.Fatal(err)
-		}
-		if info, err := os.Lstat(path(link)); err != nil || info.Mode().Type() != fs.ModeSymlink {
-			t.Errorf("%s is no link any more", link)
-		}
-	}
-	check("new", "d", 0o604)
-	check("links/made", "d", 0o640)
-	if err := os.Symlink("loop", path("loop")); err != nil {
-		t.Fatal(err)
-	}
-	if err := writeTo(ctx, path("loop"), text("e")); !errors.Is(err, syscall.ELOOP) {
-		t.Errorf("a loop of links: %v", err)
-	}
+	f.check("new", "b", 0o604)
 
 	// Interrupted.
-	ended, cancel := context.WithCancel(ctx)
-	err = writeTo(ended, path("new"), func(w io.Writer) error {
+	ended, cancel := context.WithCancel(t.Context())
+	err = writeTo(ended, f.path("new"), func(w io.Writer) error {
 		cancel()
 		time.Sleep(10 * time.Millisecond)
 		return ended.Err()
@@ -179,46 +186,82 @@ func TestWriteTo(t *testing.T) {
 	if !errors.Is(err, context.Canceled) {
 		t.Errorf("interrupted: %v", err)
 	}
-	check("new", "d", 0o604)
+	f.check("new", "b", 0o604)
 
-	// Where no other file can be made the old one stays, as does one that may not be
-	// written.
-	if err := errors.Join(os.Chmod(path("new"), 0o400), os.Chmod(path("links"), 0o500)); err != nil {
+	// An open file has no place of its own.
+	open, err := os.Create(f.path("open"))
+	if err != nil {
 		t.Fatal(err)
 	}
-	t.Run("unprivileged", func(t *testing.T) {
+	defer open.Close()
+	text := func(w io.Writer) error { _, err := io.WriteString(w, "f"); return err }
+	if err := writeTo(t.Context(), fmt.Sprintf("/dev/fd/%d", open.Fd()), text); err != nil {
+		t.Fatal(err)
+	}
+	if info, err := open.Stat(); err != nil || info.Size() != 1 {
+		t.Errorf("an open file: %v", err)
+	}
+	f.nothingLeft()
+}
+
+// TestWriteToLink: the file that a link stands for is replaced, not the link.
+func TestWriteToLink(t *testing.T) {
+	f := newWrittenFiles(t)
+	f.mustWrite("new", "b")
+	f.chmod("new", 0o604)
+	if err := os.Mkdir(f.path("links"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	for link, to := range map[string]string{"links/one": "../new", "two": "links/one", "dangling": "links/made"} {
+		if err := os.Symlink(to, f.path(link)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, link := range []string{"two", "dangling"} {
+		f.mustWrite(link, "d")
+		if info, err := os.Lstat(f.path(link)); err != nil || info.Mode().Type() != fs.ModeSymlink {
+			t.Errorf("%s is no link any more", link)
+		}
+	}
+	f.check("new", "d", 0o604)
+	f.check("links/made", "d", 0o640)
+	if err := os.Symlink("loop", f.path("loop")); err != nil {
+		t.Fatal(err)
+	}
+	if err := f.write("loop", "e"); !errors.Is(err, syscall.ELOOP) {
+		t.Errorf("a loop of links: %v", err)
+	}
+	f.nothingLeft()
+}
+
+// TestWriteToUnprivileged: where no other file can be made the old one stays, as does one
+// that may not be written.
+func TestWriteToUnprivileged(t *testing.T) {
+	f := newWrittenFiles(t)
+	f.mustWrite("new", "d")
+	if err := os.Mkdir(f.path("folder"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	f.mustWrite("folder/made", "d")
+	f.chmod("new", 0o400)
+	f.chmod("folder", 0o500)
+	t.Run("without capabilities", func(t *testing.T) {
 		runtime.LockOSThread() // it ends without its capabilities
 		var none [2]unix.CapUserData
 		if err := unix.Capset(&unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}, &none[0]); err != nil {
 			t.Fatal(err)
 		}
-		err := writeTo(ctx, path("links/made"), text("e"))
+		err := f.write("folder/made", "e")
 		if !errors.Is(err, syscall.EACCES) || !strings.Contains(err.Error(), "in its folder") {
 			t.Errorf("a folder that may not be written: %v", err)
 		}
-		if err := writeTo(ctx, path("new"), text("e")); !errors.Is(err, syscall.EACCES) {
+		if err := f.write("new", "e"); !errors.Is(err, syscall.EACCES) {
 			t.Errorf("a file that may not be written: %v", err)
 		}
 	})
-	check("new", "d", 0o400)
-	check("links/made", "d", 0o640)
-
-	// An open file has no place of its own.
-	f, err := os.Create(path("open"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
-	if err := writeTo(ctx, fmt.Sprintf("/dev/fd/%d", f.Fd()), text("f")); err != nil {
-		t.Fatal(err)
-	}
-	if info, err := f.Stat(); err != nil || info.Size() != 1 {
-		t.Errorf("an open file: %v", err)
-	}
-	left, err := filepath.Glob(path(".*"))
-	if more, _ := filepath.Glob(path("links/.*")); err != nil || len(left)+len(more) > 0 {
-		t.Errorf("left behind: %s %s", left, more)
-	}
+	f.check("new", "d", 0o400)
+	f.check("folder/made", "d", 0o640)
+	f.nothingLeft()
 }
 
 // TestCaptureFullDisk: the old file stays as it is.

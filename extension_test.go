@@ -6,14 +6,12 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"net"
 	"os"
 	"os/exec"
 	"slices"
 	"strconv"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -22,7 +20,6 @@ import (
 
 	"kernelroutes/internal/nstest"
 	"kernelroutes/internal/osquerytest"
-	"kernelroutes/rtnl"
 	"kernelroutes/tables"
 )
 
@@ -161,41 +158,8 @@ func TestExtension(t *testing.T) {
 		}
 	})
 
-	t.Run("rows", func(t *testing.T) {
-		rows := x.generate(t, "kernel_routes", []string{"dst=0.0.0.0/0"},
-			"route_id", "table_name", "gateway", "metric", "locked", "src")
-		if len(rows) != 2 {
-			t.Fatalf("%d default routes", len(rows))
-		}
-		for i, want := range []map[string]string{
-			{"table_name": "main", "gateway": "192.0.2.1", "metric": "100"},
-			{"table_name": "1000", "gateway": "203.0.113.1", "locked": "mtu", "metric": "0"},
-		} {
-			// The kernel dumps table 1000 (232 in its hash) before main.
-			got := rows[1-i]
-			if got["route_id"] == "" {
-				t.Errorf("no route_id in %v", got)
-			}
-			delete(got, "route_id")
-			if fmt.Sprint(got) != fmt.Sprint(want) {
-				t.Errorf("got %v, want %v", got, want)
-			}
-		}
-	})
-	t.Run("join", func(t *testing.T) {
-		for _, r := range x.generate(t, "kernel_routes", nil, "route_id", "dst", "nexthop_count") {
-			hops := x.generate(t, "kernel_route_nexthops", []string{"route_id=" + r["route_id"]},
-				"route_id", "dst", "gateway")
-			if fmt.Sprint(len(hops)) != r["nexthop_count"] {
-				t.Errorf("%s: %d nexthops, nexthop_count %s", r["dst"], len(hops), r["nexthop_count"])
-			}
-			for _, h := range hops {
-				if h["route_id"] != r["route_id"] || h["dst"] != r["dst"] {
-					t.Errorf("%v among the nexthops of %v", h, r)
-				}
-			}
-		}
-	})
+	t.Run("rows", func(t *testing.T) { defaultRoutes(t, x) })
+	t.Run("join", func(t *testing.T) { joined(t, x) })
 	t.Run("recorded", func(t *testing.T) { recorded(t, x) })
 	t.Run("errors", func(t *testing.T) {
 		for _, tc := range []struct{ table, action, context string }{
@@ -210,22 +174,7 @@ func TestExtension(t *testing.T) {
 			}
 		}
 	})
-	t.Run("parallel", func(t *testing.T) {
-		var wg sync.WaitGroup
-		for range 16 {
-			wg.Go(func() {
-				for range 20 {
-					r, err := x.Call(x.ctx, "kernel_routes", map[string]string{
-						"action": "generate", "context": `{"constraints":[],"colsUsed":["dst"]}`})
-					if err != nil || len(r.Response) < 10 {
-						t.Errorf("%d rows, %v", len(r.Response), err)
-						return
-					}
-				}
-			})
-		}
-		wg.Wait()
-	})
+	t.Run("parallel", func(t *testing.T) { inParallel(t, x) })
 	t.Run("SIGTERM", func(t *testing.T) {
 		x.cmd.Process.Signal(syscall.SIGTERM)
 		if code := x.wait(t); code != 0 {
@@ -238,6 +187,63 @@ func TestExtension(t *testing.T) {
 			t.Errorf("no warning of the unknown flag:\n%s", &x.stderr)
 		}
 	})
+}
+
+// defaultRoutes asks for some columns of the default routes.
+func defaultRoutes(t *testing.T, x *extensionProcess) {
+	rows := x.generate(t, "kernel_routes", []string{"dst=0.0.0.0/0"},
+		"route_id", "table_name", "gateway", "metric", "locked", "src")
+	if len(rows) != 2 {
+		t.Fatalf("%d default routes", len(rows))
+	}
+	for i, want := range []map[string]string{
+		{"table_name": "main", "gateway": "192.0.2.1", "metric": "100"},
+		{"table_name": "1000", "gateway": "203.0.113.1", "locked": "mtu", "metric": "0"},
+	} {
+		// The kernel dumps table 1000 (232 in its hash) before main.
+		got := rows[1-i]
+		if got["route_id"] == "" {
+			t.Errorf("no route_id in %v", got)
+		}
+		delete(got, "route_id")
+		if fmt.Sprint(got) != fmt.Sprint(want) {
+			t.Errorf("got %v, want %v", got, want)
+		}
+	}
+}
+
+// joined asks for the nexthops of each route, as SQLite does for a join.
+func joined(t *testing.T, x *extensionProcess) {
+	for _, r := range x.generate(t, "kernel_routes", nil, "route_id", "dst", "nexthop_count") {
+		hops := x.generate(t, "kernel_route_nexthops", []string{"route_id=" + r["route_id"]},
+			"route_id", "dst", "gateway")
+		if fmt.Sprint(len(hops)) != r["nexthop_count"] {
+			t.Errorf("%s: %d nexthops, nexthop_count %s", r["dst"], len(hops), r["nexthop_count"])
+		}
+		for _, h := range hops {
+			if h["route_id"] != r["route_id"] || h["dst"] != r["dst"] {
+				t.Errorf("%v among the nexthops of %v", h, r)
+			}
+		}
+	}
+}
+
+// inParallel has many queries at the same time.
+func inParallel(t *testing.T, x *extensionProcess) {
+	var wg sync.WaitGroup
+	for range 16 {
+		wg.Go(func() {
+			for range 20 {
+				r, err := x.Call(x.ctx, "kernel_routes", map[string]string{
+					"action": "generate", "context": `{"constraints":[],"colsUsed":["dst"]}`})
+				if err != nil || len(r.Response) < 10 {
+					t.Errorf("%d rows, %v", len(r.Response), err)
+					return
+				}
+			}
+		})
+	}
+	wg.Wait()
 }
 
 // recorded sends every request that was recorded from osqueryi.
@@ -359,212 +365,5 @@ func TestDependencies(t *testing.T) {
 		if strings.Contains(name, "opentelemetry") || strings.Contains(name, "osquery-go/plugin") {
 			t.Errorf("the binary contains %s", name)
 		}
-	}
-}
-
-// TestManyQueries asks for 100,000 routes two hundred times at once (less with -short). The memory is
-// that of the whole process; pings are answered meanwhile.
-func TestManyQueries(t *testing.T) {
-	routes, queries, memory := nstest.Amount(100_000, 10_000), nstest.Amount(200, 50), nstest.Amount(400<<20, 100<<20)
-	nstest.New(t)
-	nstest.Veth(t, "v0", "10.0.0.1/16")
-	lines := make([]string, routes)
-	for i := range lines {
-		lines[i] = fmt.Sprintf("route add 20.%d.%d.%d/32 via 10.0.0.%d", i>>16, i>>8&255, i&255, 2+i%70)
-	}
-	nstest.Batch(t, "-4", lines...)
-	m := newManager(t)
-	m.SetFlag("disable_watchdog", "true")
-	x := startAt(t, m, "")
-	message := osquerytest.Message("call", &osquery.ExtensionCallArgs{Registry: "table", Item: "kernel_routes",
-		Request: map[string]string{"action": "generate",
-			"context": `{"constraints":[],"colsUsed":["dst","gateway","dev"]}`}})
-	socket := fmt.Sprintf("%s.%d", x.Socket(), x.uuid)
-
-	start := time.Now()
-	var answered, told atomic.Int32
-	var calls sync.WaitGroup
-	for range queries {
-		calls.Go(func() {
-			switch n, err := osquerytest.Exchange(socket, message); {
-			case err != nil:
-				t.Error(err)
-			case n > int64(routes)*60:
-				answered.Add(1)
-			default: // TestQueue has what it says
-				told.Add(1)
-			}
-		})
-	}
-	done := make(chan struct{})
-	go func() { calls.Wait(); close(done) }()
-	for pinging := true; pinging; {
-		select {
-		case <-done:
-			pinging = false
-		case <-time.After(200 * time.Millisecond):
-			ctx, cancel := context.WithTimeout(x.ctx, 5*time.Second)
-			if err := x.Ping(ctx, x.uuid); err != nil {
-				t.Errorf("a ping: %v", err)
-			}
-			cancel()
-		}
-	}
-	peak := x.status(t, "VmHWM")
-	t.Logf("%d answered, %d told after %v; peak %d MiB", answered.Load(), told.Load(),
-		time.Since(start).Round(time.Millisecond), peak>>20)
-	if peak > memory {
-		t.Errorf("%d MiB of memory", peak>>20)
-	}
-	if told.Load() > 0 && time.Since(start) < time.Minute {
-		t.Errorf("%d were told before their time-out", told.Load())
-	}
-}
-
-// status reads a size in the process's /proc/PID/status.
-func (x *extensionProcess) status(t *testing.T, name string) (size int) {
-	t.Helper()
-	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", x.cmd.Process.Pid))
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, rest, _ := strings.Cut(string(text), name+":")
-	if _, err := fmt.Sscan(rest, &size); err != nil {
-		t.Fatalf("%s: %v", name, err)
-	}
-	return size << 10
-}
-
-// TestFewDescriptors has 1,000 silent connections and few descriptors: queries are
-// answered at once, and the log has a line.
-func TestFewDescriptors(t *testing.T) {
-	nstest.New(t)
-	m := newManager(t)
-	x := startAt(t, m, "ulimit -n 64")
-	for range 1000 {
-		conn, err := net.Dial("unix", fmt.Sprintf("%s.%d", m.Socket(), x.uuid))
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer conn.Close()
-	}
-	for range 20 {
-		start := time.Now()
-		if rows := x.generate(t, "kernel_routes", nil, "dst"); len(rows) == 0 {
-			t.Error("no routes, not even of lo")
-		}
-		if took := time.Since(start); took > 2*time.Second {
-			t.Errorf("a query took %v", took)
-		}
-	}
-	// More queries at once than there are descriptors: who cannot wait is told.
-	var calls sync.WaitGroup
-	for range 100 {
-		calls.Go(func() {
-			r, err := x.Call(x.ctx, "kernel_routes", map[string]string{"action": "generate", "context": "{}"})
-			if err == nil && r.Status.Code != 0 && !strings.Contains(r.Status.Message, "too many queries at once") {
-				t.Error(r.Status.Message)
-			}
-		})
-	}
-	calls.Wait()
-	if err := x.Ping(x.ctx, x.uuid); err != nil {
-		t.Error(err)
-	}
-	x.cmd.Process.Signal(syscall.SIGTERM)
-	x.wait(t)
-	if n := strings.Count(x.stderr.String(), "level=WARN"); n < 1 || n > 5 {
-		t.Errorf("%d warnings:\n%s", n, &x.stderr)
-	}
-}
-
-// TestCtrlC sends the signals that a terminal sends to the process group of an
-// osqueryi and its extension.
-func TestCtrlC(t *testing.T) {
-	t.Parallel()
-	nstest.New(t)
-	x := startExtension(t)
-	for _, sig := range []os.Signal{syscall.SIGINT, syscall.SIGHUP} {
-		x.cmd.Process.Signal(sig)
-		for range 3 {
-			if rows := x.generate(t, "kernel_routes", nil, "dst"); len(rows) == 0 {
-				t.Errorf("no routes after %v", sig)
-			}
-		}
-	}
-	x.Close() // osqueryi ends
-	if code := x.wait(t); code != 1 {
-		t.Errorf("exit status %d", code)
-	}
-}
-
-// TestKillNine starts the extension again after kill -9, before osquery notices.
-func TestKillNine(t *testing.T) {
-	t.Parallel()
-	nstest.New(t)
-	m := newManager(t)
-	x := startAt(t, m, "")
-	x.cmd.Process.Kill()
-	x.cmd.Wait()
-	go func() {
-		time.Sleep(1500 * time.Millisecond) // until its next ping
-		m.Deregister(x.uuid)
-	}()
-	start := time.Now()
-	again := exec.Command(binary(t), "--socket", m.Socket(), "--timeout", "3", "--interval", "1")
-	if err := again.Start(); err != nil {
-		t.Fatal(err)
-	}
-	defer again.Wait()
-	defer again.Process.Kill()
-	if err := m.WaitDeregistered(x.ctx, x.uuid); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := m.WaitRegistered(x.ctx); err != nil {
-		t.Fatal(err)
-	}
-	if took := time.Since(start); took > 3*time.Second {
-		t.Errorf("registered after %v", took)
-	}
-}
-
-// TestMemoryGoesBack: what an answer took goes back to the kernel, also what is
-// remembered of it for look-ups.
-func TestMemoryGoesBack(t *testing.T) {
-	if testing.Short() {
-		t.Skip("waits until an answer is forgotten")
-	}
-	nstest.New(t)
-	nstest.Veth(t, "v0", "10.0.0.1/16")
-	var lines []string
-	for i := range 80_000 {
-		lines = append(lines, fmt.Sprintf("route add 20.%d.%d.%d/32 via 10.0.0.2", i>>16, i>>8&255, i&255))
-	}
-	nstest.Batch(t, "-4", lines...)
-	x := startExtension(t)
-	resident := func() int {
-		status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", x.cmd.Process.Pid))
-		if err != nil {
-			t.Fatal(err)
-		}
-		_, rest, _ := strings.Cut(string(status), "VmRSS:")
-		kb, err := strconv.Atoi(strings.Fields(rest)[0])
-		if err != nil {
-			t.Fatal(err)
-		}
-		return kb
-	}
-	before := resident()
-	rows := x.generate(t, "kernel_routes", nil, "route_id")
-	if n := len(x.generate(t, "kernel_routes", []string{"route_id=" + rows[7]["route_id"]}, "route_id")); n != 1 {
-		t.Fatalf("%d routes by their route_id", n)
-	}
-	remembered := resident()
-	if remembered < before+10<<10 {
-		t.Fatalf("%d KB before and %d after: this proves nothing", before, remembered)
-	}
-	time.Sleep(rtnl.RecallTime + 3*time.Second)
-	if after := resident(); after > before+6<<10 {
-		t.Errorf("the process has %d KB, before a query %d and after it %d", after, before, remembered)
 	}
 }

@@ -34,80 +34,87 @@ func (s *emptySource) Read(_ context.Context, req rtnl.Request) (*rtnl.Snapshot,
 	return &rtnl.Snapshot{}, nil
 }
 
+var prefix, addr = netip.MustParsePrefix, netip.MustParseAddr
+
+// routeObjects are routes, and their JSON.
+var routeObjects = []struct {
+	name  string
+	route object.Route
+	want  string
+}{
+	{"the documented one", object.Route{
+		Family: object.IPv4, Type: object.Unicast, Protocol: 16, Table: 254, Dst: prefix("0.0.0.0/0"),
+		Gateway: addr("192.168.1.1"), OIF: opt(uint32(2)), Priority: opt(uint32(100)),
+		PrefSrc: addr("192.168.1.100"),
+	}, `{"family":"ipv4","type":"UNICAST","protocol":"DHCP","scope":"UNIVERSE","table":"MAIN",` +
+		`"dst":"0.0.0.0/0","dst_len":0,` +
+		`"gateway":"192.168.1.1","dev":"eth0","dev_index":2,"metric":100,"prefsrc":"192.168.1.100","flags":0}`},
+	{"only what is always there", object.Route{
+		Family: object.IPv6, Type: object.Blackhole, Protocol: 77, Scope: 77, Table: 77, Dst: prefix("fd00::/8"),
+	}, `{"family":"ipv6","type":"BLACKHOLE","protocol":77,"scope":77,"table":77,` +
+		`"dst":"fd00::/8","dst_len":8,"flags":0}`},
+	{"names and numbers", object.Route{
+		Family: object.IPv6, Type: 200, Protocol: 186, Scope: 253, Table: 4294967294, Dst: prefix("::/0"),
+		Src: prefix("fd00::/64"),
+		OIF: opt(uint32(9)), Priority: opt(uint32(0)), TOS: 16, Flags: 1 << 31,
+	}, `{"family":"ipv6","type":200,"protocol":"BGP","scope":"LINK","table":4294967294,"dst":"::/0","dst_len":0,` +
+		`"dev_index":9,"metric":0,"src":"fd00::/64","flags":2147483648,"tos":16,"table_id":4294967294}`},
+	{"several nexthops", object.Route{
+		Family: object.IPv4, Type: object.Unicast, Protocol: 4, Table: 254, Dst: prefix("10.0.0.0/8"),
+		Multipath: []object.Nexthop{
+			{OIF: 2, Gateway: addr("192.0.2.1"), Weight: 1},
+			{OIF: 9, Gateway: addr("fe80::1"), Weight: 256, Flags: 4},
+			{OIF: 2, Weight: 3},
+		},
+	}, `{"family":"ipv4","type":"UNICAST","protocol":"STATIC","scope":"UNIVERSE","table":"MAIN",` +
+		`"dst":"10.0.0.0/8","dst_len":8,"flags":0,` +
+		`"multipath":[{"dev_index":2,"dev":"eth0","gateway":"192.0.2.1","weight":1,"flags":0},` +
+		`{"dev_index":9,"gateway":"fe80::1","weight":256,"flags":4},` +
+		`{"dev_index":2,"dev":"eth0","weight":3,"flags":0}]}`},
+	{"a nexthop object that is not known", object.Route{
+		Family: object.IPv4, Type: object.Unicast, Protocol: 3, Table: 254, Dst: prefix("10.0.0.0/8"),
+		NexthopID: opt(uint32(7)),
+	}, `{"family":"ipv4","type":"UNICAST","protocol":"BOOT","scope":"UNIVERSE","table":"MAIN",` +
+		`"dst":"10.0.0.0/8","dst_len":8,"flags":0,` +
+		`"unknown_rta_attrs":[30],"unknown_rta_attrs_decoded":[{"type":30,"name":"RTA_NH_ID","value":7}]}`},
+	{"cache and attributes without a key", object.Route{
+		Family: object.IPv4, Type: object.Unicast, Protocol: 3, Table: 254, Dst: prefix("10.0.0.0/8"),
+		Gateway: addr("fe80::1"),
+		Cache:   opt(object.CacheInfo{ClntRef: 1, LastUse: 250, Expires: -300, Error: 4294967183, Used: 5}),
+		IIF:     opt(uint32(3)), Mark: opt(uint32(1)), Pref: opt(uint8(3)), Realms: opt(uint32(3<<16 | 4)),
+		Expires: opt(uint64(1234)),
+		UID:     opt(uint32(1000)), SPort: opt(uint16(53)), NewDst: []byte{0, 0x06, 0x41, 0},
+		Unknown: []wire.Attr{{Type: 99, Data: []byte{1, 2}}, {Type: 8, Data: nil}},
+	}, `{"family":"ipv4","type":"UNICAST","protocol":"BOOT","scope":"UNIVERSE","table":"MAIN",` +
+		`"dst":"10.0.0.0/8","dst_len":8,` +
+		`"gateway":"fe80::1","flags":0,` +
+		`"cacheinfo":{"clntref":1,"last_use":2,"expires":-3,"error":4294967183,"used":5},` +
+		`"unknown_rta_attrs":[3,8,11,16,18,19,20,23,25,28,99],"unknown_rta_attrs_decoded":[` +
+		`{"type":3,"name":"RTA_IIF","value":3},{"type":8,"len":0,"hex":""},` +
+		`{"type":11,"name":"RTA_FLOW","value":"3/4"},` +
+		`{"type":16,"name":"RTA_MARK","value":1},{"type":18,"name":"RTA_VIA","value":"fe80::1"},` +
+		`{"type":19,"name":"RTA_NEWDST","value":"100"},{"type":20,"name":"RTA_PREF","value":"low"},` +
+		`{"type":23,"name":"RTA_EXPIRES","value":12},{"type":25,"name":"RTA_UID","value":1000},` +
+		`{"type":28,"name":"RTA_SPORT","value":53},{"type":99,"len":2,"hex":"0102"}]}`},
+	{"what is decoded and kept", object.Route{
+		Family: object.IPv4, Type: object.Unicast, Protocol: 3, Table: 254, Dst: prefix("10.0.0.0/8"),
+		LinkGateway: []byte{2, 0, 0, 0, 0, 1}, FlowLabel: opt(uint32(9)), DelReason: opt(uint32(1)),
+		Unknown: []wire.Attr{{Type: 31, Data: []byte{0, 0, 0, 9}}, {Type: 32, Data: []byte{1, 0, 0, 0}}},
+	}, `{"family":"ipv4","type":"UNICAST","protocol":"BOOT","scope":"UNIVERSE","table":"MAIN","dst":"10.0.0.0/8",` +
+		`"dst_len":8,"flags":0,"unknown_rta_attrs":[18,31,32],"unknown_rta_attrs_decoded":[` +
+		`{"type":18,"name":"RTA_VIA","value":"02:00:00:00:00:01"},{"type":31,"name":"RTA_FLOWLABEL","value":9},` +
+		`{"type":32,"name":"RTA_DEL_REASON","value":1}]}`},
+	{"what is kept alone", object.Route{
+		Family: object.IPv4, Type: object.Unicast, Protocol: 3, Table: 254, Dst: prefix("10.0.0.0/8"),
+		Unknown: []wire.Attr{{Type: 31, Data: []byte{9}}, {Type: 32, Data: []byte{1}}},
+	}, `{"family":"ipv4","type":"UNICAST","protocol":"BOOT","scope":"UNIVERSE","table":"MAIN","dst":"10.0.0.0/8",` +
+		`"dst_len":8,"flags":0,"unknown_rta_attrs":[31,32],"unknown_rta_attrs_decoded":[` +
+		`{"type":31,"len":1,"hex":"09"},{"type":32,"len":1,"hex":"01"}]}`},
+}
+
 // TestRouteObject compares with the documentation of the older module.
 func TestRouteObject(t *testing.T) {
-	prefix, addr := netip.MustParsePrefix, netip.MustParseAddr
-	for _, test := range []struct {
-		name  string
-		route object.Route
-		want  string
-	}{
-		{"the documented one", object.Route{
-			Family: object.IPv4, Type: object.Unicast, Protocol: 16, Table: 254, Dst: prefix("0.0.0.0/0"),
-			Gateway: addr("192.168.1.1"), OIF: opt(uint32(2)), Priority: opt(uint32(100)),
-			PrefSrc: addr("192.168.1.100"),
-		}, `{"family":"ipv4","type":"UNICAST","protocol":"DHCP","scope":"UNIVERSE","table":"MAIN",` +
-			`"dst":"0.0.0.0/0","dst_len":0,` +
-			`"gateway":"192.168.1.1","dev":"eth0","dev_index":2,"metric":100,"prefsrc":"192.168.1.100","flags":0}`},
-		{"only what is always there", object.Route{
-			Family: object.IPv6, Type: object.Blackhole, Protocol: 77, Scope: 77, Table: 77, Dst: prefix("fd00::/8"),
-		}, `{"family":"ipv6","type":"BLACKHOLE","protocol":77,"scope":77,"table":77,` +
-			`"dst":"fd00::/8","dst_len":8,"flags":0}`},
-		{"names and numbers", object.Route{
-			Family: object.IPv6, Type: 200, Protocol: 186, Scope: 253, Table: 4294967294, Dst: prefix("::/0"),
-			Src: prefix("fd00::/64"),
-			OIF: opt(uint32(9)), Priority: opt(uint32(0)), TOS: 16, Flags: 1 << 31,
-		}, `{"family":"ipv6","type":200,"protocol":"BGP","scope":"LINK","table":4294967294,"dst":"::/0","dst_len":0,` +
-			`"dev_index":9,"metric":0,"src":"fd00::/64","flags":2147483648,"tos":16,"table_id":4294967294}`},
-		{"several nexthops", object.Route{
-			Family: object.IPv4, Type: object.Unicast, Protocol: 4, Table: 254, Dst: prefix("10.0.0.0/8"),
-			Multipath: []object.Nexthop{
-				{OIF: 2, Gateway: addr("192.0.2.1"), Weight: 1},
-				{OIF: 9, Gateway: addr("fe80::1"), Weight: 256, Flags: 4},
-				{OIF: 2, Weight: 3},
-			},
-		}, `{"family":"ipv4","type":"UNICAST","protocol":"STATIC","scope":"UNIVERSE","table":"MAIN",` +
-			`"dst":"10.0.0.0/8","dst_len":8,"flags":0,` +
-			`"multipath":[{"dev_index":2,"dev":"eth0","gateway":"192.0.2.1","weight":1,"flags":0},` +
-			`{"dev_index":9,"gateway":"fe80::1","weight":256,"flags":4},{"dev_index":2,"dev":"eth0","weight":3,"flags":0}]}`},
-		{"a nexthop object that is not known", object.Route{
-			Family: object.IPv4, Type: object.Unicast, Protocol: 3, Table: 254, Dst: prefix("10.0.0.0/8"),
-			NexthopID: opt(uint32(7)),
-		}, `{"family":"ipv4","type":"UNICAST","protocol":"BOOT","scope":"UNIVERSE","table":"MAIN",` +
-			`"dst":"10.0.0.0/8","dst_len":8,"flags":0,` +
-			`"unknown_rta_attrs":[30],"unknown_rta_attrs_decoded":[{"type":30,"name":"RTA_NH_ID","value":7}]}`},
-		{"cache and attributes without a key", object.Route{
-			Family: object.IPv4, Type: object.Unicast, Protocol: 3, Table: 254, Dst: prefix("10.0.0.0/8"),
-			Gateway: addr("fe80::1"),
-			Cache:   opt(object.CacheInfo{ClntRef: 1, LastUse: 250, Expires: -300, Error: 4294967183, Used: 5}),
-			IIF:     opt(uint32(3)), Mark: opt(uint32(1)), Pref: opt(uint8(3)), Realms: opt(uint32(3<<16 | 4)),
-			Expires: opt(uint64(1234)),
-			UID:     opt(uint32(1000)), SPort: opt(uint16(53)), NewDst: []byte{0, 0x06, 0x41, 0},
-			Unknown: []wire.Attr{{Type: 99, Data: []byte{1, 2}}, {Type: 8, Data: nil}},
-		}, `{"family":"ipv4","type":"UNICAST","protocol":"BOOT","scope":"UNIVERSE","table":"MAIN",` +
-			`"dst":"10.0.0.0/8","dst_len":8,` +
-			`"gateway":"fe80::1","flags":0,"cacheinfo":{"clntref":1,"last_use":2,"expires":-3,"error":4294967183,"used":5},` +
-			`"unknown_rta_attrs":[3,8,11,16,18,19,20,23,25,28,99],"unknown_rta_attrs_decoded":[` +
-			`{"type":3,"name":"RTA_IIF","value":3},{"type":8,"len":0,"hex":""},{"type":11,"name":"RTA_FLOW","value":"3/4"},` +
-			`{"type":16,"name":"RTA_MARK","value":1},{"type":18,"name":"RTA_VIA","value":"fe80::1"},` +
-			`{"type":19,"name":"RTA_NEWDST","value":"100"},{"type":20,"name":"RTA_PREF","value":"low"},` +
-			`{"type":23,"name":"RTA_EXPIRES","value":12},{"type":25,"name":"RTA_UID","value":1000},` +
-			`{"type":28,"name":"RTA_SPORT","value":53},{"type":99,"len":2,"hex":"0102"}]}`},
-		{"what is decoded and kept", object.Route{
-			Family: object.IPv4, Type: object.Unicast, Protocol: 3, Table: 254, Dst: prefix("10.0.0.0/8"),
-			LinkGateway: []byte{2, 0, 0, 0, 0, 1}, FlowLabel: opt(uint32(9)), DelReason: opt(uint32(1)),
-			Unknown: []wire.Attr{{Type: 31, Data: []byte{0, 0, 0, 9}}, {Type: 32, Data: []byte{1, 0, 0, 0}}},
-		}, `{"family":"ipv4","type":"UNICAST","protocol":"BOOT","scope":"UNIVERSE","table":"MAIN","dst":"10.0.0.0/8",` +
-			`"dst_len":8,"flags":0,"unknown_rta_attrs":[18,31,32],"unknown_rta_attrs_decoded":[` +
-			`{"type":18,"name":"RTA_VIA","value":"02:00:00:00:00:01"},{"type":31,"name":"RTA_FLOWLABEL","value":9},` +
-			`{"type":32,"name":"RTA_DEL_REASON","value":1}]}`},
-		{"what is kept alone", object.Route{
-			Family: object.IPv4, Type: object.Unicast, Protocol: 3, Table: 254, Dst: prefix("10.0.0.0/8"),
-			Unknown: []wire.Attr{{Type: 31, Data: []byte{9}}, {Type: 32, Data: []byte{1}}},
-		}, `{"family":"ipv4","type":"UNICAST","protocol":"BOOT","scope":"UNIVERSE","table":"MAIN","dst":"10.0.0.0/8",` +
-			`"dst_len":8,"flags":0,"unknown_rta_attrs":[31,32],"unknown_rta_attrs_decoded":[` +
-			`{"type":31,"len":1,"hex":"09"},{"type":32,"len":1,"hex":"01"}]}`},
-	} {
+	for _, test := range routeObjects {
 		e := &routeEncoder{snap: &rtnl.Snapshot{}, names: nametest.New(nil), unknown: true,
 			devs: memory{all: map[uint32][]byte{2: []byte(`,"dev":"eth0"`)}}}
 		for range 2 { // the second time names are remembered

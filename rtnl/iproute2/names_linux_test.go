@@ -13,12 +13,18 @@ import (
 	"testing"
 )
 
-// TestNamesOddFiles puts things in place of files and folders that cannot be
-// read or would block.
-func TestNamesOddFiles(t *testing.T) {
+// oddFilesUsr is a folder that names tables 1, 2 and 3, as that below /usr does.
+func oddFilesUsr(t *testing.T) string {
 	usr := t.TempDir()
 	writeNames(t, usr, map[string]string{"rt_tables": "1 usr\n", "rt_tables.d/a.conf": "2 usr.d\n",
 		"rt_tables.d/b.conf": "3 usr.d\n"})
+	return usr
+}
+
+// TestNamesOddFiles puts things in place of files and folders that cannot be
+// read or would block.
+func TestNamesOddFiles(t *testing.T) {
+	usr := oddFilesUsr(t)
 	dangling := func(path string) error { return os.Symlink("nowhere", path) }
 	fifo := func(path string) error { return syscall.Mkfifo(path, 0o644) }
 	dir := func(path string) error { return os.Mkdir(path, 0o755) }
@@ -58,9 +64,12 @@ func TestNamesOddFiles(t *testing.T) {
 			}
 		})
 	}
+}
 
+// TestNamesUnreadable: what cannot be read, or not wholly, is left out.
+func TestNamesUnreadable(t *testing.T) {
 	t.Run("not permitted", func(t *testing.T) {
-		etc := t.TempDir()
+		etc, usr := t.TempDir(), oddFilesUsr(t)
 		writeNames(t, etc, map[string]string{"rt_tables": "1 etc\n", "rt_tables.d/c.conf": "3 etc.d\n"})
 		for _, name := range []string{"rt_tables", "rt_tables.d"} {
 			if err := os.Chmod(filepath.Join(etc, name), 0); err != nil {
@@ -189,21 +198,7 @@ func TestNamesIproute2(t *testing.T) {
 // namesOfIproute2 compares where there is a folder of iproute2 below /etc or not,
 // and below /usr.
 func namesOfIproute2(t *testing.T, inEtc, inUsr bool) {
-	root := t.TempDir()
-	etc, usr := filepath.Join(root, "etc"), filepath.Join(root, "usr")
-	const tables = "# names\n255 local\n253 deflt\n1001 blue\n0x3ea hexed\r\n1003\tlate # why\n1003 later\n" +
-		"1004glued\n  1005 tail#x\n2147483646 high\n2147483648 none\n-5 minus\n1006 #\n1007 a\x00b\n0x3f0\n1009 " +
-		"no-newline"
-	writeNames(t, etc, map[string]string{
-		"rt_tables":          tables,
-		"rt_tables.d/b.conf": "1010 b\n1011 b\n1012 b\n", "rt_tables.d/a.conf": "1010 a\n1011 a\n",
-		"rt_tables.d/c.conf": "1010 c\n", "rt_tables.d/.d.conf": "1013 d\n", "rt_tables.d/README": "1014 r\n",
-		"rt_tables.d/stop.conf": "1015 before\njunk\n",
-		"rt_protos":             "77 seventy\n0x4e hex\n", "rt_protos.d/x.conf": "79 dotd\n77 dotd\n",
-		"rt_scopes": "100 near\n", "rt_realms": "0 cosmos\n5 five\n0x6 six\n"})
-	writeNames(t, usr, map[string]string{
-		"rt_tables": "1016 usr\n", "rt_tables.d/b.conf": "1017 usr\n", "rt_tables.d/u.conf": "1018 usr\n1012 usr\n",
-		"rt_protos": tables, "rt_scopes": "100 usr\n"})
+	root, etc, usr := foldersOfNames(t)
 
 	// An ip looks into one or two folders, of which the host may have others:
 	// iproute2 before 6.5 knows /etc/iproute2 alone.
@@ -225,14 +220,10 @@ func namesOfIproute2(t *testing.T, inEtc, inUsr bool) {
 		t.Fatal("the installed ip names no folder of iproute2's in its binary: is it iproute2's?")
 	}
 
-	type route struct {
-		Dst, Table, Protocol, Scope string
-		Flow                        struct{ To string }
-	}
 	var batch strings.Builder
-	want := make(map[string]route)
+	want := make(map[string]ipRoute)
 	add := func(table uint32, protocol, scope uint8, realm uint32) {
-		r := route{Dst: fmt.Sprintf("198.18.%d.%d", len(want)/200, len(want)%200+1),
+		r := ipRoute{Dst: fmt.Sprintf("198.18.%d.%d", len(want)/200, len(want)%200+1),
 			Table: n.Table(table), Protocol: n.Protocol(protocol), Scope: n.Scope(scope)}
 		fmt.Fprintf(&batch, "route add %s dev lo table %d proto %d scope %d", r.Dst, table, protocol, scope)
 		if realm > 0 {
@@ -258,23 +249,7 @@ func namesOfIproute2(t *testing.T, inEtc, inUsr bool) {
 		add(1000, 186, uint8(s), 0)
 	}
 
-	cmd := exec.Command("sh", "-c", script+"ip -batch -\nip -d -j route show table all")
-	cmd.Stdin = strings.NewReader(batch.String())
-	var stderr bytes.Buffer
-	cmd.Stderr = &stderr
-	cmd.SysProcAttr = &syscall.SysProcAttr{
-		Cloneflags:  syscall.CLONE_NEWUSER | syscall.CLONE_NEWNS | syscall.CLONE_NEWNET,
-		UidMappings: []syscall.SysProcIDMap{{HostID: os.Getuid(), Size: 1}},
-		GidMappings: []syscall.SysProcIDMap{{HostID: os.Getgid(), Size: 1}},
-	}
-	out, err := cmd.Output()
-	if err != nil {
-		t.Fatalf("ip in a namespace: %v\n%.500s", err, &stderr)
-	}
-	var got []route
-	if err := json.Unmarshal(out, &got); err != nil {
-		t.Fatal(err)
-	}
+	got := ipShows(t, script, batch.String())
 	shown := 0
 	for _, g := range got {
 		if w, ok := want[g.Dst]; ok {
@@ -300,4 +275,53 @@ func readIP(t *testing.T) []byte {
 		t.Fatal(err)
 	}
 	return b
+}
+
+// foldersOfNames has names as administrators write them, in etc and in usr below root.
+func foldersOfNames(t *testing.T) (root, etc, usr string) {
+	root = t.TempDir()
+	etc, usr = filepath.Join(root, "etc"), filepath.Join(root, "usr")
+	const tables = "# names\n255 local\n253 deflt\n1001 blue\n0x3ea hexed\r\n1003\tlate # why\n1003 later\n" +
+		"1004glued\n  1005 tail#x\n2147483646 high\n2147483648 none\n-5 minus\n1006 #\n1007 a\x00b\n0x3f0\n1009 " +
+		"no-newline"
+	writeNames(t, etc, map[string]string{
+		"rt_tables":          tables,
+		"rt_tables.d/b.conf": "1010 b\n1011 b\n1012 b\n", "rt_tables.d/a.conf": "1010 a\n1011 a\n",
+		"rt_tables.d/c.conf": "1010 c\n", "rt_tables.d/.d.conf": "1013 d\n", "rt_tables.d/README": "1014 r\n",
+		"rt_tables.d/stop.conf": "1015 before\njunk\n",
+		"rt_protos":             "77 seventy\n0x4e hex\n", "rt_protos.d/x.conf": "79 dotd\n77 dotd\n",
+		"rt_scopes": "100 near\n", "rt_realms": "0 cosmos\n5 five\n0x6 six\n"})
+	writeNames(t, usr, map[string]string{
+		"rt_tables": "1016 usr\n", "rt_tables.d/b.conf": "1017 usr\n", "rt_tables.d/u.conf": "1018 usr\n1012 usr\n",
+		"rt_protos": tables, "rt_scopes": "100 usr\n"})
+	return root, etc, usr
+}
+
+// ipRoute is what ip prints of a route, as JSON, in which there are names.
+type ipRoute struct {
+	Dst, Table, Protocol, Scope string
+	Flow                        struct{ To string }
+}
+
+// ipShows runs script, then adds the routes of batch, in a namespace of its own, and
+// returns what ip shows there.
+func ipShows(t *testing.T, script, batch string) []ipRoute {
+	cmd := exec.Command("sh", "-c", script+"ip -batch -\nip -d -j route show table all")
+	cmd.Stdin = strings.NewReader(batch)
+	var stderr bytes.Buffer
+	cmd.Stderr = &stderr
+	cmd.SysProcAttr = &syscall.SysProcAttr{
+		Cloneflags:  syscall.CLONE_NEWUSER | syscall.CLONE_NEWNS | syscall.CLONE_NEWNET,
+		UidMappings: []syscall.SysProcIDMap{{HostID: os.Getuid(), Size: 1}},
+		GidMappings: []syscall.SysProcIDMap{{HostID: os.Getgid(), Size: 1}},
+	}
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("ip in a namespace: %v\n%.500s", err, &stderr)
+	}
+	var got []ipRoute
+	if err := json.Unmarshal(out, &got); err != nil {
+		t.Fatal(err)
+	}
+	return got
 }

@@ -117,81 +117,86 @@ func TestNamesLines(t *testing.T) {
 	}
 }
 
+// files are what files of names hold, by their paths.
+type files = map[string]string
+
+// namesOrder has files of names, and the names that are then in force.
+var namesOrder = []struct {
+	name     string
+	etc, usr files
+	other    files // a second usr folder
+	want     func(n *Names) []string
+	is       string
+}{
+	{name: "a file over the compiled-in list",
+		etc: files{"rt_tables": "254 head\n", "rt_protos": "4 fixed\n", "rt_scopes": "0 world\n",
+			"rt_realms": "0 cosmos\n7 seven\n"},
+		want: func(n *Names) []string {
+			return []string{n.Table(254), n.Protocol(4), n.Scope(0), n.Realm(0), n.Realm(7)}
+		},
+		is: "head fixed world cosmos seven"},
+	{name: "a later line over an earlier one",
+		etc:  files{"rt_tables": "1 a\n1000 a\n1 b\n1000 b\n", "rt_protos": "5 a\n5 b\n"},
+		want: func(n *Names) []string { return []string{n.Table(1), n.Table(1000), n.Protocol(5)} },
+		is:   "b b b"},
+	{name: "numbers that coincide in the low byte are apart",
+		etc:  files{"rt_tables": "1 a\n257 b\n513 c\n"},
+		want: func(n *Names) []string { return []string{n.Table(1), n.Table(257), n.Table(513), n.Table(769)} },
+		is:   "a b c 769"},
+	{name: "256 and over are out of range but for tables",
+		etc: files{"rt_tables": "256 t\n", "rt_protos": "256 p\n", "rt_scopes": "256 s\n", "rt_realms": "256 r\n"},
+		want: func(n *Names) []string {
+			return []string{n.Table(256), n.Protocol(0), n.Scope(0), n.Realm(0), n.Realm(256)}
+		},
+		is: "t unspec global unknown 256"},
+	{name: "etc's file instead of usr's, not beside it",
+		etc: files{"rt_tables": "1 etc\n"},
+		usr: files{"rt_tables": "1 usr\n2 usr\n", "rt_protos": "5 usr\n", "rt_scopes": "5 usr\n",
+			"rt_realms": "5 usr\n"},
+		want: func(n *Names) []string {
+			return []string{n.Table(1), n.Table(2), n.Protocol(5), n.Scope(5), n.Realm(5)}
+		},
+		is: "etc 2 usr usr usr"},
+	{name: "etc's file instead of usr's even if it is empty or malformed",
+		etc:  files{"rt_tables": "", "rt_protos": "junk\n"},
+		usr:  files{"rt_tables": "1 usr\n", "rt_protos": "5 usr\n"},
+		want: func(n *Names) []string { return []string{n.Table(1), n.Protocol(5)} },
+		is:   "1 5"},
+	{name: "of the usr folders, each file of the first that has it",
+		usr:   files{"rt_tables": "1 usr\n"},
+		other: files{"rt_tables": "1 other\n2 other\n", "rt_protos": "5 other\n"},
+		want:  func(n *Names) []string { return []string{n.Table(1), n.Table(2), n.Protocol(5)} },
+		is:    "usr 2 other"},
+	{name: "the second usr folder where the first does not exist",
+		other: files{"rt_tables": "1 other\n", "rt_tables.d/a.conf": "2 other\n"},
+		want:  func(n *Names) []string { return []string{n.Table(1), n.Table(2)} },
+		is:    "other other"},
+	{name: "files in .d over the file, etc's over usr's",
+		etc:  files{"rt_tables": "1 file\n2 file\n3 file\n", "rt_tables.d/e.conf": "2 etc.d\n"},
+		usr:  files{"rt_tables.d/u.conf": "2 usr.d\n3 usr.d\n", "rt_protos.d/u.conf": "5 usr.d\n"},
+		want: func(n *Names) []string { return []string{n.Table(1), n.Table(2), n.Table(3), n.Protocol(5)} },
+		is:   "file etc.d usr.d usr.d"},
+	{name: "usr's .d file not read if etc has one of that name",
+		etc:  files{"rt_protos.d/x.conf": "5 etc.d\n"},
+		usr:  files{"rt_protos.d/x.conf": "5 usr.d\n6 usr.d\n", "rt_protos.d/y.conf": "7 usr.d\n"},
+		want: func(n *Names) []string { return []string{n.Protocol(5), n.Protocol(6), n.Protocol(7)} },
+		is:   "etc.d 6 usr.d"},
+	{name: "only *.conf, no hidden files, of .d",
+		etc: files{"rt_tables.d/README": "1 x\n", "rt_tables.d/.conf": "2 x\n", "rt_tables.d/.a.conf": "3 x\n",
+			"rt_tables.d/a.conf~": "4 x\n", "rt_tables.d/b.CONF": "5 x\n", "rt_tables.d/a.conf": "6 x\n"},
+		want: func(n *Names) []string {
+			return []string{n.Table(1), n.Table(2), n.Table(3), n.Table(4), n.Table(5), n.Table(6)}
+		},
+		is: "1 2 3 4 5 x"},
+	{name: ".d folders for scopes and realms too",
+		etc:  files{"rt_scopes.d/a.conf": "5 x\n", "rt_realms.d/a.conf": "5 x\n"},
+		want: func(n *Names) []string { return []string{n.Scope(5), n.Realm(5)} },
+		is:   "x x"},
+}
+
 // TestNamesOrder has one case for each rule of which file and which line wins.
 func TestNamesOrder(t *testing.T) {
-	type files = map[string]string
-	for _, c := range []struct {
-		name     string
-		etc, usr files
-		other    files // a second usr folder
-		want     func(n *Names) []string
-		is       string
-	}{
-		{name: "a file over the compiled-in list",
-			etc: files{"rt_tables": "254 head\n", "rt_protos": "4 fixed\n", "rt_scopes": "0 world\n",
-				"rt_realms": "0 cosmos\n7 seven\n"},
-			want: func(n *Names) []string {
-				return []string{n.Table(254), n.Protocol(4), n.Scope(0), n.Realm(0), n.Realm(7)}
-			},
-			is: "head fixed world cosmos seven"},
-		{name: "a later line over an earlier one",
-			etc:  files{"rt_tables": "1 a\n1000 a\n1 b\n1000 b\n", "rt_protos": "5 a\n5 b\n"},
-			want: func(n *Names) []string { return []string{n.Table(1), n.Table(1000), n.Protocol(5)} },
-			is:   "b b b"},
-		{name: "numbers that coincide in the low byte are apart",
-			etc:  files{"rt_tables": "1 a\n257 b\n513 c\n"},
-			want: func(n *Names) []string { return []string{n.Table(1), n.Table(257), n.Table(513), n.Table(769)} },
-			is:   "a b c 769"},
-		{name: "256 and over are out of range but for tables",
-			etc: files{"rt_tables": "256 t\n", "rt_protos": "256 p\n", "rt_scopes": "256 s\n", "rt_realms": "256 r\n"},
-			want: func(n *Names) []string {
-				return []string{n.Table(256), n.Protocol(0), n.Scope(0), n.Realm(0), n.Realm(256)}
-			},
-			is: "t unspec global unknown 256"},
-		{name: "etc's file instead of usr's, not beside it",
-			etc: files{"rt_tables": "1 etc\n"},
-			usr: files{"rt_tables": "1 usr\n2 usr\n", "rt_protos": "5 usr\n", "rt_scopes": "5 usr\n",
-				"rt_realms": "5 usr\n"},
-			want: func(n *Names) []string {
-				return []string{n.Table(1), n.Table(2), n.Protocol(5), n.Scope(5), n.Realm(5)}
-			},
-			is: "etc 2 usr usr usr"},
-		{name: "etc's file instead of usr's even if it is empty or malformed",
-			etc:  files{"rt_tables": "", "rt_protos": "junk\n"},
-			usr:  files{"rt_tables": "1 usr\n", "rt_protos": "5 usr\n"},
-			want: func(n *Names) []string { return []string{n.Table(1), n.Protocol(5)} },
-			is:   "1 5"},
-		{name: "of the usr folders, each file of the first that has it",
-			usr:   files{"rt_tables": "1 usr\n"},
-			other: files{"rt_tables": "1 other\n2 other\n", "rt_protos": "5 other\n"},
-			want:  func(n *Names) []string { return []string{n.Table(1), n.Table(2), n.Protocol(5)} },
-			is:    "usr 2 other"},
-		{name: "the second usr folder where the first does not exist",
-			other: files{"rt_tables": "1 other\n", "rt_tables.d/a.conf": "2 other\n"},
-			want:  func(n *Names) []string { return []string{n.Table(1), n.Table(2)} },
-			is:    "other other"},
-		{name: "files in .d over the file, etc's over usr's",
-			etc:  files{"rt_tables": "1 file\n2 file\n3 file\n", "rt_tables.d/e.conf": "2 etc.d\n"},
-			usr:  files{"rt_tables.d/u.conf": "2 usr.d\n3 usr.d\n", "rt_protos.d/u.conf": "5 usr.d\n"},
-			want: func(n *Names) []string { return []string{n.Table(1), n.Table(2), n.Table(3), n.Protocol(5)} },
-			is:   "file etc.d usr.d usr.d"},
-		{name: "usr's .d file not read if etc has one of that name",
-			etc:  files{"rt_protos.d/x.conf": "5 etc.d\n"},
-			usr:  files{"rt_protos.d/x.conf": "5 usr.d\n6 usr.d\n", "rt_protos.d/y.conf": "7 usr.d\n"},
-			want: func(n *Names) []string { return []string{n.Protocol(5), n.Protocol(6), n.Protocol(7)} },
-			is:   "etc.d 6 usr.d"},
-		{name: "only *.conf, no hidden files, of .d",
-			etc: files{"rt_tables.d/README": "1 x\n", "rt_tables.d/.conf": "2 x\n", "rt_tables.d/.a.conf": "3 x\n",
-				"rt_tables.d/a.conf~": "4 x\n", "rt_tables.d/b.CONF": "5 x\n", "rt_tables.d/a.conf": "6 x\n"},
-			want: func(n *Names) []string {
-				return []string{n.Table(1), n.Table(2), n.Table(3), n.Table(4), n.Table(5), n.Table(6)}
-			},
-			is: "1 2 3 4 5 x"},
-		{name: ".d folders for scopes and realms too",
-			etc:  files{"rt_scopes.d/a.conf": "5 x\n", "rt_realms.d/a.conf": "5 x\n"},
-			want: func(n *Names) []string { return []string{n.Scope(5), n.Realm(5)} },
-			is:   "x x"},
-	} {
+	for _, c := range namesOrder {
 		t.Run(c.name, func(t *testing.T) {
 			root := t.TempDir()
 			etc, usr, other := filepath.Join(root, "etc"), filepath.Join(root, "usr"), filepath.Join(root, "other")
