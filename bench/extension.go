@@ -31,8 +31,8 @@ const (
 	joinedRoutes = 10_000
 )
 
-// settle is how long the extension is left alone before its memory is looked at.
-const settle = 10 * time.Second
+// idleTime is how long the extension is left alone before its memory is looked at.
+const idleTime = 10 * time.Second
 
 // extensions measures the program as an extension of osquery.
 func (b *bench) extensions() (lines []line, err error) {
@@ -119,7 +119,7 @@ func (b *bench) responses() ([]line, error) {
 		l := sampleLine(t.what, s)
 		ratio := float64(s.wall) / float64(s2.wall)
 		l.ratio = fmt.Sprintf("%.2f x plug-in", ratio)
-		l.judge("1.3 x plug-in", ratio <= 1.3)
+		l.keeps("1.3 x plug-in", ratio <= 1.3)
 		lines = append(lines, l, sampleLine(t.whatReady, s2))
 	}
 	return lines, nil
@@ -145,7 +145,7 @@ func (b *bench) registration() ([]line, error) {
 	}
 	s := median(samples)
 	l := sampleLine("extension: start to registered", s)
-	l.judge("260 ms", s.wall <= 260*time.Millisecond)
+	l.keeps("260 ms", s.wall <= 260*time.Millisecond)
 	return []line{l}, nil
 }
 
@@ -168,11 +168,11 @@ func (b *bench) idle() ([]line, error) {
 	if err := errors.Join(err, err2); err != nil {
 		return nil, err
 	}
-	time.Sleep(settle)
+	time.Sleep(idleTime)
 	before, err := ordinary.cpu()
 	idle, err2 := ordinary.status("VmRSS")
 	after, err3 := full.status("VmRSS")
-	time.Sleep(settle)
+	time.Sleep(idleTime)
 	cpu, err4 := ordinary.cpu()
 	if err := errors.Join(err, err2, err3, err4); err != nil {
 		return nil, err
@@ -180,12 +180,12 @@ func (b *bench) idle() ([]line, error) {
 	cpu -= before
 
 	// It looks at osquery each minute here: nothing is due.
-	l := sampleLine("extension: idle for 10 s", sample{settle, cpu, idle})
-	l.judge("16 MiB, no CPU", idle <= 16*mib && cpu < time.Millisecond)
+	l := sampleLine("extension: idle for 10 s", sample{idleTime, cpu, idle})
+	l.keeps("16 MiB, no CPU", idle <= 16*mib && cpu < time.Millisecond)
 	all := sampleLine("extension: SELECT *, all routes", answer)
 	rest := line{what: "extension: RSS 10 s later", rss: megabytes(after),
 		ratio: fmt.Sprintf("idle %+.1f MiB", float64(after-idle)/mib)}
-	rest.judge("idle +20 MiB", after-idle <= 20*mib)
+	rest.keeps("idle +20 MiB", after-idle <= 20*mib)
 	return []line{l, all, rest}, nil
 }
 
@@ -196,7 +196,7 @@ func (b *bench) size() ([]line, error) {
 		return nil, err
 	}
 	l := line{what: fmt.Sprintf("binary, stripped: %.1f MB", float64(fi.Size())/1e6)}
-	l.judge("16 MB", fi.Size() <= 16e6)
+	l.keeps("16 MB", fi.Size() <= 16e6)
 	return []line{l}, nil
 }
 

@@ -140,8 +140,8 @@ func sampleLine(what string, s sample) line {
 	return line{what: what, wall: milliseconds(s.wall), cpu: milliseconds(s.cpu), rss: megabytes(s.rss)}
 }
 
-// judge notes a limit and whether it was kept.
-func (l *line) judge(limit string, ok bool) {
+// keeps notes a limit and whether it was kept.
+func (l *line) keeps(limit string, ok bool) {
 	l.limit, l.verdict = limit, "over"
 	if ok {
 		l.verdict = "ok"

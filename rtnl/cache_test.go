@@ -128,7 +128,7 @@ func TestCacheSeesChanges(t *testing.T) {
 	nstest.IP(t, "route add 30.0.0.0/8 via 10.0.0.9") // is never touched
 	c := &Cache{}
 	defer c.drop()
-	warm := func() {
+	fill := func() {
 		for range 3 {
 			lookup(t, c, "30.0.0.0/8")
 		}
@@ -159,7 +159,7 @@ func TestCacheSeesChanges(t *testing.T) {
 		{"-6 route append fd20::/64 via fd00::3", "fd20::/64", "fd00::2 v0;fd00::3 v0;"},
 		{"-6 route del fd20::/64", "fd20::/64", ""},
 	} {
-		warm()
+		fill()
 		nstest.IP(t, tc.change)
 		if got := lookup(t, c, tc.dst); got != tc.want {
 			t.Errorf("after ip %s: %s: got %q, want %q", tc.change, tc.dst, got, tc.want)

@@ -6,9 +6,10 @@
 //   - to ask many times, cheaply: [Cache], [Instant];
 //   - to be told of changes: [Kernel.Watch].
 //
-// No privilege is needed, but for namespaces other than one's own. What is read are the
-// kernel's own messages; package object says what they mean. The packages, each of which
-// uses only those further down:
+// No privilege is needed, but for namespaces other than one's own. It is for Linux; on
+// other systems it is built too, but reading is [ErrUnsupported], and only captures can be
+// read. What is read are the kernel's own messages; package object says what they mean. The
+// packages, each of which uses only those further down:
 //
 //	capture      a snapshot in a file, and recordings of netlink
 //	rtnl         Kernel, Request, Snapshot, Cache, Instant, Watch

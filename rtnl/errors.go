@@ -34,4 +34,7 @@ var (
 	// ErrCanceled: the caller's context was canceled; the error is context.Canceled
 	// too, and the context's cause.
 	ErrCanceled = conn.ErrCanceled
+	// ErrUnsupported: this system is not Linux, which alone has RTNetlink. It is the
+	// standard library's.
+	ErrUnsupported = conn.ErrUnsupported
 )

@@ -60,7 +60,7 @@ func (s *session) startParallel(sink *consistency.Sink, local bool) *parallel {
 // at the front), and table local itself is dumped once more with all families,
 // where the kernel does say it. That takes long beside many IPv4 routes, which
 // share table local's trie, and holds the RTNL lock, for which the dump beside
-// this one waits; so it is spared if the kernel has counted as many routes as came.
+// this one waits; so it is not done if the kernel has counted as many routes as came.
 func (p *parallel) prove(c *conn.Conn) error {
 	const local = object.RT_TABLE_LOCAL
 	n := len(p.sink.Dump.Parts)

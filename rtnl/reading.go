@@ -55,7 +55,7 @@ func (r *reading) read() (_ *Snapshot, counted int, _ error) {
 		if !r.again() || r.tries == MaxTries {
 			return s, counted, nil
 		}
-		// What was heard while that was judged does not concern the dumps to come.
+		// What was heard while that was worked out does not concern the dumps to come.
 		if heard, err = r.takeChanges(); err != nil {
 			return nil, 0, err
 		}

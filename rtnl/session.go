@@ -66,13 +66,13 @@ func (s *session) giveBack() {
 // in two there is in one piece here.
 var firstDatagram = [MaxTries]int{conn.MaxDatagram, 16 << 10, 24 << 10, 8 << 10, 28 << 10}
 
-// connect opens a connection and warms it.
+// connect opens a connection and says what buffer it receives into.
 func (s *session) connect(first int) (*conn.Conn, error) {
 	c, err := s.dial.Open(s.ctx, s.asked.Namespace, 0)
 	if err != nil {
 		return nil, err
 	}
-	if err := c.Warm(first); err != nil {
+	if err := c.OfferBuffer(first); err != nil {
 		c.Close()
 		return nil, conn.NewReadError("prepare a netlink socket", err)
 	}

@@ -43,7 +43,7 @@ func BenchmarkQuery(b *testing.B) {
 		}
 		table.Columns = append(table.Columns, tables.ColumnInfo{Name: "c" + strconv.Itoa(i), Type: typ})
 	}
-	all := []relation{{table, func(context.Context, tables.Source, tables.Query) (tables.Rows, error) {
+	all := []sqlTable{{table, func(context.Context, tables.Source, tables.Query) (tables.Rows, error) {
 		return new(million), nil
 	}}}
 	for _, bench := range []struct {

@@ -20,9 +20,9 @@ type instruction struct {
 	p1, p2, p3 int
 }
 
-// passedOn returns which column of the table each column of the result is, if
+// originColumns returns which column of the table each column of the result is, if
 // the program passes a table's rows on; otherwise nil.
-func passedOn(program []instruction, columns int) []int {
+func originColumns(program []instruction, columns int) []int {
 	count, loop := map[string]int{}, 0
 	for i, op := range program {
 		count[op.opcode]++

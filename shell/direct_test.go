@@ -12,12 +12,12 @@ import (
 	"kernelroutes/internal/nstest"
 )
 
-// TestPassedOn: statements that pass rows on are found, others are not, and the
+// TestOriginColumns: statements that pass rows on are found, others are not, and the
 // answer is the same as through SQLite.
-func TestPassedOn(t *testing.T) {
+func TestOriginColumns(t *testing.T) {
 	r := routesFake()
 	r.rows = append(r.rows, []any{"d", "x\x00y\xff", nil, nil, -1})
-	db, err := openDatabase(context.Background(), nil, []relation{r.relation})
+	db, err := openDatabase(context.Background(), nil, []sqlTable{r.sqlTable})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -66,7 +66,7 @@ func TestPassedOn(t *testing.T) {
 		if err != nil {
 			t.Fatal(sql, err)
 		}
-		from := passedOn(db.program(sql), stmt.ColumnCount())
+		from := originColumns(db.program(sql), stmt.ColumnCount())
 		stmt.Close()
 		if (from != nil) != passed {
 			t.Errorf("%s: passed on is %v", sql, from)
@@ -100,10 +100,10 @@ func TestDirect(t *testing.T) {
 	run := func(sql string, f Format, indirect bool) string {
 		var out bytes.Buffer
 		opts := Options{Format: f, indirect: indirect}
-		err := query(context.Background(), &out, nil, []relation{a.relation, b.relation}, sql, opts)
+		err := query(context.Background(), &out, nil, []sqlTable{a.sqlTable, b.sqlTable}, sql, opts)
 		return fmt.Sprint(out.String(), err)
 	}
-	db, err := openDatabase(context.Background(), nil, []relation{a.relation, b.relation})
+	db, err := openDatabase(context.Background(), nil, []sqlTable{a.sqlTable, b.sqlTable})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -119,7 +119,7 @@ func TestDirect(t *testing.T) {
 			if err != nil {
 				t.Fatalf("%s: %v", sql, err)
 			}
-			if passedOn(db.program(sql), stmt.ColumnCount()) != nil {
+			if originColumns(db.program(sql), stmt.ColumnCount()) != nil {
 				passed++
 			}
 			stmt.Close()

@@ -13,7 +13,7 @@ import (
 
 // A fake is a table with fixed rows. It keeps the queries that it was asked.
 type fake struct {
-	relation
+	sqlTable
 	rows    [][]any // string, int, int64, or nil where absent
 	err     error
 	queries []tables.Query
@@ -79,9 +79,9 @@ func (r *fakeRows) Int(col int) (int64, bool) {
 
 // ask runs SQL on fake tables and returns what was printed.
 func ask(f Format, sql string, fakes ...*fake) (string, error) {
-	var all []relation
+	var all []sqlTable
 	for _, t := range fakes {
-		all = append(all, t.relation)
+		all = append(all, t.sqlTable)
 	}
 	var out bytes.Buffer
 	err := query(context.Background(), &out, nil, all, sql, Options{Format: f})

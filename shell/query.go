@@ -36,16 +36,16 @@ type Options struct {
 // too. If it fails before 1 MiB has been printed, nothing has been printed.
 // Whatever the SQL is, and if memory is used up, it returns an error.
 func Query(ctx context.Context, out io.Writer, src tables.Source, sql string, opts Options) error {
-	var all []relation
+	var all []sqlTable
 	for _, t := range tables.All() {
-		all = append(all, relation{t, t.Scan})
+		all = append(all, sqlTable{t, t.Scan})
 	}
-	slices.SortFunc(all, func(a, b relation) int { return strings.Compare(a.Name, b.Name) })
+	slices.SortFunc(all, func(a, b sqlTable) int { return strings.Compare(a.Name, b.Name) })
 	return query(ctx, out, src, all, sql, opts)
 }
 
 func query(
-	ctx context.Context, out io.Writer, src tables.Source, all []relation, sql string, opts Options,
+	ctx context.Context, out io.Writer, src tables.Source, all []sqlTable, sql string, opts Options,
 ) (err error) {
 	if strings.Contains(sql, "\x00") {
 		return errors.New("the SQL has a NUL byte in it; it has to be UTF-8 text")
@@ -153,7 +153,7 @@ func (s *session) statement(sql string) (tail string, err error) {
 			s.db.src, s.db.rowIDs = &instant{Source: s.src, plans: own}, true
 		}
 		if !s.db.indirect {
-			r.from = passedOn(program, len(columns))
+			r.from = originColumns(program, len(columns))
 		}
 	}
 	if len(columns) > 0 {

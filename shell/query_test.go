@@ -165,7 +165,7 @@ func TestWarn(t *testing.T) {
 	} {
 		var told []string
 		opts := Options{Format: CSV, Warn: func(text string) { told = append(told, text) }}
-		all := []relation{f.relation, g.relation}
+		all := []sqlTable{f.sqlTable, g.sqlTable}
 		if err := query(context.Background(), new(limitedWriter), nil, all, sql, opts); err != nil {
 			t.Error(err)
 		}
@@ -215,7 +215,7 @@ func FuzzQuery(f *testing.F) {
 		var out bytes.Buffer
 		opts := Options{Format: Format(uint(format) % uint(List+1))}
 		r := routesFake()
-		err := query(ctx, &out, nil, []relation{r.relation}, sql, opts)
+		err := query(ctx, &out, nil, []sqlTable{r.sqlTable}, sql, opts)
 		if err != nil && (strings.Contains(err.Error(), "internal error") || out.Len() > 0 && out.Len() < holdBack) {
 			t.Errorf("%q: printed %.100q, error %v", sql, out.String(), err)
 		}

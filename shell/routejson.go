@@ -21,7 +21,7 @@ type routeEncoder struct {
 
 	// Names as JSON, each worked out once.
 	types, protocols, scopes [256][]byte
-	tables, devs             memory
+	tables, devs             textCache
 
 	hops []object.Nexthop
 	rta  rtaList
@@ -185,30 +185,30 @@ func (e *routeEncoder) appendDevName(b []byte, index uint32) []byte {
 }
 
 func (e *routeEncoder) table(id uint32) []byte {
-	return e.tables.get(id, func() []byte { return label(e.names.Table(id)) })
+	return e.tables.get(id, func() []byte { return jsonName(e.names.Table(id)) })
 }
 
-// A memory has what was worked out for a number. Mostly it is asked for the same
+// A textCache has the texts that were made for numbers. Mostly it is asked for the same
 // one again.
-type memory struct {
+type textCache struct {
 	all  map[uint32][]byte
 	last uint32
 	text []byte // of last
 }
 
-func (m *memory) get(n uint32, work func() []byte) []byte {
-	if n == m.last && m.all != nil {
-		return m.text
+func (c *textCache) get(n uint32, work func() []byte) []byte {
+	if n == c.last && c.all != nil {
+		return c.text
 	}
-	text, ok := m.all[n]
+	text, ok := c.all[n]
 	if !ok {
-		if m.all == nil {
-			m.all = map[uint32][]byte{}
+		if c.all == nil {
+			c.all = map[uint32][]byte{}
 		}
 		text = work()
-		m.all[n] = text
+		c.all[n] = text
 	}
-	m.last, m.text = n, text
+	c.last, c.text = n, text
 	return text
 }
 
@@ -220,17 +220,17 @@ func (e *routeEncoder) scope(n uint8) string {
 	return e.names.Scope(n)
 }
 
-// cached returns the label of a number's name, from memory if it can.
-func cached(memory *[256][]byte, n uint8, name func(uint8) string) []byte {
-	if memory[n] == nil {
-		memory[n] = label(name(n))
+// cached returns the JSON of a number's name, which it makes once.
+func cached(cache *[256][]byte, n uint8, name func(uint8) string) []byte {
+	if cache[n] == nil {
+		cache[n] = jsonName(name(n))
 	}
-	return memory[n]
+	return cache[n]
 }
 
-// label makes a name a JSON string in capitals, and what is no name but a number
+// jsonName makes a name a JSON string in capitals, and what is no name but a number
 // a JSON number.
-func label(name string) []byte {
+func jsonName(name string) []byte {
 	if _, err := strconv.ParseUint(name, 10, 32); err == nil {
 		return []byte(name)
 	}

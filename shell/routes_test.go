@@ -116,7 +116,7 @@ var routeObjects = []struct {
 func TestRouteObject(t *testing.T) {
 	for _, test := range routeObjects {
 		e := &routeEncoder{snap: &rtnl.Snapshot{}, names: nametest.New(nil), unknown: true,
-			devs: memory{all: map[uint32][]byte{2: []byte(`,"dev":"eth0"`)}}}
+			devs: textCache{all: map[uint32][]byte{2: []byte(`,"dev":"eth0"`)}}}
 		for range 2 { // the second time names are remembered
 			got := string(e.append(nil, &test.route, object.AllFields))
 			if got != test.want {

@@ -12,8 +12,8 @@ import (
 	"kernelroutes/tables"
 )
 
-// A relation is a table as SQLite sees it.
-type relation struct {
+// An sqlTable is a table as SQLite sees it.
+type sqlTable struct {
 	*tables.Table
 	scan func(context.Context, tables.Source, tables.Query) (tables.Rows, error)
 }
@@ -28,7 +28,7 @@ type database struct {
 
 	ctx    context.Context
 	src    tables.Source
-	tables []relation
+	tables []sqlTable
 	warn   func(string) // nil: nobody wants to be warned
 	memory int64        // what SQLite may use
 	plans  []plan       // IdxNum is an index into it
@@ -47,7 +47,7 @@ type database struct {
 
 // openDatabase opens a database that reads from src. It is interrupted when ctx
 // ends.
-func openDatabase(ctx context.Context, src tables.Source, all []relation) (*database, error) {
+func openDatabase(ctx context.Context, src tables.Source, all []sqlTable) (*database, error) {
 	conn, memory, err := openMemory()
 	if err != nil {
 		return nil, err
@@ -79,7 +79,7 @@ func (db *database) prepare() error {
 		//lint:ignore SA1019 the method that is to be used instead needs Go 1.27
 		err = errors.Join(err, sqlite3.CreateModule(db.Conn, r.Name, nil,
 			func(conn *sqlite3.Conn, _, _, _ string, _ ...string) (*vtab, error) {
-				v := &vtab{db: db, relation: r}
+				v := &vtab{db: db, sqlTable: r}
 				for _, c := range r.Columns {
 					v.text = append(v.text, c.Type == tables.Text)
 				}
@@ -151,7 +151,7 @@ const done = sqlite3.ErrorCode(101)
 // A vtab is a table in SQLite.
 type vtab struct {
 	db *database
-	relation
+	sqlTable
 	text []bool // by column: its type is TEXT
 }
 
@@ -346,8 +346,8 @@ type repeated struct {
 	held  *sqlite3.Value // the text, once it has come often enough
 }
 
-// worthHolding is how often a text comes before it is held.
-const worthHolding = 4
+// internAfter is how often a text comes before SQLite is given it to keep.
+const internAfter = 4
 
 // value returns the text as a value that SQLite has already, nil if there is none.
 func (r *repeated) value(db *database, text []byte) *sqlite3.Value {
@@ -358,7 +358,7 @@ func (r *repeated) value(db *database, text []byte) *sqlite3.Value {
 		r.free()
 		r.text, r.times = append(r.text[:0], text...), 1
 	case r.held == nil:
-		if r.times++; r.times == worthHolding {
+		if r.times++; r.times == internAfter {
 			r.held = db.value(string(text))
 		}
 	}

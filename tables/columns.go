@@ -75,7 +75,7 @@ type column[R any] struct {
 	domain   *domain                            // which values there can be; nil: any
 	row      bool                               // tells rows apart, with others that do
 	given    bool                               // its values are identities: see givesIDs
-	requires object.Fields                      // sparse: absent unless the row's object has one of them; 0: it is not
+	requires object.Fields                      // optional: absent unless the row's object has one of them; 0: not
 
 	// Of a TEXT column that shows the name of a number:
 	names func(*iproute2.Names) *iproute2.NameSet
@@ -114,9 +114,9 @@ func (c column[R]) pushed(push func(*pushdown, []string)) column[R] {
 	return c
 }
 
-// sparse says that the column is absent where the route has none of the attributes
+// optional says that the column is absent where the route has none of the attributes
 // that it needs, so that most rows need not be asked for it.
-func (c column[R]) sparse() column[R] {
+func (c column[R]) optional() column[R] {
 	c.requires = c.needs.fields
 	return c
 }

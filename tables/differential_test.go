@@ -41,12 +41,12 @@ func network(t testing.TB) {
 	nstest.IP(t, "link set p0 up")
 	nstest.IP(t, "addr add 10.0.3.1 peer 10.0.3.2 dev p0")
 	// What the kernel's workers (linkwatch_event, addrconf_dad_work) add later.
-	settle(t)
+	waitForCarriers(t)
 	nstest.WaitRoutes(t, "local fd00:2::1 dev v2 ")
 }
 
-// settle waits until every interface that has a carrier is known to have one.
-func settle(t testing.TB) {
+// waitForCarriers waits until every interface that has a carrier is known to have one.
+func waitForCarriers(t testing.TB) {
 	t.Helper()
 	for limit := time.Now().Add(20 * time.Second); ; {
 		busy := ""

@@ -73,7 +73,7 @@ var nexthopColumns = []column[routeRow]{
 }
 
 // ofRoute returns a column of kernel_routes as one of kernel_route_nexthops. It is not
-// sparse: the route need not have the attribute that its nexthop has.
+// optional: the route need not have the attribute that its nexthop has.
 func ofRoute(name string) column[routeRow] {
 	i := slices.IndexFunc(routeColumns, func(c column[routeRow]) bool { return c.Name == name })
 	c := routeColumns[i]

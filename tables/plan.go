@@ -24,7 +24,7 @@ type source[R any] struct {
 	// splits says that the rows of one object can be made without other objects of its
 	// kind but those beside it: then a snapshot can be read in parts (rtnl.Snapshot.Split).
 	splits bool
-	// attributes returns those of the row's object, for columns that are sparse; nil:
+	// attributes returns those of the row's object, for columns that are optional; nil:
 	// that is not known.
 	attributes func(*R) object.Fields
 }

@@ -51,8 +51,8 @@ type partRows interface {
 	Count() (rows int, ok bool) // without reading them; false: that is not known
 }
 
-// sparseRows are rows that tell in which of them a column may be there.
-type sparseRows interface {
+// optionalRows are rows that tell in which of them a column may be there.
+type optionalRows interface {
 	// requires returns attributes: a column is absent where the row's object has none of
 	// them; 0: it may be there.
 	requires(col int) object.Fields
@@ -109,13 +109,13 @@ func newResponse(ctx context.Context, t *Table, q Query, rows Rows, limit memory
 
 // An encoder makes answers to one query, or parts of one side by side.
 type encoder struct {
-	ctx     context.Context
-	table   *Table
-	columns []usedColumn
-	sparse  bool // a column is
-	limit   memoryLimit
-	rowIDs  bool  // they are sent
-	perRow  int64 // what a row costs beside long values
+	ctx      context.Context
+	table    *Table
+	columns  []usedColumn
+	optional bool // a column is
+	limit    memoryLimit
+	rowIDs   bool  // they are sent
+	perRow   int64 // what a row costs beside long values
 
 	cost, encoded atomic.Int64 // of all parts: bytes of osquery's memory, and rows
 
@@ -137,7 +137,7 @@ type usedColumn struct {
 	text bool
 	key  []byte // its name on the wire, with room for the value's length
 
-	requires object.Fields // see sparseRows
+	requires object.Fields // see optionalRows
 }
 
 func newEncoder(ctx context.Context, t *Table, q Query, rows Rows, limit memoryLimit) *encoder {
@@ -151,9 +151,9 @@ func newEncoder(ctx context.Context, t *Table, q Query, rows Rows, limit memoryL
 			keys = append(append(keys, c.Name...), 0, 0, 0, 0)
 			u := usedColumn{col: col, text: c.Type == Text, key: keys[start:]}
 			e.perRow += valueCost + stringCost(len(c.Name))
-			if s, ok := rows.(sparseRows); ok {
+			if s, ok := rows.(optionalRows); ok {
 				u.requires = s.requires(col)
-				e.sparse = e.sparse || u.requires != 0
+				e.optional = e.optional || u.requires != 0
 			}
 			e.columns = append(e.columns, u)
 		}
@@ -193,9 +193,9 @@ func (e *encoder) tooLarge(n int) error {
 func (e *encoder) encode(rows Rows, r *response) {
 	b := chunkPool.Get().(*[chunkSize]byte)[:0]
 	attributes := object.AllFields
-	var sparse sparseRows // nil: every column may be there in each row
-	if e.sparse {
-		sparse = rows.(sparseRows)
+	var optional optionalRows // nil: every column may be there in each row
+	if e.optional {
+		optional = rows.(optionalRows)
 	}
 	var cost, told int64
 	for rows.Next() {
@@ -219,8 +219,8 @@ func (e *encoder) encode(rows Rows, r *response) {
 			b = chunkPool.Get().(*[chunkSize]byte)[:0]
 		}
 		var paid int64
-		if sparse != nil {
-			attributes = sparse.attributes()
+		if optional != nil {
+			attributes = optional.attributes()
 		}
 		b, paid = e.appendRow(b, rows, attributes)
 		cost += e.perRow + paid

@@ -146,7 +146,7 @@ func TestResponseOfRoutes(t *testing.T) {
 				want = append(want, row)
 			}
 			rows := scan()
-			passedOver = passedOver || newEncoder(t.Context(), table, q, rows, memoryLimit{}).sparse
+			passedOver = passedOver || newEncoder(t.Context(), table, q, rows, memoryLimit{}).optional
 			r, err := newResponse(t.Context(), table, q, rows, memoryLimit{})
 			if err != nil {
 				t.Fatal(err)

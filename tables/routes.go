@@ -111,7 +111,7 @@ var routeColumns = withOthers(slices.Concat(
 		text("prefsrc",
 			"Preferred source address, empty where the kernel chooses",
 			field(object.FieldPrefSrc), (*routeRow).appendPrefSrc).
-			sparse().holds(addrs),
+			optional().holds(addrs),
 		integer("tos",
 			"Type of service, 0 for any",
 			nothing, func(r *routeRow) (int64, bool) { return present(r.TOS) }).
@@ -127,7 +127,7 @@ var routeColumns = withOthers(slices.Concat(
 		text("pref",
 			"Preference of an IPv6 router: low, medium, high; empty for other families",
 			field(object.FieldPref), (*routeRow).appendPref).
-			sparse().holds(prefs),
+			optional().holds(prefs),
 		integer("nexthop_count",
 			"Number of nexthops, 0 for a route without any, as a blackhole, or one whose nexthop object is a "+
 				"blackhole",
@@ -135,7 +135,7 @@ var routeColumns = withOthers(slices.Concat(
 		bigint("nexthop_id",
 			"Id of the nexthop object that the route uses, absent if it uses none",
 			field(object.FieldNexthopID), func(r *routeRow) (int64, bool) { return opt(r.NexthopID) }).
-			sparse(),
+			optional(),
 	},
 	metricColumns("mtu", "advmss", "window", "hoplimit", "initcwnd", "initrwnd", "rtt", "rttvar", "ssthresh", "cwnd",
 		"reordering", "rto_min", "quickack"),
@@ -143,26 +143,26 @@ var routeColumns = withOthers(slices.Concat(
 		text("congctl",
 			"TCP congestion control algorithm, empty unless the route sets it",
 			field(object.FieldMetrics), (*routeRow).appendCongctl).
-			sparse(),
+			optional(),
 		text("features",
 			"Names of the features, separated by commas: ecn, sack, timestamp, allfrag, tcp_usec_ts; empty for none",
 			field(object.FieldMetrics), (*routeRow).appendFeatures).
-			sparse().holds(featureLists),
+			optional().holds(featureLists),
 	},
 	metricColumns("fastopen_no_cookie"),
 	[]column[routeRow]{
 		text("locked",
 			"Names of the metrics that are locked, separated by commas; empty for none",
 			field(object.FieldMetrics), (*routeRow).appendLocked).
-			sparse().holds(metricLists),
+			optional().holds(metricLists),
 		text("realm_from",
 			"Source realm, by its name in rt_realms or its number, empty for none",
 			field(object.FieldRealms), (*routeRow).appendRealmFrom).
-			sparse().named(realmNames, func(r *routeRow) uint32 { return r.realms().V >> 16 }),
+			optional().named(realmNames, func(r *routeRow) uint32 { return r.realms().V >> 16 }),
 		text("realm_to",
 			"Destination realm, by its name in rt_realms or its number, empty for none",
 			field(object.FieldRealms), (*routeRow).appendRealmTo).
-			sparse().named(realmNames, func(r *routeRow) uint32 { return r.realms().V & 0xffff }),
+			optional().named(realmNames, func(r *routeRow) uint32 { return r.realms().V & 0xffff }),
 	},
 	attributeColumns("mark", "uid"),
 	[]column[routeRow]{
@@ -170,11 +170,11 @@ var routeColumns = withOthers(slices.Concat(
 			"Input interface of a multicast route, its index if it has gone away; empty for other routes and "+
 				"while it is unresolved",
 			field(object.FieldIIF).and(needLinks), (*routeRow).appendIIF).
-			sparse().holds(inputs),
+			optional().holds(inputs),
 		integer("ttl_propagate",
 			"1 if MPLS propagates the TTL, else 0; absent if net.mpls.ip_ttl_propagate decides and for other families",
 			field(object.FieldTTLPropagate), func(r *routeRow) (int64, bool) { return opt(r.TTLPropagate) }).
-			sparse(),
+			optional(),
 		text("encap_type",
 			"Type of the tunnel: mpls, ip, ila, ip6, seg6, bpf, seg6local, rpl, ioam6, xfrm; empty for none",
 			needEncap, (*routeRow).appendEncapType).
@@ -208,7 +208,7 @@ var routeColumns = withOthers(slices.Concat(
 			"Seconds until a route with a lifetime expires, absent for one without; for a multicast route seconds "+
 				"since its last use",
 			field(object.FieldCache|object.FieldExpires), (*routeRow).expires).
-			sparse().volatile().holds(anyNumber),
+			optional().volatile().holds(anyNumber),
 		mfc("mfc_packets", "Packets that a multicast route has forwarded",
 			func(s *object.MFCStats) uint64 { return s.Packets }),
 		mfc("mfc_bytes", "Bytes that a multicast route has forwarded",
@@ -221,7 +221,7 @@ var routeColumns = withOthers(slices.Concat(
 		text("newdst",
 			"MPLS label stack that replaces the destination's, empty for none",
 			field(object.FieldNewDst), (*routeRow).appendNewDst).
-			sparse(),
+			optional(),
 		unknownAttrs("Attributes", field(object.AllFields), func(r *routeRow) []wire.Attr { return r.Unknown }),
 		consistent[routeRow](),
 	},
@@ -263,9 +263,9 @@ func attributeColumn(a object.Attribute) column[routeRow] {
 		return int64(v), ok
 	}
 	if a.Size > 2 {
-		return bigint(a.Column, a.Doc, field(a.Field()), number).sparse()
+		return bigint(a.Column, a.Doc, field(a.Field()), number).optional()
 	}
-	return integer(a.Column, a.Doc, field(a.Field()), number).sparse()
+	return integer(a.Column, a.Doc, field(a.Field()), number).optional()
 }
 
 // metricColumns declares the columns of route metrics.
@@ -288,7 +288,7 @@ func metricColumn(m object.Metric) column[routeRow] {
 			return 0, false // -1: not set
 		}
 		return int64(v / m.Ticks), ok
-	}).sparse()
+	}).optional()
 }
 
 // cache declares a column of struct rta_cacheinfo, which the kernel sends for
@@ -297,7 +297,7 @@ func cache(name, description string, f func(*object.CacheInfo) int64) column[rou
 	description += "; absent for all but ipv6"
 	return bigint(name, description, field(object.FieldCache), func(r *routeRow) (int64, bool) {
 		return f(&r.Cache.V), r.Cache.OK
-	}).sparse().holds(anyNumber).volatile()
+	}).optional().holds(anyNumber).volatile()
 }
 
 // mfc declares a column of struct rta_mfc_stats.
@@ -305,7 +305,7 @@ func mfc(name, description string, f func(*object.MFCStats) uint64) column[route
 	description += "; absent for other routes and while it is unresolved"
 	return bigint(name, description, field(object.FieldMFC), func(r *routeRow) (int64, bool) {
 		return int64(f(&r.MFC.V)), r.MFC.OK
-	}).sparse().holds(anyNumber).volatile()
+	}).optional().holds(anyNumber).volatile()
 }
 
 // encapCounter declares a column of a counter that a tunnel keeps.

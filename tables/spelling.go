@@ -105,7 +105,7 @@ func spellAddr(value string) (string, bool) {
 		return "", false
 	}
 	var buf [64]byte
-	return unlessSame(object.AppendAddr(buf[:0], a), value), true
+	return nilIfEqual(object.AppendAddr(buf[:0], a), value), true
 }
 
 // spellGateway takes link-layer addresses too.
@@ -113,7 +113,7 @@ func spellGateway(value string) (string, bool) {
 	// Of any length: net.ParseMAC knows three.
 	link, err := hex.DecodeString(strings.ReplaceAll(value, ":", ""))
 	if shown := string(object.AppendLinkAddr(nil, link)); err == nil && strings.EqualFold(shown, value) {
-		return unlessSame([]byte(shown), value), true
+		return nilIfEqual([]byte(shown), value), true
 	}
 	return spellAddr(value)
 }
@@ -126,7 +126,7 @@ func spellPrefix(value string) (string, bool) {
 		return "", false
 	}
 	var buf [64]byte
-	return unlessSame(object.AppendPrefix(buf[:0], p), value), true
+	return nilIfEqual(object.AppendPrefix(buf[:0], p), value), true
 }
 
 // spellSrc takes no prefix of no length, for which the column is empty.
@@ -170,8 +170,8 @@ func spellNumber(value string, last uint64) (uint64, bool) {
 	return n, err == nil && n <= last && (value[0] != '0' || len(value) == 1)
 }
 
-// unlessSame is string(b), without a copy where it is same.
-func unlessSame(b []byte, same string) string {
+// nilIfEqual is string(b), without a copy where it is same.
+func nilIfEqual(b []byte, same string) string {
 	if string(b) == same {
 		return same
 	}

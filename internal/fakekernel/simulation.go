@@ -92,7 +92,7 @@ type Simulation struct {
 	tables  []*simTable // by family, low byte and age, the newest first
 	touched []*simRoute
 	where   map[*simRoute]object.Table
-	quiet   int // one change in so many datagrams
+	calm    int // one change in so many datagrams
 
 	heard    [][]byte
 	overflow bool
@@ -111,7 +111,7 @@ var SimulatedTables = []object.Table{
 // the same.
 func NewSimulation(seed uint64) *Simulation {
 	k := &Simulation{Chance: nltest.NewChance(seed), where: map[*simRoute]object.Table{}}
-	k.quiet = 1 + k.IntN(20)
+	k.calm = 1 + k.IntN(20)
 	k.Untouched = map[uint32]object.Table{}
 	id := uint32(0)
 	for _, t := range SimulatedTables {
@@ -282,7 +282,7 @@ func (s *simSocket) Receive(buf []byte, nowait bool) (int, error) {
 		return copy(buf, msg), nil
 	}
 	b := s.dump.next(700 + s.k.IntN(3000))
-	if s.k.IntN(s.k.quiet) == 0 {
+	if s.k.IntN(s.k.calm) == 0 {
 		for range 1 + s.k.IntN(12) {
 			s.k.change()
 		}

@@ -37,7 +37,7 @@ func (r *recordingReader) finish() (*fileContents, error) {
 	return &fileContents{snapshot: rtnl.NewSnapshot(false, messages), notes: r.notes(has, dumps), coverage: has}, nil
 }
 
-// appendSourced appends the stretches of a dump's messages that no newer dump covers.
+// appendSourced appends the runs of a dump's messages that no newer dump covers.
 func (r *recordingReader) appendSourced(list []object.Run, d *recordedDump) []object.Run {
 	for _, run := range d.log.Runs {
 		var m object.Message

@@ -87,13 +87,13 @@ func (c *Conn) Receive(buf []byte, nowait bool) (int, error) {
 	return n, nil
 }
 
-// Warm lets the kernel know how large a datagram this socket takes, before a
+// OfferBuffer lets the kernel know how large a datagram this socket takes, before a
 // dump begins. The kernel sizes a dump's first datagram by the largest buffer
 // that was ever passed to recv (max_recvmsg_len, at most 32 KiB; about a page
 // where there was none), and an IPv4 dump whose first route does not fit ends
 // at once, as if there were no routes. An acknowledged NLMSG_NOOP is the
 // shortest exchange that passes a buffer, and its size is all that matters.
-func (c *Conn) Warm(size int) error {
+func (c *Conn) OfferBuffer(size int) error {
 	b := Buffers.Get().(*Buffer)
 	defer Buffers.Put(b)
 	buf := b[:size]

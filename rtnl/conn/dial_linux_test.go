@@ -38,7 +38,7 @@ func TestKernel(t *testing.T) {
 		t.Error("the kernel knows no conditions") // before Linux 4.20
 	}
 	for range 2 {
-		if err := c.Warm(conn.MaxDatagram); err != nil {
+		if err := c.OfferBuffer(conn.MaxDatagram); err != nil {
 			t.Fatal(err)
 		}
 		if d := run(c, conn.MaxDatagram, all); d.err != nil || d.interrupted || len(d.messages) < 2 {

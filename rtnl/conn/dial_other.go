@@ -4,7 +4,7 @@ package conn
 
 import "context"
 
-// Dial returns an error: only Linux has RTNetlink.
+// Dial returns an error, ErrUnsupported: only Linux has RTNetlink.
 func Dial(context.Context, Namespace, uint32) (Socket, bool, error) {
-	return nil, false, errUnsupported
+	return nil, false, unsupported("open a netlink socket")
 }

@@ -30,6 +30,9 @@ var (
 	// ErrCanceled: the caller's context was canceled; the error is context.Canceled
 	// too, and the context's cause.
 	ErrCanceled = errors.New("the caller canceled it")
+	// ErrUnsupported: this system is not Linux, which alone has RTNetlink. It is the
+	// standard library's.
+	ErrUnsupported = errors.ErrUnsupported
 )
 
 // A ReadError says what was being read when it failed, and what to do.

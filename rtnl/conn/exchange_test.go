@@ -59,17 +59,17 @@ func TestGet(t *testing.T) {
 	}
 }
 
-// TestWarm passes a buffer of the size that is asked for, and waits for its own answer.
-func TestWarm(t *testing.T) {
+// TestOfferBuffer passes a buffer of the size that is asked for, and waits for its own answer.
+func TestOfferBuffer(t *testing.T) {
 	s := &sized{answers: [][]byte{{1, 2, 3}, Failed(99, 0), Failed(1, 0)}}
 	c, err := conn.Dialer(s.dial).Open(t.Context(), "", 0)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := c.Warm(24 << 10); err != nil || s.sent != wire.NLMSG_NOOP || len(s.answers) != 0 || s.size != 24<<10 {
+	if err := c.OfferBuffer(24 << 10); err != nil || s.sent != wire.NLMSG_NOOP || len(s.answers) != 0 || s.size != 24<<10 {
 		t.Errorf("%v, a request %d, %d answers are left, a buffer of %d bytes", err, s.sent, len(s.answers), s.size)
 	}
-	if err := c.Warm(1 << 10); !errors.Is(err, io.EOF) {
+	if err := c.OfferBuffer(1 << 10); !errors.Is(err, io.EOF) {
 		t.Error(err)
 	}
 }

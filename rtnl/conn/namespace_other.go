@@ -4,7 +4,10 @@ package conn
 
 import "errors"
 
-var errUnsupported = errors.New("only Linux has RTNetlink")
+// unsupported is the error of whatever only Linux has.
+func unsupported(op string) error {
+	return &ReadError{op, ErrUnsupported, errors.New("only Linux has RTNetlink"), "make a capture on Linux, and read that"}
+}
 
 // Do returns an error unless it is about the calling thread: only Linux has network
 // namespaces of this kind.
@@ -12,7 +15,7 @@ func (ns Namespace) Do(f func() error) error {
 	if ns == "" {
 		return f()
 	}
-	return errUnsupported
+	return unsupported("enter network namespace " + string(ns))
 }
 
 // Hold fails where Do would.

@@ -11,7 +11,7 @@ import (
 	"kernelroutes/rtnl/wire"
 )
 
-// A Part is what one datagram holds of one table: an uninterrupted piece of the
+// A Part is what one datagram holds of one table: an uninterrupted part of the
 // kernel's walk. Objects that the filter excludes count for first and last.
 type Part struct {
 	object.Table
@@ -83,7 +83,7 @@ const ParallelAfter = 16
 // messages are used again, as one is larger than most routes.
 var messages = sync.Pool{New: func() any { return new([2]object.Message) }}
 
-// Run runs one dump over a connection that was warmed.
+// Run runs one dump over a connection that a buffer was offered on: see conn.Conn.OfferBuffer.
 func (s *Sink) Run(c *conn.Conn) error {
 	d := &s.Dump
 	if !c.Strict {

@@ -6,26 +6,26 @@ import (
 	"kernelroutes/rtnl/object"
 )
 
-// A piece is a stretch of one table's walk without a gap: one part, or several
+// A segment is what one dump brought of a table without a gap: one part, or several
 // that follow each other. The objects at its very ends may be incomplete, as the
 // datagram may have begun or ended among objects of one position; so it vouches
 // for what is strictly between, and beyond an end where it is open.
-type piece struct {
+type segment struct {
 	parts []Part
 }
 
-func (p *piece) begins() bool           { return p.parts[0].begins }
-func (p *piece) ends() bool             { return p.parts[len(p.parts)-1].ends }
-func (p *piece) first() object.Position { return p.parts[0].first }
-func (p *piece) last() object.Position  { return p.parts[len(p.parts)-1].last }
+func (p *segment) begins() bool           { return p.parts[0].begins }
+func (p *segment) ends() bool             { return p.parts[len(p.parts)-1].ends }
+func (p *segment) first() object.Position { return p.parts[0].first }
+func (p *segment) last() object.Position  { return p.parts[len(p.parts)-1].last }
 
 // Merge puts one list of objects together from dumps that ran one after the
 // other, the newest last, and whose gaps were found. Tables that are not wanted are left
 // out. A table in which nothing changed while a dump ran is taken from that dump,
-// the newest one. Of the others each stretch is taken from exactly one piece, and
-// where one piece ends another must have been inside: then no object that was there
-// all the time can be missing or come twice, and one that was changed is its old
-// or its new self. missing are the tables where the pieces do not reach that far;
+// the newest one. Of the others each position is taken from exactly one segment, and
+// where one segment ends another must have begun before, and go on: then no object that was there
+// all the time can be missing or come twice, and one that was changed is as it was
+// before or after. missing are the tables of which the segments leave something out;
 // what is known of them is in the list nevertheless.
 //
 // Of a table that was counted there is a number instead, where one dump is enough.
@@ -34,28 +34,28 @@ func Merge(dumps []*Dump, wanted func(object.Table) bool) (list []object.Run, co
 	for _, t := range order {
 		all := walks[t]
 		compare := all[0].dump.Kind.Order(t.Family).Compare
-		var quiet *Dump // the newest in which nothing changed
+		var unchanged *Dump // the newest in which nothing changed
 		for _, d := range dumps {
 			if d.Asked(t) && !d.changed(t) {
-				quiet = d
+				unchanged = d
 			}
 		}
 		var taken []Part // in full
 		whole := true
-		switch i := slices.IndexFunc(all, func(w walked) bool { return w.dump == quiet }); {
+		switch i := slices.IndexFunc(all, func(w walked) bool { return w.dump == unchanged }); {
 		case i >= 0:
 			taken = all[i].parts
-		case quiet != nil: // all objects of the table have gone
+		case unchanged != nil: // all objects of the table have gone
 		case compare == nil:
 			taken = all[len(all)-1].parts
 			whole = len(taken) == 1 && taken[0].begins && taken[0].ends
 		default:
-			var p, counts []piece
+			var p, counts []segment
 			for _, w := range all {
 				if w.dump.counts(t) {
-					counts = appendPieces(counts, w.parts)
+					counts = appendSegments(counts, w.parts)
 				} else {
-					p = appendPieces(p, w.parts)
+					p = appendSegments(p, w.parts)
 				}
 			}
 			if len(counts) == 1 && counts[0].begins() && counts[0].ends() {
@@ -110,29 +110,29 @@ func appendRun(list []object.Run, r object.Run) []object.Run {
 	return append(list, r)
 }
 
-// appendPieces joins the parts of a dump that follow each other.
-func appendPieces(all []piece, parts []Part) []piece {
+// appendSegments joins the parts of a dump that follow each other.
+func appendSegments(all []segment, parts []Part) []segment {
 	from := 0
 	for i := range parts {
 		if i > 0 && !parts[i].follows {
-			all = append(all, piece{parts[from:i]})
+			all = append(all, segment{parts[from:i]})
 			from = i
 		}
 	}
-	return append(all, piece{parts[from:]})
+	return append(all, segment{parts[from:]})
 }
 
-// cover walks from the beginning of a table to its end over pieces that overlap.
-func cover(list []object.Run, f compare, all []piece) (_ []object.Run, whole bool) {
+// cover walks from the beginning of a table to its end over segments that overlap.
+func cover(list []object.Run, f compare, all []segment) (_ []object.Run, whole bool) {
 	whole = true
-	taken := span{compare: f}
-	current := best(all, f, func(p *piece) bool { return p.begins() })
+	taken := interval{compare: f}
+	current := best(all, f, func(p *segment) bool { return p.begins() })
 	if current == nil {
 		whole, current = false, leftmost(all, f, nil)
 	}
 	for current != nil {
 		end := current.last()
-		next := best(all, f, func(p *piece) bool {
+		next := best(all, f, func(p *segment) bool {
 			first := p.first()
 			return p.begins() || f(&first, &end) < 0
 		})
@@ -157,15 +157,15 @@ func cover(list []object.Run, f compare, all []piece) (_ []object.Run, whole boo
 	return list, whole
 }
 
-// reaches reports whether a piece leads beyond a position.
-func reaches(f compare, p *piece, end *object.Position) bool {
+// reaches reports whether a segment leads beyond a position.
+func reaches(f compare, p *segment, end *object.Position) bool {
 	last := p.last()
 	return f(&last, end) > 0
 }
 
-// best returns the piece that reaches farthest of those that are allowed.
-func best(all []piece, f compare, allowed func(*piece) bool) *piece {
-	var far *piece
+// best returns the segment that reaches farthest of those that are allowed.
+func best(all []segment, f compare, allowed func(*segment) bool) *segment {
+	var far *segment
 	for i := range all {
 		p := &all[i]
 		if !allowed(p) {
@@ -183,9 +183,9 @@ func best(all []piece, f compare, allowed func(*piece) bool) *piece {
 	return far
 }
 
-// leftmost returns the piece that begins first of those that reach beyond after.
-func leftmost(all []piece, f compare, after *object.Position) *piece {
-	var left *piece
+// leftmost returns the segment that begins first of those that reach beyond after.
+func leftmost(all []segment, f compare, after *object.Position) *segment {
+	var left *segment
 	for i := range all {
 		p := &all[i]
 		first := p.first()
@@ -205,17 +205,17 @@ func leftmost(all []piece, f compare, after *object.Position) *piece {
 // A compare orders positions: see object.Order.
 type compare func(a, b *object.Position) int
 
-// A span is the part of a table that is taken from one piece.
-type span struct {
+// An interval is the part of a table that is taken from one segment.
+type interval struct {
 	compare
 	lower *object.Position // from here on; nil: from the beginning
 	after bool             // but without the objects at lower itself
 	upper *object.Position // up to here, without the objects at upper; nil: to the end
 }
 
-// appendTo appends the messages of the piece that are in the span. ordered is
+// appendTo appends the messages of the segment that are in the interval. ordered is
 // false where they do not come in the order that compare knows.
-func (s *span) appendTo(list []object.Run, p *piece) (_ []object.Run, ordered bool) {
+func (s *interval) appendTo(list []object.Run, p *segment) (_ []object.Run, ordered bool) {
 	ordered = true
 	var m object.Message
 	var before *object.Position
@@ -238,7 +238,7 @@ func (s *span) appendTo(list []object.Run, p *piece) (_ []object.Run, ordered bo
 	return list, ordered
 }
 
-func (s *span) holds(pos *object.Position) bool {
+func (s *interval) holds(pos *object.Position) bool {
 	if s.lower != nil {
 		if c := s.compare(pos, s.lower); c < 0 || c == 0 && s.after {
 			return false

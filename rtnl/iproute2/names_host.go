@@ -17,13 +17,13 @@ const (
 	maxNameFiles = 1024    // entries of a folder
 )
 
-// hostNames does not take a file for settled until two seconds after a change:
-// a second change within one tick of the file system's clock (2 s on the
-// coarsest) shows in no time stamp.
+// hostNames takes a file's time stamp for racy (git's word) until two seconds after a
+// change: a second change within one tick of the file system's clock (2 s on the coarsest)
+// shows in no time stamp.
 var hostNames = namesCache{
-	etc:    "/etc/iproute2",
-	usr:    []string{"/usr/share/iproute2", "/usr/lib/iproute2"},
-	settle: 2 * time.Second,
+	etc:     "/etc/iproute2",
+	usr:     []string{"/usr/share/iproute2", "/usr/lib/iproute2"},
+	racyFor: 2 * time.Second,
 }
 
 // HostNames returns the names that hold on this host now. It costs some stat
@@ -34,9 +34,9 @@ func HostNames() *Names { return hostNames.get() }
 // A namesCache keeps the names until a file that they came from, or would have
 // come from, changes.
 type namesCache struct {
-	etc    string
-	usr    []string
-	settle time.Duration // how long after a change a file is read again each time
+	etc     string
+	usr     []string
+	racyFor time.Duration // how long after a change a file is read again each time
 
 	mu    sync.Mutex
 	names *Names
@@ -49,7 +49,7 @@ func (c *namesCache) get() *Names {
 	if c.names != nil && c.from.current() {
 		return c.names
 	}
-	c.from = nameReader{settle: c.settle}
+	c.from = nameReader{racyFor: c.racyFor}
 	if n := c.from.read(c.etc, c.usr); c.names == nil || !n.equal(c.names) {
 		c.names = n
 	}
@@ -59,9 +59,9 @@ func (c *namesCache) get() *Names {
 // A nameReader reads files and folders and remembers which, the missing ones
 // included.
 type nameReader struct {
-	settle    time.Duration
-	seen      []seenFile
-	unsettled bool // what was read may not be what the stamps stand for
+	racyFor time.Duration
+	seen    []seenFile
+	racy    bool // what was read may not be what the stamps stand for
 }
 
 // A seenFile is a path, and the state that it was in: a fileStamp tells one from another.
@@ -72,7 +72,7 @@ type seenFile struct {
 
 // current reports whether another read would find the same.
 func (r *nameReader) current() bool {
-	if r.unsettled {
+	if r.racy {
 		return false
 	}
 	for _, s := range r.seen {
@@ -86,8 +86,8 @@ func (r *nameReader) current() bool {
 func (r *nameReader) stat(path string) fileStamp {
 	s := stampFile(path)
 	r.seen = append(r.seen, seenFile{path, s})
-	if !s.missing() && time.Since(s.changed()).Abs() < r.settle {
-		r.unsettled = true
+	if !s.missing() && time.Since(s.changed()).Abs() < r.racyFor {
+		r.racy = true
 	}
 	return s
 }
@@ -142,12 +142,12 @@ func (r *nameReader) list(folder string) []string {
 	}
 	f, err := os.OpenFile(folder, os.O_RDONLY|openFolder, 0)
 	if err != nil {
-		r.unsettled = true
+		r.racy = true
 		return nil
 	}
 	defer f.Close()
 	names, err := f.Readdirnames(maxNameFiles)
-	r.unsettled = r.unsettled || err != nil && err != io.EOF
+	r.racy = r.racy || err != nil && err != io.EOF
 	return slices.DeleteFunc(names, func(name string) bool {
 		return strings.HasPrefix(name, ".") || !strings.HasSuffix(name, ".conf")
 	})
@@ -155,7 +155,7 @@ func (r *nameReader) list(folder string) []string {
 
 // readFile parses a regular file; of anything else it returns the stamp alone,
 // without opening it, because that might block or set a device in motion. A
-// failure that may pass makes r unsettled.
+// failure that may pass makes r racy.
 func (r *nameReader) readFile(path string, set func(uint32, string)) fileStamp {
 	s := r.stat(path)
 	if !s.regular() {
@@ -163,7 +163,7 @@ func (r *nameReader) readFile(path string, set func(uint32, string)) fileStamp {
 	}
 	data, err := readRegular(path)
 	if err != nil {
-		r.unsettled = true
+		r.racy = true
 		return s
 	}
 	parseNames(data, set)

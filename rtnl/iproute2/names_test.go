@@ -315,7 +315,7 @@ func TestNamesCacheReads(t *testing.T) {
 	if reads(&namesCache{etc: etc}) {
 		t.Error("files are read again without a change")
 	}
-	fresh := &namesCache{etc: etc, settle: time.Hour}
+	fresh := &namesCache{etc: etc, racyFor: time.Hour}
 	if !reads(fresh) {
 		t.Error("files that changed just now are not read again")
 	}

@@ -138,7 +138,7 @@ func union[T comparable](a, b []T) []T {
 	return out
 }
 
-// AppendMatching appends the stretches of a run whose routes match.
+// AppendMatching appends the parts of a run whose routes match.
 func (f *Filter) AppendMatching(list []Run, run Run) []Run {
 	var m Message
 	from, off := 0, 0
