@@ -88,7 +88,7 @@ func (c *captureReader) packet(p *packet) (done bool, err error) {
 		return false, errTooMuch
 	}
 	payload := msg[wire.HeaderLen:]
-	switch typ := wire.U16(msg[4:]); {
+	switch typ := wire.Type(msg); {
 	case typ == wire.NLMSG_NOOP && c.n == 0 && bytes.HasPrefix(payload, []byte(beginText)):
 		err = c.begin(string(payload))
 	case typ == wire.NLMSG_NOOP && c.format > 1:
@@ -203,7 +203,7 @@ func (c *captureReader) end(msg []byte) error {
 	if c.n != want {
 		return &Error{fmt.Sprintf("it holds %d messages of %d", c.n, want), makeAgain}
 	}
-	c.consistent = wire.U16(msg[6:])&wire.NLM_F_DUMP_INTR == 0
+	c.consistent = wire.Flags(msg)&wire.NLM_F_DUMP_INTR == 0
 	_, err = c.in.next()
 	if err == io.EOF {
 		return nil

@@ -97,8 +97,8 @@ func (r *recordingReader) packet(p *packet) error {
 }
 
 func (r *recordingReader) message(msg []byte) {
-	typ, flags := wire.U16(msg[4:]), wire.U16(msg[6:])
-	key := dumpKey{wire.U32(msg[12:]), wire.U32(msg[8:])}
+	typ, flags := wire.Type(msg), wire.Flags(msg)
+	key := dumpKey{wire.Port(msg), wire.Seq(msg)}
 	d := r.dumps.open[key]
 	if d != nil && flags&wire.NLM_F_DUMP_INTR != 0 {
 		d.broken = interrupted

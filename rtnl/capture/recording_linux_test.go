@@ -43,7 +43,7 @@ func talk(t *testing.T, strict int, typ uint16, seq uint32, payload []byte) (req
 		}
 		answer = append(answer, buf[:n])
 		for b := buf[:n]; len(b) > 0; b = b[wire.Align(int(wire.U32(b))):] {
-			if wire.U16(b[4:]) == wire.NLMSG_DONE || wire.U16(b[4:]) == wire.NLMSG_ERROR {
+			if wire.Type(b) == wire.NLMSG_DONE || wire.Type(b) == wire.NLMSG_ERROR {
 				return request, answer
 			}
 		}

@@ -105,7 +105,7 @@ func (c *Conn) OfferBuffer(size int) error {
 		if err != nil {
 			return err
 		}
-		if n >= wire.HeaderLen && wire.U32(buf[8:]) == c.seq {
+		if n >= wire.HeaderLen && wire.Seq(buf) == c.seq {
 			return nil
 		}
 	}
@@ -208,7 +208,7 @@ func (c *Conn) messages(b []byte, sink *Sink, interrupted *bool) (done bool, err
 		}
 		msg := b[off : off+n]
 		off += wire.Align(n)
-		typ, flags, seq := wire.U16(msg[4:]), wire.U16(msg[6:]), wire.U32(msg[8:])
+		typ, flags, seq := wire.Type(msg), wire.Flags(msg), wire.Seq(msg)
 		if seq != c.seq {
 			continue // the late answer to something else
 		}
@@ -254,13 +254,13 @@ func Errno(msg []byte) error {
 		err = fmt.Errorf("error %d", -errno)
 	}
 	rest := msg[wire.HeaderLen+4:]
-	if wire.U16(msg[4:]) == wire.NLMSG_ERROR {
+	if wire.Type(msg) == wire.NLMSG_ERROR {
 		// The request that failed comes first.
 		if len(rest) < wire.HeaderLen {
 			return err
 		}
 		skip := int(wire.U32(rest))
-		if wire.U16(msg[6:])&wire.NLM_F_CAPPED != 0 || skip < wire.HeaderLen {
+		if wire.Flags(msg)&wire.NLM_F_CAPPED != 0 || skip < wire.HeaderLen {
 			skip = wire.HeaderLen
 		}
 		rest = rest[min(wire.Align(min(skip, len(rest))), len(rest)):]

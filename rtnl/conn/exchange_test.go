@@ -81,11 +81,12 @@ func TestOpen(t *testing.T) {
 		text      string
 	}{
 		{syscall.EPERM, conn.ErrPermission,
-			"open a netlink socket: not permitted: operation not permitted; reading routes needs no privilege"},
+			"open a netlink socket: not permitted: " + syscall.EPERM.Error() + "; reading routes needs no privilege"},
 		{syscall.EACCES, conn.ErrPermission, "look for a seccomp or LSM rule that denies AF_NETLINK"},
 		{os.NewSyscallError("socket", syscall.EMFILE), conn.ErrSocket,
-			"open a netlink socket: cannot open the netlink socket: socket: too many open files; check that"},
-		{syscall.EPROTONOSUPPORT, conn.ErrSocket, "protocol not supported"},
+			"open a netlink socket: cannot open the netlink socket: socket: " + syscall.EMFILE.Error() +
+				"; check that"},
+		{syscall.EPROTONOSUPPORT, conn.ErrSocket, syscall.EPROTONOSUPPORT.Error()},
 	} {
 		k := &Kernel{T: t, Answer: Ordinary, DialErr: func(conn.Namespace, uint32) error { return tc.err }}
 		_, err := conn.Dialer(k.Dial).Open(t.Context(), "", 0)

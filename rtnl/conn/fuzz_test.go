@@ -53,11 +53,11 @@ func checkDatagram(t testing.TB, b []byte, seq uint32) {
 		n := int(wire.U32(rest))
 		msg := rest[:n]
 		rest = rest[min(wire.Align(n), len(rest)):]
-		if wire.U32(msg[8:]) != seq {
+		if wire.Seq(msg) != seq {
 			continue
 		}
-		wantIntr = wantIntr || wire.U16(msg[6:])&wire.NLM_F_DUMP_INTR != 0
-		switch wire.U16(msg[4:]) {
+		wantIntr = wantIntr || wire.Flags(msg)&wire.NLM_F_DUMP_INTR != 0
+		switch wire.Type(msg) {
 		case object.RTM_NEWROUTE:
 			want = append(want, msg)
 		case wire.NLMSG_OVERRUN:

@@ -24,7 +24,7 @@ import (
 // order, "request" that no dump has the attribute: it is shown as not understood too.
 // column and doc are for numbers which are shown as they are.
 type Attribute struct {
-	Number uint16
+	Number uint16 // of the kernel's constant
 	Name   string // RTA_MARK
 	Column string // in lower case, as iproute2 calls it; "": it is not shown by itself
 	Doc    string // what the number means, with its unit

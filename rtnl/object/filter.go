@@ -12,9 +12,9 @@ type Filter struct {
 	// None is a condition that no route meets.
 	None      bool
 	Families  []Family
-	Tables    []uint32
+	Tables    []uint32 // RTA_TABLE
 	Types     []RouteType
-	Protocols []uint8
+	Protocols []uint8 // RTPROT_*
 	// OIFs are output interfaces by their index, and Link chooses some of all
 	// there are. A route with several nexthops matches if one of them uses such an
 	// interface, unless Single leaves these routes out (but for those that use a

@@ -68,7 +68,7 @@ func TestRun(t *testing.T) {
 	if got := tables(part); !slices.Equal(got, []uint32{1, 2}) {
 		t.Errorf("the second and third one are %d", got)
 	}
-	clone := part.Clone()
+	clone := Packed([]Run{part})[0]
 	if clear(part.Bytes()); !slices.Equal(tables(clone), []uint32{1, 2}) {
 		t.Error("a copy changes with what it is of")
 	}

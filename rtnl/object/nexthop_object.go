@@ -27,7 +27,7 @@ type NexthopObject struct {
 
 // A GroupMember is struct nexthop_grp.
 type GroupMember struct {
-	ID     uint32
+	ID     uint32 // of the nexthop object, which is no group itself
 	Weight uint32 // as ip prints it: weight + 1, 16 bits wide since Linux 6.12 (b72a6a7ab957)
 }
 

@@ -8,8 +8,8 @@ import (
 
 // A Position is where an object stands in the kernel's walk of its table.
 type Position struct {
-	Dst, Src       [16]byte
-	DstLen, SrcLen uint8
+	Dst, Src       [16]byte // IPv4 and MPLS: in the first four
+	DstLen, SrcLen uint8    // in bits
 	TOS            uint8
 	Priority       uint32
 }

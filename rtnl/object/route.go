@@ -37,13 +37,15 @@ type Route struct {
 	Gateway netip.Addr `rta:"5 GATEWAY"`
 	// Priority is the metric; Metric knows what it is where it is absent.
 	Priority Opt[uint32] `rta:"6 PRIORITY"`
-	PrefSrc  netip.Addr  `rta:"7 PREFSRC"`
-	Metrics  Metrics     `rta:"8 METRICS"`
+	// PrefSrc is the address that packets of this host leave with, if they have none yet.
+	PrefSrc netip.Addr `rta:"7 PREFSRC"`
+	Metrics Metrics    `rta:"8 METRICS"`
 	// Multipath are the members of RTA_MULTIPATH.
 	Multipath []Nexthop `rta:"9 MULTIPATH"`
 	// Realms are from<<16 | to.
-	Realms Opt[uint32]    `rta:"11 FLOW"`
-	Cache  Opt[CacheInfo] `rta:"12 CACHEINFO"`
+	Realms Opt[uint32] `rta:"11 FLOW"`
+	// Cache is in dumps of IPv6 routes alone.
+	Cache Opt[CacheInfo] `rta:"12 CACHEINFO"`
 	// Table is RTA_TABLE, rtm_table where it is absent (Linux before 2.6.19).
 	Table uint32      `rta:"15 TABLE"`
 	Mark  Opt[uint32] `rta:"16 MARK" column:"mark" doc:"Firewall mark that was looked up, absent in a dump"`
@@ -54,22 +56,25 @@ type Route struct {
 	// NewDst is the MPLS label stack that replaces the destination's.
 	NewDst []byte `rta:"19 NEWDST"`
 	// Pref is RFC 4191's preference: 0 medium, 1 high, 3 low; Linux 4.1.
-	Pref  Opt[uint8] `rta:"20 PREF"`
-	Encap Encap      `rta:"21 ENCAP_TYPE,22 ENCAP"` // Linux 4.3
+	Pref Opt[uint8] `rta:"20 PREF"`
+	// Encap is the tunnel of a single nexthop; Linux 4.3.
+	Encap Encap `rta:"21 ENCAP_TYPE,22 ENCAP"`
 	// Expires is in USER_HZ ticks (1/100 s): for multicast routing the time since last use.
 	Expires Opt[uint64] `rta:"23 EXPIRES"`
 	_       struct{}    `rta:"24 PAD"`
 	UID     Opt[uint32] `rta:"25 UID" column:"uid" doc:"User id that was looked up, absent in a dump"`
 	// TTLPropagate is 1 if MPLS propagates the TTL; Linux 4.12.
 	TTLPropagate Opt[uint8] `rta:"26 TTL_PROPAGATE"`
-	// Of a look-up's answer; Linux 4.18.
+	// IPProto, SPort and DPort are in the answer to a look-up; Linux 4.18.
 	IPProto Opt[uint8]  `rta:"27 IP_PROTO" column:"ip_proto" doc:"IP protocol that was looked up, absent in a dump"`
 	SPort   Opt[uint16] `rta:"28 SPORT be" column:"sport" doc:"Source port that was looked up, absent in a dump"`
 	DPort   Opt[uint16] `rta:"29 DPORT be" column:"dport" doc:"Destination port that was looked up, absent in a dump"`
 	// NexthopID is the nexthop object that the route uses; Linux 5.3.
 	NexthopID Opt[uint32] `rta:"30 NH_ID"`
+	// FlowLabel is in the request for a look-up alone.
 	FlowLabel Opt[uint32] `rta:"31 FLOWLABEL be request"`
-	DelReason Opt[uint32] `rta:"32 DEL_REASON request"` // of RTM_DELROUTE
+	// DelReason says in RTM_DELROUTE why the route went.
+	DelReason Opt[uint32] `rta:"32 DEL_REASON request"`
 
 	// Unknown is all that no dump has, that has no place above, or not the length that it
 	// should have.
@@ -78,6 +83,8 @@ type Route struct {
 	twin int // how many routes before it, to one destination, are like it: see AppendID
 }
 
+// The attributes of a route, for what is to be decoded of it (Snapshot.Routes of package
+// rtnl). One that is not among them is decoded with AllFields, or see Attribute.Field.
 const (
 	// FieldNexthops is what the nexthops of a route are worked out from.
 	FieldNexthops Fields = FieldVia | 1<<rtaMultipath | 1<<rtaFlow | 1<<rtaEncapType | 1<<rtaEncap |
@@ -95,8 +102,7 @@ const (
 	FieldNewDst   Fields = 1 << rtaNewDst
 	FieldEncap    Fields = 1<<rtaEncapType | 1<<rtaEncap
 	FieldExpires  Fields = 1 << rtaExpires
-
-	FieldPref Fields = 1 << rtaPref
+	FieldPref     Fields = 1 << rtaPref
 
 	FieldTTLPropagate Fields = 1 << rtaTTL
 	FieldNexthopID    Fields = 1 << rtaNHID

@@ -64,9 +64,6 @@ func (r Run) At(offset int) Run { return Run{r.kind, r.bytes[offset:]} }
 // Cut returns what is from one offset to another, at which messages begin.
 func (r Run) Cut(from, to int) Run { return Run{r.kind, r.bytes[from:to:to]} }
 
-// Clone returns a run that shares no memory.
-func (r Run) Clone() Run { return Run{r.kind, append([]byte(nil), r.bytes...)} }
-
 // Packed returns runs with copies of the messages, in memory of their size.
 func Packed(runs []Run) []Run {
 	size := 0

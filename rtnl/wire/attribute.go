@@ -109,7 +109,11 @@ func AppendU32(b []byte, typ uint16, v uint32) []byte {
 	return binary.NativeEndian.AppendUint32(b, v)
 }
 
-// U16, U32 and U64 read a number in the byte order of the host.
+// U16 reads a number in the byte order of the host.
 func U16(b []byte) uint16 { return binary.NativeEndian.Uint16(b) }
+
+// U32 reads a number in the byte order of the host.
 func U32(b []byte) uint32 { return binary.NativeEndian.Uint32(b) }
+
+// U64 reads a number in the byte order of the host.
 func U64(b []byte) uint64 { return binary.NativeEndian.Uint64(b) }

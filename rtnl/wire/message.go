@@ -35,12 +35,20 @@ const NETLINK_ROUTE = 0
 // kernel's own words.
 const NLMSGERR_ATTR_MSG = 1
 
-// The fields of a message's header.
-func Len(msg []byte) int      { return int(U32(msg)) }
-func Type(msg []byte) uint16  { return U16(msg[4:]) }
+// Len returns nlmsg_len: the length of a message in bytes, header included.
+func Len(msg []byte) int { return int(U32(msg)) }
+
+// Type returns nlmsg_type: NLMSG_* or, for RTNetlink, RTM_*.
+func Type(msg []byte) uint16 { return U16(msg[4:]) }
+
+// Flags returns nlmsg_flags: NLM_F_*.
 func Flags(msg []byte) uint16 { return U16(msg[6:]) }
-func Seq(msg []byte) uint32   { return U32(msg[8:]) }
-func Port(msg []byte) uint32  { return U32(msg[12:]) }
+
+// Seq returns nlmsg_seq: the number of the request that the message is or answers.
+func Seq(msg []byte) uint32 { return U32(msg[8:]) }
+
+// Port returns nlmsg_pid: the port of who asked, 0 for the kernel.
+func Port(msg []byte) uint32 { return U32(msg[12:]) }
 
 // Payload returns what follows the header of a message.
 func Payload(msg []byte) []byte { return msg[HeaderLen:] }
