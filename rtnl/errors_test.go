@@ -11,7 +11,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/mdlayher/netlink"
 	"golang.org/x/sys/unix"
 
 	"kernelroutes/internal/fakekernel"
@@ -251,27 +250,13 @@ func canceled(err error) bool {
 	return errors.Is(err, ErrCanceled) && errors.Is(err, context.Canceled) && !errors.Is(err, ErrDeadline)
 }
 
-// A mute socket is the kernel's, but its requests for routes are not sent.
-type mute struct {
-	conn.Socket
-	before func()
-}
-
-func (m mute) Send(msg netlink.Message) (netlink.Message, error) {
-	if msg.Header.Type != unix.RTM_GETROUTE {
-		return m.Socket.Send(msg)
-	}
-	m.before()
-	return msg, nil
-}
-
 // TestReadCancelledKernel waits for a kernel that has nothing to say.
 func TestReadCancelledKernel(t *testing.T) {
 	nstest.New(t)
 	ctx, cancel := context.WithCancel(context.Background())
 	k := Kernel{dial: func(ctx context.Context, ns Namespace, groups uint32) (conn.Socket, bool, error) {
 		s, strict, err := conn.Dial(ctx, ns, groups)
-		return mute{s, cancel}, strict, err
+		return fakekernel.Mute{Socket: s, Before: cancel}, strict, err
 	}}
 	result := make(chan error, 1)
 	go func() {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"reflect"
 	"slices"
 	"testing"
@@ -269,21 +268,13 @@ func TestReadClosesSockets(t *testing.T) {
 		}
 	}
 	read() // what is opened once
-	before := openFiles(t)
+	before := nstest.OpenFiles(t)
 	for range 100 {
 		read()
 	}
-	if after := openFiles(t); after > before {
+	if after := nstest.OpenFiles(t); after > before {
 		t.Errorf("%d files are open, %d before", after, before)
 	}
-}
-
-func openFiles(t *testing.T) int {
-	files, err := os.ReadDir("/proc/self/fd")
-	if err != nil {
-		t.Fatal(err)
-	}
-	return len(files)
 }
 
 // TestReadBigRoutes has one route of 250 nexthops beside others, which makes a

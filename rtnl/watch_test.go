@@ -236,7 +236,7 @@ func TestWatchOverflow(t *testing.T) {
 // TestWatchEnds: a context that ends ends the watch, and whose wish that was is told.
 func TestWatchEnds(t *testing.T) {
 	nstest.New(t)
-	files := openFiles(t)
+	files := nstest.OpenFiles(t)
 	canceledBefore, cancel := context.WithCancel(t.Context())
 	cancel()
 	soon, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
@@ -269,7 +269,7 @@ func TestWatchEnds(t *testing.T) {
 	if n != 2 {
 		t.Errorf("%d changes, want one and an error", n)
 	}
-	if now := openFiles(t); now > files {
+	if now := nstest.OpenFiles(t); now > files {
 		t.Errorf("%d files are open, %d before", now, files)
 	}
 }

@@ -9,5 +9,6 @@
 //	sample.go     routes to begin with: V4, V6, ECMP, Mroute, ViaObject
 //	match.go      Matches: what a filter must say of a route
 //	chance.go     Chance: random values
+//	bytes.go      ExactCopy, Inside: where bytes are in memory
 //	seed.go       WriteSeed: the corpus of a fuzz target
 package nltest

@@ -229,3 +229,13 @@ func Sysctl(t testing.TB, key, value string) {
 		t.Fatalf("set %s: %v", key, err)
 	}
 }
+
+// OpenFiles returns how many files the process has open.
+func OpenFiles(t testing.TB) int {
+	t.Helper()
+	files, err := os.ReadDir("/proc/self/fd")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return len(files)
+}

@@ -7,9 +7,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/mdlayher/netlink"
 	"golang.org/x/sys/unix"
 
+	"kernelroutes/internal/fakekernel"
 	"kernelroutes/internal/nltest"
 	"kernelroutes/internal/nstest"
 	"kernelroutes/rtnl/conn"
@@ -97,27 +97,13 @@ func TestKernelNotifies(t *testing.T) {
 	}
 }
 
-// A mute socket is the kernel's, but its requests for routes are not sent.
-type mute struct {
-	conn.Socket
-	before func()
-}
-
-func (m mute) Send(msg netlink.Message) (netlink.Message, error) {
-	if msg.Header.Type != object.RTM_GETROUTE {
-		return m.Socket.Send(msg)
-	}
-	m.before()
-	return msg, nil
-}
-
 // TestKernelCanceled waits for a kernel that has nothing to say.
 func TestKernelCanceled(t *testing.T) {
 	nstest.New(t)
 	ctx, cancel := context.WithCancel(t.Context())
 	muted := func(ctx context.Context, ns conn.Namespace, groups uint32) (conn.Socket, bool, error) {
 		s, strict, err := conn.Dial(ctx, ns, groups)
-		return mute{s, cancel}, strict, err
+		return fakekernel.Mute{Socket: s, Before: cancel}, strict, err
 	}
 	c, err := conn.Dialer(muted).Open(ctx, "", 0)
 	if err != nil {
@@ -152,11 +138,11 @@ func TestKernelCloses(t *testing.T) {
 		}
 	}
 	once() // what is opened once
-	before := openFiles(t)
+	before := nstest.OpenFiles(t)
 	for range 100 {
 		once()
 	}
-	if after := openFiles(t); after > before {
+	if after := nstest.OpenFiles(t); after > before {
 		t.Errorf("%d files are open, %d before", after, before)
 	}
 }

@@ -66,7 +66,8 @@ func TestOfferBuffer(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := c.OfferBuffer(24 << 10); err != nil || s.sent != wire.NLMSG_NOOP || len(s.answers) != 0 || s.size != 24<<10 {
+	if err := c.OfferBuffer(24 << 10); err != nil || s.sent != wire.NLMSG_NOOP || len(s.answers) != 0 ||
+		s.size != 24<<10 {
 		t.Errorf("%v, a request %d, %d answers are left, a buffer of %d bytes", err, s.sent, len(s.answers), s.size)
 	}
 	if err := c.OfferBuffer(1 << 10); !errors.Is(err, io.EOF) {

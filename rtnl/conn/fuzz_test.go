@@ -4,41 +4,21 @@ import (
 	"reflect"
 	"slices"
 	"testing"
-	"unsafe"
 
 	"kernelroutes/internal/nltest"
 	"kernelroutes/rtnl/object"
 	"kernelroutes/rtnl/wire"
 )
 
-// exact copies bytes into memory of just their size: reading on after them
-// panics.
-func exact(b []byte) []byte { return slices.Clip(append(make([]byte, 0, len(b)), b...)) }
-
-// inside checks that slices are parts of b.
-func inside(t testing.TB, b []byte, parts ...[]byte) {
-	t.Helper()
-	from := uintptr(unsafe.Pointer(unsafe.SliceData(b)))
-	for _, p := range parts {
-		if p == nil {
-			continue
-		}
-		at := uintptr(unsafe.Pointer(unsafe.SliceData(p)))
-		if at < from || at+uintptr(len(p)) > from+uintptr(len(b)) {
-			t.Fatalf("%x is not inside %x", p, b)
-		}
-	}
-}
-
 // checkDatagram checks what is made of a datagram in a dump.
 func checkDatagram(t testing.TB, b []byte, seq uint32) {
 	t.Helper()
-	b = exact(b)
+	b = nltest.ExactCopy(b)
 	c := &Conn{seq: seq}
 	var got [][]byte
 	var interrupted bool
 	done, err := c.messages(b, &Sink{Want: object.RTM_NEWROUTE, Message: func(msg []byte) (bool, error) {
-		inside(t, b, msg)
+		nltest.Inside(t, b, msg)
 		got = append(got, msg)
 		return true, nil
 	}}, &interrupted)

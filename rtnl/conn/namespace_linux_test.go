@@ -154,7 +154,7 @@ func TestNamespaceDo(t *testing.T) {
 // go on that has nothing to do with it, nor a file open.
 func TestNamespaceThreads(t *testing.T) {
 	ns, name := another(t, "v0")
-	before := openFiles(t)
+	before := nstest.OpenFiles(t)
 	var all sync.WaitGroup
 	for i := range 100 {
 		all.Go(func() {
@@ -179,18 +179,9 @@ func TestNamespaceThreads(t *testing.T) {
 	if left := stray(t, name); len(left) > 0 {
 		t.Errorf("in the namespace are %v", left)
 	}
-	if after := openFiles(t); after > before {
+	if after := nstest.OpenFiles(t); after > before {
 		t.Errorf("%d files are open, %d before", after, before)
 	}
-}
-
-func openFiles(t *testing.T) int {
-	t.Helper()
-	files, err := os.ReadDir("/proc/self/fd")
-	if err != nil {
-		t.Fatal(err)
-	}
-	return len(files)
 }
 
 // TestNoNamespace has paths that stand for none.
@@ -203,7 +194,7 @@ func TestNoNamespace(t *testing.T) {
 	if err := os.WriteFile(file, nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	before := openFiles(t)
+	before := nstest.OpenFiles(t)
 	for _, tc := range []struct {
 		path        string
 		kind, cause error
@@ -235,7 +226,7 @@ func TestNoNamespace(t *testing.T) {
 			t.Errorf("%s: called %v, %v", tc.path, called, err)
 		}
 	}
-	if after := openFiles(t); after > before {
+	if after := nstest.OpenFiles(t); after > before {
 		t.Errorf("%d files are open, %d before", after, before)
 	}
 }

@@ -6,7 +6,8 @@ import "errors"
 
 // unsupported is the error of whatever only Linux has.
 func unsupported(op string) error {
-	return &ReadError{op, ErrUnsupported, errors.New("only Linux has RTNetlink"), "make a capture on Linux, and read that"}
+	return &ReadError{op, ErrUnsupported, errors.New("only Linux has RTNetlink"),
+		"make a capture on Linux, and read that"}
 }
 
 // Do returns an error unless it is about the calling thread: only Linux has network

@@ -6,7 +6,6 @@ import (
 	"reflect"
 	"slices"
 	"testing"
-	"unsafe"
 
 	. "kernelroutes/internal/nltest"
 	. "kernelroutes/rtnl/object"
@@ -15,25 +14,6 @@ import (
 
 // The functions check what must hold of a decoder for all bytes. Unit tests call
 // them too, with bytes of which more is known.
-
-// exact copies bytes into memory of just their size: reading on after them
-// panics.
-func exact(b []byte) []byte { return slices.Clip(append(make([]byte, 0, len(b)), b...)) }
-
-// inside checks that slices are parts of b.
-func inside(t testing.TB, b []byte, parts ...[]byte) {
-	t.Helper()
-	from := uintptr(unsafe.Pointer(unsafe.SliceData(b)))
-	for _, p := range parts {
-		if p == nil {
-			continue
-		}
-		at := uintptr(unsafe.Pointer(unsafe.SliceData(p)))
-		if at < from || at+uintptr(len(p)) > from+uintptr(len(b)) {
-			t.Fatalf("%x is not inside %x", p, b)
-		}
-	}
-}
 
 func attrData(list []wire.Attr) (parts [][]byte) {
 	for _, a := range list {
@@ -72,12 +52,12 @@ func split(t testing.TB, b []byte) (list []wire.Attr) {
 // check returns the message with a payload. It is in memory of just its size.
 func check(k *Kind, payload []byte) (*Message, error) {
 	m := new(Message)
-	return m, k.Check(m, exact(MessageOf(k.New, 0, 0, payload)))
+	return m, k.Check(m, ExactCopy(MessageOf(k.New, 0, 0, payload)))
 }
 
 func checkRoute(t testing.TB, b []byte) {
 	t.Helper()
-	b = exact(b)
+	b = ExactCopy(b)
 	var r Route
 	err := r.UnmarshalBinary(b)
 	m, checkErr := check(Routes.Kind, b)
@@ -89,11 +69,11 @@ func checkRoute(t testing.TB, b []byte) {
 		checkError(t, b, checkErr)
 		return
 	}
-	inside(t, b, r.DstLabel, r.NewDst, r.Encap.Raw)
-	inside(t, b, attrData(r.Unknown)...)
+	Inside(t, b, r.DstLabel, r.NewDst, r.Encap.Raw)
+	Inside(t, b, attrData(r.Unknown)...)
 	for i := range r.Multipath {
-		inside(t, b, r.Multipath[i].NewDst, r.Multipath[i].Encap.Raw)
-		inside(t, b, attrData(r.Multipath[i].Unknown)...)
+		Inside(t, b, r.Multipath[i].NewDst, r.Multipath[i].Encap.Raw)
+		Inside(t, b, attrData(r.Multipath[i].Unknown)...)
 	}
 
 	// What is not understood is kept, and nothing else.
@@ -109,7 +89,8 @@ func checkRoute(t testing.TB, b []byte) {
 	if len(b) < 1<<15 {
 		again, want := Route{}, r
 		want.Metrics.CC = escaped(r.Metrics.CC)
-		if err := again.UnmarshalBinary(exact(AppendRoute(nil, &r))); err != nil || !reflect.DeepEqual(again, want) {
+		if err := again.UnmarshalBinary(ExactCopy(AppendRoute(nil, &r))); err != nil ||
+			!reflect.DeepEqual(again, want) {
 			t.Fatalf("%x: %v\n was %+v\n  is %+v", b, err, want, again)
 		}
 	}
@@ -154,14 +135,14 @@ func checkMessage(t testing.TB, m *Message, r *Route, attributes []wire.Attr) {
 		t.Fatalf("%x: %v, %+v of route %+v", b, table, p, r)
 	}
 	dst, bits := m.RouteDst()
-	inside(t, b, dst)
+	Inside(t, b, dst)
 	if f.AddrLen() > 0 {
 		if r.Dst.Bits() != bits || dst != nil && !bytes.Equal(r.Dst.Addr().AsSlice(), dst) ||
 			dst == nil && !r.Dst.Addr().IsUnspecified() {
 			t.Fatalf("%x: destination is %v", b, r.Dst)
 		}
 		src := m.Sized(RTA_SRC, f.AddrLen())
-		inside(t, b, src)
+		Inside(t, b, src)
 		if r.Src.IsValid() != (src != nil || p.SrcLen > 0) || src != nil && !bytes.Equal(r.Src.Addr().AsSlice(), src) {
 			t.Fatalf("%x: source is %v", b, r.Src)
 		}
@@ -231,7 +212,7 @@ func tunnelLinks(e Encap) (links []uint32) {
 // all.
 func checkRouteFields(t testing.TB, b []byte, bits uint32) {
 	t.Helper()
-	b = exact(b)
+	b = ExactCopy(b)
 	f := fields(bits)
 	var full, part Route
 	if err := full.UnmarshalBinary(b); err != nil {
@@ -256,7 +237,7 @@ func checkRouteFields(t testing.TB, b []byte, bits uint32) {
 // checkHops checks the payload of an RTA_MULTIPATH.
 func checkHops(t testing.TB, b []byte) {
 	t.Helper()
-	b = exact(b)
+	b = ExactCopy(b)
 	var r Route
 	err := r.DecodeMultipath(b)
 	if err != nil {
@@ -267,8 +248,8 @@ func checkHops(t testing.TB, b []byte) {
 	for i := range r.Multipath {
 		hop := &r.Multipath[i]
 		n := int(wire.U16(rest))
-		inside(t, b, hop.NewDst, hop.Encap.Raw)
-		inside(t, b, attrData(hop.Unknown)...)
+		Inside(t, b, hop.NewDst, hop.Encap.Raw)
+		Inside(t, b, attrData(hop.Unknown)...)
 		unknown := notUnderstood(split(t, rest[RtnexthopLen:n]), hop.Encap, RTA_ENCAP, hopUnderstood)
 		if hop.Flags != uint32(rest[2]) || hop.Weight != uint32(rest[3])+1 || hop.OIF != wire.U32(rest[4:]) ||
 			!reflect.DeepEqual(hop.Unknown, unknown) {
@@ -283,7 +264,7 @@ func checkHops(t testing.TB, b []byte) {
 		t.Fatalf("%x: %d bytes are left after %d hops", b, len(rest), len(r.Multipath))
 	}
 	var again Route
-	if err := again.DecodeMultipath(exact(AppendMultipath(nil, IPv4, r.Multipath))); err != nil ||
+	if err := again.DecodeMultipath(ExactCopy(AppendMultipath(nil, IPv4, r.Multipath))); err != nil ||
 		!reflect.DeepEqual(again, r) {
 		t.Fatalf("%x: %v\n was %+v\n  is %+v", b, err, r.Multipath, again.Multipath)
 	}
@@ -291,7 +272,7 @@ func checkHops(t testing.TB, b []byte) {
 
 func checkMetrics(t testing.TB, b []byte) {
 	t.Helper()
-	b = exact(b)
+	b = ExactCopy(b)
 	var m Metrics
 	ok, err := m.Decode(b)
 	if err != nil {
@@ -311,7 +292,7 @@ func checkMetrics(t testing.TB, b []byte) {
 		t.Fatalf("%x: understood %v, want %v; has %#x, want %#x", b, ok, want, got, has)
 	}
 	var again Metrics
-	b = exact(AppendRouteMetrics(nil, &m))
+	b = ExactCopy(AppendRouteMetrics(nil, &m))
 	m.CC = escaped(m.CC)
 	if ok, err := again.Decode(b); !ok || err != nil || again != m {
 		t.Fatalf("%x: %v, %v\n was %+v\n  is %+v", b, ok, err, m, again)
@@ -334,14 +315,14 @@ func metricsThere(m *Metrics) (has uint32) {
 
 func checkNexthop(t testing.TB, b []byte) {
 	t.Helper()
-	b = exact(b)
+	b = ExactCopy(b)
 	var o NexthopObject
 	if err := o.UnmarshalBinary(b); err != nil {
 		checkError(t, b, err)
 		return
 	}
-	inside(t, b, o.Encap.Raw)
-	inside(t, b, attrData(o.Unknown)...)
+	Inside(t, b, o.Encap.Raw)
+	Inside(t, b, attrData(o.Unknown)...)
 	members := 0
 	unknown := notUnderstood(split(t, b[NhmsgLen:]), o.Encap, NHA_ENCAP, func(typ uint16, d []byte) bool {
 		switch n := len(d); typ {
@@ -368,7 +349,7 @@ func checkNexthop(t testing.TB, b []byte) {
 	}
 	if len(b) < 1<<15 {
 		var again NexthopObject
-		if err := again.UnmarshalBinary(exact(AppendNexthop(nil, &o))); err != nil || !reflect.DeepEqual(again, o) {
+		if err := again.UnmarshalBinary(ExactCopy(AppendNexthop(nil, &o))); err != nil || !reflect.DeepEqual(again, o) {
 			t.Fatalf("%x: %v\n was %+v\n  is %+v", b, err, o, again)
 		}
 	}
@@ -384,14 +365,14 @@ func checkNexthop(t testing.TB, b []byte) {
 
 func checkLink(t testing.TB, b []byte) {
 	t.Helper()
-	b = exact(b)
+	b = ExactCopy(b)
 	var l, again Link
 	if err := l.UnmarshalBinary(b); err != nil {
 		checkError(t, b, err)
 		return
 	}
 	split(t, b[IfinfomsgLen:])
-	encoded := exact(AppendLink(nil, &l))
+	encoded := ExactCopy(AppendLink(nil, &l))
 	l.Name, l.Kind = escaped(l.Name), escaped(l.Kind)
 	if err := again.UnmarshalBinary(encoded); err != nil || again != l {
 		t.Fatalf("%x: %v\n was %+v\n  is %+v", b, err, l, again)
