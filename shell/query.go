@@ -1,5 +1,3 @@
-// Package shell is what the program does without osquery: it answers SQL on an
-// embedded SQLite and prints routes as its predecessor did.
 package shell
 
 import (

@@ -119,9 +119,9 @@ func quote(value string) string {
 	return "'" + strings.ReplaceAll(value, "'", "''") + "'"
 }
 
-// An adviceMemory holds what was said of late, because a join says the same of
+// An adviceCache holds what was said of late, because a join says the same of
 // each of its rows, and bounds what is spent on it.
-type adviceMemory struct {
+type adviceCache struct {
 	mu    sync.Mutex
 	since time.Time
 	spent time.Duration
@@ -141,10 +141,10 @@ const (
 	maxSpent   = time.Second      // then values are named without advice
 )
 
-var recent adviceMemory
+var recent adviceCache
 
 // recall returns what was said, or else what work returns; "" if enough was said.
-func (m *adviceMemory) recall(key adviceKey, work func(affordable bool) string) string {
+func (m *adviceCache) recall(key adviceKey, work func(affordable bool) string) string {
 	m.mu.Lock()
 	if now := time.Now(); now.Sub(m.since) > adviceTime {
 		m.since, m.spent, m.texts = now, 0, map[adviceKey]string{}

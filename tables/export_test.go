@@ -3,7 +3,7 @@ package tables
 import "slices"
 
 // ForgetAdvice makes the tables say again what was said of late.
-func ForgetAdvice() { recent = adviceMemory{} }
+func ForgetAdvice() { recent = adviceCache{} }
 
 // OfRoutes returns the tables whose rows are routes or parts of them.
 func OfRoutes() []*Table {

@@ -1,7 +1,3 @@
-// Package tables is the SQL view of the kernel's routing state: what the tables
-// are called, which columns they have, and how the conditions of a
-// query are pushed down into the request to the kernel. It knows neither of the engines that ask it; the
-// osquery extension is beside it in this package, embedded SQLite in shell.
 package tables
 
 import (

@@ -1,0 +1,13 @@
+// Package shell is what the program does without osquery: it answers SQL on an embedded
+// SQLite and prints routes as its predecessor did. From the ground up:
+//
+//	escape.go, terminal.go, output.go   text in JSON and on a terminal; the stream that it goes to
+//	functions.go, mathfunctions.go, regex.go, version.go, cidr.go, communityid.go   osquery's functions
+//	authorize.go, memory*.go   what SQL may do, and how much memory it may take
+//	sqlite.go     the tables as virtual tables of SQLite
+//	direct.go     rows that SQLite would only hand on, read from the table itself
+//	instant.go    one snapshot for all tables of a statement
+//	print.go      osqueryi's formats
+//	query.go      Query: runs statements and commands
+//	rta.go, routejson.go, summary.go, routes.go   Routes: the JSON and the summary of the predecessor
+package shell
