@@ -63,7 +63,7 @@ type untouched struct {
 	family   object.Family
 	want     map[netip.Prefix]int
 	gateway  string   // of all but the last,
-	selves   []string // which has one of these
+	versions []string // which has one of these
 	replaced int
 }
 
@@ -73,7 +73,7 @@ func newUntouched(t *testing.T, many int, family string, family6 bool, route fun
 		[]string{"10.0.0.2 10.0.0.3 ", "10.0.0.4 10.0.0.5 10.0.0.6 "}, many}
 	if family6 {
 		n.family, n.gateway = object.IPv6, "fd00::9"
-		n.selves = []string{"fd00::2 fd00::3 ", "fd00::4 fd00::5 fd00::6 "}
+		n.versions = []string{"fd00::2 fd00::3 ", "fd00::4 fd00::5 fd00::6 "}
 	}
 	var lines []string
 	for i := range many {
@@ -81,7 +81,7 @@ func newUntouched(t *testing.T, many int, family string, family6 bool, route fun
 		n.want[netip.MustParsePrefix(dst)] = i
 		lines = append(lines, "route add "+dst+" via "+n.gateway)
 	}
-	lines = append(lines, "route add "+replaced(family6)+viaEach(n.selves[0]))
+	lines = append(lines, "route add "+replaced(family6)+viaEach(n.versions[0]))
 	nstest.Batch(t, family, lines...)
 	n.want[netip.MustParsePrefix(replaced(family6))] = many
 	return n
@@ -101,7 +101,7 @@ func (n *untouched) lookFor(t *testing.T, s *Snapshot) (lost, twice int) {
 		for _, hop := range s.Nexthops(r, nil) {
 			text += hop.Gateway.String() + " "
 		}
-		if i < n.replaced && text != n.gateway+" " || i == n.replaced && !slices.Contains(n.selves, text) {
+		if i < n.replaced && text != n.gateway+" " || i == n.replaced && !slices.Contains(n.versions, text) {
 			t.Errorf("%v has the gateways %s", r.Dst, text)
 		}
 	}

@@ -44,7 +44,7 @@ func TestOneKind(t *testing.T) {
 		if n, consistent, err := k.kernel().Count(t.Context(), req); err != nil || !consistent || n != tc.count {
 			t.Errorf("%s: %v, %d, consistent %v", tc.kind.Plural, err, n, consistent)
 		}
-		// Of objects that nothing refers to each is its old or its new self.
+		// Of objects that nothing refers to each is as it was before or after its change.
 		message := map[uint16][]byte{unix.RTM_GETLINK: link(0, 3, "v0"),
 			unix.RTM_GETNEXTHOP: nexthop(0, 5)}[tc.kind.Get]
 		k.Hear = func(int) []event { return []event{datagram(message)} }

@@ -28,9 +28,10 @@ type Change struct {
 const opWatch = "watch for changes"
 
 // Watch yields the changes of some kinds in a namespace, from the call on, as they happen.
-// It is to be ranged over once. It ends with an error, that of the context when that ends.
-// One that is ErrInterrupted says that changes came faster than they were taken, and some
-// were lost: what there is has to be read again; who goes on gets all that change later.
+// It is to be ranged over once, which closes the socket that it holds. It ends with an
+// error, that of the context when that ends. One that is ErrInterrupted says that changes
+// came faster than they were taken, and some were lost: what there is has to be read again;
+// who goes on gets all that change later.
 //
 // Not everything is told: IPv4 routes go away with their link or address, and routes with
 // their nexthop object, with no message about the route (see object.Kind.StaleWith).

@@ -18,10 +18,10 @@ import (
 
 // A simRoute is a route of a simulated kernel.
 type simRoute struct {
-	pos  object.Position
-	id   uint32
-	self uint32 // how often it was replaced
-	pad  int
+	pos      object.Position
+	id       uint32
+	replaced uint32 // how often it was
+	pad      int
 }
 
 func (r *simRoute) message(t object.Table, typ uint16, seq uint32) []byte {
@@ -29,7 +29,7 @@ func (r *simRoute) message(t object.Table, typ uint16, seq uint32) []byte {
 	dst, _ := netip.AddrFromSlice(r.pos.Dst[:n])
 	route := object.Route{Family: t.Family, Type: object.Unicast, TOS: r.pos.TOS, Table: t.ID,
 		Dst: netip.PrefixFrom(dst, int(r.pos.DstLen)), Priority: object.Some(r.pos.Priority),
-		Mark: object.Some(r.id), Realms: object.Some(r.self),
+		Mark: object.Some(r.id), Realms: object.Some(r.replaced),
 		Unknown: []wire.Attr{{Type: 60, Data: make([]byte, r.pad)}}}
 	if r.pos.SrcLen > 0 {
 		src, _ := netip.AddrFromSlice(r.pos.Src[:n])
@@ -145,13 +145,13 @@ func (k *Simulation) Begin() {
 	k.alive = map[[2]uint32]bool{}
 	for _, t := range k.tables {
 		for _, r := range t.routes {
-			k.alive[[2]uint32{r.id, r.self}] = true
+			k.alive[[2]uint32{r.id, r.replaced}] = true
 		}
 	}
 }
 
 // Was reports whether a route was there since Begin, replaced so often.
-func (k *Simulation) Was(id, self uint32) bool { return k.alive[[2]uint32{id, self}] }
+func (k *Simulation) Was(id, replaced uint32) bool { return k.alive[[2]uint32{id, replaced}] }
 
 // Alive returns how many routes there were since Begin, each as often as it was replaced.
 func (k *Simulation) Alive() int { return len(k.alive) }
@@ -212,14 +212,14 @@ func (k *Simulation) change() {
 		t.version++
 		k.tell(r.message(of, object.RTM_DELROUTE, 0))
 	default:
-		next := &simRoute{pos: r.pos, id: r.id, self: r.self + 1, pad: k.IntN(300)}
+		next := &simRoute{pos: r.pos, id: r.id, replaced: r.replaced + 1, pad: k.IntN(300)}
 		t.routes[at] = next
 		t.version++
 		k.touched[i], k.where[next] = next, of
 		r = next
 		k.tell(r.message(of, object.RTM_NEWROUTE, 0))
 	}
-	k.alive[[2]uint32{r.id, r.self}] = true
+	k.alive[[2]uint32{r.id, r.replaced}] = true
 }
 
 func (k *Simulation) tell(msg []byte) {

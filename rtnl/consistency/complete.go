@@ -10,9 +10,9 @@ type place struct {
 
 func placeOf(m *object.Message) place { return place{m.Kind().Table(m), m.Kind().Position(m)} }
 
-// Complete completes the objects that a dump saw while the kernel was adding to them,
-// neither their old nor their new self (an IPv6 multipath route with some of its
-// nexthops): in the place of each comes the newest message that was heard in which it is
+// Complete completes the objects that a dump saw while the kernel was adding to them, as
+// they were neither before nor after (an IPv6 multipath route with some of its nexthops):
+// in the place of each comes the newest message that was heard in which it is
 // whole. heard are messages that tell of such objects, of those that match.
 func Complete(list, heard []object.Run, match func(*object.Message) bool) []object.Run {
 	whole, tables := map[place][]object.Run{}, map[object.Table]bool{}
@@ -34,9 +34,9 @@ func Complete(list, heard []object.Run, match func(*object.Message) bool) []obje
 		for left := run; left.Next(&m); {
 			next := run.Len() - left.Len()
 			if tables[m.Kind().Table(&m)] {
-				if self, found := completed(&m, whole[placeOf(&m)]); found {
+				if newest, found := completed(&m, whole[placeOf(&m)]); found {
 					out = appendRun(out, run.Cut(from, off))
-					out = appendRun(out, self)
+					out = appendRun(out, newest)
 					from = next
 				}
 			}

@@ -60,11 +60,11 @@ func TestComplete(t *testing.T) {
 		{"of the newest that fits", one, [][]byte{ipv6Message("fd01::/64", 3, "fd00::2", "fd00::9"), whole,
 			ipv6Message("fd01::/64", 3, "fd00::7", "fd00::8")}, object.Filter{}, 3},
 		{"all of them", whole, [][]byte{whole}, object.Filter{}, 3},
-		{"its old self", ipv6Message("fd01::/64", 3, "fd00::9"), [][]byte{whole}, object.Filter{}, 1},
+		{"as it was before", ipv6Message("fd01::/64", 3, "fd00::9"), [][]byte{whole}, object.Filter{}, 1},
 		{"another interface", ipv6Message("fd01::/64", 4, "fd00::2"), [][]byte{whole}, object.Filter{}, 1},
 		{"another destination", ipv6Message("fd02::/64", 3, "fd00::2"), [][]byte{whole}, object.Filter{}, 1},
 		{"no gateway", ipv6Message("fd01::/64", 3), [][]byte{whole}, object.Filter{}, 1},
-		{"a new self that is not asked for", one, [][]byte{whole}, another, 1},
+		{"as it is now, which is not asked for", one, [][]byte{whole}, another, 1},
 		{"nothing heard", one, nil, object.Filter{}, 1},
 	} {
 		before, after := ipv6Message("fd00:1::/64", 3, "fd00::2"), ipv6Message("fd03::/64", 3, "fd00::2")

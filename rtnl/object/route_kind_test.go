@@ -45,7 +45,7 @@ func TestRouteWithin(t *testing.T) {
 		{"one of two", msg("fd01::/64", 3, "fd00::2"), msg("fd01::/64", 3, "fd00::2", "fd00::9"), true},
 		{"of none of two", msg("fd01::/64", 3, "fd00::2"), msg("fd01::/64", 3, "fd00::7", "fd00::8"), false},
 		{"all of them", whole, whole, false},
-		{"its old self", msg("fd01::/64", 3, "fd00::9"), whole, false},
+		{"as it was before", msg("fd01::/64", 3, "fd00::9"), whole, false},
 		{"another interface", msg("fd01::/64", 4, "fd00::2"), whole, false},
 		{"no gateway", msg("fd01::/64", 3), whole, false},
 		{"the whole in a part", whole, msg("fd01::/64", 3, "fd00::2"), false},
