@@ -1,5 +1,5 @@
 // Package shell is what the program does without osquery: it answers SQL on an embedded
-// SQLite and prints routes as its predecessor did. From the ground up:
+// SQLite and prints routes as its predecessor did. The files:
 //
 //	escape.go, terminal.go, output.go   text in JSON and on a terminal; the stream that it goes to
 //	functions.go, mathfunctions.go, regex.go, version.go, cidr.go, communityid.go   osquery's functions

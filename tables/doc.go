@@ -1,7 +1,7 @@
 // Package tables is the SQL view of the kernel's routing state: what the tables are called,
 // which columns they have, and how the conditions of a query are pushed down into the
 // request to the kernel. It does not know which engine asks: the osquery extension is in
-// this package too, embedded SQLite is package shell. From the ground up:
+// this package too, embedded SQLite is package shell. The files:
 //
 //	table.go      Table, Query, Rows, Source: what an engine sees; All, the list of tables
 //	columns.go, plan.go   how a table is declared, and what becomes of it in a query
