@@ -211,8 +211,8 @@ osquery: ask for the family first, with iif or CASE. AND is no help, as SQLite m
 look at its second term first.`,
 		Example: `  kernel_routes.ext query "SELECT protocol, count(*) FROM kernel_routes GROUP BY protocol"
   kernel_routes.ext query --json "SELECT * FROM kernel_routes WHERE dst IN ('0.0.0.0/0', '::/0')"
-  kernel_routes.ext query "SELECT dst FROM kernel_routes
-    WHERE iif(gateway_family='ipv4', in_cidr_block('192.0.2.0/24', gateway), 0)"
+  kernel_routes.ext query "SELECT dst FROM kernel_routes ` +
+			`WHERE iif(gateway_family='ipv4', in_cidr_block('192.0.2.0/24', gateway), 0)"
   echo "SELECT * FROM kernel_route_nexthops" | kernel_routes.ext query --csv`,
 		Args: func(cmd *cobra.Command, args []string) error {
 			if len(args) > 1 {
