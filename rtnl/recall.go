@@ -73,21 +73,20 @@ func newRecall() *recall {
 // add remembers an answer, which gives out only some of its identities if gives is set.
 func (r *recall) add(ns Namespace, s *Snapshot, gives func(*Snapshot) iter.Seq[[]byte]) {
 	a := &recalled{gives: gives, namespace: ns}
-	ids, size := 0, 0
+	const few = 64 << 10
+	ids := 0
 	for _, k := range object.Kinds {
 		n, bytes := s.size(k)
 		a.bytes += int64(recallObject*n + bytes)
 		if k.Filtered {
-			ids, size = n, bytes
+			ids += n
+			if bytes <= few { // they may be a small part of much memory
+				s = s.with(k, object.Packed(s.Runs(k)))
+			}
 		}
 	}
 	if ids == 0 || a.bytes > r.limit {
 		return
-	}
-	// Messages that are few may be a small part of much memory.
-	const few = 64 << 10
-	if size <= few {
-		s = s.with(object.Routes.Kind, object.Packed(s.Runs(object.Routes.Kind)))
 	}
 	a.instant = s.Instant(nil)
 

@@ -80,8 +80,8 @@ const listenAfter = 32
 // IPv6 is read beside them.
 const ParallelAfter = 16
 
-// messages are used again, as one is larger than most routes.
-var messages = sync.Pool{New: func() any { return new([2]object.Message) }}
+// pairs of messages are used again, as one is larger than most routes.
+var pairs = sync.Pool{New: func() any { return new([2]object.Message) }}
 
 // Run runs one dump over a connection that a buffer was offered on: see conn.Conn.OfferBuffer.
 func (s *Sink) Run(c *conn.Conn) error {
@@ -90,8 +90,8 @@ func (s *Sink) Run(c *conn.Conn) error {
 		// The kernel would ignore the conditions, or misread them.
 		d.Request = object.DumpRequest{Family: d.Request.Family}
 	}
-	s.messages = messages.Get().(*[2]object.Message)
-	defer messages.Put(s.messages)
+	s.messages = pairs.Get().(*[2]object.Message)
+	defer pairs.Put(s.messages)
 	s.current = &s.messages[0]
 	interrupted, err := c.Dump(d.Kind.Get, d.Kind.Dump(d.Request), conn.Sink{
 		Want:     d.Kind.New,
