@@ -302,10 +302,8 @@ func TestWrongTags(t *testing.T) {
 // are not used any more, and every field has its name.
 func TestRouteHasAll(t *testing.T) {
 	names := strings.Fields("UNSPEC DST SRC IIF OIF GATEWAY PRIORITY PREFSRC METRICS MULTIPATH PROTOINFO FLOW " +
-		"CACHEINFO " +
-		"SESSION MP_ALGO TABLE MARK MFC_STATS VIA NEWDST PREF ENCAP_TYPE ENCAP EXPIRES PAD UID TTL_PROPAGATE " +
-		"IP_PROTO SPORT " +
-		"DPORT NH_ID FLOWLABEL DEL_REASON")
+		"CACHEINFO SESSION MP_ALGO TABLE MARK MFC_STATS VIA NEWDST PREF ENCAP_TYPE ENCAP EXPIRES PAD UID " +
+		"TTL_PROPAGATE IP_PROTO SPORT DPORT NH_ID FLOWLABEL DEL_REASON")
 	var want, got []string
 	for i, name := range names {
 		switch name {
