@@ -28,7 +28,7 @@ func TestMetricNames(t *testing.T) {
 	}{
 		{0, ""}, {1 << mtu, "mtu"}, {1<<mtu | 1<<advmss, "mtu,advmss"},
 		{1<<hoplimit | 1<<rtoMin, "hoplimit,rto_min"}, {1 << lock, "lock"},
-		{1, "0"}, {1<<31 | 1<<18 | 1<<noCookie, "fastopen_no_cookie,18,31"},
+		{1, "0"}, {1<<31 | 1<<30 | 1<<noCookie, "fastopen_no_cookie,30,31"},
 		{0x3fffe, "lock,mtu,window,rtt,rttvar,ssthresh,cwnd,advmss,reordering,hoplimit,initcwnd,features,rto_min,initrwnd," +
 			"quickack,congctl,fastopen_no_cookie"},
 	} {
