@@ -1,8 +1,10 @@
 package nltest
 
 import (
+	"encoding/binary"
 	"fmt"
 	"reflect"
+	"slices"
 	"strings"
 
 	"kernelroutes/rtnl/object"
@@ -36,4 +38,25 @@ func FieldOf(number uint16) int {
 func Requested(number uint16) bool {
 	i := FieldOf(number)
 	return i >= 0 && strings.HasSuffix(reflect.TypeFor[object.Route]().Field(i).Tag.Get("rta"), " request")
+}
+
+// appendAdded encodes the numbers that were declared after the attributes which are named
+// here.
+func appendAdded(b []byte, r *object.Route) []byte {
+	for _, a := range object.RouteAttributes() {
+		v, ok := uint64(0), false
+		if a.Number > RTA_DEL_REASON && a.IsNumber() && !Requested(a.Number) {
+			v, ok = a.Of(r)
+		}
+		if !ok {
+			continue
+		}
+		data := binary.BigEndian.AppendUint64(nil, v)[8-a.Size:]
+		tag := reflect.TypeFor[object.Route]().Field(FieldOf(a.Number)).Tag.Get("rta")
+		if NE(uint16(1))[0] == 1 && !strings.HasSuffix(tag, " be") {
+			slices.Reverse(data)
+		}
+		b = append(b, Attr(a.Number, data)...)
+	}
+	return b
 }

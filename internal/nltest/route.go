@@ -60,7 +60,7 @@ func AppendRoute(b []byte, r *object.Route) []byte {
 	// What no dump has is among the unknown ones.
 	put(RTA_FLOWLABEL, r.FlowLabel.OK && !Requested(RTA_FLOWLABEL), BE(r.FlowLabel.V))
 	put(RTA_DEL_REASON, r.DelReason.OK && !Requested(RTA_DEL_REASON), NE(r.DelReason.V))
-	return b
+	return appendAdded(b, r)
 }
 
 // appendGateway encodes RTA_GATEWAY, or RTA_VIA for an address of another family

@@ -146,7 +146,7 @@ var routeAttrs = []struct {
 		}},
 	{"numbers to come", IPv4, Cat(Attr(RTA_END), Attr(63), Attr(64), Attr(0x3fff)),
 		func(r *Route) {
-			r.Unknown = []wire.Attr{{Type: 33, Data: []byte{}}, {Type: 63, Data: []byte{}}, {Type: 64, Data: []byte{}}, {Type: 0x3fff, Data: []byte{}}}
+			r.Unknown = []wire.Attr{{Type: RTA_END, Data: []byte{}}, {Type: 63, Data: []byte{}}, {Type: 64, Data: []byte{}}, {Type: 0x3fff, Data: []byte{}}}
 		}},
 	{"flags of the number", IPv4, Cat(Attr(0x8000|RTA_OIF, NE(uint32(7))), Attr(0xc000|99, []byte{1})),
 		func(r *Route) { r.OIF, r.Unknown = Some(uint32(7)), []wire.Attr{{Type: 99, Data: []byte{1}}} }},
