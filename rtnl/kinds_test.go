@@ -12,6 +12,7 @@ import (
 
 	"github.com/mdlayher/netlink"
 
+	"kernelroutes/internal/nltest"
 	"kernelroutes/internal/nstest"
 	"kernelroutes/rtnl/conn"
 	"kernelroutes/rtnl/object"
@@ -132,6 +133,36 @@ func TestRules(t *testing.T) {
 		}
 		if n, consistent, err := k.Count(t.Context(), req); err != nil || !consistent || n != s.Count(rules) {
 			t.Errorf("%d rules of %d, %v, %v", n, s.Count(rules), consistent, err)
+		}
+	})
+}
+
+// TestSplitRules parts what has a place of its own, and no destination.
+func TestSplitRules(t *testing.T) {
+	eachWay(t, func(t *testing.T, rules *object.Kind) {
+		const all = 3 * leastPart / 36 // bytes
+		var log object.Messages
+		var m object.Message
+		for i := range uint32(all) {
+			payload := nltest.Cat(nltest.With(make([]byte, fibRuleHdrLen), 0, byte(object.IPv4)),
+				nltest.Attr(fraPriority, nltest.NE(i/5)))
+			if err := rules.Check(&m, nltest.Padded(rtmNewRule, 0, 0, payload)); err != nil {
+				t.Fatal(err)
+			}
+			log.Add(&m)
+		}
+		parts := NewSnapshot(true, map[*object.Kind][]object.Run{rules: log.Runs}).Split(rules, 3)
+		byNumber := func(a, b string) int { return cmp.Or(cmp.Compare(len(a), len(b)), cmp.Compare(a, b)) }
+		var got []string
+		for i, p := range parts {
+			of := rulesIn(p, rules)
+			if i > 0 && rules.Order != nil && got[len(got)-1] == of[0] {
+				t.Errorf("%s is in two parts", of[0])
+			}
+			got = append(got, of...)
+		}
+		if len(parts) < 2 || len(got) != all || !slices.IsSortedFunc(got, byNumber) {
+			t.Errorf("%d of %d rules in %d parts", len(got), all, len(parts))
 		}
 	})
 }
