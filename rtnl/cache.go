@@ -206,14 +206,14 @@ func (c *Cache) keyOf(req *Request) (key heldKey) {
 
 // hold reads the snapshot that is to be held, after a listener was opened.
 func (c *Cache) hold(ctx context.Context, key heldKey, h *heldSnapshot) (err error) {
+	req := RouteRequest(Filter{})
 	if c.listener == nil {
 		// It outlives the request.
-		kinds := []*object.Kind{object.Routes.Kind, object.NexthopObjects.Kind, object.Links.Kind}
+		kinds := join(req.Kinds, req.Referred)
 		if c.listener, err = consistency.Listen(context.Background(), c.Kernel.dialer(), "", kinds); err != nil {
 			return err
 		}
 	}
-	req := RouteRequest(Filter{})
 	if key.family != 0 {
 		req.Families = []object.Family{key.family}
 	}
