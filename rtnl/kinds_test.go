@@ -131,6 +131,17 @@ func TestRules(t *testing.T) {
 				t.Errorf("asked for %d", typ)
 			}
 		}
+		cache := Cache{Kernel: k}
+		defer cache.Close()
+		req.Filter = Filter{None: true, Families: []object.Family{object.IPv4}} // which is of routes
+		for _, source := range []interface {
+			Read(context.Context, Request) (*Snapshot, error)
+		}{&k, &cache, s.Instant(nil)} {
+			again, err := source.Read(t.Context(), req)
+			if err != nil || !slices.Equal(rulesIn(again, rules), rulesIn(s, rules)) {
+				t.Errorf("%T has other rules, %v", source, err)
+			}
+		}
 		if n, consistent, err := k.Count(t.Context(), req); err != nil || !consistent || n != s.Count(rules) {
 			t.Errorf("%d rules of %d, %v, %v", n, s.Count(rules), consistent, err)
 		}
