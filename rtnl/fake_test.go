@@ -71,4 +71,7 @@ func request(f Filter, referred ...*object.Kind) Request {
 
 // everything asks for the routes that a filter lets through, and all of the other kinds,
 // as a capture does.
-func everything(f Filter) Request { return Request{Kinds: object.Kinds, Filter: f} }
+func everything(f Filter) Request {
+	kinds := []*object.Kind{object.Links.Kind, object.NexthopObjects.Kind, object.Routes.Kind}
+	return Request{Kinds: kinds, Filter: f}
+}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"slices"
+	"strings"
 	"sync/atomic"
 
 	"kernelroutes/rtnl/conn"
@@ -102,7 +103,11 @@ func (k *Kernel) warn(r *reading, s *Snapshot) {
 				attrs = append(attrs, kind.Name+"s_changed", slices.ContainsFunc(r.whole, changed))
 			}
 		}
-		k.Logger.Warn("routes changed too fast for a consistent snapshot", attrs...)
+		var what []string
+		for _, kind := range r.asked.Kinds {
+			what = append(what, kind.Plural)
+		}
+		k.Logger.Warn(strings.Join(what, ", ")+" changed too fast for a consistent snapshot", attrs...)
 	case r.unproved() && atomic.CompareAndSwapUint32(&k.toldUnproved, 0, 1):
 		k.Logger.Warn("IPv6 routes may be missing: Linux before 6.9 leaves out what comes after a route that is "+
 			"too large, and how many there are cannot be told", "file", r.stats, "kernel", r.release.String())

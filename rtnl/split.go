@@ -8,7 +8,8 @@ const leastPart = 256 << 10
 
 // Split returns the snapshot in at most n parts of about the same size, for
 // several goroutines to walk over the objects of a kind. Together, one after the other,
-// they have these objects in their order. Routes to one destination stay together.
+// they have these objects in their order. Those stay together that have one place in the
+// kernel's walk, as IPv6 routes to one destination, which are told apart by their number.
 func (s *Snapshot) Split(k *object.Kind, n int) []*Snapshot {
 	all := s.Runs(k)
 	total := 0
@@ -38,7 +39,7 @@ func (s *Snapshot) Split(k *object.Kind, n int) []*Snapshot {
 }
 
 // placeFrom returns where in a run, from an offset on, an object begins with another
-// table or destination than the one before; the run's length if nowhere. What is before
+// table or place in the kernel's walk than the one before; the run's length if nowhere. What is before
 // the run's first object is the last one of the runs before.
 func placeFrom(runs []object.Run, run object.Run, from int) int {
 	var before, m object.Message
@@ -69,5 +70,8 @@ func together(a, b *object.Message) bool {
 		return false
 	}
 	p, q := k.Position(a), k.Position(b)
+	if compare := k.Order(k.Table(a).Family).Compare; compare != nil {
+		return compare(&p, &q) == 0
+	}
 	return p.Dst == q.Dst && p.DstLen == q.DstLen
 }

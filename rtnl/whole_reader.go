@@ -136,6 +136,11 @@ func (w *wholeReader) refer() {
 // are not of one time.
 func (w *wholeReader) markStale(heard *consistency.Changes) {
 	r := w.session
+	if w.kind.Number == nil {
+		// It cannot be told which one changed, nor what the dump passed over for it.
+		w.stale = w.stale || heard.Told(w.kind) || heard.Any(w.kind)
+		return
+	}
 	if !w.dumped && len(w.lookedUp) == 0 && !w.all && w.kind != r.filter.Chooses() {
 		w.stale = w.stale || len(w.unknown()) > 0
 		return

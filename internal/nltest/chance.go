@@ -122,13 +122,13 @@ func (c Chance) Route() *object.Route {
 		NewDst: c.labels(), Pref: perhaps(c, byte(c.U32())), Encap: c.encap(), Expires: perhaps(c, c.Uint64()),
 		UID: c.opt32(), TTLPropagate: perhaps(c, byte(c.U32())), IPProto: perhaps(c, byte(c.U32())),
 		SPort: perhaps(c, uint16(c.U32())), DPort: perhaps(c, uint16(c.U32())), NexthopID: c.opt32(),
-		FlowLabel: c.opt32(), DelReason: c.opt32(), Unknown: c.unknown(0, 10, 13, 14, 33, 63, 64, 300),
+		FlowLabel: c.opt32(), DelReason: c.opt32(), Unknown: c.unknown(0, 10, 13, 14, RTA_END, 63, 64, 300),
 	}
 	r.Multipath = c.Hops(r.Family)
-	if r.FlowLabel.OK {
+	if r.FlowLabel.OK && Requested(RTA_FLOWLABEL) {
 		r.Unknown = append(r.Unknown, wire.Attr{Type: RTA_FLOWLABEL, Data: BE(r.FlowLabel.V)})
 	}
-	if r.DelReason.OK {
+	if r.DelReason.OK && Requested(RTA_DEL_REASON) {
 		r.Unknown = append(r.Unknown, wire.Attr{Type: RTA_DEL_REASON, Data: NE(r.DelReason.V)})
 	}
 	if n := r.Family.AddrLen(); n > 0 {

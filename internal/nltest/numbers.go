@@ -31,9 +31,6 @@ const (
 	RTA_NH_ID         = 30
 	RTA_FLOWLABEL     = 31
 	RTA_DEL_REASON    = 32
-	RTA_END           = 33 // the first number that is not one yet
-
-	RTAX_END = 18 // likewise of metrics
 )
 
 // Those of linux/nexthop.h and linux/if_link.h.

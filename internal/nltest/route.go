@@ -57,7 +57,10 @@ func AppendRoute(b []byte, r *object.Route) []byte {
 	put(RTA_SPORT, r.SPort.OK, BE(r.SPort.V))
 	put(RTA_DPORT, r.DPort.OK, BE(r.DPort.V))
 	put32(RTA_NH_ID, r.NexthopID)
-	return b // RTA_FLOWLABEL and RTA_DEL_REASON are among the unknown ones
+	// What no dump has is among the unknown ones.
+	put(RTA_FLOWLABEL, r.FlowLabel.OK && !Requested(RTA_FLOWLABEL), BE(r.FlowLabel.V))
+	put(RTA_DEL_REASON, r.DelReason.OK && !Requested(RTA_DEL_REASON), NE(r.DelReason.V))
+	return appendAdded(b, r)
 }
 
 // appendGateway encodes RTA_GATEWAY, or RTA_VIA for an address of another family
@@ -118,7 +121,7 @@ func AppendMultipath(b []byte, f object.Family, hops []object.Nexthop) []byte {
 
 // AppendRouteMetrics encodes the payload of RTA_METRICS.
 func AppendRouteMetrics(b []byte, m *object.Metrics) []byte {
-	for n := range uint8(RTAX_END) {
+	for n := range RTAX_END {
 		v, ok := m.Get(n)
 		switch {
 		case !ok:

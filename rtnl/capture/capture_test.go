@@ -276,15 +276,15 @@ func TestFormats(t *testing.T) {
 	}
 
 	packets = packetsOf(t, testCapture(t, true))
-	const newRule = 32 // RTM_NEWRULE
-	rule := Padded(newRule, wire.NLM_F_MULTI, 1, make([]byte, 12))
+	const newStats = 92 // RTM_NEWSTATS, which is of no kind
+	stats := Padded(newStats, wire.NLM_F_MULTI, 1, make([]byte, 12))
 	text := Padded(wire.NLMSG_NOOP, 0, 0, []byte("weather\nfine"))
-	packets = slices.Insert(packets, testTexts+1, recorded(linkTypeNetlink, rule, text, rule)...)
+	packets = slices.Insert(packets, testTexts+1, recorded(linkTypeNetlink, stats, text, stats)...)
 	count(packets, "12")
 	last := packets[len(packets)-1].data
 	binary.NativeEndian.PutUint32(last[cookedLen:], uint32(len(last)-cookedLen))
 	c = readTest(t, pcapFile(binary.LittleEndian, pcapNano, linkTypeNetlink, packets))
-	want := "2 messages of RTNetlink type 32 are passed over: "
+	want := "2 messages of RTNetlink type 92 are passed over: "
 	if len(c.Notes()) != 1 || !strings.HasPrefix(c.Notes()[0], want) {
 		t.Errorf("notes %q", c.Notes())
 	}

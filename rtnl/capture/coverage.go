@@ -92,6 +92,11 @@ func remedy(k *object.Kind) string {
 	return makeFirst
 }
 
+// any reports whether the recording has objects of a kind that is dumped by table.
+func (c *coverage) any(k *object.Kind) bool {
+	return slices.ContainsFunc(c.tables, func(has dumpedTable) bool { return has.kind == k })
+}
+
 // hasAny reports whether the recording has a table of those that a filter wants.
 func (c *coverage) hasAny(k *object.Kind, f *rtnl.Filter) bool {
 	return slices.ContainsFunc(c.tables, func(has dumpedTable) bool {

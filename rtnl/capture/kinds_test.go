@@ -91,15 +91,42 @@ func TestAnotherKind(t *testing.T) {
 	}
 }
 
+// byFamily makes rules a kind that is dumped by table.
+func byFamily(k *Kind) {
+	k.Dump = func(r DumpRequest) []byte { return ruleHeader(r.Family) }
+	k.Table = func(m *Message) Table { return Table{Family: Family(m.Payload()[0])} }
+	k.Asked = func(b []byte) (DumpRequest, bool) { return DumpRequest{Family: Family(b[0])}, false }
+	k.Remedy = "record while `ip rule` runs"
+}
+
+// TestKindByTableUnfiltered: nobody is told that a kind is not there which a recording need
+// not have, before it is asked for.
+func TestKindByTableUnfiltered(t *testing.T) {
+	rules := withRules(t, byFamily)
+	c := readTest(t, recordingOf(dumpOf(1, DumpRequest{}), main4(1, 1), Done(1, 0)))
+	if notes := c.Notes(); strings.Contains(notes[0], "rules") {
+		t.Errorf("notes %q", notes)
+	}
+	_, err := c.Read(context.Background(), rtnl.Request{Kinds: []*Kind{rules}})
+	if !errors.Is(err, ErrCapture) || !strings.Contains(err.Error(), "it has no rules; record while `ip rule`") {
+		t.Errorf("got %v", err)
+	}
+	c = readTest(t, recordingOf(Padded(rtmGetRule, dumpFlags, 3, ruleHeader(0)), rule(3, IPv4, 9), rule(3, IPv6, 9),
+		Done(3, 0)))
+	if got := rulesOf(t, c, rules, rtnl.Filter{None: true}); !slices.Equal(got, []uint32{9, 9}) ||
+		!strings.Contains(c.Notes()[0], "all rules, no routes") {
+		t.Errorf("recorded are %v, notes %q", got, c.Notes())
+	}
+	refused{"no table", recordingOf(linkDump(9), linked(9), Done(9, 0)),
+		"without a whole dump of routes; record while `ip route"}.check(t)
+}
+
 // TestAnotherKindByTable: of several kinds that are dumped by table each has dumps of its
 // own.
 func TestAnotherKindByTable(t *testing.T) {
 	rules := withRules(t, func(k *Kind) {
 		k.Filtered = true
-		k.Dump = func(r DumpRequest) []byte { return ruleHeader(r.Family) }
-		k.Table = func(m *Message) Table { return Table{Family: Family(m.Payload()[0])} }
-		k.Asked = func(b []byte) (DumpRequest, bool) { return DumpRequest{Family: Family(b[0])}, false }
-		k.Remedy = "record while `ip rule` runs"
+		byFamily(k)
 	})
 	request := func(f Family) []byte { return Padded(rtmGetRule, dumpFlags, 3, ruleHeader(f)) }
 	const lacks = "the recording has no whole dump of the rules that are asked for, it has "

@@ -63,7 +63,9 @@ func (r *recordingReader) appendSourced(list []object.Run, d *recordedDump) []ob
 func (r *recordingReader) nothing() error {
 	var wanted, remedies []string
 	for _, k := range kindsByTable() {
-		wanted, remedies = append(wanted, k.Plural), append(remedies, remedy(k))
+		if k.Filtered { // as what most recordings are made for
+			wanted, remedies = append(wanted, k.Plural), append(remedies, remedy(k))
+		}
 	}
 	open := false
 	for _, d := range r.dumps.open {
@@ -97,7 +99,9 @@ func (r *recordingReader) notes(has *coverage, dumps []*recordedDump) []string {
 	at := time.Unix(last.time, 0).UTC().Format("2006-01-02 15:04:05 MST")
 	var what []string
 	for _, k := range kindsByTable() {
-		what = append(what, has.of(k))
+		if k.Filtered || has.any(k) {
+			what = append(what, has.of(k))
+		}
 	}
 	for _, k := range has.lacked {
 		// A kind that has a first object always has objects.

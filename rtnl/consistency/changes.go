@@ -145,16 +145,21 @@ func (c *Changes) everything() {
 	}
 }
 
-// told are the kinds by the types of the messages that tell of changes.
-var told = func() map[uint16]*object.Kind {
-	kinds := map[uint16]*object.Kind{}
+// kindTold returns the kind of which a message tells that an object changed; nil: none.
+func kindTold(typ uint16) *object.Kind {
+	tells := func(k *object.Kind) bool { return k.New == typ || k.Del == typ }
 	for _, k := range object.Kinds {
-		for _, k := range append(slices.Clone(k.StaleWith), k) {
-			kinds[k.New], kinds[k.Del] = k, k
+		if tells(k) {
+			return k
 		}
 	}
-	return kinds
-}()
+	for _, k := range object.Kinds {
+		if i := slices.IndexFunc(k.StaleWith, tells); i >= 0 {
+			return k.StaleWith[i]
+		}
+	}
+	return nil
+}
 
 // add notes the messages of a datagram.
 func (c *Changes) add(b []byte) {
@@ -164,7 +169,7 @@ func (c *Changes) add(b []byte) {
 		if !ok {
 			break
 		}
-		k := told[wire.Type(msg)]
+		k := kindTold(wire.Type(msg))
 		if k == nil || k.Check(&m, msg) != nil {
 			c.everything()
 			return

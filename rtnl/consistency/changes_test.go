@@ -198,7 +198,7 @@ func TestListener(t *testing.T) {
 		var groups uint32
 		k := &Kernel{T: t, Hear: func(int) []Event { return tc.events },
 			DialErr: func(ns conn.Namespace, g uint32) error { groups = g; return nil }}
-		l, err := Listen(t.Context(), k.Dial, "", object.Kinds)
+		l, err := Listen(t.Context(), k.Dial, "", []*object.Kind{links, object.NexthopObjects.Kind, routes})
 		if err != nil {
 			t.Fatal(err)
 		}

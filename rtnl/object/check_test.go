@@ -305,7 +305,7 @@ func escaped(name string) string { return wire.String([]byte(name)) }
 
 // metricsThere has bit N set if metric N is there.
 func metricsThere(m *Metrics) (has uint32) {
-	for n := range uint8(RTAX_END) {
+	for n := range RTAX_END {
 		if _, ok := m.Get(n); ok {
 			has |= 1 << n
 		}

@@ -16,7 +16,7 @@ func metricUnderstood(typ uint16, d []byte) bool {
 	if typ == RTAX_CC_ALGO {
 		return wire.String(d) != ""
 	}
-	return typ > 0 && typ < RTAX_END && len(d) == 4
+	return typ > 0 && typ < uint16(RTAX_END) && len(d) == 4
 }
 
 func TestMetrics(t *testing.T) {
@@ -39,7 +39,7 @@ func TestMetrics(t *testing.T) {
 		{"algorithm without a name", Attr(RTAX_CC_ALGO, Str("")), values{}, "", false},
 		{"nested flag", Attr(NLA_F_NESTED|RTAX_MTU, NE(uint32(1400))), values{RTAX_MTU: 1400}, "", true},
 		{"number 0", Cat(Attr(0, NE(uint32(1))), value(RTAX_MTU, 1400)), values{RTAX_MTU: 1400}, "", false},
-		{"number to come", Cat(value(RTAX_MTU, 1400), value(RTAX_END, 1)), values{RTAX_MTU: 1400}, "", false},
+		{"number to come", Cat(value(RTAX_MTU, 1400), value(uint16(RTAX_END), 1)), values{RTAX_MTU: 1400}, "", false},
 		{"number beyond a byte", Attr(256+RTAX_MTU, NE(uint32(1))), values{}, "", false},
 		{"short", Cat(Attr(RTAX_MTU, []byte{1, 0}), value(RTAX_RTT, 8)), values{RTAX_RTT: 8}, "", false},
 		{"long", Attr(RTAX_MTU, NE(uint64(1))), values{}, "", false},

@@ -2,6 +2,7 @@ package object_test
 
 import (
 	"net/netip"
+	"reflect"
 	"slices"
 
 	. "kernelroutes/internal/nltest"
@@ -137,7 +138,10 @@ var routeAttrs = []struct {
 		func(r *Route) { r.NexthopID = Some(uint32(4294967295)) }},
 	{"RTA_NH_ID 0", IPv4, Attr(RTA_NH_ID, NE(uint32(0))), func(r *Route) { r.NexthopID = Some(uint32(0)) }},
 	{"RTA_FLOWLABEL", IPv6, Attr(RTA_FLOWLABEL, []byte{0, 1, 2, 3}), func(r *Route) {
-		r.FlowLabel, r.Unknown = Some(uint32(0x10203)), []wire.Attr{{Type: RTA_FLOWLABEL, Data: []byte{0, 1, 2, 3}}}
+		r.FlowLabel = Some(uint32(0x10203))
+		if Requested(RTA_FLOWLABEL) {
+			r.Unknown = []wire.Attr{{Type: RTA_FLOWLABEL, Data: []byte{0, 1, 2, 3}}}
+		}
 	}},
 	{"RTA_DEL_REASON", IPv6, Attr(RTA_DEL_REASON, NE(uint32(2))), func(r *Route) {
 		r.DelReason, r.Unknown = Some(uint32(2)), []wire.Attr{{Type: RTA_DEL_REASON, Data: NE(uint32(2))}}
@@ -151,8 +155,7 @@ var routeAttrs = []struct {
 		}},
 	{"numbers to come", IPv4, Cat(Attr(RTA_END), Attr(63), Attr(64), Attr(0x3fff)),
 		func(r *Route) {
-			r.Unknown = []wire.Attr{{Type: 33, Data: []byte{}}, {Type: 63, Data: []byte{}}, {Type: 64, Data: []byte{}},
-				{Type: 0x3fff, Data: []byte{}}}
+			r.Unknown = []wire.Attr{{Type: RTA_END, Data: []byte{}}, {Type: 63, Data: []byte{}}, {Type: 64, Data: []byte{}}, {Type: 0x3fff, Data: []byte{}}}
 		}},
 	{"flags of the number", IPv4, Cat(Attr(0x8000|RTA_OIF, NE(uint32(7))), Attr(0xc000|99, []byte{1})),
 		func(r *Route) { r.OIF, r.Unknown = Some(uint32(7)), []wire.Attr{{Type: 99, Data: []byte{1}}} }},
@@ -189,12 +192,10 @@ var routeAttrs = []struct {
 		func(r *Route) { r.Unknown = []wire.Attr{{Type: RTA_DST, Data: bytes4}} }},
 	{"a wrong length after a right one", IPv4, Cat(Attr(RTA_MARK, NE(uint32(1))), Attr(RTA_MARK, []byte{1})),
 		func(r *Route) { r.Mark, r.Unknown = Some(uint32(1)), []wire.Attr{{Type: RTA_MARK, Data: []byte{1}}} }},
-	{"RTA_METRICS with an unknown one", IPv4,
-		Attr(RTA_METRICS, Attr(RTAX_MTU, NE(uint32(1400))), Attr(18, NE(uint32(5)))),
+	{"RTA_METRICS with an unknown one", IPv4, Attr(RTA_METRICS, Attr(RTAX_MTU, NE(uint32(1400))), Attr(uint16(RTAX_END), NE(uint32(5)))),
 		func(r *Route) {
 			r.Metrics.Set(RTAX_MTU, 1400)
-			r.Unknown = []wire.Attr{{Type: RTA_METRICS,
-				Data: Cat(Attr(RTAX_MTU, NE(uint32(1400))), Attr(18, NE(uint32(5))))}}
+			r.Unknown = []wire.Attr{{Type: RTA_METRICS, Data: Cat(Attr(RTAX_MTU, NE(uint32(1400))), Attr(uint16(RTAX_END), NE(uint32(5))))}}
 		}},
 }
 
@@ -242,7 +243,9 @@ func understood(f Family, typ uint16, d []byte) bool {
 	case RTA_MULTIPATH, RTA_ENCAP:
 		return true
 	}
-	return false
+	// The others are numbers that are shown as they are.
+	i := slices.IndexFunc(RouteAttributes(), func(a Attribute) bool { return a.Number == typ })
+	return i >= 0 && n == RouteAttributes()[i].Size && !Requested(typ)
 }
 
 // notUnderstood returns the attributes that should be kept as they are, and an
@@ -332,6 +335,11 @@ func restrict(r *Route, f Fields) Route {
 	zero(1<<RTA_NH_ID, func() { out.NexthopID = Opt[uint32]{} })
 	zero(1<<RTA_FLOWLABEL, func() { out.FlowLabel = Opt[uint32]{} })
 	zero(1<<RTA_DEL_REASON, func() { out.DelReason = Opt[uint32]{} })
+	for number := uint16(RTA_DEL_REASON + 1); number < RTA_END; number++ { // what was added since
+		if i := FieldOf(number); i >= 0 {
+			zero(1<<number, func() { reflect.ValueOf(&out).Elem().Field(i).SetZero() })
+		}
+	}
 	out.Unknown = nil
 	return out
 }
