@@ -183,6 +183,21 @@ func TestOldKernelWhole(t *testing.T) {
 	}
 }
 
+// TestOldKernelNone asks for routes of which none can match: none are dumped, nor are they
+// missed, even if what they would be among cannot be dumped.
+func TestOldKernelNone(t *testing.T) {
+	for name, req := range map[string]Request{
+		"no such interface": request(Filter{Link: func(*object.Link) bool { return false }}),
+		"beside links":      everything(Filter{None: true}),
+	} {
+		k := &fakeKernel{fake: fake{T: t, Answer: oldKernel(4, twelve...)}, release: "6.1.0", stats: statsFile(t, 12)}
+		s, err := k.read(req)
+		if err != nil || !s.Consistent || s.Tries != 1 || size(s) != 0 || len(k.Routes()) > 0 {
+			t.Errorf("%s: %v, %+v, requests %v", name, err, s, k.Routes())
+		}
+	}
+}
+
 // TestOldKernelUnknown has one whose routes cannot be counted: the answer is not
 // consistent, which is told once.
 func TestOldKernelUnknown(t *testing.T) {

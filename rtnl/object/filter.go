@@ -220,7 +220,7 @@ func (f *Filter) goesTo(m *Message) bool {
 
 // MayMatchIPv6 reports whether an IPv6 route can match.
 func (f *Filter) MayMatchIPv6() bool {
-	return allows(f.Families, IPv6) && (len(f.Dsts) == 0 ||
+	return f.WantsFamily(IPv6) && (len(f.Dsts) == 0 ||
 		slices.ContainsFunc(f.Dsts, func(p netip.Prefix) bool { return p.Addr().BitLen() == 128 }))
 }
 
