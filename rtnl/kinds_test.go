@@ -108,7 +108,8 @@ func (s spyingSocket) Send(m netlink.Message) (netlink.Message, error) {
 func TestRules(t *testing.T) {
 	eachWay(t, func(t *testing.T, rules *object.Kind) {
 		nstest.New(t)
-		nstest.Batch(t, "-4", "rule add priority 100 from 10.0.0.0/8 table 100", "rule add priority 100 fwmark 1 table 101")
+		nstest.Batch(t, "-4", "rule add priority 100 from 10.0.0.0/8 table 100",
+			"rule add priority 100 fwmark 1 table 101")
 		nstest.Batch(t, "-6", "rule add priority 200 from fd00::/8 table 100")
 		var asked []uint16
 		k := Kernel{stats: rt6StatsPath}
@@ -190,12 +191,14 @@ func TestWatchRules(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			got = append(got, fmt.Sprint(object.Family(c.Message.Payload()[0]), " ", c.Message.U32(fraPriority), " ", c.Gone))
+			got = append(got, fmt.Sprint(object.Family(c.Message.Payload()[0]), " ", c.Message.U32(fraPriority), " ",
+				c.Gone))
 			if len(got) == 4 {
 				break
 			}
 		}
-		if want := []string{"ipv4 100 false", "ipv4 100 true", "ipv6 200 false", "ipv6 200 true"}; !slices.Equal(got, want) {
+		if want := []string{"ipv4 100 false", "ipv4 100 true", "ipv6 200 false", "ipv6 200 true"}; !slices.Equal(got,
+			want) {
 			t.Errorf("got %q", got)
 		}
 	})

@@ -14,7 +14,7 @@ import (
 type Snapshot struct {
 	// Consistent is true if nothing changed while the kernel was read, or if all
 	// changes are accounted for: each object that was there all the time is here
-	// once, and one that changed is its old or its new self. Otherwise one may
+	// once, and one that changed is as it was before or after. Otherwise one may
 	// be missing, though none comes twice but for multicast routes, and for kinds of
 	// which it is not declared how the kernel walks over them.
 	Consistent bool

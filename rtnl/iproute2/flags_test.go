@@ -30,8 +30,8 @@ func TestMetricNames(t *testing.T) {
 		{0, ""}, {1 << mtu, "mtu"}, {1<<mtu | 1<<advmss, "mtu,advmss"},
 		{1<<hoplimit | 1<<rtoMin, "hoplimit,rto_min"}, {1 << lock, "lock"},
 		{1, "0"}, {1<<31 | 1<<30 | 1<<noCookie, "fastopen_no_cookie,30,31"},
-		{0x3fffe, "lock,mtu,window,rtt,rttvar,ssthresh,cwnd,advmss,reordering,hoplimit,initcwnd,features,rto_min,initrwnd," +
-			"quickack,congctl,fastopen_no_cookie"},
+		{0x3fffe, "lock,mtu,window,rtt,rttvar,ssthresh,cwnd,advmss,reordering,hoplimit,initcwnd,features,rto_min," +
+			"initrwnd,quickack,congctl,fastopen_no_cookie"},
 	} {
 		if got := string(AppendMetrics([]byte("x "), c.mask)); got != "x "+c.want {
 			t.Errorf("lock %#x: got %q, want %q", c.mask, got, c.want)

@@ -155,7 +155,8 @@ var routeAttrs = []struct {
 		}},
 	{"numbers to come", IPv4, Cat(Attr(RTA_END), Attr(63), Attr(64), Attr(0x3fff)),
 		func(r *Route) {
-			r.Unknown = []wire.Attr{{Type: RTA_END, Data: []byte{}}, {Type: 63, Data: []byte{}}, {Type: 64, Data: []byte{}}, {Type: 0x3fff, Data: []byte{}}}
+			r.Unknown = []wire.Attr{{Type: RTA_END, Data: []byte{}}, {Type: 63, Data: []byte{}},
+				{Type: 64, Data: []byte{}}, {Type: 0x3fff, Data: []byte{}}}
 		}},
 	{"flags of the number", IPv4, Cat(Attr(0x8000|RTA_OIF, NE(uint32(7))), Attr(0xc000|99, []byte{1})),
 		func(r *Route) { r.OIF, r.Unknown = Some(uint32(7)), []wire.Attr{{Type: 99, Data: []byte{1}}} }},
@@ -192,10 +193,12 @@ var routeAttrs = []struct {
 		func(r *Route) { r.Unknown = []wire.Attr{{Type: RTA_DST, Data: bytes4}} }},
 	{"a wrong length after a right one", IPv4, Cat(Attr(RTA_MARK, NE(uint32(1))), Attr(RTA_MARK, []byte{1})),
 		func(r *Route) { r.Mark, r.Unknown = Some(uint32(1)), []wire.Attr{{Type: RTA_MARK, Data: []byte{1}}} }},
-	{"RTA_METRICS with an unknown one", IPv4, Attr(RTA_METRICS, Attr(RTAX_MTU, NE(uint32(1400))), Attr(uint16(RTAX_END), NE(uint32(5)))),
+	{"RTA_METRICS with an unknown one", IPv4,
+		Attr(RTA_METRICS, Attr(RTAX_MTU, NE(uint32(1400))), Attr(uint16(RTAX_END), NE(uint32(5)))),
 		func(r *Route) {
 			r.Metrics.Set(RTAX_MTU, 1400)
-			r.Unknown = []wire.Attr{{Type: RTA_METRICS, Data: Cat(Attr(RTAX_MTU, NE(uint32(1400))), Attr(uint16(RTAX_END), NE(uint32(5))))}}
+			r.Unknown = []wire.Attr{{Type: RTA_METRICS,
+				Data: Cat(Attr(RTAX_MTU, NE(uint32(1400))), Attr(uint16(RTAX_END), NE(uint32(5))))}}
 		}},
 }
 
