@@ -41,7 +41,7 @@ func (i *Instant) Names() *iproute2.Names { return i.names }
 // letter. Routes come in the kernel's order, but destinations that are looked up in
 // that of Filter.Dsts.
 func (i *Instant) Read(ctx context.Context, req Request) (*Snapshot, error) {
-	s := i.snapshot.narrow(&req)
+	s := i.snapshot.begin(&req)
 	for _, k := range req.Kinds {
 		if !k.Filtered || req.None {
 			continue
@@ -84,9 +84,9 @@ func counted(s *Snapshot, err error) func(*Request) (int, bool, error) {
 // fewDsts is up to how many destinations are looked up one by one.
 const fewDsts = 8
 
-// narrow begins the answer to a narrower request: it has what is asked for but objects
+// begin returns the beginning of the answer to a narrower request: it has what is asked for but objects
 // of the kinds that are filtered, and the request's choice is made.
-func (s *Snapshot) narrow(req *Request) *Snapshot {
+func (s *Snapshot) begin(req *Request) *Snapshot {
 	a := &Snapshot{Consistent: s.Consistent, Tries: s.Tries}
 	if req.Nothing() {
 		a.Consistent, a.Tries = true, 0

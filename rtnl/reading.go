@@ -60,7 +60,7 @@ func (r *reading) read() (_ *Snapshot, counted int, _ error) {
 			return nil, 0, err
 		}
 		r.markStale(heard)
-		r.plan()
+		r.retry()
 	}
 }
 
@@ -171,18 +171,18 @@ func (r *reading) markStale(heard *consistency.Changes) {
 	}
 }
 
-// plan notes which dumps have to be made again.
-func (r *reading) plan() {
+// retry notes which dumps have to be made again.
+func (r *reading) retry() {
 	if slices.ContainsFunc(r.whole, func(w *wholeReader) bool { return w.stale }) {
 		// An object and what it refers to must be of one time.
 		r.begin()
 		return
 	}
 	for _, w := range r.whole {
-		w.plan()
+		w.retry()
 	}
 	for _, t := range r.tabled {
-		t.plan()
+		t.retry()
 	}
 }
 

@@ -183,8 +183,8 @@ func (t *tableReader) referGrowing() {
 	})
 }
 
-// plan notes which dumps have to be made again.
-func (t *tableReader) plan() {
+// retry notes which dumps have to be made again.
+func (t *tableReader) retry() {
 	for _, req := range t.requests() {
 		missing := slices.DeleteFunc(slices.Clone(t.missing), func(m object.Table) bool {
 			return !req.Asks(m) || t.counted() && m.Family == object.IPv6

@@ -168,8 +168,8 @@ func (w *wholeReader) lacks() bool {
 	return false
 }
 
-// plan has objects read again that changed, as those to come may refer to them.
-func (w *wholeReader) plan() {
+// retry has objects read again that changed, as those to come may refer to them.
+func (w *wholeReader) retry() {
 	if w.others {
 		w.forget()
 		w.others = false

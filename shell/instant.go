@@ -16,7 +16,7 @@ import (
 // An instant is the source of a statement that scans more than once.
 type instant struct {
 	tables.Source
-	plans []plan // of the statement
+	plans []indexPlan // of the statement
 	read  *rtnl.Instant
 	names *iproute2.Names
 	links []object.Link // all there are, once they are known

@@ -31,7 +31,7 @@ type database struct {
 	tables []sqlTable
 	warn   func(string) // nil: nobody wants to be warned
 	memory int64        // what SQLite may use
-	plans  []plan       // IdxNum is an index into it
+	plans  []indexPlan  // IdxNum is an index into it
 
 	rowIDs   bool // the statement may scan a table more than once
 	indirect bool // values of tables are not passed on: see direct.go
@@ -127,8 +127,8 @@ func schema(t *tables.Table) string {
 	return b.String()
 }
 
-// A plan is what BestIndex decided and Filter carries out.
-type plan struct {
+// An indexPlan is what BestIndex decided and Filter carries out.
+type indexPlan struct {
 	table *vtab
 	used  []bool
 	args  []argument
@@ -166,7 +166,7 @@ const (
 // BestIndex hands every condition over that a table may make use of. SQLite
 // evaluates all of them again, so a table is free to ignore them.
 func (v *vtab) BestIndex(idx *sqlite3.IndexInfo) error {
-	p := plan{table: v, used: make([]bool, len(v.Columns))}
+	p := indexPlan{table: v, used: make([]bool, len(v.Columns))}
 	for i := range p.used {
 		p.used[i] = idx.ColumnsUsed&(1<<min(i, 63)) != 0 // bit 63: all columns from there on
 	}
