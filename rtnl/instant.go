@@ -84,8 +84,8 @@ func counted(s *Snapshot, err error) func(*Request) (int, bool, error) {
 // fewDsts is up to how many destinations are looked up one by one.
 const fewDsts = 8
 
-// begin returns the beginning of the answer to a narrower request: it has what is asked for but objects
-// of the kinds that are filtered, and the request's choice is made.
+// begin returns the beginning of the answer to a request that asks for less: it has what
+// is asked for but objects of the kinds that are filtered, and the request's choice is made.
 func (s *Snapshot) begin(req *Request) *Snapshot {
 	a := &Snapshot{Consistent: s.Consistent, Tries: s.Tries}
 	if req.Nothing() {
