@@ -49,6 +49,9 @@ func Complete(list, heard []object.Run, match func(*object.Message) bool) []obje
 
 // completed returns the newest of the messages in which a part of an object is whole.
 func completed(part *object.Message, messages []object.Run) (_ object.Run, found bool) {
+	if len(messages) == 0 {
+		return object.Run{}, false // of most objects, with no need for a Message, which is allocated
+	}
 	var m object.Message
 	for i := len(messages) - 1; i >= 0; i-- {
 		left := messages[i]

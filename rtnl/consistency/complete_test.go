@@ -85,3 +85,17 @@ func TestComplete(t *testing.T) {
 		}
 	}
 }
+
+// TestCompleteFew: beside many routes, to complete one takes no memory for each.
+func TestCompleteFew(t *testing.T) {
+	var all [][]byte
+	for i := range 100 {
+		all = append(all, ipv6Message(netip.PrefixFrom(netip.AddrFrom16([16]byte{0xfd, byte(i)}), 64).String(), 3))
+	}
+	list := []object.Run{runOf(t, all...)}
+	heard := []object.Run{runOf(t, ipv6Message("fe01::/64", 3, "fd00::2", "fd00::3"))}
+	match := func(*object.Message) bool { return true }
+	if n := testing.AllocsPerRun(10, func() { Complete(list, heard, match) }); n > 20 {
+		t.Errorf("%v allocations", n)
+	}
+}

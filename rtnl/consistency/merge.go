@@ -218,13 +218,14 @@ type interval struct {
 func (s *interval) appendTo(list []object.Run, p *segment) (_ []object.Run, ordered bool) {
 	ordered = true
 	var m object.Message
-	var before *object.Position
+	var pos, before object.Position // out of the loop, in which one would be allocated for each message
+	first := true
 	for _, part := range p.parts {
 		from, to, off := part.data.Len(), 0, 0
 		for left := part.data; left.Next(&m); {
-			pos := m.Kind().Position(&m)
-			ordered = ordered && (before == nil || s.compare(before, &pos) <= 0)
-			before = &pos
+			pos = m.Kind().Position(&m)
+			ordered = ordered && (first || s.compare(&before, &pos) <= 0)
+			before, first = pos, false
 			next := part.data.Len() - left.Len()
 			if s.holds(&pos) {
 				from, to = min(from, off), next
