@@ -92,7 +92,8 @@ func Get[T any](s *Snapshot, k object.Values[T], number uint32) (*T, bool) {
 	return v, ok
 }
 
-// All yields the objects of a kind, in the kernel's order. Each is valid until the next.
+// All yields the objects of a kind, in the kernel's order. Each is valid until the next. For
+// the identities of routes use Routes, which tells apart IPv6 routes that are alike.
 func All[T any](s *Snapshot, k object.Values[T]) iter.Seq[*T] {
 	return func(yield func(*T) bool) {
 		next := Each(s, k)
