@@ -54,10 +54,14 @@ type recalled struct {
 	place     *list.Element
 }
 
-// An identity is that of a route of a namespace, hashed.
-type identity struct {
-	namespace Namespace
-	hash      uint64
+// An identity is the hash of a route's, and of its namespace.
+type identity uint64
+
+func identityOf(ns Namespace, hash uint64) identity {
+	if ns != "" {
+		hash ^= maphash.String(hashSeed, string(ns))
+	}
+	return identity(hash)
 }
 
 // A recalledID is an identity that an answer gave out.
@@ -136,7 +140,7 @@ func (r *recall) find(ns Namespace, ids []string) (found []foundIDs, left []stri
 	var known []string
 	newest := map[*recalled][]string{}
 	for _, id := range ids {
-		k := r.ids[identity{ns, maphash.String(hashSeed, id)}]
+		k := r.ids[identityOf(ns, maphash.String(hashSeed, id))]
 		if k == nil || !k.asked.IsZero() && now.Sub(k.asked) > RecallTime {
 			left = append(left, id)
 			continue
@@ -190,7 +194,7 @@ func (r *recall) identify(a *recalled) {
 	}
 	for _, p := range a.instant.byID() {
 		if a.gave(p.hash) {
-			r.ids[identity{a.namespace, p.hash}] = &recalledID{answer: a}
+			r.ids[identityOf(a.namespace, p.hash)] = &recalledID{answer: a}
 		}
 	}
 	a.known = true
@@ -233,10 +237,13 @@ func (r *recall) forget(a *recalled) {
 		return
 	}
 	for _, p := range a.instant.byID() {
-		key := identity{a.namespace, p.hash}
+		key := identityOf(a.namespace, p.hash)
 		if id := r.ids[key]; id != nil && id.answer == a {
 			delete(r.ids, key)
 		}
+	}
+	if len(r.ids) == 0 {
+		r.ids = map[identity]*recalledID{} // as a map keeps the memory of what it had
 	}
 }
 
