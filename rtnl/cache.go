@@ -118,7 +118,11 @@ func (c *Cache) Close() {
 // Count returns how many objects Read would find of the kinds that the request asks for.
 func (c *Cache) Count(ctx context.Context, req Request) (n int, consistent bool, err error) {
 	if len(req.IDs) > 0 || c.mayHold(&req) {
-		return counted(c.Read(ctx, req))(&req)
+		s, err := c.Read(ctx, req)
+		if err != nil {
+			return 0, false, err
+		}
+		return s.count(&req), s.Consistent, nil
 	}
 	return c.Kernel.Count(ctx, req)
 }

@@ -41,6 +41,9 @@ func (i *Instant) Names() *iproute2.Names { return i.names }
 // letter. Routes come in the kernel's order, but destinations that are looked up in
 // that of Filter.Dsts.
 func (i *Instant) Read(ctx context.Context, req Request) (*Snapshot, error) {
+	if err := req.check(); err != nil {
+		return nil, err
+	}
 	s := i.snapshot.begin(&req)
 	for _, k := range req.Kinds {
 		if !k.Filtered || req.None {
@@ -68,17 +71,11 @@ func (i *Instant) Read(ctx context.Context, req Request) (*Snapshot, error) {
 
 // Count returns how many objects Read would find of the kinds that the request asks for.
 func (i *Instant) Count(ctx context.Context, req Request) (n int, consistent bool, err error) {
-	return counted(i.Read(ctx, req))(&req)
-}
-
-// counted makes the answer to a Count of the answer to a Read.
-func counted(s *Snapshot, err error) func(*Request) (int, bool, error) {
-	return func(req *Request) (int, bool, error) {
-		if err != nil {
-			return 0, false, err
-		}
-		return s.count(req), s.Consistent, nil
+	s, err := i.Read(ctx, req)
+	if err != nil {
+		return 0, false, err
 	}
+	return s.count(&req), s.Consistent, nil
 }
 
 // fewDsts is up to how many destinations are looked up one by one.

@@ -53,11 +53,10 @@ func (k *Kernel) read(ctx context.Context, req Request, count bool) (_ *Snapshot
 			return nil, 0, &ReadError{Op: "read " + kind.Plural, Err: errors.New("the kernel is not asked for them")}
 		}
 	}
-	switch {
-	case len(req.Kinds) == 0:
-		return nil, 0, &ReadError{Op: "read", Err: errors.New("no kind of object is asked for"),
-			Remedy: "name some in Request.Kinds"}
-	case req.Nothing():
+	if err := req.check(); err != nil {
+		return nil, 0, err
+	}
+	if req.Nothing() {
 		return &Snapshot{Consistent: true}, 0, nil
 	}
 	r := &reading{session: &session{ctx: ctx, dial: k.dial, stats: k.stats, release: parseRelease(k.release),

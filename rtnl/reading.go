@@ -142,9 +142,7 @@ func (r *reading) assemble(heard *consistency.Changes) (s *Snapshot, counted int
 		counted += n
 	}
 	for _, w := range r.whole {
-		if r.asked.brings(w.kind) || w.kind == r.filter.Chooses() {
-			s.set(w.kind, &section{runs: w.log.Runs})
-		}
+		s.set(w.kind, &section{runs: w.log.Runs})
 	}
 	r.markStale(heard)
 	s.Consistent = !r.again() && !r.unproved()

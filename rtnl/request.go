@@ -1,6 +1,7 @@
 package rtnl
 
 import (
+	"errors"
 	"iter"
 	"slices"
 
@@ -50,6 +51,16 @@ func (r *Request) All(k *object.Kind) bool { return slices.Contains(r.Kinds, k) 
 
 // brings reports whether objects of a kind are wanted.
 func (r *Request) brings(k *object.Kind) bool { return r.All(k) || slices.Contains(r.Referred, k) }
+
+// check returns an error for a request that names no kind, which is a mistake and no
+// request for nothing.
+func (r *Request) check() error {
+	if len(r.Kinds) == 0 {
+		return &ReadError{Op: "read", Err: errors.New("no kind of object is asked for"),
+			Remedy: "name some in Request.Kinds"}
+	}
+	return nil
+}
 
 // Nothing reports whether no object can be wanted.
 func (r *Request) Nothing() bool {

@@ -102,6 +102,9 @@ func TestNoKinds(t *testing.T) {
 	if _, _, err := new(Kernel).Count(t.Context(), Request{}); err == nil {
 		t.Error("a request for no kind is counted")
 	}
+	if _, err := NewSnapshot(true, nil).Instant(nil).Read(t.Context(), Request{}); err == nil {
+		t.Error("a request for no kind is answered from a snapshot")
+	}
 }
 
 // TestCount: what is counted is as much as what is read.

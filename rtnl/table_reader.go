@@ -249,7 +249,7 @@ func (t *tableReader) dumpCounted(c *conn.Conn) error {
 		t.unproved = true // it is not known, or no count of what there is
 	case missing > 0 && heard < consistency.AnyEntries && uint64(missing) > heard*uint64(s.Largest):
 		err := fmt.Errorf("the kernel has %d IPv6 nexthops and ended without an error after %d", after, walked)
-		return &ReadError{Op: "dump IPv6 routes", Kind: ErrTooLarge, Err: err, Remedy: countedRemedy}
+		return &ReadError{Op: "dump IPv6 " + t.kind.Plural, Kind: ErrTooLarge, Err: err, Remedy: countedRemedy}
 	default:
 		s.Dump.Truncated = true
 	}

@@ -35,14 +35,14 @@ func Complete(list, heard []object.Run, match func(*object.Message) bool) []obje
 			next := run.Len() - left.Len()
 			if tables[m.Kind().Table(&m)] {
 				if newest, found := completed(&m, whole[placeOf(&m)]); found {
-					out = appendRun(out, run.Cut(from, off))
-					out = appendRun(out, newest)
+					out = object.AppendRun(out, run.Cut(from, off))
+					out = object.AppendRun(out, newest)
 					from = next
 				}
 			}
 			off = next
 		}
-		out = appendRun(out, run.Cut(from, run.Len()))
+		out = object.AppendRun(out, run.Cut(from, run.Len()))
 	}
 	return out
 }

@@ -65,7 +65,7 @@ func Merge(dumps []*Dump, wanted func(object.Table) bool) (list []object.Run, co
 			list, whole = cover(list, compare, p)
 		}
 		for _, r := range taken {
-			list = appendRun(list, r.data)
+			list = object.AppendRun(list, r.data)
 			counted += r.counted
 		}
 		if !whole {
@@ -101,13 +101,6 @@ func byTable(dumps []*Dump, wanted func(object.Table) bool) (order []object.Tabl
 		}
 	}
 	return order, walks
-}
-
-func appendRun(list []object.Run, r object.Run) []object.Run {
-	if r.Len() == 0 {
-		return list
-	}
-	return append(list, r)
 }
 
 // appendSegments joins the parts of a dump that follow each other.
@@ -233,7 +226,7 @@ func (s *interval) appendTo(list []object.Run, p *segment) (_ []object.Run, orde
 			off = next
 		}
 		if from < to {
-			list = appendRun(list, part.data.Cut(from, to))
+			list = object.AppendRun(list, part.data.Cut(from, to))
 		}
 	}
 	return list, ordered

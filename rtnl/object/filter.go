@@ -145,19 +145,12 @@ func (f *Filter) AppendMatching(list []Run, run Run) []Run {
 	for left := run; left.Next(&m); {
 		next := run.Len() - left.Len()
 		if !f.Match(&m) {
-			list = appendRun(list, run.Cut(from, off))
+			list = AppendRun(list, run.Cut(from, off))
 			from = next
 		}
 		off = next
 	}
-	return appendRun(list, run.Cut(from, run.Len()))
-}
-
-func appendRun(list []Run, r Run) []Run {
-	if r.Len() == 0 {
-		return list
-	}
-	return append(list, r)
+	return AppendRun(list, run.Cut(from, run.Len()))
 }
 
 // WantsFamily reports whether a route of the family can match.

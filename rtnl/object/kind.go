@@ -282,7 +282,8 @@ func (m *Message) each(number uint16, check func(at int, data []byte) error) err
 	return nil
 }
 
-// A DumpRequest is one RTM_GETROUTE dump: zero fields set no condition.
+// A DumpRequest is one dump of a kind that is in tables: zero fields set no condition. Type,
+// protocol and output interface are conditions on routes.
 type DumpRequest struct {
 	Family   Family
 	Table    uint32
@@ -291,7 +292,7 @@ type DumpRequest struct {
 	OIF      uint32
 }
 
-// Asks reports whether the dump brings the routes of a table.
+// Asks reports whether the dump brings the objects of a table.
 func (r DumpRequest) Asks(t Table) bool {
 	return (r.Family == 0 || r.Family == t.Family) && (r.Table == 0 || r.Table == t.ID)
 }

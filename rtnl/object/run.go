@@ -64,6 +64,14 @@ func (r Run) At(offset int) Run { return Run{r.kind, r.bytes[offset:]} }
 // Cut returns what is from one offset to another, at which messages begin.
 func (r Run) Cut(from, to int) Run { return Run{r.kind, r.bytes[from:to:to]} }
 
+// AppendRun appends a run that has messages.
+func AppendRun(list []Run, r Run) []Run {
+	if r.Len() == 0 {
+		return list
+	}
+	return append(list, r)
+}
+
 // Packed returns runs with copies of the messages, in memory of their size.
 func Packed(runs []Run) []Run {
 	size := 0
