@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/netip"
 	"slices"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -11,17 +12,20 @@ import (
 	"kernelroutes/rtnl/object"
 )
 
-// A clock is set by hand.
-type clock struct{ time.Time }
+// A clock is set by hand, while the timer of what is to be forgotten reads it.
+type clock struct{ passed atomic.Int64 }
 
-func (c *clock) now() time.Time { return c.Time }
+var clockStart = time.Now()
+
+func (c *clock) now() time.Time       { return clockStart.Add(time.Duration(c.passed.Load())) }
+func (c *clock) pass(d time.Duration) { c.passed.Add(int64(d)) }
 
 // recalling returns a cache over a fake kernel and its clock.
 func recalling(t *testing.T) (*Cache, *recall, *clock) {
 	k := &fakeKernel{fake: fake{T: t, Answer: ordinary}}
 	c := &Cache{Kernel: *k.kernel()}
 	t.Cleanup(c.Close)
-	at := &clock{time.Now()}
+	at := new(clock)
 	c.once.Do(func() { c.recall = newRecall() })
 	c.recall.now = at.now
 	return c, c.recall, at
@@ -48,7 +52,6 @@ func give(t *testing.T, c *Cache) (ids []string) {
 func TestRecallTime(t *testing.T) {
 	c, r, at := recalling(t)
 	ids := give(t, c)
-	pass := func(d time.Duration) { at.Time = at.Add(d) }
 	known := func(want bool, ids ...string) {
 		t.Helper()
 		found, left := r.find("", ids)
@@ -58,18 +61,18 @@ func TestRecallTime(t *testing.T) {
 	}
 	known(false, "ipv4:254:99.0.0.0/8:0000000000000000")
 	known(false, ids[2], "ipv4:254:99.0.0.0/8:0000000000000000")
-	pass(RecallTime - 1)
+	at.pass(RecallTime - 1)
 	known(true, ids[1])
 	known(true, ids[1], ids[2], ids[1])
-	pass(RecallTime - 1) // a join that goes on
+	at.pass(RecallTime - 1) // a join that goes on
 	known(true, ids[0])
 	known(true, ids[1])
-	pass(2)
+	at.pass(2)
 	known(false, ids[1]) // somebody who asks again and again
 	known(true, ids[0])
 	newer := give(t, c)
 	known(true, newer[1])
-	pass(RecallTime)
+	at.pass(RecallTime)
 	known(false, ids[0])
 	if len(r.ids) != 0 || r.answers.Len() != 0 || r.bytes != 0 || len(r.fresh) != 0 {
 		t.Errorf("still remembered: %d identities of %d answers, %d bytes", len(r.ids), r.answers.Len(), r.bytes)
@@ -84,7 +87,7 @@ func TestRecallBound(t *testing.T) {
 	one := r.bytes
 	r.limit = 3 * one
 	for range 10 {
-		at.Time = at.Add(time.Millisecond)
+		at.pass(time.Millisecond)
 		give(t, c)
 	}
 	if r.answers.Len() != 3 || r.bytes != 3*one {
@@ -108,7 +111,7 @@ func TestRecallLetsGo(t *testing.T) {
 	c, r, at := recalling(t)
 	give(t, c)
 	r.mu.Lock()
-	at.Time = at.Add(RecallTime)
+	at.pass(RecallTime)
 	armed := r.expiry.Reset(0)
 	r.mu.Unlock()
 	if !armed {
