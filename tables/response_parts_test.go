@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
+	"runtime"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -53,6 +54,7 @@ var onlyBits = Query{Used: []bool{false, true, false}}
 
 // TestResponseParts makes an answer of parts, in their order, within one limit.
 func TestResponseParts(t *testing.T) {
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(2)) // as many parts are asked for as there are processors
 	rows := &splitRows{parts: []Rows{numbered(0, 1000), numbered(1000, 3000)}, count: 4000}
 	r, err := newResponse(t.Context(), threeColumns, onlyBits, rows, memoryLimit{})
 	if err != nil || r.rows != 4000 {
