@@ -15,6 +15,9 @@ func Attr(typ uint16, parts ...[]byte) []byte {
 	return append(b, make([]byte, wire.Align(len(data))-len(data))...)
 }
 
+// LittleEndian reports whether the host writes the low byte of a number first.
+var LittleEndian = wire.U16([]byte{1, 0}) == 1
+
 // NE makes a number in the byte order of the host, BE one in network byte order.
 func NE[T uint8 | uint16 | uint32 | uint64](v T) []byte {
 	b, _ := binary.Append(nil, binary.NativeEndian, v)

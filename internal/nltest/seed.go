@@ -8,9 +8,12 @@ import (
 )
 
 // WriteSeed writes a file of the corpus of the package's fuzz target: values of the types
-// []byte and uint32.
+// []byte and uint32. The corpora are of little-endian hosts.
 func WriteSeed(t testing.TB, target, name string, values ...any) {
 	t.Helper()
+	if !LittleEndian {
+		t.Fatal("the corpus is little-endian")
+	}
 	text := "go test fuzz v1\n"
 	for _, v := range values {
 		switch v := v.(type) {

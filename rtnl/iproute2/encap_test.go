@@ -2,7 +2,6 @@ package iproute2
 
 import (
 	"bytes"
-	"encoding/binary"
 	"encoding/hex"
 	"strings"
 	"testing"
@@ -35,7 +34,7 @@ var (
 func encapText(b []byte, e object.Encap) []byte { return AppendEncap(b, e, stock, noLinks) }
 
 func TestEncapCaptured(t *testing.T) {
-	if binary.NativeEndian.Uint16([]byte{1, 0}) != 1 {
+	if !LittleEndian {
 		t.Skip("the captures are little-endian")
 	}
 	for _, c := range encapCaptures {
