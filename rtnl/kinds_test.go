@@ -231,23 +231,27 @@ func TestChurnOfRules(t *testing.T) {
 				verb := []string{"add", "del"}[i%2]
 				return fmt.Sprintf("rule %s priority %d table 100", verb, 1001+i/2*7919%manyRules*2)
 			})
-			readRules(t, rules, want)
+			readRules(t, rules, want, func() bool { return c.changes.Load() >= manyChanges })
 			close(c.stop)
 			<-c.done
-			if c.changes.Load() < 1000 {
+			if c.changes.Load() < manyChanges {
 				t.Errorf("only %d changes: this proves nothing", c.changes.Load())
 			}
 		})
 	}
 }
 
-// manyRules take several datagrams.
-const manyRules = 1000
+const (
+	manyRules   = 1000 // take several datagrams
+	manyChanges = 5000 // are more than wait in a pipe for ip to make them
+)
 
-// readRules reads rules again and again, and counts in untouched how often each came.
-func readRules(t *testing.T, rules *object.Kind, untouched map[string]int) {
-	dumps, tries, consistent := nstest.Amount(200, 50), 0, 0
-	for range dumps {
+// readRules reads rules again and again, until enough has changed, and counts in untouched
+// how often each came.
+func readRules(t *testing.T, rules *object.Kind, untouched map[string]int, enough func() bool) {
+	dumps, tries, consistent := 0, 0, 0
+	least := nstest.Amount(200, 50)
+	for ; dumps < least || !enough() && dumps < 100*least; dumps++ {
 		s, err := (&Kernel{}).Read(t.Context(), Request{Kinds: []*object.Kind{rules}})
 		if err != nil {
 			t.Fatal(err)
