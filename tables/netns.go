@@ -289,11 +289,21 @@ func eachPlace[T, R any](ctx context.Context, p *plan[R], src Source, read func(
 		}
 		return []placed[T]{{places[0], value, nil}}, nil
 	}
+	own := map[int]placed[T]{}
+	for i, at := range places {
+		if at.namespace == "" { // that of this thread, and of no other
+			value, err := read(at)
+			own[i] = placed[T]{at, value, err}
+		}
+	}
 	refused, reason := 0, error(nil)
 	err = inorder.Do(len(places), func(i int) placed[T] {
+		if done, ok := own[i]; ok {
+			return done
+		}
 		at := places[i]
 		value, err := read(at)
-		if at.all() && at.namespace != "" && errors.Is(err, rtnl.ErrNoNamespace) {
+		if at.all() && errors.Is(err, rtnl.ErrNoNamespace) {
 			// The process whose it was has ended, or what was mounted is no more; another path
 			// may lead there.
 			at.namespace = rtnl.NamespaceOf(at.id)
