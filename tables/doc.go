@@ -4,7 +4,7 @@
 // package extension, embedded SQLite is package shell. The files:
 //
 //	table.go      Table, Query, Rows, Source: what an engine sees; All, the list of tables
-//	rows.go       what else rows can do, for an engine with large answers
+//	engine.go     what else rows can do, for an engine with large answers
 //	columns.go, plan.go   how a table is declared, and what becomes of it in a query
 //	pushdown.go, spelling.go   conditions as a request to the kernel; values as they were asked for
 //	domains.go, advice.go   which values a column can have; the warning that none is asked for

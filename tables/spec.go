@@ -37,7 +37,7 @@ func (t *Table) Spec() ([]byte, error) {
 	for _, c := range t.Columns {
 		spec.Columns = append(spec.Columns, columnSpec{
 			Name: c.Name, Type: strings.ToLower(string(c.Type)), Description: c.Description,
-			Index: c.Options&Index != 0, Additional: c.Options&Additional != 0,
+			Index: c.Options&Index != 0, Required: c.Options&Required != 0, Additional: c.Options&Additional != 0,
 			Optimized: c.Options&Optimized != 0, Hidden: c.Options&Hidden != 0,
 		})
 	}

@@ -26,6 +26,7 @@ type Option uint
 // The options that the tables use.
 const (
 	Index      Option = 1  // identifies a row; constraints are sent
+	Required   Option = 2  // there is no answer without an equality on it
 	Additional Option = 4  // constraints are sent, to be pushed down or checked
 	Hidden     Option = 16 // not part of SELECT *
 	Optimized  Option = 8  // an IN list is sent whole, as several equalities

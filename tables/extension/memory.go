@@ -86,7 +86,7 @@ func watchdogLimit(flags osquery.InternalOptionList) memoryLimit {
 func tooLarge(t *tables.Table, rows, columns int, cost int64, limit memoryLimit) error {
 	narrow := make([]string, 0, 3)
 	for _, c := range t.Columns {
-		if c.Options&tables.Additional != 0 && len(narrow) < cap(narrow) {
+		if c.Options&(tables.Additional|tables.Hidden) == tables.Additional && len(narrow) < cap(narrow) {
 			narrow = append(narrow, c.Name+"=...")
 		}
 	}

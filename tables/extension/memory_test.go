@@ -55,6 +55,18 @@ func TestMeasuredMemory(t *testing.T) {
 	}
 }
 
+// TestAdviceOfHidden: a hidden column says of what the rows are, and narrows nothing.
+func TestAdviceOfHidden(t *testing.T) {
+	table := &tables.Table{Columns: []tables.ColumnInfo{
+		{Name: "netns", Type: tables.Text, Options: tables.Hidden | tables.Additional},
+		{Name: "metric", Type: tables.BigInt, Options: tables.Additional},
+	}}
+	err := tooLarge(table, 7, 2, 1000, memoryLimit{})
+	if !strings.Contains(err.Error(), "with WHERE metric=... or") {
+		t.Error(err)
+	}
+}
+
 func TestWatchdogLimit(t *testing.T) {
 	for flags, want := range map[string]int64{
 		"":                      200,

@@ -30,6 +30,10 @@ type OptionalRows interface {
 	Attributes() object.Fields
 }
 
+func (r *rows[R]) Requires(col int) object.Fields { return r.requires(col) }
+
+func (r *rows[R]) Attributes() object.Fields { return r.attributes() }
+
 // Every answer of a table has both.
 var (
 	_ PartRows     = (*rows[struct{}])(nil)
