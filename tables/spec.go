@@ -55,7 +55,14 @@ func (t *Table) Markdown() string {
 	b.WriteString("| Column | Type | Description |\n|---|---|---|\n")
 	for _, c := range t.Columns {
 		description := strings.ReplaceAll(c.Description, "|", `\|`)
-		b.WriteString("| `" + c.Name + "` | " + string(c.Type) + " | " + description + " |\n")
+		typ := string(c.Type)
+		if c.Options&Required != 0 {
+			typ += ", required"
+		}
+		if c.Options&Hidden != 0 {
+			typ += ", hidden"
+		}
+		b.WriteString("| `" + c.Name + "` | " + typ + " | " + description + " |\n")
 	}
 	return b.String()
 }
