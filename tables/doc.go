@@ -5,8 +5,10 @@
 //
 //	table.go      Table, Query, Rows, Source: what an engine sees; All, the list of tables
 //	engine.go     what else rows can do, for an engine with large answers
-//	columns.go, plan.go   how a table is declared, and what becomes of it in a query
+//	columns.go, plan.go, rows.go   how a table is declared, what becomes of it in a query, its rows
+//	netns.go      which network namespaces a query is about
 //	pushdown.go, spelling.go   conditions as a request to the kernel; values as they were asked for
+//	keys.go       addresses and prefixes as texts in their order
 //	domains.go, advice.go   which values a column can have; the warning that none is asked for
 //	route_row.go, routes.go, nexthops.go   the tables
 //	spec.go       the specification in osquery's format, and README's block

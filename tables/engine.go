@@ -14,7 +14,8 @@ import (
 type PartRows interface {
 	Rows
 	// Split returns the rows, none of which has been read yet, in at most n parts, which
-	// may be read side by side. It can be called again for the same rows from the start.
+	// may be read side by side. Where it has returned several, another call returns all
+	// rows again.
 	Split(n int) []Rows
 	// Count returns how many rows there are, if that is known without reading them.
 	Count() (rows int, ok bool)
@@ -29,10 +30,6 @@ type OptionalRows interface {
 	// Attributes returns those of the current row's object.
 	Attributes() object.Fields
 }
-
-func (r *rows[R]) Requires(col int) object.Fields { return r.requires(col) }
-
-func (r *rows[R]) Attributes() object.Fields { return r.attributes() }
 
 // Every answer of a table has both.
 var (

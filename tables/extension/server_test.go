@@ -328,7 +328,7 @@ func TestFailureLog(t *testing.T) {
 }
 
 // An uncertain source has no routes, and cannot prove it.
-type uncertain struct{}
+type uncertain struct{ *rtnl.Kernel }
 
 func (uncertain) Read(context.Context, rtnl.Request) (*rtnl.Snapshot, error) {
 	return rtnl.NewSnapshot(false, nil), nil
