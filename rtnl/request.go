@@ -27,6 +27,11 @@ type Request struct {
 	// Filter says which routes are wanted, if routes are.
 	Filter
 
+	// Numbers are the numbers (object.Kind.Number) of those objects of a kind in Kinds that are
+	// wanted, if they are known. Where they are few and the kernel can be asked so, it is
+	// asked for these alone. Otherwise others come too.
+	Numbers map[*object.Kind][]uint32
+
 	// GivesIDs says that the identities of the routes will be given out, to be looked
 	// up soon, and IDs are identities that are looked up. A Cache answers the one as
 	// of the answer to the other; for a Kernel neither means anything, for it is the
@@ -67,10 +72,35 @@ func (r *Request) Nothing() bool {
 	return !slices.ContainsFunc(r.Kinds, func(k *object.Kind) bool { return !k.Filtered || !r.None })
 }
 
+// few reports whether few objects of a kind are wanted, by their numbers, and nothing that
+// could refer to others.
+func (r *Request) few(k *object.Kind) bool {
+	n := len(r.Numbers[k])
+	return 0 < n && n <= maxLookups && len(r.Kinds) == 1 && r.All(k)
+}
+
+// numbers returns Numbers of a request that brings all that either of two brings.
+func (r *Request) numbers(o *Request) map[*object.Kind][]uint32 {
+	var u map[*object.Kind][]uint32
+	for _, k := range join(r.Kinds, o.Kinds) {
+		mine, others := r.Numbers[k], o.Numbers[k]
+		switch {
+		case r.All(k) && o.All(k) && (mine == nil || others == nil):
+		case len(mine)+len(others) > 0:
+			if u == nil {
+				u = map[*object.Kind][]uint32{}
+			}
+			u[k] = join(mine, others)
+		}
+	}
+	return u
+}
+
 // Union returns a request that brings all that either of two brings, which are of one
 // namespace.
 func (r Request) Union(o Request) Request {
-	u := Request{Namespace: r.Namespace, Kinds: join(r.Kinds, o.Kinds), Referred: join(r.Referred, o.Referred)}
+	u := Request{Namespace: r.Namespace, Kinds: join(r.Kinds, o.Kinds), Referred: join(r.Referred, o.Referred),
+		Numbers: r.numbers(&o)}
 	// A filter says nothing where there is nothing to be filtered.
 	switch filters := func(r *Request) bool {
 		return slices.ContainsFunc(r.Kinds, func(k *object.Kind) bool { return k.Filtered })
@@ -91,7 +121,7 @@ func (r Request) Union(o Request) Request {
 }
 
 // join returns what is in one list or the other.
-func join(a, b []*object.Kind) []*object.Kind {
+func join[T comparable](a, b []T) []T {
 	all := slices.Clone(a)
 	for _, k := range b {
 		if !slices.Contains(all, k) {

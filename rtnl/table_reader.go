@@ -220,7 +220,7 @@ func (t *tableReader) alone(table object.Table) bool {
 
 // counted reports whether IPv6 is dumped by itself, and its routes counted.
 func (t *tableReader) counted() bool {
-	return t.kind.Entries != nil && t.session.release.before(6, 9) && t.filter().MayMatchIPv6()
+	return t.kind.Entries != nil && t.session.release.Before(6, 9, 0) && t.filter().MayMatchIPv6()
 }
 
 // dumpCounted dumps all IPv6 routes. If fewer come than the kernel counts, and more
@@ -240,7 +240,7 @@ func (t *tableReader) dumpCounted(c *conn.Conn) error {
 	after := stats.entries()
 	heard = r.drain().Entries(t.kind) - heard
 	walked := s.Entries
-	if !r.release.before(4, 15) {
+	if !r.release.Before(4, 15, 0) {
 		walked -= s.Cached
 	}
 	switch missing := min(before, after) - walked; {

@@ -97,11 +97,17 @@ var NexthopObjects = Values[NexthopObject]{&Kind{
 	Lacked: "no nexthop objects, so that routes that use one may lack gateway and dev",
 	Remedy: "record while `ip nexthop` runs",
 	Struct: "nhmsg", Header: nexthopObjectHeader,
-	Nested:    checkNexthopObject,
-	Number:    numberOfNexthopObject,
-	Request:   requestNexthopObject,
-	Refer:     referNexthopObject,
-	StaleWith: []*Kind{Links.Kind},
+	Nested:  checkNexthopObject,
+	Number:  numberOfNexthopObject,
+	Request: requestNexthopObject,
+	Details: func() []byte { return wire.AppendU32(requestNexthopObject(0), nhaOpFlags, opFlagDumpStats) },
+	// rtm_dump_walk_nexthops since 9e46fb656fdb; before, it counted objects.
+	ByNumber: Release{Major: 5, Minor: 13},
+	// Before 14cf0cd35361, which is in 7.0 and some stable releases, the answer had to fit into a
+	// page, and rtm_get_nexthop warned in the kernel's log of a group that did not.
+	LookupSince: []Release{{Major: 7}, {Major: 6, Minor: 18, Patch: 30}},
+	Refer:       referNexthopObject,
+	StaleWith:   []*Kind{Links.Kind},
 	Asked: func(payload []byte) (r DumpRequest, more bool) {
 		r, more = askedWhole(nexthopObjectHeader, nhaOpFlags)(payload)
 		return r, more || len(payload) > 0 && payload[0] != 0
