@@ -27,7 +27,7 @@ func (r *reading) begin() {
 		case k.Dump != nil:
 			r.tabled = append(r.tabled, &tableReader{session: r.session, kind: k})
 		default:
-			w := &wholeReader{session: r.session, kind: k, all: r.asked.All(k)}
+			w := &wholeReader{session: r.session, kind: k, all: r.asked.All(k), whole: r.asked.whole(k)}
 			if r.asked.few(k) && (k.Lookup || r.release.Since(k.LookupSince...)) {
 				w.few = slices.DeleteFunc(slices.Clone(r.asked.Numbers[k]), func(n uint32) bool { return n == 0 })
 			}

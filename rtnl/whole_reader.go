@@ -17,6 +17,7 @@ type wholeReader struct {
 	session *session
 	kind    *object.Kind
 	all     bool // all objects are wanted
+	whole   bool // in their whole messages
 	// those that are asked for one by one in the place of all; nil: none are
 	few []uint32
 
@@ -51,7 +52,7 @@ func (w *wholeReader) read() error {
 // dump reads all objects, with what the kernel tells of them if it is asked where they are
 // what is wanted, not only what others refer to.
 func (w *wholeReader) dump(c *conn.Conn) error {
-	if w.all && w.kind.Details != nil {
+	if w.whole && w.kind.Details != nil {
 		err := w.dumpAs(c, w.kind.Details())
 		// The kernel does not know the request, or has no room for an object with all that.
 		if !errors.Is(err, syscall.EINVAL) && !errors.Is(err, syscall.EMSGSIZE) {
@@ -98,7 +99,7 @@ func (w *wholeReader) add(msg []byte) error {
 	if err := w.kind.Check(m, msg); err != nil {
 		return err
 	}
-	if w.all {
+	if w.whole {
 		w.log.Add(m)
 	} else {
 		w.log.AddKnown(m)
@@ -184,7 +185,8 @@ func (w *wholeReader) markStale(heard *consistency.Changes) {
 		return
 	}
 	concerns := func(m *object.Message) bool {
-		return r.refs.Of(w.kind)[w.kind.Number(m)] || w.kind == r.filter.Chooses() && r.filter.Chose(m)
+		return r.refs.Of(w.kind)[w.kind.Number(m)] || w.kind == r.filter.Chooses() && r.filter.Chose(m) ||
+			w.all && w.kind.Governs != nil && w.kind.Governs(m)
 	}
 	w.stale = w.stale || len(w.unknown()) > 0 || heard.Number(w.kind, concerns) || heard.Any(w.kind) && w.lacks()
 	w.others = w.others || heard.Told(w.kind)
