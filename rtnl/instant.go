@@ -61,7 +61,7 @@ func (i *Instant) Read(ctx context.Context, req Request) (*Snapshot, error) {
 		return nil, err
 	}
 	s := i.snapshot.begin(&req)
-	for _, k := range req.Kinds {
+	for _, k := range join(req.Kinds, req.Along) {
 		if !k.Filtered || req.None {
 			continue
 		}

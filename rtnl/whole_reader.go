@@ -49,17 +49,22 @@ func (w *wholeReader) read() error {
 	return nil
 }
 
-// dump reads all objects, with what the kernel tells of them if it is asked where they are
-// what is wanted, not only what others refer to.
+// dump reads all objects.
 func (w *wholeReader) dump(c *conn.Conn) error {
+	return w.ask(0, func(request []byte) error { return w.dumpAs(c, request) })
+}
+
+// ask makes a request for all objects or one, with what the kernel tells only if asked where
+// they are what is wanted, not what others refer to.
+func (w *wholeReader) ask(number uint32, request func([]byte) error) error {
 	if w.whole && w.kind.Details != nil {
-		err := w.dumpAs(c, w.kind.Details())
+		err := request(w.kind.Details(number))
 		// The kernel does not know the request, or has no room for an object with all that.
 		if !errors.Is(err, syscall.EINVAL) && !errors.Is(err, syscall.EMSGSIZE) {
 			return err
 		}
 	}
-	return w.dumpAs(c, w.kind.Request(0))
+	return request(w.kind.Request(number))
 }
 
 // dumpAs makes one dump. A kernel that does not know the kind (nexthop objects before
@@ -111,7 +116,7 @@ func (w *wholeReader) add(msg []byte) error {
 // for an interface, ENOENT for a nexthop object.
 func (w *wholeReader) lookUp(c *conn.Conn, numbers []uint32) error {
 	for _, n := range numbers {
-		err := c.Get(w.kind.Get, w.kind.Request(n), w.kind.New, w.add)
+		err := w.ask(n, func(request []byte) error { return c.Get(w.kind.Get, request, w.kind.New, w.add) })
 		if err != nil && !errors.Is(err, syscall.ENODEV) && !errors.Is(err, syscall.ENOENT) {
 			return fmt.Errorf("%s %d: %w", w.kind.Name, n, err)
 		}

@@ -51,6 +51,8 @@ var (
 	needLinks = needs{referred: kindSet(object.Links.Kind)}
 	// needVRFs is for a column that shows the VRF of a table.
 	needVRFs = needs{along: kindSet(object.Links.Kind)}
+	// needRoutes is for a column that shows something of all routes.
+	needRoutes = needs{along: kindSet(object.Routes.Kind)}
 	// needObjects is for a column that shows something of a nexthop object.
 	needObjects = needs{referred: kindSet(object.NexthopObjects.Kind)}
 	// needHops is for a column that shows all nexthops.

@@ -119,6 +119,9 @@ func newPlan[R any](src *source[R], columns []column[R], names *iproute2.Names, 
 	n.pushCovered()
 	p.request.Kinds, p.request.Referred = []*object.Kind{src.kind}, p.needs.referred.list()
 	p.request.Along = p.needs.along.list()
+	if n.numbers != nil {
+		p.request.Numbers = map[*object.Kind][]uint32{src.kind: n.numbers}
+	}
 	return p
 }
 

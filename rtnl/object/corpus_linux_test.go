@@ -61,7 +61,7 @@ func TestCorpus(t *testing.T) {
 	if missing != 0 {
 		t.Errorf("%d routes are missing", missing)
 	}
-	for _, msg := range dump(t, RTM_GETNEXTHOP, NexthopObjects.Details()) {
+	for _, msg := range dump(t, RTM_GETNEXTHOP, NexthopObjects.Details(0)) {
 		payload := wire.Payload(msg)
 		checkNexthop(t, payload)
 		var o NexthopObject

@@ -40,10 +40,10 @@ type Kind struct {
 	// one that a user names (Release.Since).
 	Lookup      bool
 	LookupSince []Release
-	// Details is the payload of the request for all objects with what the kernel does not tell
-	// unasked. One that does not know it, or has no room for an object with it, is asked
-	// again by Request. nil: there is no more to be told.
-	Details func() []byte
+	// Details is Request with what the kernel does not tell unasked. One that does not know
+	// that, or has no room for an object with it, is asked again by Request. nil: there is no
+	// more to be told.
+	Details func(number uint32) []byte
 	// ByNumber is the release of Linux from which on a dump goes on after the number of the
 	// object that came last: objects that nobody touches come, and once, whatever changes
 	// beside them, and what does is told in messages. So NLM_F_DUMP_INTR says nothing new.

@@ -76,6 +76,7 @@ const (
 	opFlagDumpStats     = 1 << 0
 	opFlagReservedZero  = 1 << 31 // NHA_OP_FLAG_RESP_GRP_RESVD_0
 	nexthopObjectHeader = 8       // struct nhmsg
+	rtnhFOnlink         = 1 << 2  // RTNH_F_ONLINK
 )
 
 var (
@@ -100,7 +101,9 @@ var NexthopObjects = Values[NexthopObject]{&Kind{
 	Nested:  checkNexthopObject,
 	Number:  numberOfNexthopObject,
 	Request: requestNexthopObject,
-	Details: func() []byte { return wire.AppendU32(requestNexthopObject(0), nhaOpFlags, opFlagDumpStats) },
+	Details: func(id uint32) []byte {
+		return wire.AppendU32(requestNexthopObject(id), nhaOpFlags, opFlagDumpStats)
+	},
 	// rtm_dump_walk_nexthops since 9e46fb656fdb; before, it counted objects.
 	ByNumber: Release{Major: 5, Minor: 13},
 	// Before 14cf0cd35361, which is in 7.0 and some stable releases, the answer had to fit into a
@@ -243,6 +246,9 @@ func referNexthopObject(m *Message, refs *References) {
 		refs.Add(m.kind, member.ID)
 	}
 }
+
+// Onlink reports whether the gateway is taken to be on the link, though no address says so.
+func (o *NexthopObject) Onlink() bool { return o.Flags&rtnhFOnlink != 0 }
 
 // hop returns the object as a route's nexthop, with a group's weight for it.
 func (o *NexthopObject) hop(weight uint32) Nexthop {
