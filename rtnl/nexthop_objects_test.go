@@ -3,11 +3,13 @@ package rtnl
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/mdlayher/netlink"
 	"golang.org/x/sys/unix"
 
 	"kernelroutes/internal/nltest"
@@ -217,3 +219,67 @@ func TestChurnOfObjects(t *testing.T) {
 }
 
 const manyObjects = 1000 // take several datagrams
+
+// addGroup makes a group of objects, of more members than ip takes.
+func addGroup(t *testing.T, id uint32, members []uint32) {
+	t.Helper()
+	o := &object.NexthopObject{ID: id}
+	for _, m := range members {
+		o.Group = append(o.Group, object.GroupMember{ID: m, Weight: 1 + m%7})
+	}
+	c, err := netlink.Dial(unix.NETLINK_ROUTE, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	_, err = c.Execute(netlink.Message{Data: nltest.AppendNexthop(nil, o), Header: netlink.Header{
+		Type: object.RTM_NEWNEXTHOP, Flags: netlink.Request | netlink.Acknowledge | netlink.Create | netlink.Excl}})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestLargeObjects reads groups that take more than a page, and one that has no room for the
+// statistics of its members.
+func TestLargeObjects(t *testing.T) {
+	nstest.New(t)
+	nstest.Veth(t, "v0", "10.0.0.1/16")
+	var lines []string
+	var members []uint32
+	for i := range 3000 {
+		members = append(members, uint32(1+i))
+		lines = append(lines, fmt.Sprintf("nexthop add id %d via 10.0.%d.%d dev v0", 1+i, 1+i/200, 1+i%200))
+	}
+	nstest.Batch(t, "-4", lines...)
+	sizes := map[uint32]int{10001: 100, 10002: 600}
+	for id, n := range sizes {
+		addGroup(t, id, members[:n])
+	}
+	for _, largest := range []int{600, 3000} {
+		if largest == 3000 {
+			sizes[10003] = largest
+			addGroup(t, 10003, members)
+		}
+		for _, request := range []Request{objects(), objects(10001, 10002, 10003, 10004)} {
+			s, err := new(Kernel).Read(t.Context(), request)
+			if err != nil || !s.Consistent {
+				t.Fatalf("%v, %+v", err, s)
+			}
+			groups := map[uint32]int{}
+			for o := range All(s, object.NexthopObjects) {
+				for i, m := range o.Group {
+					groups[o.ID]++
+					if m.ID != members[i] || m.Weight != 1+m.ID%7 {
+						t.Fatalf("member %d of %d is %+v", i, o.ID, m)
+					}
+				}
+				if len(o.Group) == 100 && largest == 600 && len(o.Stats) != 100 && len(o.Stats) != 0 {
+					t.Errorf("%d statistics of %d members", len(o.Stats), len(o.Group))
+				}
+			}
+			if !maps.Equal(groups, sizes) {
+				t.Errorf("groups of %v, not %v", groups, sizes)
+			}
+		}
+	}
+}
