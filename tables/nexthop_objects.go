@@ -167,7 +167,8 @@ func timer(name, description string, of func(*nexthopObjectRow) object.Opt[uint3
 
 // nexthopObjectRows returns an iterator with a row for each object, and for each member of a
 // group.
-func nexthopObjectRows(p *plan[nexthopObjectRow], s *rtnl.Snapshot) func() *nexthopObjectRow {
+func nexthopObjectRows(p *plan[nexthopObjectRow], at *scope) func() *nexthopObjectRow {
+	s := at.snap
 	next := rtnl.Each(s, object.NexthopObjects)
 	row := &nexthopObjectRow{snap: s, names: p.names, NexthopObject: &object.NexthopObject{}}
 	if p.needs.along.has(object.Routes.Kind) {

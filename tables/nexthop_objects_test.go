@@ -1,9 +1,13 @@
 package tables_test
 
 import (
+	"bytes"
+	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"math/rand/v2"
+	"reflect"
 	"slices"
 	"strconv"
 	"strings"
@@ -15,6 +19,9 @@ import (
 	"kernelroutes/internal/nametest"
 	"kernelroutes/internal/nstest"
 	"kernelroutes/rtnl"
+	"kernelroutes/rtnl/capture"
+	"kernelroutes/rtnl/iproute2"
+	"kernelroutes/rtnl/object"
 	"kernelroutes/tables"
 )
 
@@ -170,18 +177,18 @@ func (g generator) moreObjects(t testing.TB, many int) {
 		case 1:
 			six = append(six, fmt.Sprintf("nexthop add id %d blackhole", id))
 		case 2:
-			four = append(four, fmt.Sprintf("nexthop add id %d dev %s", id, g.pick("v0", "v1", "br0", "p0")))
+			four = append(four, fmt.Sprintf("nexthop add id %d dev %s", id, g.pick("v0", "v1")))
 		case 3:
-			six = append(six, fmt.Sprintf("nexthop add id %d dev %s", id, g.pick("v0", "v1", "p0")))
+			six = append(six, fmt.Sprintf("nexthop add id %d dev %s", id, g.pick("v0", "v1")))
 		case 4:
 			four = append(four, fmt.Sprintf("nexthop add id %d via 10.77.%d.%d dev v1 onlink proto %d", id, g.IntN(256),
 				g.IntN(256), g.protocol()))
 		case 5:
-			four = append(four, fmt.Sprintf("nexthop add id %d via 10.0.%d.%d dev v%d%s%s", id, id%2, 3+g.IntN(250), id%2,
-				g.encap4(), g.maybe(2, "proto %d", g.protocol())))
+			four = append(four, fmt.Sprintf("nexthop add id %d%s via 10.0.%d.%d dev v%d%s", id, g.encap4(), id%2,
+				3+g.IntN(250), id%2, g.maybe(2, "proto %d", g.protocol())))
 		case 6:
-			six = append(six, fmt.Sprintf("nexthop add id %d via fe80::%x dev v%d%s%s", id, 3+g.IntN(60000), g.IntN(2),
-				g.encap6(), g.maybe(2, "proto %d", g.protocol())))
+			six = append(six, fmt.Sprintf("nexthop add id %d%s via fe80::%x dev v%d%s", id, g.encap6(), 3+g.IntN(60000),
+				g.IntN(2), g.maybe(2, "proto %d", g.protocol())))
 		case 7:
 			six = append(six, fmt.Sprintf("nexthop add id %d via fd00::%x dev v0%s", id, 3+g.IntN(60000),
 				g.maybe(2, "proto %d", g.protocol())))
@@ -249,9 +256,156 @@ func TestNexthopObjects(t *testing.T) {
 					t.Errorf("%v\n got %v\nwant %v", columns, got[i], want[i])
 				}
 			}
-			if uses[9000] != 1 || uses[40] == 0 {
-				t.Errorf("too few routes use objects: %v", uses)
+			if least := nstest.Amount(500, 100); uses[9000] != 1 || uses[40] == 0 || len(got) < least {
+				t.Errorf("only %d rows, and too few routes use objects: %v", len(got), uses)
 			}
 		})
 	}
+}
+
+// objectsAsked is a kernel that notes what is asked of it.
+type objectsAsked struct {
+	rtnl.Kernel
+	request rtnl.Request
+}
+
+func (s *objectsAsked) Read(ctx context.Context, r rtnl.Request) (*rtnl.Snapshot, error) {
+	s.request = r
+	return s.Kernel.Read(ctx, r)
+}
+
+// TestNexthopObjectConditions asks for few objects, in ways that the kernel can and cannot be
+// asked, and compares the answer with that of all.
+func TestNexthopObjectConditions(t *testing.T) {
+	randomObjects(t, 7)
+	table := tables.NexthopObjects
+	kind := object.NexthopObjects.Kind
+	routes := table.Column("routes")
+	all := scan(t, table, &rtnl.Kernel{})
+	for _, c := range []struct {
+		column  string
+		values  []string
+		numbers []uint32
+		least   int // rows
+	}{
+		{"nexthop_id", []string{"21"}, []uint32{21}, 1},
+		{"nexthop_id", []string{"21.0", "60", "9000"}, []uint32{21, 60, 9000}, 6},
+		{"nexthop_id", []string{"4294967295", "9000"}, []uint32{4294967295, 9000}, 2},
+		{"nexthop_id", []string{"123456"}, []uint32{123456}, 0},
+		{"nexthop_id", []string{"0"}, []uint32{0}, 0},
+		{"nexthop_id", []string{"-1", "21"}, []uint32{21}, 1},
+		{"nexthop_id", []string{"no number"}, []uint32{}, 0},
+		{"group_member_id", []string{"21"}, nil, 2},
+		{"gateway", []string{"FD00::9"}, nil, 1},
+		{"group_type", []string{"resilient"}, nil, 20},
+		{"fdb", []string{"1"}, nil, 40},
+		{"blackhole", []string{"1"}, nil, 2},
+		{"hw_stats", []string{"1"}, nil, 2},
+		{"dev", []string{"v0"}, nil, 2},
+		{"protocol", []string{"bgp", "186"}, nil, 1},
+	} {
+		var constraints []tables.Constraint
+		for _, v := range c.values {
+			constraints = append(constraints, where(table, c.column, tables.Equals, v))
+		}
+		used := make([]bool, len(table.Columns))
+		for i := range used {
+			used[i] = i != routes
+		}
+		src := &objectsAsked{}
+		rows, err := table.Scan(t.Context(), src, tables.Query{Constraints: constraints, Used: used})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got []row
+		for rows.Next() {
+			r := row{}
+			for i, col := range table.Columns {
+				if v, ok := table.AppendValue(nil, rows, i); ok && used[i] {
+					r[col.Name] = string(v)
+				}
+			}
+			got = append(got, r)
+		}
+		var want []row
+		for _, r := range all {
+			r = maps.Clone(r)
+			delete(r, "routes")
+			if slices.ContainsFunc(c.values, func(v string) bool {
+				return r[c.column] != "" && strings.EqualFold(strings.TrimSuffix(v, ".0"), r[c.column])
+			}) {
+				want = append(want, r)
+			}
+		}
+		for i := range want {
+			if c.column == "gateway" { // as it was asked for
+				want[i]["gateway"] = c.values[0]
+			}
+		}
+		if !reflect.DeepEqual(got, want) || len(got) < c.least {
+			t.Errorf("%s = %q:\n got %v\nwant %v", c.column, c.values, got, want)
+		}
+		if numbers := src.request.Numbers[kind]; !slices.Equal(numbers, c.numbers) {
+			t.Errorf("%s = %q: asked for %v", c.column, c.values, numbers)
+		}
+		if len(src.request.Along) > 0 || slices.Contains(src.request.Kinds, object.Routes.Kind) {
+			t.Errorf("%s = %q: asked for %v along", c.column, c.values, src.request.Along)
+		}
+	}
+	// All routes are read for their number alone.
+	src := &objectsAsked{}
+	for _, r := range scan(t, table, src, where(table, "nexthop_id", tables.Equals, "21")) {
+		i := slices.IndexFunc(all, func(a row) bool { return a["nexthop_id"] == "21" })
+		if !reflect.DeepEqual(r, all[i]) {
+			t.Errorf("got %v\nwant %v", r, all[i])
+		}
+	}
+	if !slices.Equal(src.request.Along, []*object.Kind{object.Routes.Kind}) {
+		t.Errorf("asked for %v along", src.request.Along)
+	}
+}
+
+// TestNexthopObjectsInCapture writes objects and reads them again, with those that no route
+// uses, and how many routes use the others.
+func TestNexthopObjectsInCapture(t *testing.T) {
+	randomObjects(t, 8)
+	var file bytes.Buffer
+	if err := capture.Write(t.Context(), new(rtnl.Kernel), &file); err != nil {
+		t.Fatal(err)
+	}
+	c, err := capture.Read(&file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, want := scan(t, tables.NexthopObjects, c), scan(t, tables.NexthopObjects, &rtnl.Kernel{})
+	unused := 0
+	for _, r := range want {
+		if r["routes"] == "0" {
+			unused++
+		}
+	}
+	if report(t, "capture", differences(got, want, "capture", "kernel")); unused == 0 || unused == len(want) {
+		t.Errorf("%d of %d objects are used by no route", unused, len(want))
+	}
+}
+
+// TestNexthopObjectsOfInstant answers from one snapshot of routes and objects, as a statement
+// with several tables does.
+func TestNexthopObjectsOfInstant(t *testing.T) {
+	randomObjects(t, 9)
+	request := tables.NexthopObjects.Request(iproute2.HostNames(), tables.Query{})
+	request = request.Union(tables.Routes.Request(iproute2.HostNames(), tables.Query{Constraints: []tables.Constraint{
+		where(tables.Routes, "dst", tables.Equals, "30.0.0.0/24")}}))
+	s, err := new(rtnl.Kernel).Read(t.Context(), request)
+	if err != nil {
+		t.Fatal(err)
+	}
+	instant := s.Instant(iproute2.HostNames())
+	got, want := scan(t, tables.NexthopObjects, instant), scan(t, tables.NexthopObjects, &rtnl.Kernel{})
+	for _, rows := range [][]row{got, want} {
+		for _, r := range rows {
+			delete(r, netnsID) // which a snapshot does not know
+		}
+	}
+	report(t, "instant", differences(got, want, "instant", "kernel"))
 }
