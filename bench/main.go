@@ -116,6 +116,11 @@ func (b *bench) run() (err error) {
 	if err != nil {
 		return err
 	}
+	more, err := b.nexthops()
+	if err != nil {
+		return err
+	}
+	lines = append(lines, more...)
 	if b.extension {
 		more, err := b.extensions()
 		if err != nil {
