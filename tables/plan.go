@@ -77,6 +77,7 @@ type plan[R any] struct {
 	key     []column[R] // if rows have numbers: see Query.RowIDs
 	given   *column[R]  // if it is used
 	namesID bool        // column netns_id is used
+	covers  []cover     // nil: none is asked for
 	inodes  []uint64    // namespaces of the identities that are looked up; 0: that of the process
 }
 
@@ -118,7 +119,7 @@ func newPlan[R any](src *source[R], columns []column[R], names *iproute2.Names, 
 		}
 	}
 	n.pushCovered()
-	p.inodes = n.inodes
+	p.inodes, p.covers = n.inodes, n.covers
 	p.request.Kinds, p.request.Referred = []*object.Kind{src.kind}, p.needs.referred.list()
 	p.request.Along = p.needs.along.list()
 	if n.numbers != nil {

@@ -205,6 +205,7 @@ type pushdown struct {
 	numbers []uint32
 
 	inodes  []uint64 // see plan.inodes
+	covers  []cover  // nil: none is asked for
 	covered keyRange // by the destinations of all routes that are wanted
 }
 
