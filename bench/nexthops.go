@@ -54,7 +54,7 @@ func (b *bench) nexthops() ([]line, error) {
 	iproute := &measurement{what: "ip -j -d nexthop", ns: ns, args: []string{"ip", "-j", "-d", "nexthop"}}
 	some := query("query SELECT nexthop_id, gateway, dev, group_member_id, weight",
 		"SELECT nexthop_id, gateway, dev, group_member_id, weight FROM kernel_nexthops")
-	all.limits, some.limits = []limit{{4, floor, "floor"}}, []limit{{1.5, iproute, "ip"}}
+	all.limits, some.limits = []limit{{4, floor, "floor"}}, []limit{{2, iproute, "ip"}}
 	measurements := []*measurement{floor, start, some, all, iproute}
 	if err := rounds(b.rounds, measurements); err != nil {
 		return nil, err

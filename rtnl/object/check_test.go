@@ -3,6 +3,7 @@ package object_test
 import (
 	"bytes"
 	"errors"
+	"maps"
 	"reflect"
 	"slices"
 	"testing"
@@ -356,6 +357,7 @@ func checkNexthop(t testing.TB, b []byte) {
 			t.Fatalf("%x: weight %d", b, m.Weight)
 		}
 	}
+	checkObjectReferences(t, b, &o)
 	if len(b) < 1<<15 {
 		var again NexthopObject
 		if err := again.UnmarshalBinary(ExactCopy(AppendNexthop(nil, &o))); err != nil || !reflect.DeepEqual(again, o) {
@@ -369,6 +371,28 @@ func checkNexthop(t testing.TB, b []byte) {
 	}
 	if len(hops) != want {
 		t.Fatalf("%x: %d nexthops of %+v", b, len(hops), o)
+	}
+}
+
+// checkObjectReferences checks that an object refers to the same undecoded.
+func checkObjectReferences(t testing.TB, b []byte, o *NexthopObject) {
+	t.Helper()
+	m, err := check(NexthopObjects.Kind, b)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var refs References
+	NexthopObjects.Refer(m, &refs)
+	members := map[uint32]bool{}
+	for _, member := range o.Group {
+		members[member.ID] = true
+	}
+	got := maps.Clone(refs.Of(NexthopObjects.Kind))
+	delete(got, 0)
+	delete(members, 0)
+	if !maps.Equal(got, members) || o.OIF != 0 && !refs.Of(Links.Kind)[o.OIF] ||
+		len(refs.Of(Links.Kind)) > 1 && o.Encap.Raw == nil {
+		t.Fatalf("%x: refers to %v and %v: %+v", b, got, refs.Of(Links.Kind), o)
 	}
 }
 

@@ -63,6 +63,7 @@ type MemberStats struct {
 const (
 	nhaID         = 1
 	nhaGroup      = 2
+	nhaOIF        = 5
 	nhaEncapType  = 7
 	nhaEncap      = 8
 	nhaResGroup   = 12
@@ -238,12 +239,27 @@ func numberOfNexthopObject(m *Message) uint32 {
 
 // referNexthopObject notes what an object refers to, the members of a group among it.
 func referNexthopObject(m *Message, refs *References) {
-	var o NexthopObject
-	o.decode(m)
+	const fields = 1<<nhaGroup | 1<<nhaEncapType | 1<<nhaEncap
+	if m.twice&fields != 0 || m.has&(1<<nhaEncap) != 0 {
+		var o NexthopObject
+		o.decode(m)
+		o.refer(m.kind, refs)
+		return
+	}
+	// Without decoding it, which would take as long as the dump does.
+	refs.addLink(m.U32(nhaOIF))
+	if d := m.Data(nhaGroup); len(d)%8 == 0 {
+		for ; len(d) > 0; d = d[8:] {
+			refs.Add(m.kind, wire.U32(d))
+		}
+	}
+}
+
+func (o *NexthopObject) refer(k *Kind, refs *References) {
 	refs.addLink(o.OIF)
 	o.Encap.refer(refs)
 	for _, member := range o.Group {
-		refs.Add(m.kind, member.ID)
+		refs.Add(k, member.ID)
 	}
 }
 
