@@ -31,7 +31,11 @@ type Kernel struct {
 // Read returns a snapshot of what the request asks for. It sees every change
 // that was complete before the call. On an error, a *ReadError, there is no snapshot.
 func (k *Kernel) Read(ctx context.Context, req Request) (*Snapshot, error) {
-	s, _, err := k.read(ctx, req, nil)
+	req.completeCount()
+	s, counted, err := k.read(ctx, req, req.CountBy)
+	if err == nil && req.CountBy != nil {
+		s = s.counted(req.CountBy, counted)
+	}
 	return s, err
 }
 

@@ -18,16 +18,30 @@ import (
 var byAll = object.Grouping{Family: true, Table: true, Protocol: true, Type: true, Scope: true, Output: true,
 	Nexthops: true, Defaults: true}
 
-// A tallier counts by class.
-type tallier interface {
-	Tally(context.Context, Request, object.Grouping) (*Tally, error)
+// A reader answers requests.
+type reader interface {
+	Read(context.Context, Request) (*Snapshot, error)
 }
 
-// groupsOf returns the groups of a tally by their class, of each only one.
-func groupsOf(t *testing.T, tally *Tally) map[object.Class]object.Counts {
+// tally counts the routes of a request.
+func tally(t testing.TB, from reader, req Request, by object.Grouping) *Snapshot {
+	t.Helper()
+	req.CountBy = &by
+	s, err := from.Read(t.Context(), req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if size(s) > 0 {
+		t.Errorf("%d routes are kept", size(s))
+	}
+	return s
+}
+
+// groupsOf returns the groups of routes by their class, of each only one.
+func groupsOf(t *testing.T, s *Snapshot) map[object.Class]object.Counts {
 	t.Helper()
 	groups := map[object.Class]object.Counts{}
-	for _, g := range tally.Groups {
+	for _, g := range s.Groups {
 		if _, twice := groups[g.Class]; twice {
 			t.Errorf("%+v is there twice", g.Class)
 		}
@@ -87,17 +101,13 @@ func TestTally(t *testing.T) {
 			}
 			want := countedFrom(s)
 			cache := &Cache{}
-			for name, source := range map[string]tallier{"kernel": new(Kernel), "cache": cache, "instant": s.Instant(nil)} {
-				tally, err := source.Tally(t.Context(), request(f, object.Links.Kind), byAll)
-				if err != nil {
-					t.Fatal(err)
-				}
-				if got := groupsOf(t, tally); !maps.Equal(got, want) || !tally.Snapshot.Consistent ||
-					size(tally.Snapshot) > 0 {
+			for name, source := range map[string]reader{"kernel": new(Kernel), "cache": cache, "instant": s.Instant(nil)} {
+				counted := tally(t, source, request(f, object.Links.Kind), byAll)
+				if got := groupsOf(t, counted); !maps.Equal(got, want) || !counted.Consistent {
 					t.Errorf("%s, compat mode %s, %+v:\n got %+v\nwant %+v", name, compat, f, got, want)
 				}
 				for class := range want {
-					if _, ok := tally.Snapshot.Link(class.Output.V); class.Output.OK && !ok {
+					if _, ok := counted.Link(class.Output.V); class.Output.OK && !ok {
 						t.Errorf("%s: interface %d is not known", name, class.Output.V)
 					}
 				}
@@ -106,7 +116,8 @@ func TestTally(t *testing.T) {
 		}
 	}
 	for _, req := range []Request{everything(Filter{}), {}, {Kinds: []*object.Kind{object.Links.Kind}}} {
-		if _, err := new(Kernel).Tally(t.Context(), req, byAll); err == nil {
+		req.CountBy = &byAll
+		if _, err := new(Kernel).Read(t.Context(), req); err == nil {
 			t.Errorf("%v are counted by class", req.Kinds)
 		}
 	}
@@ -120,9 +131,9 @@ func TestTallyHeld(t *testing.T) {
 	defer cache.Close()
 	req := request(Filter{Dsts: []netip.Prefix{netip.MustParsePrefix("20.0.0.0/8"), netip.MustParsePrefix("21.0.0.0/8")}})
 	for range 4 {
-		tally, err := cache.Tally(t.Context(), req, object.Grouping{Protocol: true, Nexthops: true})
-		if err != nil || len(tally.Groups) != 1 || tally.Groups[0].Counts != (object.Counts{Routes: 2, Nexthops: 2}) {
-			t.Fatal(err, tally)
+		s := tally(t, cache, req, object.Grouping{Protocol: true, Nexthops: true})
+		if len(s.Groups) != 1 || s.Groups[0].Counts != (object.Counts{Routes: 2, Nexthops: 2}) {
+			t.Fatal(s.Groups)
 		}
 	}
 }
@@ -137,15 +148,16 @@ func TestSimulationTally(t *testing.T) {
 		for _, table := range k.Untouched {
 			untouched[table]++
 		}
-		tally, err := (&Kernel{dial: k.Dial}).Tally(t.Context(), request(Filter{}),
-			object.Grouping{Family: true, Table: true})
+		req := request(Filter{})
+		req.CountBy = &object.Grouping{Family: true, Table: true}
+		s, err := (&Kernel{dial: k.Dial}).Read(t.Context(), req)
 		all++
-		if err != nil || !tally.Snapshot.Consistent {
+		if err != nil || !s.Consistent {
 			continue
 		}
 		counted++
 		total := 0
-		for _, g := range tally.Groups {
+		for _, g := range s.Groups {
 			table := object.Table{Family: g.Family, ID: g.Table}
 			if g.Routes < untouched[table] {
 				t.Errorf("seed %d: %d routes of %v, of which %d are there all the time", seed, g.Routes, table,
@@ -175,10 +187,10 @@ func TestTallyBytes(t *testing.T) {
 	for range 5 {
 		var before, after runtime.MemStats
 		runtime.ReadMemStats(&before)
-		tally, err := new(Kernel).Tally(t.Context(), request(Filter{Protocols: []uint8{186}}), byAll)
+		s := tally(t, new(Kernel), request(Filter{Protocols: []uint8{186}}), byAll)
 		runtime.ReadMemStats(&after)
-		if err != nil || len(tally.Groups) != 2 || tally.Groups[0].Routes+tally.Groups[1].Routes != 25_000 {
-			t.Fatal(err, tally)
+		if len(s.Groups) != 2 || s.Groups[0].Routes+s.Groups[1].Routes != 25_000 {
+			t.Fatal(s.Groups)
 		}
 		least = min(least, after.TotalAlloc-before.TotalAlloc)
 	}
@@ -214,12 +226,9 @@ func TestTallyChurn(t *testing.T) {
 	dumps := nstest.Amount(200, 30)
 	consistent, start := 0, time.Now()
 	for i := range dumps {
-		tally, err := new(Kernel).Tally(t.Context(), request(Filter{}), object.Grouping{Family: true, Protocol: true})
-		if err != nil {
-			t.Fatal(err)
-		}
-		groups := groupsOf(t, tally)
-		if !tally.Snapshot.Consistent {
+		s := tally(t, new(Kernel), request(Filter{}), object.Grouping{Family: true, Protocol: true})
+		groups := groupsOf(t, s)
+		if !s.Consistent {
 			continue
 		}
 		consistent++
@@ -252,13 +261,13 @@ func TestTallyObjectChurn(t *testing.T) {
 	dumps, consistent := nstest.Amount(300, 50), 0
 	seen := map[int]int{}
 	for range dumps {
-		tally, err := new(Kernel).Tally(t.Context(), request(Filter{Protocols: []uint8{3}}), object.Grouping{Nexthops: true})
-		if err != nil || len(tally.Groups) != 1 {
-			t.Fatal(err, tally)
+		s := tally(t, new(Kernel), request(Filter{Protocols: []uint8{3}}), object.Grouping{Nexthops: true})
+		if len(s.Groups) != 1 {
+			t.Fatal(s.Groups)
 		}
-		if tally.Snapshot.Consistent {
+		if s.Consistent {
 			consistent++
-			g := tally.Groups[0]
+			g := s.Groups[0]
 			seen[g.Nexthops]++
 			if g.Routes != routes || g.Multipath != routes || g.Nexthops != 2*routes && g.Nexthops != 3*routes {
 				t.Errorf("%+v", g.Counts)

@@ -6,7 +6,6 @@ import (
 
 	"kernelroutes/rtnl"
 	"kernelroutes/rtnl/iproute2"
-	"kernelroutes/rtnl/object"
 )
 
 // A Capture is a snapshot that was read from a capture file, or from a recording of
@@ -68,12 +67,4 @@ func (c *Capture) Count(ctx context.Context, req rtnl.Request) (n int, consisten
 		return 0, false, err
 	}
 	return c.instant.Count(ctx, req)
-}
-
-// Tally returns what rtnl.Kernel.Tally had returned for the request, as Read does.
-func (c *Capture) Tally(ctx context.Context, req rtnl.Request, by object.Grouping) (*rtnl.Tally, error) {
-	if err := c.coverage.lacks(&req); err != nil {
-		return nil, err
-	}
-	return c.instant.Tally(ctx, req, by)
 }
