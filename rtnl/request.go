@@ -75,8 +75,10 @@ func (r *Request) Nothing() bool {
 }
 
 // Union returns a request that brings all that either of two brings, which are of one
-// namespace.
+// namespace. Routes that either counts are read.
 func (r Request) Union(o Request) Request {
+	r.completeCount()
+	o.completeCount()
 	u := Request{Namespace: r.Namespace, Kinds: join(r.Kinds, o.Kinds), Referred: join(r.Referred, o.Referred)}
 	// A filter says nothing where there is nothing to be filtered.
 	switch filters := func(r *Request) bool {

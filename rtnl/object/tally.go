@@ -12,6 +12,12 @@ type Grouping struct {
 	Defaults bool // Counts.Defaults is wanted
 }
 
+// And returns the grouping that tells apart and counts what either of two does.
+func (g Grouping) And(o Grouping) Grouping {
+	return Grouping{g.Family || o.Family, g.Table || o.Table, g.Protocol || o.Protocol, g.Type || o.Type,
+		g.Scope || o.Scope, g.Output || o.Output, g.Nexthops || o.Nexthops, g.Defaults || o.Defaults}
+}
+
 // UsesObjects reports whether the nexthop objects must be known.
 func (g *Grouping) UsesObjects() bool { return g.Output || g.Nexthops }
 
