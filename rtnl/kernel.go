@@ -57,7 +57,7 @@ func (k *Kernel) Count(ctx context.Context, req Request) (n int, consistent bool
 // the request asks for may be in counted instead of in the snapshot; nil: none are.
 func (k *Kernel) read(ctx context.Context, req Request, countBy *object.Grouping) (
 	_ *Snapshot, counted *object.Tally, err error) {
-	kinds := join(req.Kinds, req.Referred)
+	kinds := req.kinds()
 	for _, kind := range kinds {
 		if kind.Get == 0 {
 			return nil, nil, &ReadError{Op: "read " + kind.Plural, Err: errors.New("the kernel is not asked for them")}
@@ -80,6 +80,9 @@ func (k *Kernel) read(ctx context.Context, req Request, countBy *object.Grouping
 		return nil, nil, err
 	}
 	defer letGo()
+	if err := req.checkNamespace(held); err != nil {
+		return nil, nil, err
+	}
 	r.asked.Namespace = held
 	r.listener, err = consistency.Listen(ctx, r.dial, r.asked.Namespace, kinds)
 	if err != nil {
@@ -121,6 +124,15 @@ func (k *Kernel) warn(r *reading, s *Snapshot) {
 		k.Logger.Warn("IPv6 routes may be missing: Linux before 6.9 leaves out what comes after a route that is "+
 			"too large, and how many there are cannot be told", "file", r.stats, "kernel", r.release.String())
 	}
+}
+
+// NamespaceID returns the inode of a namespace: see Namespace.ID.
+func (k *Kernel) NamespaceID(ns Namespace) (uint64, error) { return ns.ID() }
+
+// Namespaces returns each network namespace that a process or a bind mount keeps alive: see
+// conn.Namespaces.
+func (k *Kernel) Namespaces() (found []FoundNamespace, unseen int, err error) {
+	return conn.Namespaces()
 }
 
 // Names returns the names of this host.
