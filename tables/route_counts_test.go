@@ -10,9 +10,12 @@ import (
 	"strings"
 	"testing"
 
+	"golang.org/x/sys/unix"
+
 	"kernelroutes/internal/nstest"
 	"kernelroutes/rtnl"
 	"kernelroutes/rtnl/capture"
+	"kernelroutes/rtnl/object"
 	"kernelroutes/tables"
 )
 
@@ -303,4 +306,19 @@ type askedKernel struct {
 func (k *askedKernel) Read(ctx context.Context, r rtnl.Request) (*rtnl.Snapshot, error) {
 	k.asked = append(k.asked, r)
 	return k.Kernel.Read(ctx, r)
+}
+
+// TestCountsOfOneName: two numbers that show the same make one row.
+func TestCountsOfOneName(t *testing.T) {
+	src, err := captured(nlRoute(object.IPv4, nlAttr(unix.RTA_OIF, nlU32(3))),
+		nlRoute(object.IPv6, nlAttr(unix.RTA_OIF, nlU32(4)))) // interfaces that have gone away
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := countsOf(t, src, []string{"dev", "routes"}); !slices.Equal(got, []string{"dev= routes=2 "}) {
+		t.Errorf("%q", got)
+	}
+	if got := countsOf(t, src, []string{"dev", "dev_index"}); len(got) != 2 {
+		t.Errorf("%q", got)
+	}
 }
