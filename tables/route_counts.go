@@ -113,8 +113,8 @@ func (r *countRow) appendDev(b []byte) []byte {
 
 // countRows returns an iterator with a row for each combination of what the columns that are
 // used show: two numbers may have one name.
-func countRows(p *plan[countRow], s *rtnl.Snapshot) func() *countRow {
-	groups := slices.Clone(s.Groups)
+func countRows(p *plan[countRow], s *scope) func() *countRow {
+	groups := slices.Clone(s.snap.Groups)
 	slices.SortFunc(groups, func(a, b rtnl.Group) int {
 		return cmp.Or(cmp.Compare(a.Family, b.Family), cmp.Compare(a.Table, b.Table),
 			cmp.Compare(a.Protocol, b.Protocol), cmp.Compare(a.Type, b.Type), cmp.Compare(a.Scope, b.Scope),
@@ -127,7 +127,7 @@ func countRows(p *plan[countRow], s *rtnl.Snapshot) func() *countRow {
 	rows := map[string]*countRow{}
 	var key []byte
 	for _, g := range groups {
-		row := &countRow{g, s, p.names}
+		row := &countRow{g, s.snap, p.names}
 		key = row.appendKey(key[:0], p.key)
 		if same := rows[string(key)]; same != nil {
 			same.Counts.Add(g.Counts)
