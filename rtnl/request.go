@@ -44,6 +44,12 @@ type Request struct {
 	// wanted, if they are known. Where they are few and the kernel can be asked so, it is
 	// asked for these alone. Otherwise others come too.
 	Numbers map[*object.Kind][]uint32
+	// CountBy, if set, has routes counted by what it tells apart, instead of read: they are in
+	// Snapshot.Groups. That takes little more time than the kernel does to send them, and
+	// hardly any memory: they are counted on the bytes as they come, and kept only where they
+	// changed meanwhile, so that one dump is not enough to count them. Routes must be the only
+	// kind in Kinds, and IDs mean nothing.
+	CountBy *object.Grouping
 
 	// GivesIDs says that the identities of the routes will be given out, to be looked
 	// up soon, and IDs are identities that are looked up. A Cache answers the one as
@@ -98,7 +104,7 @@ func (r *Request) check() error {
 		return &ReadError{Op: "read", Err: errors.New("no kind of object is asked for"),
 			Remedy: "name some in Request.Kinds"}
 	}
-	return nil
+	return r.checkCount()
 }
 
 // Nothing reports whether no object can be wanted.
@@ -131,8 +137,10 @@ func (r *Request) numbers(o *Request) map[*object.Kind][]uint32 {
 }
 
 // Union returns a request that brings all that either of two brings, which are of one
-// namespace.
+// namespace. Routes that either counts are read.
 func (r Request) Union(o Request) Request {
+	r.completeCount()
+	o.completeCount()
 	u := Request{Namespace: r.Namespace, NamespaceID: r.NamespaceID, Kinds: join(r.Kinds, o.Kinds),
 		Along: join(r.Along, o.Along), Referred: join(r.Referred, o.Referred), Numbers: r.numbers(&o)}
 	// A filter says nothing where there is nothing to be filtered.

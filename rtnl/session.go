@@ -22,7 +22,7 @@ type session struct {
 	listener *consistency.Listener
 	conn     *conn.Conn // nil: it is yet to be opened
 	asked    Request
-	count    bool // of what need not be kept the number is enough
+	countBy  *object.Grouping // of what need not be kept a tally is enough; nil: it is not
 	tries    int
 	tooLarge bool // the last try failed for an object that does not fit
 
@@ -42,7 +42,7 @@ type session struct {
 func (s *session) begin() {
 	s.giveBack()
 	*s = session{ctx: s.ctx, dial: s.dial, stats: s.stats, release: s.release, listener: s.listener, asked: s.asked,
-		count: s.count, tries: s.tries, tooLarge: s.tooLarge, listenErr: s.listenErr, filter: s.asked.Filter}
+		countBy: s.countBy, tries: s.tries, tooLarge: s.tooLarge, listenErr: s.listenErr, filter: s.asked.Filter}
 	s.mem = s.newArena()
 }
 

@@ -77,8 +77,13 @@ func (t *tableReader) read() error {
 // sink returns a sink for a dump.
 func (t *tableReader) sink(request object.DumpRequest, mem *consistency.Arena) *consistency.Sink {
 	families := t.filter().Families
+	dump := consistency.Dump{Kind: t.kind, Request: request}
+	if t.session.tries == 1 && t.session.asked.whole(t.kind) {
+		// Where it proves not to be enough, several dumps together will be.
+		dump.CountBy = t.session.countBy
+	}
 	return &consistency.Sink{
-		Dump:     consistency.Dump{Kind: t.kind, Request: request},
+		Dump:     dump,
 		Arena:    mem,
 		Match:    t.match(),
 		Refer:    t.kind.Refer != nil && t.session.refers,
@@ -100,7 +105,6 @@ func (t *tableReader) dumpNext() error {
 	s := t.sink(t.todo[0], &r.mem)
 	s.Listen = r.drain
 	s.Dump.WithoutIPv6 = t.counted()
-	s.Dump.Counting = r.count && r.tries == 1 && r.asked.whole(t.kind)
 	var started *parallel
 	if inParallel {
 		s.Parallel = func() (whole func() bool) {
@@ -151,15 +155,15 @@ func (t *tableReader) addIPv6(p *parallel) {
 }
 
 // assemble puts together what the dumps brought, after what was heard during the try.
-func (t *tableReader) assemble(heard *consistency.Changes) (runs []object.Run, counted int) {
+func (t *tableReader) assemble(heard *consistency.Changes) (runs []object.Run, counted *object.Tally) {
 	for _, d := range t.dumps {
 		d.FindGaps(heard)
 	}
-	runs, counted, t.missing = consistency.Merge(t.dumps, t.filter().Wants)
+	growing, all := heard.Growing(t.kind)
+	runs, counted, t.missing = consistency.Merge(t.dumps, t.filter().Wants, growing)
 	if t.counted() && t.truncatedIPv6() {
 		t.missing = append(t.missing, object.Table{Family: object.IPv6})
 	}
-	growing, all := heard.Growing(t.kind)
 	t.lost = !all
 	return consistency.Complete(runs, growing, t.match()), counted
 }
