@@ -43,6 +43,7 @@ func (k *Kernel) Read(ctx context.Context, req Request) (*Snapshot, error) {
 // not of those they refer to, and whether that is certain (see Snapshot.Consistent). It
 // saves the memory that most of them take.
 func (k *Kernel) Count(ctx context.Context, req Request) (n int, consistent bool, err error) {
+	req.CountBy = nil // of what is not to be counted here
 	s, counted, err := k.read(ctx, req, &object.Grouping{})
 	if err != nil {
 		return 0, false, err

@@ -283,3 +283,67 @@ func TestLargeObjects(t *testing.T) {
 		}
 	}
 }
+
+// TestObjectsAndTheirRoutes reads objects, and counts the routes that use them, while others
+// come and go with their object: none may use an object that the snapshot lacks, nor one
+// that is not there with it.
+func TestObjectsAndTheirRoutes(t *testing.T) {
+	nstest.New(t)
+	nstest.Veth(t, "v0", "10.0.0.1/16", "fd00::1/64")
+	var lines []string
+	for i := range 500 {
+		lines = append(lines, fmt.Sprintf("nexthop add id %d via 10.0.%d.%d dev v0", 1+i, 1+i/200, 1+i%200),
+			fmt.Sprintf("route add 20.0.%d.%d nhid %d", i/200, i%200, 1+i))
+	}
+	nstest.Batch(t, "-4", lines...)
+	c := churn(t, "-4", func(i int) string {
+		if i%40 == 0 {
+			time.Sleep(2 * time.Millisecond) // so that some snapshots are of one time
+		}
+		id := 1000 + i/8%100
+		switch i % 8 {
+		case 0:
+			return fmt.Sprintf("nexthop add id %d via 10.0.0.9 dev v0", id)
+		case 7:
+			return fmt.Sprint("nexthop del id ", id) // and its routes with it, of which nobody is told
+		}
+		return fmt.Sprintf("route add 20.1.%d.%d nhid %d", i%8, id%100, id)
+	})
+	request := objects()
+	request.Along = []*object.Kind{object.Routes.Kind}
+	request.CountBy = &object.Grouping{Object: true}
+	consistent, most := 0, 0
+	least := nstest.Amount(200, 50)
+	dumps := 0
+	for ; dumps < least || c.changes.Load() < manyChanges && dumps < 100*least; dumps++ {
+		s, err := new(Kernel).Read(t.Context(), request)
+		if err != nil {
+			t.Fatal(err)
+		}
+		uses := map[uint32]int{}
+		for _, g := range s.Groups {
+			uses[g.NexthopID] += g.Routes
+			if g.NexthopID >= 1000 {
+				most = max(most, g.Routes)
+			}
+			if _, ok := Get(s, object.NexthopObjects, g.NexthopID); !ok && g.NexthopID != 0 && s.Consistent {
+				t.Errorf("%d routes use object %d, which is not there", g.Routes, g.NexthopID)
+			}
+		}
+		for id := range uint32(500) {
+			if uses[1+id] != 1 {
+				t.Errorf("%d routes use object %d, consistent %v", uses[1+id], 1+id, s.Consistent)
+			}
+		}
+		if s.Consistent {
+			consistent++
+		}
+	}
+	close(c.stop)
+	<-c.done
+	t.Logf("%d dumps, %d consistent, beside %d changes, up to %d routes of an object", dumps, consistent,
+		c.changes.Load(), most)
+	if consistent == 0 || most == 0 {
+		t.Error("this shows nothing")
+	}
+}

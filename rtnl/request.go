@@ -48,7 +48,7 @@ type Request struct {
 	// Snapshot.Groups. That takes little more time than the kernel does to send them, and
 	// hardly any memory: they are counted on the bytes as they come, and kept only where they
 	// changed meanwhile, so that one dump is not enough to count them. Routes must be the only
-	// kind in Kinds, and IDs mean nothing.
+	// kind in Kinds, or in Along, and IDs mean nothing.
 	CountBy *object.Grouping
 
 	// GivesIDs says that the identities of the routes will be given out, to be looked

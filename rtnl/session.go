@@ -53,6 +53,14 @@ func (s *session) newArena() consistency.Arena {
 	return consistency.NewArena(b)
 }
 
+// counts reports whether objects of a kind need not be kept, but counted.
+func (s *session) counts(k *object.Kind) bool {
+	if s.asked.CountBy != nil {
+		return k == object.Routes.Kind
+	}
+	return s.countBy != nil && s.asked.whole(k)
+}
+
 // giveBack ends the use of the buffers in which arenas began.
 func (s *session) giveBack() {
 	for _, b := range s.lent {

@@ -78,7 +78,7 @@ func (t *tableReader) read() error {
 func (t *tableReader) sink(request object.DumpRequest, mem *consistency.Arena) *consistency.Sink {
 	families := t.filter().Families
 	dump := consistency.Dump{Kind: t.kind, Request: request}
-	if t.session.tries == 1 && t.session.asked.whole(t.kind) {
+	if t.session.tries == 1 && t.session.counts(t.kind) {
 		// Where it proves not to be enough, several dumps together will be.
 		dump.CountBy = t.session.countBy
 	}

@@ -12,13 +12,14 @@ type Group struct {
 	object.Counts
 }
 
-// checkCount returns an error for a request that has something else counted than routes.
+// checkCount returns an error for a request that has no routes counted, or has them read too.
 func (r *Request) checkCount() error {
-	if r.CountBy == nil || len(r.Kinds) == 1 && r.Kinds[0] == object.Routes.Kind {
+	routes := object.Routes.Kind
+	if r.CountBy == nil || len(r.Kinds) == 1 && r.Kinds[0] == routes || !r.whole(routes) && r.All(routes) {
 		return nil
 	}
-	return &ReadError{Op: "count by class", Err: errors.New("not only routes are asked for"),
-		Remedy: "have object.Routes.Kind alone in Request.Kinds"}
+	return &ReadError{Op: "count by class", Err: errors.New("it is not routes alone that are asked for"),
+		Remedy: "have object.Routes.Kind alone in Request.Kinds, or in Request.Along"}
 }
 
 // completeCount adds the objects to a request that must be known to count its routes.
@@ -37,7 +38,11 @@ func (s *Snapshot) counted(by *object.Grouping, before *object.Tally) *Snapshot 
 	}
 	all.AddAll(s.Runs(object.Routes.Kind))
 	s = s.with(object.Routes.Kind, nil)
-	for class, counts := range all.Resolve(byNumber(s, object.NexthopObjects)) {
+	var objects map[uint32]*object.NexthopObject
+	if by.UsesObjects() {
+		objects = byNumber(s, object.NexthopObjects)
+	}
+	for class, counts := range all.Resolve(objects) {
 		s.Groups = append(s.Groups, Group{class, counts})
 	}
 	return s

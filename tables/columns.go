@@ -54,8 +54,8 @@ var (
 	needLinks = needs{referred: kindSet(object.Links.Kind)}
 	// needVRFs is for a column that shows the VRF of a table.
 	needVRFs = needs{along: kindSet(object.Links.Kind)}
-	// needRoutes is for a column that shows something of all routes.
-	needRoutes = needs{along: kindSet(object.Routes.Kind)}
+	// needUses is for a column that shows how many routes use nexthop objects.
+	needUses = needs{along: kindSet(object.Routes.Kind), countBy: object.Grouping{Object: true}}
 	// needObjects is for a column that shows something of a nexthop object.
 	needObjects = needs{referred: kindSet(object.NexthopObjects.Kind)}
 	// needHops is for a column that shows all nexthops.

@@ -134,7 +134,7 @@ var nexthopObjectColumns = []column[nexthopObjectRow]{
 	bigint("routes",
 		"Number of routes that use the object, directly or as a member of a group; all routes are read for it, so "+
 			"only if it is asked for",
-		needRoutes, func(r *nexthopObjectRow) (int64, bool) { return present(r.routes[r.ID]) }),
+		needUses, func(r *nexthopObjectRow) (int64, bool) { return present(r.routes[r.ID]) }),
 	unknownAttrs("Attributes", nothing, func(r *nexthopObjectRow) []wire.Attr { return r.Unknown }),
 	consistent[nexthopObjectRow](),
 }
@@ -233,19 +233,14 @@ func (r *nexthopObjectRow) appendGroupType(b []byte) []byte {
 // its members. Entries of the routing cache are none.
 func routesByObject(s *rtnl.Snapshot) map[uint32]int {
 	uses := map[uint32]int{}
-	object.Each(s.Runs(object.Routes.Kind), func(m *object.Message) bool {
-		if id := m.NexthopID(); id != 0 {
-			uses[id]++
+	for _, routes := range s.Groups {
+		if routes.NexthopID == 0 {
+			continue
 		}
-		return true
-	})
-	direct := uses
-	uses = map[uint32]int{}
-	for id, n := range direct {
-		uses[id] += n
-		if o, ok := rtnl.Get(s, object.NexthopObjects, id); ok {
+		uses[routes.NexthopID] += routes.Routes
+		if o, ok := rtnl.Get(s, object.NexthopObjects, routes.NexthopID); ok {
 			for _, member := range o.Group {
-				uses[member.ID] += n
+				uses[member.ID] += routes.Routes
 			}
 		}
 	}

@@ -128,6 +128,9 @@ func newPlan[R any](src *source[R], columns []column[R], names *iproute2.Names, 
 	p.inodes, p.covers = n.inodes, n.covers
 	p.request.Kinds, p.request.Referred = []*object.Kind{src.kind}, p.needs.referred.list()
 	p.request.Along = p.needs.along.list()
+	if p.needs.countBy != (object.Grouping{}) {
+		p.request.CountBy = &p.needs.countBy
+	}
 	if n.numbers != nil {
 		p.request.Numbers = map[*object.Kind][]uint32{src.kind: n.numbers}
 	}

@@ -7,6 +7,7 @@ import "kernelroutes/rtnl/wire"
 type Grouping struct {
 	Family, Table, Protocol, Type, Scope bool
 
+	Object   bool // by the nexthop object that they use
 	Output   bool // by the output interface of a route with a single nexthop
 	Nexthops bool // Counts.Nexthops and Counts.Multipath are wanted
 	Defaults bool // Counts.Defaults is wanted
@@ -15,7 +16,7 @@ type Grouping struct {
 // And returns the grouping that tells apart and counts what either of two does.
 func (g Grouping) And(o Grouping) Grouping {
 	return Grouping{g.Family || o.Family, g.Table || o.Table, g.Protocol || o.Protocol, g.Type || o.Type,
-		g.Scope || o.Scope, g.Output || o.Output, g.Nexthops || o.Nexthops, g.Defaults || o.Defaults}
+		g.Scope || o.Scope, g.Object || o.Object, g.Output || o.Output, g.Nexthops || o.Nexthops, g.Defaults || o.Defaults}
 }
 
 // UsesObjects reports whether the nexthop objects must be known.
@@ -29,6 +30,8 @@ type Class struct {
 	Type     RouteType // rtm_type
 	Scope    uint8     // rtm_scope, RT_SCOPE_*
 	Table    uint32    // RTA_TABLE
+	// NexthopID is the nexthop object that the routes use (RTA_NH_ID), 0 for none.
+	NexthopID uint32
 	// Output is the index of the output interface, absent if there is none and for several
 	// nexthops.
 	Output Opt[uint32]
@@ -124,8 +127,10 @@ func (t *Tally) Total() (n int) {
 // each: the nexthop objects, and the output interfaces.
 func (t *Tally) Refer(refs *References) {
 	for class := range t.counts {
-		if class.object.V != 0 {
-			refs.Add(NexthopObjects.Kind, class.object.V)
+		for _, id := range []uint32{class.object.V, class.NexthopID} {
+			if id != 0 {
+				refs.Add(NexthopObjects.Kind, id)
+			}
 		}
 		refs.addLink(class.Output.V)
 	}
@@ -193,6 +198,9 @@ func (g *Grouping) classify(m *Message) (c Class, hops int) {
 	}
 	if g.Type {
 		c.Type = RouteType(b[7])
+	}
+	if g.Object {
+		c.NexthopID = m.NexthopID()
 	}
 	if !g.UsesObjects() {
 		return c, 0
