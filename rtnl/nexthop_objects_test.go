@@ -1,6 +1,7 @@
 package rtnl
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"maps"
@@ -14,6 +15,7 @@ import (
 
 	"kernelroutes/internal/nltest"
 	"kernelroutes/internal/nstest"
+	"kernelroutes/rtnl/conn"
 	"kernelroutes/rtnl/object"
 )
 
@@ -345,5 +347,62 @@ func TestObjectsAndTheirRoutes(t *testing.T) {
 		c.changes.Load(), most)
 	if consistent == 0 || most == 0 {
 		t.Error("this shows nothing")
+	}
+}
+
+// A sender is a kernel's socket that tells what it sends before it does.
+type sender struct {
+	conn.Socket
+	before func(typ uint16)
+}
+
+func (s *sender) Send(m netlink.Message) (netlink.Message, error) {
+	s.before(uint16(m.Header.Type))
+	return s.Socket.Send(m)
+}
+
+// TestObjectGoesAfterItsRoutes takes an object away, and its routes with it, of which no message
+// tells, when the routes have been counted.
+func TestObjectGoesAfterItsRoutes(t *testing.T) {
+	for _, counted := range []bool{true, false} {
+		for _, change := range []string{"nexthop del id 7", "link del v1"} {
+			t.Run(fmt.Sprint(change, counted), func(t *testing.T) {
+				nstest.New(t)
+				nstest.Veth(t, "v0", "10.0.0.1/16")
+				nstest.Veth(t, "v1", "10.1.0.1/16")
+				nstest.Batch(t, "-4", "nexthop add id 6 via 10.0.0.9 dev v0", "nexthop add id 7 via 10.1.0.9 dev v1",
+					"route add 20.0.0.0/24 nhid 6", "route add 20.0.1.0/24 nhid 7", "route add 20.0.2.0/24 nhid 7")
+				request := objects()
+				request.Along = []*object.Kind{object.Routes.Kind}
+				if counted {
+					request.CountBy = &object.Grouping{Object: true}
+				}
+				changed := false
+				k := &Kernel{stats: rt6StatsPath, dial: func(ctx context.Context, ns Namespace, groups uint32) (conn.Socket,
+					bool, error) {
+					s, strict, err := conn.Dial(ctx, ns, groups)
+					return &sender{s, func(typ uint16) {
+						if typ == object.RTM_GETNEXTHOP && !changed {
+							changed = true
+							nstest.IP(t, change)
+						}
+					}}, strict, err
+				}}
+				s, err := k.Read(t.Context(), request)
+				if err != nil || !s.Consistent || s.Tries < 2 || !slices.Equal(ids(s), []uint32{6}) {
+					t.Fatalf("%v, %+v: %v", err, s, ids(s))
+				}
+				uses := map[uint32]int{}
+				for _, g := range s.Groups {
+					uses[g.NexthopID] += g.Routes
+				}
+				for r := range s.Routes(object.FieldNexthopID) {
+					uses[r.NexthopID.V]++
+				}
+				if delete(uses, 0); !maps.Equal(uses, map[uint32]int{6: 1}) {
+					t.Errorf("routes use objects %v", uses)
+				}
+			})
+		}
 	}
 }
