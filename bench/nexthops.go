@@ -32,8 +32,9 @@ func (b *bench) nexthops() ([]line, error) {
 		fmt.Fprintf(&batch, "nexthop add id %d via 10.0.%d.%d dev v0 proto 186\n", 1+i, i/250, 2+i%250)
 	}
 	for i := singles; i < nexthopObjects; i++ {
-		fmt.Fprintf(&batch, "nexthop add id %d group %d,%d/%d/%d/%d proto 186\n", 1+i, i-singles+1, 1+i%255, i-singles+501,
-			i-singles+1001, i-singles+1501)
+		n := 1 + i - singles
+		fmt.Fprintf(&batch, "nexthop add id %d group %d,%d/%d/%d/%d proto 186\n", 1+i, n, 1+i%255, n+500, n+1000,
+			n+1500)
 	}
 	ip := exec.Command("ip", "-batch", "-")
 	ip.Stdin = strings.NewReader(batch.String())
@@ -49,7 +50,8 @@ func (b *bench) nexthops() ([]line, error) {
 	}
 	floor := &measurement{what: fmt.Sprintf("floor of %d nexthop objects", nexthopObjects), ns: ns,
 		args: []string{"/proc/self/exe", "-nexthops"}}
-	start := query("query of one nexthop object", "SELECT nexthop_id, gateway FROM kernel_nexthops WHERE nexthop_id = 7")
+	start := query("query of one nexthop object",
+		"SELECT nexthop_id, gateway FROM kernel_nexthops WHERE nexthop_id = 7")
 	all := query("query SELECT * FROM kernel_nexthops", "SELECT * FROM kernel_nexthops")
 	iproute := &measurement{what: "ip -j -d nexthop", ns: ns, args: []string{"ip", "-j", "-d", "nexthop"}}
 	some := query("query SELECT nexthop_id, gateway, dev, group_member_id, weight",

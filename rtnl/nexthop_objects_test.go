@@ -378,8 +378,8 @@ func TestObjectGoesAfterItsRoutes(t *testing.T) {
 					request.CountBy = &object.Grouping{Object: true}
 				}
 				changed := false
-				k := &Kernel{stats: rt6StatsPath, dial: func(ctx context.Context, ns Namespace, groups uint32) (conn.Socket,
-					bool, error) {
+				k := &Kernel{stats: rt6StatsPath}
+				k.dial = func(ctx context.Context, ns Namespace, groups uint32) (conn.Socket, bool, error) {
 					s, strict, err := conn.Dial(ctx, ns, groups)
 					return &sender{s, func(typ uint16) {
 						if typ == object.RTM_GETNEXTHOP && !changed {
@@ -387,7 +387,7 @@ func TestObjectGoesAfterItsRoutes(t *testing.T) {
 							nstest.IP(t, change)
 						}
 					}}, strict, err
-				}}
+				}
 				s, err := k.Read(t.Context(), request)
 				if err != nil || !s.Consistent || s.Tries < 2 || !slices.Equal(ids(s), []uint32{6}) {
 					t.Fatalf("%v, %+v: %v", err, s, ids(s))

@@ -50,10 +50,11 @@ func (v *ipView) ipObjects(routes map[uint32]int, hwStats func(id uint32) string
 		id := number(o.text("id"))
 		r := row{"nexthop_id": o.text("id"), "family": family[o.text("id")], "gateway": o.text("gateway"),
 			"gateway_family": "", "dev": o.text("dev"), "dev_index": v.links[o.text("dev")]["dev_index"],
-			"scope": o.text("scope"), "protocol": ipProtocol(o.text("protocol")), "flag_names": flagNames(o.get("flags")),
-			"blackhole": v.hasKey(o, "blackhole"), "fdb": v.hasKey(o, "fdb"), "encap_type": encap["encap_type"],
-			"encap": encap["encap"], "routes": fmt.Sprint(routes[id]), "unknown_attrs": "[]", "snapshot_consistent": "1",
-			netnsID: hidden[netnsID], "pid_with_namespace": "0", "onlink": "0"}
+			"scope": o.text("scope"), "protocol": ipProtocol(o.text("protocol")),
+			"flag_names": flagNames(o.get("flags")), "blackhole": v.hasKey(o, "blackhole"), "fdb": v.hasKey(o, "fdb"),
+			"encap_type": encap["encap_type"], "encap": encap["encap"], "routes": fmt.Sprint(routes[id]),
+			"unknown_attrs": "[]", "snapshot_consistent": "1", netnsID: hidden[netnsID], "pid_with_namespace": "0",
+			"onlink": "0"}
 		if r["gateway"] != "" {
 			r["gateway_family"] = "ipv4"
 			if strings.Contains(r["gateway"], ":") {
@@ -274,6 +275,29 @@ func (s *objectsAsked) Read(ctx context.Context, r rtnl.Request) (*rtnl.Snapshot
 	return s.Kernel.Read(ctx, r)
 }
 
+var objectConditions = []struct {
+	column  string
+	values  []string
+	numbers []uint32 // that the kernel is asked for; nil: all objects
+	least   int      // rows
+}{
+	{"nexthop_id", []string{"21"}, []uint32{21}, 1},
+	{"nexthop_id", []string{"21.0", "60", "9000"}, []uint32{21, 60, 9000}, 6},
+	{"nexthop_id", []string{"4294967295", "9000"}, []uint32{4294967295, 9000}, 2},
+	{"nexthop_id", []string{"123456"}, []uint32{123456}, 0},
+	{"nexthop_id", []string{"0"}, []uint32{0}, 0},
+	{"nexthop_id", []string{"-1", "21"}, []uint32{21}, 1},
+	{"nexthop_id", []string{"no number"}, []uint32{}, 0},
+	{"group_member_id", []string{"21"}, nil, 2},
+	{"gateway", []string{"FD00::9"}, nil, 1},
+	{"group_type", []string{"resilient"}, nil, 20},
+	{"fdb", []string{"1"}, nil, 40},
+	{"blackhole", []string{"1"}, nil, 2},
+	{"hw_stats", []string{"1"}, nil, 2},
+	{"dev", []string{"v0"}, nil, 2},
+	{"protocol", []string{"bgp", "186"}, nil, 1},
+}
+
 // TestNexthopObjectConditions asks for few objects, in ways that the kernel can and cannot be
 // asked, and compares the answer with that of all.
 func TestNexthopObjectConditions(t *testing.T) {
@@ -282,28 +306,7 @@ func TestNexthopObjectConditions(t *testing.T) {
 	kind := object.NexthopObjects.Kind
 	routes := table.Column("routes")
 	all := scan(t, table, &rtnl.Kernel{})
-	for _, c := range []struct {
-		column  string
-		values  []string
-		numbers []uint32
-		least   int // rows
-	}{
-		{"nexthop_id", []string{"21"}, []uint32{21}, 1},
-		{"nexthop_id", []string{"21.0", "60", "9000"}, []uint32{21, 60, 9000}, 6},
-		{"nexthop_id", []string{"4294967295", "9000"}, []uint32{4294967295, 9000}, 2},
-		{"nexthop_id", []string{"123456"}, []uint32{123456}, 0},
-		{"nexthop_id", []string{"0"}, []uint32{0}, 0},
-		{"nexthop_id", []string{"-1", "21"}, []uint32{21}, 1},
-		{"nexthop_id", []string{"no number"}, []uint32{}, 0},
-		{"group_member_id", []string{"21"}, nil, 2},
-		{"gateway", []string{"FD00::9"}, nil, 1},
-		{"group_type", []string{"resilient"}, nil, 20},
-		{"fdb", []string{"1"}, nil, 40},
-		{"blackhole", []string{"1"}, nil, 2},
-		{"hw_stats", []string{"1"}, nil, 2},
-		{"dev", []string{"v0"}, nil, 2},
-		{"protocol", []string{"bgp", "186"}, nil, 1},
-	} {
+	for _, c := range objectConditions {
 		var constraints []tables.Constraint
 		for _, v := range c.values {
 			constraints = append(constraints, where(table, c.column, tables.Equals, v))

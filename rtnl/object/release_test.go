@@ -25,10 +25,12 @@ func TestRelease(t *testing.T) {
 		{"7.0-rc1", Release{Major: 7}, false, true, true},
 		{"10.2.1", Release{Major: 10, Minor: 2, Patch: 1}, false, true, true},
 		{"six", Release{}, true, false, false}, {"6", Release{}, true, false, false},
-		{"6.", Release{}, true, false, false}, {" ", Release{}, true, false, false}, {"", Release{}, true, false, false},
+		{"6.", Release{}, true, false, false}, {" ", Release{}, true, false, false},
+		{"", Release{}, true, false, false},
 	} {
 		r := ParseRelease(c.text)
-		if r != c.release || r.Before(6, 9, 0) != c.old || r.Since(first, update) != c.has || r.Since(update) != c.hasOld {
+		if r != c.release || r.Before(6, 9, 0) != c.old || r.Since(first, update) != c.has ||
+			r.Since(update) != c.hasOld {
 			t.Errorf("%q: %+v, before 6.9 %v, since %v and %v", c.text, r, r.Before(6, 9, 0), r.Since(first, update),
 				r.Since(update))
 		}

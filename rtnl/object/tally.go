@@ -16,7 +16,8 @@ type Grouping struct {
 // And returns the grouping that tells apart and counts what either of two does.
 func (g Grouping) And(o Grouping) Grouping {
 	return Grouping{g.Family || o.Family, g.Table || o.Table, g.Protocol || o.Protocol, g.Type || o.Type,
-		g.Scope || o.Scope, g.Object || o.Object, g.Output || o.Output, g.Nexthops || o.Nexthops, g.Defaults || o.Defaults}
+		g.Scope || o.Scope, g.Object || o.Object, g.Output || o.Output, g.Nexthops || o.Nexthops,
+		g.Defaults || o.Defaults}
 }
 
 // UsesObjects reports whether the nexthop objects must be known.
