@@ -94,7 +94,7 @@ var countColumns = []column[countRow]{
 		holds(anyNumber),
 	bigint("nexthops",
 		"Number of their nexthops: the sum of nexthop_count in kernel_routes",
-		by(object.Grouping{Nexthops: true}), func(r *countRow) (int64, bool) { return present(r.Counts.Nexthops) }).
+		by(object.Grouping{Nexthops: true}), func(r *countRow) (int64, bool) { return present(r.Nexthops) }).
 		holds(anyNumber),
 	bigint("ecmp_routes",
 		"Number of routes with more than one nexthop",

@@ -130,6 +130,29 @@ func TestTally(t *testing.T) {
 	}
 }
 
+// checkTally counts one route by what bits say, which uses one of a few objects if it uses any.
+func checkTally(t testing.TB, b []byte, bits uint32) {
+	t.Helper()
+	m, err := check(Routes.Kind, b)
+	if err != nil {
+		return
+	}
+	bit := func(n int) bool { return bits>>n&1 != 0 }
+	by := Grouping{bit(0), bit(1), bit(2), bit(3), bit(4), bit(5), bit(6), bit(7)}
+	var r Route
+	r.Decode(m, AllFields)
+	objects := talliedObjects(NewChance(uint64(bits)))
+	if r.NexthopID.OK && bit(8) {
+		objects[r.NexthopID.V] = objects[bits>>9%8]
+	}
+	class, n := classOf(by, &r, b[1], objects)
+	tally := NewTally(by)
+	tally.Add(m)
+	if got := tally.Resolve(objects); !maps.Equal(got, map[Class]Counts{class: n}) {
+		t.Fatalf("%x by %+v:\n got %+v\nwant %+v: %+v", b, by, got, class, n)
+	}
+}
+
 // TestTallyAnyKind counts objects of a kind that is in no class.
 func TestTallyAnyKind(t *testing.T) {
 	tally := NewTally(Grouping{})
