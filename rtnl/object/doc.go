@@ -10,6 +10,7 @@
 //	link.go, nexthop_object.go, nexthop.go, metrics.go, route.go   the values
 //	route_*.go  what a route's message tells undecoded, its nexthops, its kind
 //	filter.go   which routes are wanted, and what is asked of the kernel for them
+//	tally.go    Tally: routes counted by what they have in common, on the bytes
 //	kinds.go    Kinds: the list of those that are read
 //	id.go, cursor.go   the identity of a route; the routes in a run, one after the other
 package object
