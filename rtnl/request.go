@@ -64,30 +64,46 @@ func (r *Request) check() error {
 
 // Nothing reports whether no object can be wanted.
 func (r *Request) Nothing() bool {
-	return !slices.ContainsFunc(r.Kinds, func(k *object.Kind) bool { return !k.Filtered || !r.None })
+	return !slices.ContainsFunc(r.Kinds, func(k *object.Kind) bool { return !r.Of(k).None })
 }
 
 // Union returns a request that brings all that either of two brings, which are of one
 // namespace.
 func (r Request) Union(o Request) Request {
 	u := Request{Namespace: r.Namespace, Kinds: join(r.Kinds, o.Kinds), Referred: join(r.Referred, o.Referred)}
-	// A filter says nothing where there is nothing to be filtered.
-	switch filters := func(r *Request) bool {
-		return slices.ContainsFunc(r.Kinds, func(k *object.Kind) bool { return k.Filtered })
-	}; {
-	case filters(&r) && filters(&o):
-		u.Filter = r.Filter.Union(&o.Filter)
-	case filters(&r):
-		u.Filter = r.Filter.Union(&r.Filter)
-	case filters(&o):
-		u.Filter = o.Filter.Union(&o.Filter)
-	}
+	u.Filter = unionOfFilters(&r, &o)
 	for _, f := range []*Filter{&r.Filter, &o.Filter} {
 		if k := f.Chooses(); k != nil {
 			u.Referred = join(u.Referred, []*object.Kind{k})
 		}
 	}
 	return u
+}
+
+// unionOfFilters returns a filter for all that either of two requests wants. A filter says
+// nothing where there is nothing to be filtered.
+func unionOfFilters(requests ...*Request) Filter {
+	routes, families := Filter{None: true}, Filter{None: true}
+	filtered, byFamily := false, false
+	for _, r := range requests {
+		if slices.ContainsFunc(r.Kinds, func(k *object.Kind) bool { return k.Filtered }) {
+			routes, filtered = routes.Union(&r.Filter), true
+		}
+		if i := slices.IndexFunc(r.Kinds, func(k *object.Kind) bool { return k.ByFamily }); i >= 0 {
+			families, byFamily = families.Union(r.Of(r.Kinds[i])), true
+		}
+	}
+	switch {
+	case !filtered && !byFamily:
+		return Filter{}
+	case !filtered:
+		return families
+	case byFamily:
+		// There are few objects of which the families alone choose: rather all of these than
+		// routes of more families.
+		routes.EveryFamily = routes.None != families.None || !slices.Equal(routes.Families, families.Families)
+	}
+	return routes
 }
 
 // join returns what is in one list or the other.

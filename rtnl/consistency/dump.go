@@ -39,6 +39,7 @@ type Dump struct {
 	Counting        bool              // see counts
 	ParallelBytes   int               // size of the arena that the objects are in, if not the reader's
 
+	done        bool     // NLMSG_DONE was in the datagram of the last object
 	interrupted bool     // the kernel set NLM_F_DUMP_INTR
 	until       *Changes // what was heard until it ended, if that is known
 	heard       *Changes // while it ran, nil before FindGaps
@@ -103,9 +104,12 @@ func (s *Sink) Run(c *conn.Conn) error {
 	switch {
 	case errors.Is(err, syscall.ENOENT) && d.Request.Table != 0, errors.Is(err, syscall.ENODEV) && d.Request.OIF != 0:
 		// No such table or interface: no such routes.
+	case errors.Is(err, syscall.EAFNOSUPPORT) && d.Kind.ByFamily:
+		// The kernel has no objects of the family (lookup_rules_ops).
 	case err != nil:
 		return err
 	}
+	d.done = err == nil && !c.Ended && !s.fresh
 	s.endPart()
 	s.Arena.keep(s.kept)
 	return nil

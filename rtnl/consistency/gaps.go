@@ -53,7 +53,7 @@ func (d *Dump) FindGaps(heard *Changes) {
 			p.ends = sure || !p.cut
 		default:
 			// A dump of one family ends in the same way where an object does not fit.
-			p.ends = !p.cut || sure && d.Request.Family == 0
+			p.ends = !p.cut || sure && d.Request.Family == 0 || d.done && d.Kind.Unlocked
 		}
 	}
 }
