@@ -28,20 +28,24 @@ func (p *segment) last() object.Position  { return p.parts[len(p.parts)-1].last 
 // before or after. missing are the tables of which the segments leave something out;
 // what is known of them is in the list nevertheless.
 //
+// That nothing changed in a table is taken from a dump without locks only where the one after
+// it heard of nothing either (see unchanged), and before it what the segments prove.
+//
 // Of a table that was counted there is a number instead, where one dump is enough.
 func Merge(dumps []*Dump, wanted func(object.Table) bool) (list []object.Run, counted int, missing []object.Table) {
 	order, walks := byTable(dumps, wanted)
 	for _, t := range order {
 		all := walks[t]
 		compare := all[0].dump.Kind.Order(t.Family).Compare
-		var unchanged *Dump // the newest in which nothing changed
-		for _, d := range dumps {
-			if d.Asked(t) && !d.changed(t) {
-				unchanged = d
-			}
-		}
+		unchanged := unchanged(dumps, t)
 		var taken []Part // in full
 		whole := true
+		if compare != nil && all[0].dump.Kind.Unlocked {
+			if proved, whole := cover(nil, compare, segments(all)); whole {
+				list = append(list, proved...)
+				continue
+			}
+		}
 		switch i := slices.IndexFunc(all, func(w walked) bool { return w.dump == unchanged }); {
 		case i >= 0:
 			taken = all[i].parts
@@ -73,6 +77,39 @@ func Merge(dumps []*Dump, wanted func(object.Table) bool) (list []object.Run, co
 		}
 	}
 	return list, counted, missing
+}
+
+// unchanged returns the newest dump while which nothing changed in a table; nil: there is none.
+//
+// Of a dump without locks that is known only once another one, which came after it, has heard
+// of nothing either: the kernel tells of a rule after it has let go of its lock (fib_newrule,
+// since Linux 6.15), so that the dump may have seen a change of which it is told later. Before
+// Linux 6.9 such a dump took the lock as the change did; there NLMSG_DONE comes alone.
+func unchanged(dumps []*Dump, t object.Table) (newest *Dump) {
+	var before *Dump // a dump without locks that heard of nothing
+	for _, d := range dumps {
+		switch {
+		case !d.Asked(t):
+		case d.changed(t):
+			before = nil
+		case !d.Kind.Unlocked || !d.done:
+			newest, before = d, nil
+		default:
+			if before != nil {
+				newest = before
+			}
+			before = d
+		}
+	}
+	return newest
+}
+
+// segments returns what dumps brought of a table, each part without a gap.
+func segments(all []walked) (p []segment) {
+	for _, w := range all {
+		p = appendSegments(p, w.parts)
+	}
+	return p
 }
 
 // A walked is what a dump brought of one table.
