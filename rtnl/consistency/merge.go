@@ -41,7 +41,11 @@ func Merge(dumps []*Dump, wanted func(object.Table) bool) (list []object.Run, co
 		var taken []Part // in full
 		whole := true
 		if compare != nil && all[0].dump.Kind.Unlocked {
-			if proved, whole := cover(nil, compare, segments(all)); whole {
+			proved, whole := cover(nil, compare, segments(all))
+			if !whole {
+				proved, whole = splice(all[0].dump.Kind, segments(all), dumps[len(dumps)-1].touched())
+			}
+			if whole {
 				list = append(list, proved...)
 				continue
 			}

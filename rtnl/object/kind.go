@@ -57,6 +57,9 @@ type Kind struct {
 	// is one walk over it, at the end of which NLMSG_DONE is in the last datagram, but a change
 	// may be told of after a dump has seen it. See consistency.Merge.
 	Unlocked bool
+	// Same returns a number that two messages about one object share, whatever state it is in;
+	// nil: Position tells objects apart well enough.
+	Same func(*Message) uint64
 
 	// Grows, if set, reports whether the kernel adds the object part by part and tells
 	// of it when it is whole, so that a dump may see less; Within reports whether an

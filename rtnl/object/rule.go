@@ -118,6 +118,7 @@ var Rules = Values[Rule]{&Kind{
 	StaleWith: []*Kind{Links.Kind},
 	ByFamily:  true,
 	Unlocked:  true,
+	Same:      sameRule,
 	// The kernel refuses any condition but the family (fib_valid_dumprule_req).
 	Dump:     func(r DumpRequest) []byte { return append([]byte{byte(r.Family)}, make([]byte, fibRuleHdrLen-1)...) },
 	Table:    func(m *Message) Table { return Table{Family: Family(m.payload[0])} },

@@ -69,6 +69,15 @@ func (r *Rule) identity() hash {
 	return h
 }
 
+// sameRule hashes all that tells rules apart.
+func sameRule(m *Message) uint64 {
+	var r Rule
+	r.decode(m)
+	h := r.identity()
+	h.num(uint64(r.Family), uint64(r.Priority))
+	return uint64(h)
+}
+
 // present hashes whether there is something, and returns that.
 func (h *hash) present(there bool) bool {
 	if there {
