@@ -74,11 +74,11 @@ var ruleSelectors = []column[ruleRow]{
 	text("src",
 		"Source of the packets in CIDR notation, empty for any",
 		nothing, func(r *ruleRow, b []byte) []byte { return appendAnyPrefix(b, r.Src) }).
-		holds(srcs),
+		holds(rulePrefixes),
 	text("dst",
 		"Destination of the packets in CIDR notation, empty for any",
 		nothing, func(r *ruleRow, b []byte) []byte { return appendAnyPrefix(b, r.Dst) }).
-		holds(srcs),
+		holds(rulePrefixes),
 	text("iif",
 		"Name of the interface that the packets came in through, lo for those of this host; empty for any",
 		nothing, func(r *ruleRow, b []byte) []byte { return append(b, r.IIF...) }),
@@ -300,11 +300,23 @@ var (
 	// lookup is ip's word, FR_ACT_TO_TBL the kernel's.
 	ruleActionWords = words(false, math.MaxUint8, ruleActionNames,
 		map[string]string{"lookup": "table", "to_tbl": "table", "unicast": "table", "drop": "blackhole"})
+	rulePrefixes   = &domain{absent: true, spell: spellRulePrefix, advise: adviseRulePrefix}
 	ruleTableNames = nameDomain{set: (*iproute2.Names).Tables, absent: true, used: (*adviser).ruleTables}
 	ruleIDs        = &domain{spell: spellRuleID, advise: func(*adviser, string) string {
 		return "a rule_id is like ipv4:32766:0123456789abcdef"
 	}}
 )
+
+func adviseRulePrefix(a *adviser, value string) string {
+	p, err := netip.ParsePrefix(value)
+	if isDefault(value) || err == nil && p.Bits() == 0 {
+		return "where any is meant, it is empty: " + didYouMean("")
+	}
+	if advice := advisePrefix(a, value); advice != prefixForm {
+		return advice
+	}
+	return "a prefix is like 10.0.0.0/8 or 2001:db8::/32"
+}
 
 // ruleTables returns the tables that rules name.
 func (a *adviser) ruleTables() (ids []uint32) {
@@ -324,6 +336,16 @@ func parseRuleID(id string) (f object.Family, ok bool) {
 	_, number := spellNumber(priority, math.MaxUint32)
 	f, ok = object.ParseFamily(family)
 	return f, ok && number && len(hash) == 16 && strings.Trim(hash, "0123456789abcdef") == ""
+}
+
+// spellRulePrefix takes a prefix with bits beyond its length, which the kernel keeps, but none
+// of no length, for which the column is empty.
+func spellRulePrefix(value string) (string, bool) {
+	p, err := netip.ParsePrefix(value)
+	if err != nil || p.Bits() == 0 {
+		return "", false
+	}
+	return nilIfEqual(object.AppendPrefix(nil, p), value), true
 }
 
 func spellRuleID(value string) (string, bool) {
