@@ -136,7 +136,8 @@ func unionOfFilters(requests ...*Request) Filter {
 	case byFamily:
 		// There are few objects of which the families alone choose: rather all of these than
 		// routes of more families.
-		routes.EveryFamily = routes.None != families.None || !slices.Equal(routes.Families, families.Families)
+		routes.EveryFamily = (routes.None || len(routes.Families) > 0) &&
+			(routes.None != families.None || !slices.Equal(routes.Families, families.Families))
 	}
 	return routes
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/netip"
 	"testing"
+	"time"
 
 	"kernelroutes/internal/nstest"
 	"kernelroutes/rtnl/object"
@@ -49,9 +50,15 @@ func TestChurnOfManyRules(t *testing.T) {
 					}
 					return "rule " + verb + " " + tc.change(i) + " table 100"
 				})
+				start := time.Now()
 				readUntouched(t, f, func() bool { return c.changes.Load() >= manyChanges })
+				changes := c.changes.Load()
+				t.Logf("%.0f changes a second", float64(changes)/time.Since(start).Seconds())
 				close(c.stop)
 				<-c.done
+				if changes < manyChanges {
+					t.Errorf("only %d changes: this proves nothing", changes)
+				}
 			})
 		}
 	}

@@ -14,7 +14,7 @@ type touched struct {
 
 func (t *touched) add(object uint64) {
 	switch {
-	case t.lost:
+	case t.lost, t.objects[object]:
 	case len(t.objects) == maxTouched:
 		*t = touched{lost: true}
 	default:
