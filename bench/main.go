@@ -21,6 +21,9 @@ var roles = map[string]func(args []string) error{
 	"-fill":   fill,
 	"-floor":  floor,
 	"-plugin": plugin,
+
+	"-fillRules":    fillRules,
+	"-floorOfRules": floorOfRules,
 }
 
 // inside names the folder for files, in the environment of the process that
@@ -116,6 +119,11 @@ func (b *bench) run() (err error) {
 	if err != nil {
 		return err
 	}
+	rules, err := b.rules()
+	if err != nil {
+		return err
+	}
+	lines = append(lines, rules...)
 	if b.extension {
 		more, err := b.extensions()
 		if err != nil {
