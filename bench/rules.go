@@ -84,11 +84,11 @@ func (b *bench) rules() ([]line, error) {
 	floor := &measurement{what: fmt.Sprintf("floor, %d policy rules", manyRules), ns: ns,
 		args: []string{self, "-floorOfRules"}}
 	ip := &measurement{what: "ip -j -d rule > FILE", ns: ns, file: file, args: []string{"ip", "-j", "-d", "rule"}}
-	query := &measurement{what: "query --json SELECT * FROM kernel_route_rules > FILE", ns: ns, file: file,
-		args: []string{executable(b.dir), "query", "--json", "SELECT * FROM kernel_route_rules"}}
-	count := &measurement{what: "query SELECT count(*) FROM kernel_route_rules", ns: ns,
-		args: []string{executable(b.dir), "query", "--csv", "SELECT count(*) FROM kernel_route_rules"}}
-	all := []*measurement{floor, ip, query, count}
+	query := func(columns string) *measurement {
+		return &measurement{what: "query --json SELECT " + columns + " FROM kernel_route_rules > FILE", ns: ns, file: file,
+			args: []string{executable(b.dir), "query", "--json", "SELECT " + columns + " FROM kernel_route_rules"}}
+	}
+	all := []*measurement{floor, ip, query("priority, src, table_name, protocol"), query("*"), query("count(*)")}
 	if err := rounds(b.rounds, all); err != nil {
 		return nil, err
 	}

@@ -40,7 +40,7 @@ func Merge(dumps []*Dump, wanted func(object.Table) bool) (list []object.Run, co
 		unchanged := unchanged(dumps, t)
 		var taken []Part // in full
 		whole := true
-		if compare != nil && all[0].dump.Kind.Unlocked {
+		if compare != nil && all[0].dump.Kind.Unlocked && (len(all) > 1 || len(all[0].parts) == 1) {
 			proved, whole := cover(nil, compare, segments(all))
 			if !whole {
 				proved, whole = splice(all[0].dump.Kind, segments(all), dumps[len(dumps)-1].touched())
