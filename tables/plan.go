@@ -16,7 +16,7 @@ type source[R any] struct {
 	needs needs        // of every row
 	// rows returns an iterator over the rows that are in a snapshot; it returns nil at the
 	// end. A row is valid until the next.
-	rows func(*plan[R], *rtnl.Snapshot) func() *R
+	rows func(*plan[R], *scope) func() *R
 	// single says that each object makes one row: then rows can be counted unread.
 	single bool
 	// splits says that the rows of one object can be made without other objects of its
@@ -28,12 +28,13 @@ type source[R any] struct {
 }
 
 // define makes a table of columns and of where its rows come from. The columns of network
-// namespaces, which every table has, come last.
+// namespaces, which every table has, come first: they are hidden, so that nobody counts on
+// their place, and of columns after the 63rd SQLite does not tell which are used.
 func define[R any](t Table, columns []column[R], src source[R]) *Table {
 	if !slices.ContainsFunc(columns, func(c column[R]) bool { return c.row }) {
 		panic(t.Name + ": no column tells its rows apart") // all had one rowid
 	}
-	columns = slices.Concat(columns, namespaceColumns[R]())
+	columns = slices.Concat(namespaceColumns[R](), columns)
 	t.Columns = columnInfos(columns)
 	t.request = func(names *iproute2.Names, q Query) rtnl.Request {
 		return newPlan(&src, columns, names, q).request
@@ -77,6 +78,8 @@ type plan[R any] struct {
 	key     []column[R] // if rows have numbers: see Query.RowIDs
 	given   *column[R]  // if it is used
 	namesID bool        // column netns_id is used
+	covers  []cover     // nil: none is asked for
+	inodes  []uint64    // namespaces of the identities that are looked up; 0: that of the process
 }
 
 // newPlan works a query out.
@@ -117,6 +120,7 @@ func newPlan[R any](src *source[R], columns []column[R], names *iproute2.Names, 
 		}
 	}
 	n.pushCovered()
+	p.inodes, p.covers = n.inodes, n.covers
 	p.request.Kinds, p.request.Referred = []*object.Kind{src.kind}, p.needs.referred.list()
 	p.request.Along = p.needs.along.list()
 	return p
@@ -142,7 +146,7 @@ func (p *plan[R]) gives(s *scope) iter.Seq[[]byte] {
 	return func(yield func([]byte) bool) {
 		var id []byte
 		for r := p.part([]scope{*s}); r.Next(); {
-			if id = p.given.text(r.row, id[:0]); !yield(id) {
+			if id = p.given.text(r.row, id[:0]); !yield(id[:len(id)-len(s.idSuffix)]) {
 				return
 			}
 		}
@@ -155,6 +159,9 @@ func (p *plan[R]) tell(ctx context.Context, t *Table, from Source, q Query, scop
 		return
 	}
 	p.warn(ctx, t.Name, from, q, &scopes[0].place)
+	if q.Dropped {
+		p.warnOfInputs(t, q)
+	}
 	for i := range scopes {
 		if !scopes[i].snap.Consistent { // what the rows say in snapshot_consistent, if there are any
 			q.Warn(t.Name + ": " + p.source.kind.Plural + inconsistent)
