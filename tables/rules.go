@@ -53,8 +53,9 @@ var ruleColumns = slices.Concat(ruleSelectors, ruleActions, []column[ruleRow]{
 // ruleSelectors are the columns that say which packets a rule is for.
 var ruleSelectors = []column[ruleRow]{
 	text("rule_id",
-		"Identity of the rule, the same in every query as long as the rule exists",
-		needRuleID, func(r *ruleRow, b []byte) []byte { return r.AppendID(b, r.twin) }).
+		"Identity of the rule, the same in every query as long as the rule exists, with @ and netns_id if it is of "+
+			"another network namespace",
+		needRuleID, (*ruleRow).appendRuleID).
 		key().pushed(pushRuleID).holds(ruleIDs),
 	text("family",
 		"Address family of the rule: ipv4, ipv6, and ipmr or ip6mr for multicast routing",
@@ -215,7 +216,7 @@ func ruleFlag(flag uint32) func(*ruleRow) (int64, bool) {
 // A ruleRow is a row of kernel_route_rules.
 type ruleRow struct {
 	*object.Rule
-	snap  *rtnl.Snapshot
+	*scope
 	names *iproute2.Names
 	twin  int // how many rules like this one come before it, if needRuleID
 }
@@ -224,9 +225,9 @@ type ruleRow struct {
 var needRuleID = field(object.FieldID)
 
 // ruleRows returns an iterator with a row for each rule.
-func ruleRows(p *plan[ruleRow], s *rtnl.Snapshot) func() *ruleRow {
-	next := rtnl.Each(s, object.Rules)
-	row := &ruleRow{snap: s, names: p.names}
+func ruleRows(p *plan[ruleRow], s *scope) func() *ruleRow {
+	next := rtnl.Each(s.snap, object.Rules)
+	row := &ruleRow{scope: s, names: p.names}
 	var twins object.RuleTwins
 	return func() *ruleRow {
 		if row.Rule = next(); row.Rule == nil {
@@ -238,6 +239,9 @@ func ruleRows(p *plan[ruleRow], s *rtnl.Snapshot) func() *ruleRow {
 		return row
 	}
 }
+
+// appendRuleID appends the rule's identity, and the namespace if it is another one.
+func (r *ruleRow) appendRuleID(b []byte) []byte { return append(r.AppendID(b, r.twin), r.idSuffix...) }
 
 // appendAnyPrefix appends a prefix, nothing for that of no length, which is any.
 func appendAnyPrefix(b []byte, p netip.Prefix) []byte {
@@ -329,13 +333,14 @@ func (a *adviser) ruleTables() (ids []uint32) {
 	return ids
 }
 
-// parseRuleID reads the family from an identity.
-func parseRuleID(id string) (f object.Family, ok bool) {
+// parseRuleID reads the family, and the inode of the namespace, from an identity.
+func parseRuleID(value string) (f object.Family, inode uint64, ok bool) {
+	id, inode, named := cutID(value)
 	family, rest, _ := strings.Cut(id, ":")
 	priority, hash, _ := strings.Cut(rest, ":")
 	_, number := spellNumber(priority, math.MaxUint32)
 	f, ok = object.ParseFamily(family)
-	return f, ok && number && len(hash) == 16 && strings.Trim(hash, "0123456789abcdef") == ""
+	return f, inode, ok && named && number && len(hash) == 16 && strings.Trim(hash, "0123456789abcdef") == ""
 }
 
 // spellRulePrefix takes a prefix with bits beyond its length, which the kernel keeps, but none
@@ -349,16 +354,21 @@ func spellRulePrefix(value string) (string, bool) {
 }
 
 func spellRuleID(value string) (string, bool) {
-	_, ok := parseRuleID(value)
+	_, _, ok := parseRuleID(value)
 	return value, ok
 }
 
-// pushRuleID asks for the families alone that identities name.
+// pushRuleID asks for the families and namespaces alone that identities name.
 func pushRuleID(n *pushdown, values []string) {
 	families := []object.Family{}
 	for _, v := range values {
-		if f, ok := parseRuleID(strings.ToLower(strings.TrimRight(v, " "))); ok {
-			families = append(families, f)
+		f, inode, ok := parseRuleID(strings.ToLower(strings.TrimRight(v, " ")))
+		if !ok {
+			continue
+		}
+		families = append(families, f)
+		if !slices.Contains(n.inodes, inode) {
+			n.inodes = append(n.inodes, inode)
 		}
 	}
 	restrict(n.Filter, &n.Families, families)
