@@ -1,7 +1,9 @@
 package tables_test
 
 import (
+	"fmt"
 	"maps"
+	"os/exec"
 	"slices"
 	"strings"
 	"testing"
@@ -257,5 +259,53 @@ func TestRulesOfOlderKernels(t *testing.T) {
 	delete(want, "protocol")
 	if len(rows) != 1 || !maps.Equal(withoutID(rows[0]), want) {
 		t.Errorf("got %v\nwant %v\nthey differ in %v", rows, want, unlike(withoutID(rows[0]), want))
+	}
+}
+
+// TestRulesOfNamespaces: rules are those of the namespace that is asked for, and known again
+// by their identity.
+func TestRulesOfNamespaces(t *testing.T) {
+	ids := namespaces(t, "red", "blue")
+	for i, name := range []string{"red", "blue"} {
+		add := func() error {
+			line := fmt.Sprintf("rule add priority %d table 100", 100+i)
+			return exec.Command("ip", strings.Fields(line)...).Run()
+		}
+		if err := rtnl.Namespace("/run/netns/" + name).Do(add); err != nil {
+			t.Fatal(err)
+		}
+	}
+	kernel := new(rtnl.Kernel)
+	added := where(tables.Rules, "table_id", tables.Equals, "100")
+	for i, name := range []string{"red", "blue"} {
+		rows := scan(t, tables.Rules, kernel, added, where(tables.Rules, "netns", tables.Equals, name))
+		if len(rows) != 1 || rows[0]["priority"] != fmt.Sprint(100+i) || rows[0]["netns_id"] != fmt.Sprint(ids[name]) {
+			t.Fatalf("%s has the rules %v", name, rows)
+		}
+		id := rows[0]["rule_id"]
+		again := scan(t, tables.Rules, kernel, where(tables.Rules, "rule_id", tables.Equals, id))
+		if !strings.HasSuffix(id, fmt.Sprint("@", ids[name])) || len(again) != 1 || again[0]["rule_id"] != id {
+			t.Errorf("%s: %s is of %v", name, id, again)
+		}
+	}
+	if own := scan(t, tables.Rules, kernel, added); len(own) > 0 {
+		t.Errorf("the own namespace has the rules %v", own)
+	}
+}
+
+// TestRuleVRF names the VRF device whose table a rule consults.
+func TestRuleVRF(t *testing.T) {
+	var rules [][]byte
+	for _, table := range []uint32{0, 254, 300} {
+		rules = append(rules, nltest.AppendRule(nil, &object.Rule{Family: object.IPv4, Table: table, Priority: table}))
+	}
+	src := rtnl.NewSnapshot(true, map[*object.Kind][]object.Run{
+		object.Rules.Kind: messagesOf(t, object.Rules.Kind, rules...),
+		object.Links.Kind: messagesOf(t, object.Links.Kind,
+			nltest.AppendLink(nil, &object.Link{Index: 5, Name: "blue", Kind: "vrf", VRFTable: 300})),
+	}).Instant(nametest.New(nil))
+	got := columns(scan(t, tables.Rules, src), "priority", "vrf")
+	if !slices.Equal(got, []string{"0 ", "254 ", "300 blue"}) {
+		t.Errorf("VRFs %q", got)
 	}
 }
