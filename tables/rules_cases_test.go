@@ -309,3 +309,49 @@ func TestRuleVRF(t *testing.T) {
 		t.Errorf("VRFs %q", got)
 	}
 }
+
+// shownRule returns the row of a rule with attributes, as text, or the error that refuses it,
+// and checks that its columns are appended without allocations.
+func shownRule(t *testing.T, f object.Family, attributes ...[]byte) string {
+	t.Helper()
+	payload := nltest.Cat([]byte{byte(f), 0, 0, 0, 254, 0, 0, byte(object.FR_ACT_TO_TBL)}, nltest.NE[uint32](0),
+		nltest.Cat(attributes...))
+	var m object.Message
+	if err := object.Rules.Check(&m, nltest.Padded(object.RTM_NEWRULE, 0, 0, payload)); err != nil {
+		return err.Error()
+	}
+	src := rtnl.NewSnapshot(true, map[*object.Kind][]object.Run{
+		object.Rules.Kind: messagesOf(t, object.Rules.Kind, payload)}).Instant(nametest.New(nil))
+	rows, err := tables.Rules.Scan(t.Context(), src, tables.Query{})
+	if err != nil || !rows.Next() {
+		t.Fatal(err)
+	}
+	value, text := make([]byte, 0, 4<<10), ""
+	for col, c := range tables.Rules.Columns {
+		if n := testing.AllocsPerRun(2, func() { value, _ = tables.Rules.AppendValue(value[:0], rows, col) }); n != 0 {
+			t.Errorf("%v allocations for %s", n, c.Name)
+		}
+		if c.Name != "rule_id" {
+			text += string(value) + " "
+		}
+	}
+	return text
+}
+
+// TestEveryRuleAttribute gives a rule every attribute in every length: it makes a difference to
+// some column, or is in unknown_attrs, or the message is refused.
+func TestEveryRuleAttribute(t *testing.T) {
+	for _, f := range []object.Family{object.IPv4, object.IPv6} {
+		plain := shownRule(t, f)
+		eachAttribute(func(typ uint16, data []byte) {
+			switch {
+			case typ == nltest.FRA_PAD && len(data) == 0, typ == nltest.FRA_IIFNAME && len(data) == 0,
+				typ == nltest.FRA_OIFNAME && len(data) == 0, typ <= nltest.FRA_SRC && len(data) == f.AddrLen():
+				return // padding, no name, and an address of no length
+			}
+			if shownRule(t, f, nltest.Attr(typ, data)) == plain {
+				t.Errorf("%v: nobody sees attribute %d of %d bytes", f, typ, len(data))
+			}
+		})
+	}
+}

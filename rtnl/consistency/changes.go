@@ -242,7 +242,8 @@ func (c *Changes) note(m *object.Message, gone bool) {
 // A Listener is a socket that hears of every change from when it was opened. The
 // kernel queues the message about an IPv6 route while it holds the table's lock,
 // and about others while it holds the RTNL lock, which a dump of all families
-// takes for each datagram: what a dump can have seen has been told when it ends.
+// takes for each datagram: what a dump can have seen has been told when it ends. Rules are
+// another matter: see object.Kind.Unlocked.
 type Listener struct{ conn *conn.Conn }
 
 // Listen opens a listener for changes of some kinds, and of those with which they become

@@ -29,7 +29,8 @@ func (p *segment) last() object.Position  { return p.parts[len(p.parts)-1].last 
 // what is known of them is in the list nevertheless.
 //
 // That nothing changed in a table is taken from a dump without locks only where the one after
-// it heard of nothing either (see unchanged), and before it what the segments prove.
+// it heard of nothing either (see unchanged), and before it what the segments prove. Where
+// neither does, it is as if nobody had touched an object that several segments have.
 //
 // Of a table that was counted there is a number instead, where one dump is enough.
 func Merge(dumps []*Dump, wanted func(object.Table) bool) (list []object.Run, counted int, missing []object.Table) {
@@ -40,12 +41,9 @@ func Merge(dumps []*Dump, wanted func(object.Table) bool) (list []object.Run, co
 		unchanged := unchanged(dumps, t)
 		var taken []Part // in full
 		whole := true
-		if compare != nil && all[0].dump.Kind.Unlocked && (len(all) > 1 || len(all[0].parts) == 1) {
-			proved, whole := cover(nil, compare, segments(all))
-			if !whole {
-				proved, whole = splice(all[0].dump.Kind, segments(all), dumps[len(dumps)-1].touched())
-			}
-			if whole {
+		unlocked := compare != nil && all[0].dump.Kind.Unlocked && (len(all) > 1 || len(all[0].parts) == 1)
+		if unlocked {
+			if proved, whole := prove(all, compare, dumps[len(dumps)-1].touched()); whole {
 				list = append(list, proved...)
 				continue
 			}
@@ -69,6 +67,12 @@ func Merge(dumps []*Dump, wanted func(object.Table) bool) (list []object.Run, co
 			if len(counts) == 1 && counts[0].begins() && counts[0].ends() {
 				taken = counts[0].parts
 				break
+			}
+			if unlocked {
+				if likely, ok := splice(all[0].dump.Kind, p, new(touched)); ok {
+					list, whole = append(list, likely...), false
+					break
+				}
 			}
 			list, whole = cover(list, compare, p)
 		}
@@ -106,6 +110,15 @@ func unchanged(dumps []*Dump, t object.Table) (newest *Dump) {
 		}
 	}
 	return newest
+}
+
+// prove puts a table together from dumps without locks, by what their datagrams have alone.
+func prove(all []walked, compare compare, t *touched) (list []object.Run, whole bool) {
+	p := segments(all)
+	if list, whole = cover(nil, compare, p); whole {
+		return list, true
+	}
+	return splice(all[0].dump.Kind, p, t)
 }
 
 // segments returns what dumps brought of a table, each part without a gap.
