@@ -80,7 +80,7 @@ func (ns Namespace) do(to *os.File, f func() error) error {
 // enter calls f in the namespace and returns to the one that the thread was in, unless
 // that fails: then the thread stays locked, and ends with its goroutine.
 func (ns Namespace) enter(to *os.File, f func() error) error {
-	from, err := os.Open(ownNamespace)
+	from, err := openFile(ownNamespace)
 	if err != nil {
 		runtime.UnlockOSThread()
 		return ns.failed(fmt.Errorf("find the way back: %w", err))
@@ -115,7 +115,7 @@ func (ns Namespace) open() (*os.File, error) {
 	case int64(fs.Type) != unix.NSFS_MAGIC:
 		return nil, ErrNoNamespace
 	}
-	f, err := os.Open(fmt.Sprintf("/proc/self/fd/%d", fd))
+	f, err := openFile(fmt.Sprintf("/proc/self/fd/%d", fd))
 	if err != nil {
 		return nil, err
 	}
@@ -125,4 +125,14 @@ func (ns Namespace) open() (*os.File, error) {
 		return nil, ErrNoNamespace
 	}
 	return f, nil
+}
+
+// openFile opens a file of which nothing is read, and that Go's runtime need not poll, which
+// os.Open asks the kernel for.
+func openFile(path string) (*os.File, error) {
+	fd, err := unix.Open(path, unix.O_RDONLY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return nil, &os.PathError{Op: "open", Path: path, Err: err}
+	}
+	return os.NewFile(uintptr(fd), path), nil
 }
