@@ -104,8 +104,9 @@ func (s *Sink) Run(c *conn.Conn) error {
 	switch {
 	case errors.Is(err, syscall.ENOENT) && d.Request.Table != 0, errors.Is(err, syscall.ENODEV) && d.Request.OIF != 0:
 		// No such table or interface: no such routes.
-	case errors.Is(err, syscall.EAFNOSUPPORT) && d.Kind.ByFamily:
-		// The kernel has no objects of the family (lookup_rules_ops).
+	case d.Kind.ByFamily && (errors.Is(err, syscall.EAFNOSUPPORT) || errors.Is(err, syscall.EOPNOTSUPP)):
+		// The kernel has no objects of the family (lookup_rules_ops), or was built without any
+		// (CONFIG_FIB_RULES).
 	case err != nil:
 		return err
 	}

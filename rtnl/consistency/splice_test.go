@@ -3,6 +3,7 @@ package consistency
 import (
 	"net/netip"
 	"strings"
+	"syscall"
 	"testing"
 
 	. "kernelroutes/internal/fakekernel"
@@ -122,6 +123,25 @@ func answerRules(datagrams string) func(Request) []Event {
 			all = append(all, Datagram(Done(r.Seq, 0)))
 		}
 		return all
+	}
+}
+
+// TestNoRules: a kernel without rules, of a family or at all, has none; any other error is one.
+func TestNoRules(t *testing.T) {
+	for errno, ok := range map[syscall.Errno]bool{syscall.EAFNOSUPPORT: true, syscall.EOPNOTSUPP: true,
+		syscall.ENOENT: false, syscall.EINVAL: false} {
+		answer := func(r Request) []Event { return []Event{Datagram(Failed(r.Seq, uint32(errno)))} }
+		s, err := runSink(t, answer, func(s *Sink) {
+			s.Dump.Kind, s.Dump.Request.Family = object.Rules.Kind, object.IPMR
+		})
+		if (err == nil) != ok || len(s.Dump.Parts) > 0 || s.Dump.done {
+			t.Errorf("%v: %v, %d parts", errno, err, len(s.Dump.Parts))
+		}
+	}
+	if _, err := runSink(t, func(r Request) []Event {
+		return []Event{Datagram(Failed(r.Seq, uint32(syscall.EAFNOSUPPORT)))}
+	}, nil); err == nil {
+		t.Error("routes are none where their family is not known")
 	}
 }
 
