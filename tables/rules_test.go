@@ -20,7 +20,7 @@ import (
 
 // anyRule is a random rule, of an action that ip knows too, as the kernel keeps it: what it
 // adds of its own is in it.
-func anyRule(c nltest.Chance, f object.Family, users uint32) *object.Rule {
+func anyRule(c nltest.Chance, f object.Family, users uint32, newer bool) *object.Rule {
 	some := func(n int) bool { return c.IntN(n) == 0 }
 	const none = 1<<32 - 1
 	r := &object.Rule{Family: f, Priority: uint32(1 + c.IntN(300)), SuppressPrefixLen: object.Some[uint32](none),
@@ -77,7 +77,7 @@ func anyRule(c nltest.Chance, f object.Family, users uint32) *object.Rule {
 	}
 	r.SPorts, r.SPortMask = anyPorts(c)
 	r.DPorts, r.DPortMask = anyPorts(c)
-	if newer := some(3); newer {
+	if newer && some(3) {
 		withNewer(c, r)
 	}
 	return r
@@ -121,13 +121,31 @@ func withNewer(c nltest.Chance, r *object.Rule) {
 func usersOf(t *testing.T) uint32 {
 	r := &object.Rule{Family: object.IPv4, Priority: 5000, Action: object.FR_ACT_NOP,
 		UIDs: object.Some(object.UIDRange{End: 1<<32 - 2})}
-	if err := nstest.Send(t, object.RTM_NEWRULE, 0, nltest.AppendRule(nil, r)); err != nil {
+	if _, ok := probeRule(t, r); !ok {
 		return 1
 	}
-	if err := nstest.Send(t, object.RTM_NEWRULE+1, 0, nltest.AppendRule(nil, r)); err != nil {
-		t.Fatal(err)
-	}
 	return 1<<32 - 2
+}
+
+// knowsNewer reports whether the kernel knows what withNewer adds (Linux 6.15): an older one
+// does not, and says nothing.
+func knowsNewer(t *testing.T) bool {
+	got, _ := probeRule(t, &object.Rule{Family: object.IPv4, Priority: 5000, Action: object.FR_ACT_NOP,
+		SPorts: object.Some(object.PortRange{Start: 8, End: 8}), SPortMask: object.Some[uint16](15)})
+	return got["sport_mask"] == "15"
+}
+
+// probeRule adds a rule and takes it away again, and returns its row.
+func probeRule(t *testing.T, r *object.Rule) (got row, ok bool) {
+	t.Helper()
+	if err := nstest.Send(t, object.RTM_NEWRULE, 0, nltest.AppendRule(nil, r)); err != nil {
+		return nil, false
+	}
+	rows := scan(t, tables.Rules, new(rtnl.Kernel), where(tables.Rules, "priority", tables.Equals, fmt.Sprint(r.Priority)))
+	if err := nstest.Send(t, object.RTM_DELRULE, 0, nltest.AppendRule(nil, r)); err != nil || len(rows) != 1 {
+		t.Fatal(err, rows)
+	}
+	return rows[0], true
 }
 
 // wantRule is the row of a rule, but for its identity and for what depends on others.
@@ -286,14 +304,14 @@ func compareRules(t *testing.T, family string, rows []row) {
 func TestRandomRules(t *testing.T) {
 	nstest.New(t)
 	nstest.Veth(t, "v0", "10.0.0.1/24", "fd00::1/64")
-	users, names := usersOf(t), iproute2.HostNames()
+	users, newer, names := usersOf(t), knowsNewer(t), iproute2.HostNames()
 	added := map[string]map[string]int{} // by family, rows that must be there, by their text
 	refused := map[string]int{}
 	for _, f := range []object.Family{object.IPv4, object.IPv6} {
 		c := nltest.NewChance(rand.Uint64())
 		added[f.String()] = map[string]int{}
 		for n := 0; n < nstest.Amount(1000, 200); {
-			r := anyRule(c, f, users)
+			r := anyRule(c, f, users, newer)
 			if err := nstest.Send(t, object.RTM_NEWRULE, 0, nltest.AppendRule(nil, r)); err != nil {
 				if refused[err.Error()]++; refused[err.Error()] > 1000 {
 					t.Fatalf("%+v: %v", *r, err)
