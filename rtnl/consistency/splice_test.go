@@ -84,7 +84,7 @@ func TestRulesMerge(t *testing.T) {
 			next := heard.Next()
 			heard = &next
 		}
-		list, _, missing := Merge(dumps, wanted)
+		list, _, missing := Merge(dumps, wanted, nil)
 		var got []string
 		object.Each(list, func(m *object.Message) bool {
 			var r object.Rule
