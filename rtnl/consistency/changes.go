@@ -212,7 +212,7 @@ func (c *Changes) note(m *object.Message, gone bool) {
 		n.any = true
 	}
 	if k.Same != nil {
-		n.touched.add(k.Same(m))
+		n.touched.add(k.Same(m), gone)
 	}
 	if k.Order == nil {
 		return

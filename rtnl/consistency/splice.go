@@ -8,21 +8,27 @@ const maxTouched = 1 << 16
 // touched are the objects of a kind that were heard of since the reading began, by
 // object.Kind.Same.
 type touched struct {
-	objects map[uint64]bool
-	lost    bool // there were others, which are not known
+	objects map[uint64]bool // whether one was heard to go, and so may have come again elsewhere
+	lost    bool            // there were others, which are not known
 }
 
-func (t *touched) add(object uint64) {
+func (t *touched) add(object uint64, gone bool) {
 	switch {
-	case t.lost, t.objects[object]:
-	case len(t.objects) == maxTouched:
+	case t.lost:
+	case len(t.objects) == maxTouched && !t.has(object):
 		*t = touched{lost: true}
 	default:
 		if t.objects == nil {
 			t.objects = map[uint64]bool{}
 		}
-		t.objects[object] = true
+		t.objects[object] = t.objects[object] || gone
 	}
+}
+
+// has reports whether an object was heard of.
+func (t *touched) has(object uint64) bool {
+	_, ok := t.objects[object]
+	return ok
 }
 
 // An item is an object of a segment.
@@ -46,13 +52,20 @@ type chain struct {
 // segment ends, another one that has its last untouched object goes on after that.
 //
 // An object of which there are several that are alike is none to go by: it is not known which
-// of them one is. What is touched comes as it is in the segment that is taken, and only once.
+// of them one is. What is touched comes as it is in the segment that is taken, and once it was
+// heard to go only once: if there were several, it is not known how many. One that was only
+// heard to come is at one place, and the like of it at another is another one.
 func splice(k *object.Kind, segments []segment, t *touched) (list []object.Run, whole bool) {
 	if k.Same == nil || t.lost {
 		return nil, false
 	}
 	chains, several := chainsOf(k, segments)
-	anchor := func(i item) bool { return !t.objects[i.same] && !several[i.same] }
+	for same, gone := range t.objects {
+		if gone && several[same] {
+			return nil, false
+		}
+	}
+	anchor := func(i item) bool { return !t.has(i.same) && !several[i.same] }
 	var current *chain
 	most := -1
 	for i := range chains {
@@ -60,7 +73,7 @@ func splice(k *object.Kind, segments []segment, t *touched) (list []object.Run, 
 			current, most = c, c.reach(anchor, 0)
 		}
 	}
-	taken := map[uint64]bool{} // those that were touched
+	taken := map[uint64]bool{} // those that were heard to go
 	at := 0
 	for range len(chains) {
 		if current == nil {
@@ -139,7 +152,7 @@ func farthest(chains []chain, object uint64, anchor func(item) bool) (best *chai
 	return best, at
 }
 
-// appendItems appends the messages of items, but for those that were touched and were taken
+// appendItems appends the messages of items, but for those that were heard to go and were taken
 // from a segment before.
 func appendItems(list []object.Run, items []item, t *touched, taken map[uint64]bool) []object.Run {
 	var mine []uint64
@@ -151,7 +164,7 @@ func appendItems(list []object.Run, items []item, t *touched, taken map[uint64]b
 		}
 	}
 	for _, i := range items {
-		if t.objects[i.same] {
+		if t.objects[i.same] { // it went
 			if taken[i.same] {
 				continue
 			}

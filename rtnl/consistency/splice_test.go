@@ -24,7 +24,7 @@ func ruleOf(name string) []byte {
 }
 
 // ruleDump has what datagrams of a dump hold, separated by "|", and what was heard while it
-// ran. Where DONE comes last it is in the last datagram, as since Linux 6.9.
+// ran, with a "-" where it went. Where DONE comes last it is in the last datagram, as since Linux 6.9.
 type ruleDump struct{ datagrams, heard string }
 
 // TestRulesMerge has what is proved of rules: digits are priorities, letters rules of one.
@@ -57,7 +57,11 @@ func TestRulesMerge(t *testing.T) {
 		{"what is touched comes once",
 			[]ruleDump{{"5a 5t 5b | 5d DONE", "5t"}, {"5a 5b 5c 5d 5t DONE", ""}}, "5a 5b 5c 5d 5t", true},
 		{"taken before, it does not come again",
-			[]ruleDump{{"5a 5t 5b 5c | 5e DONE", "5t"}, {"5a 5b | 5c 5d 5e 5t 5f DONE", "5t"}}, "5a 5t 5b 5c 5d 5e 5f", true},
+			[]ruleDump{{"5a 5t 5b 5c | 5e DONE", "-5t"}, {"5a 5b | 5c 5d 5e 5t 5f DONE", "5t"}}, "5a 5t 5b 5c 5d 5e 5f", true},
+		{"but one that did not go is another one", []ruleDump{{"5a 5t 5b 5c | 5e DONE", "5x"},
+			{"5a 5b | 5c 5d 5e 5t 5f 5t DONE", "5t"}}, "5a 5t 5b 5c 5d 5e 5t 5f 5t", true},
+		{"of several, it is not known which went", []ruleDump{{"5a 5t 5b 5c | 5e DONE", "5x"},
+			{"5a 5b | 5c 5d 5e 5t 5f 5t DONE", "5t -5t"}}, "", false},
 		{"alike ones are none to go by",
 			[]ruleDump{{"5a 5b 5b | 5d DONE", "5x"}, {"5a | 5c 5b 5b 5d | 5e DONE", "5x"}}, "", false},
 		{"but stay as many",
@@ -73,9 +77,14 @@ func TestRulesMerge(t *testing.T) {
 				t.Fatal(err)
 			}
 			for _, name := range strings.Fields(d.heard) {
-				if name == "?" {
+				switch name, gone := strings.CutPrefix(name, "-"); {
+				case gone:
+					m := ruleOf(name)
+					copy(m[4:], NE(uint16(object.RTM_DELRULE)))
+					heard.add(m)
+				case name == "?":
 					heard.everything()
-				} else {
+				default:
 					heard.add(ruleOf(name))
 				}
 			}
@@ -149,13 +158,13 @@ func TestNoRules(t *testing.T) {
 func TestTouched(t *testing.T) {
 	var few touched
 	for i := range uint64(maxTouched) {
-		few.add(i)
-		few.add(i)
+		few.add(i, false)
+		few.add(i, false)
 	}
 	if few.lost || len(few.objects) != maxTouched {
 		t.Errorf("%d, lost %v", len(few.objects), few.lost)
 	}
-	if few.add(maxTouched); !few.lost {
+	if few.add(maxTouched, false); !few.lost {
 		t.Error("there are not too many")
 	}
 	var c Changes
