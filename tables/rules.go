@@ -70,7 +70,7 @@ var ruleSelectors = []column[ruleRow]{
 		holds(ruleActionWords),
 	integer("inverted",
 		"1 if the rule is for all packets but those that it describes (ip's not), else 0",
-		nothing, ruleFlag(object.FIB_RULE_INVERT)).
+		nothing, func(r *ruleRow) (int64, bool) { return boolean(r.Flags&object.FIB_RULE_INVERT != 0) }).
 		holds(numbersTo(1)),
 	text("src",
 		"Source of the packets in CIDR notation, empty for any",
@@ -88,11 +88,11 @@ var ruleSelectors = []column[ruleRow]{
 		nothing, func(r *ruleRow, b []byte) []byte { return append(b, r.OIF...) }),
 	integer("iif_detached",
 		"1 if there is no interface with the name in iif, so that the rule is for no packet, else 0",
-		nothing, ruleFlag(object.FIB_RULE_IIF_DETACHED)).
+		nothing, func(r *ruleRow) (int64, bool) { return boolean(r.IIFDetached()) }).
 		holds(numbersTo(1)),
 	integer("oif_detached",
 		"1 if there is no interface with the name in oif, so that the rule is for no packet, else 0",
-		nothing, ruleFlag(object.FIB_RULE_OIF_DETACHED)).
+		nothing, func(r *ruleRow) (int64, bool) { return boolean(r.OIFDetached()) }).
 		holds(numbersTo(1)),
 	bigint("fwmark",
 		"Firewall mark of the packets, which is compared under fwmask; absent for any",
@@ -163,7 +163,7 @@ var ruleActions = []column[ruleRow]{
 		nothing, func(r *ruleRow) (int64, bool) { return opt(r.Goto) }),
 	integer("goto_unresolved",
 		"1 if there is no rule of that priority, so that the rule does nothing, else 0",
-		nothing, ruleFlag(object.FIB_RULE_UNRESOLVED)).
+		nothing, func(r *ruleRow) (int64, bool) { return boolean(r.Unresolved()) }).
 		holds(numbersTo(1)),
 	bigint("suppress_prefixlength",
 		"Length in bits: a route to a prefix that is no longer than that is not taken from the table, 0 for default "+
@@ -206,11 +206,6 @@ var ruleActions = []column[ruleRow]{
 // port declares a column of ports.
 func port(name, description string, f func(*ruleRow) (int64, bool)) column[ruleRow] {
 	return integer(name, description, nothing, f).holds(numbersTo(math.MaxUint16))
-}
-
-// ruleFlag returns whether a rule has a flag.
-func ruleFlag(flag uint32) func(*ruleRow) (int64, bool) {
-	return func(r *ruleRow) (int64, bool) { return boolean(r.Flags&flag != 0) }
 }
 
 // A ruleRow is a row of kernel_route_rules.

@@ -355,3 +355,20 @@ func TestEveryRuleAttribute(t *testing.T) {
 		})
 	}
 }
+
+// TestRuleFlagsOfNothing: the kernel keeps the flags that a rule is added with, and those that
+// say how things are tell nothing where there is no goto and no interface. ip reads them so too.
+func TestRuleFlagsOfNothing(t *testing.T) {
+	nstest.New(t)
+	state := uint32(object.FIB_RULE_UNRESOLVED | object.FIB_RULE_IIF_DETACHED | object.FIB_RULE_OIF_DETACHED)
+	r := object.Rule{Family: object.IPv4, Priority: 100, Action: object.FR_ACT_TO_TBL, Table: 7, Flags: state}
+	if err := nstest.Send(t, object.RTM_NEWRULE, 0, nltest.AppendRule(nil, &r)); err != nil {
+		t.Fatal(err)
+	}
+	rows := scan(t, tables.Rules, new(rtnl.Kernel))
+	compareRules(t, "ipv4", rows)
+	got := rows[slices.IndexFunc(rows, func(r row) bool { return r["priority"] == "100" })]
+	if got["flags"] != fmt.Sprint(state) || got["goto_unresolved"]+got["iif_detached"]+got["oif_detached"] != "000" {
+		t.Errorf("a rule with flags that tell nothing: %v", got)
+	}
+}

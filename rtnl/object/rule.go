@@ -205,3 +205,16 @@ func (r *Rule) SuppressedPrefixLen() (uint32, bool) { return suppressed(r.Suppre
 // SuppressedIfGroup returns the group of interfaces through which the rule does not accept a
 // route.
 func (r *Rule) SuppressedIfGroup() (uint32, bool) { return suppressed(r.SuppressIfGroup) }
+
+// The flags that say how things are mean something only where there is what they tell of: the
+// kernel keeps whatever flags a rule is added with (fib_nl2rule), and adds these where they
+// hold (fib_nl_fill_rule).
+
+// Unresolved reports whether there is no rule of the priority that a goto names.
+func (r *Rule) Unresolved() bool { return r.Action == FR_ACT_GOTO && r.Flags&FIB_RULE_UNRESOLVED != 0 }
+
+// IIFDetached reports whether there is no interface with the name in IIF.
+func (r *Rule) IIFDetached() bool { return r.IIF != "" && r.Flags&FIB_RULE_IIF_DETACHED != 0 }
+
+// OIFDetached reports whether there is no interface with the name in OIF.
+func (r *Rule) OIFDetached() bool { return r.OIF != "" && r.Flags&FIB_RULE_OIF_DETACHED != 0 }
