@@ -63,7 +63,7 @@ func (c *Capture) NamespaceID(ns rtnl.Namespace) (uint64, error) {
 		ns == rtnl.Namespace("/run/netns/"+host.NetNSName) && host.NetNSName != "":
 		return host.NetNS, nil
 	}
-	return 0, &Error{fmt.Sprintf("it is of one network namespace, and not of %s", ns), "make one of that"}
+	return 0, &Error{fmt.Sprintf("the capture is of one network namespace, and not of %s", ns), "make one of that"}
 }
 
 // Namespaces returns the one that was captured.
