@@ -362,20 +362,3 @@ func checkNexthop(t testing.TB, b []byte) {
 		t.Fatalf("%x: %d nexthops of %+v", b, len(hops), o)
 	}
 }
-
-func checkLink(t testing.TB, b []byte) {
-	t.Helper()
-	b = ExactCopy(b)
-	var l, again Link
-	if err := l.UnmarshalBinary(b); err != nil {
-		checkError(t, b, err)
-		return
-	}
-	split(t, b[IfinfomsgLen:])
-	encoded := ExactCopy(AppendLink(nil, &l))
-	l.Name, l.Kind = escaped(l.Name), escaped(l.Kind)
-	if err := again.UnmarshalBinary(encoded); err != nil || again != l {
-		t.Fatalf("%x: %v\n was %+v\n  is %+v", b, err, l, again)
-	}
-	l.OperStateName()
-}
