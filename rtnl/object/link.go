@@ -50,6 +50,11 @@ var Links = Values[Link]{&Kind{
 		return m.each(iflaAFSpec, checkSpec)
 	},
 	Number: func(m *Message) uint32 { return wire.U32(m.payload[4:]) },
+	Governs: func(m *Message) bool {
+		var l Link
+		l.decode(m)
+		return l.VRFTable != 0
+	},
 	// Without statistics, which nobody shows and which take most of the message.
 	Request: func(index uint32) []byte {
 		b := make([]byte, ifinfomsgLen, ifinfomsgLen+wire.AttrHeaderLen+4)
