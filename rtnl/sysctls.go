@@ -1,0 +1,161 @@
+package rtnl
+
+import (
+	"errors"
+	"io/fs"
+	"maps"
+	"os"
+	"strconv"
+	"strings"
+
+	"kernelroutes/rtnl/conn"
+	"kernelroutes/rtnl/object"
+)
+
+// Sysctls are values of /proc/sys/net by the name that sysctl has for them, as
+// "net.ipv4.conf.all.rp_filter", in the kernel's words. RTNetlink tells of an interface's
+// settings, but of all's and default's only a few (object.Netconf).
+type Sysctls map[string]string
+
+// The two that are no interfaces, and have settings.
+const (
+	ConfAll     = "all"
+	ConfDefault = "default"
+)
+
+// sysctlPath is of the network namespace of the thread that opens a file below it.
+const sysctlPath = "/proc/sys"
+
+// confSysctl returns the name of a setting of all or default.
+func confSysctl(f object.Family, conf string, s *object.Setting) string {
+	return "net." + f.String() + ".conf." + conf + "." + s.File(f)
+}
+
+// confSysctls are the names of the settings of all and default.
+var confSysctls = func() (names []string) {
+	for _, f := range []object.Family{object.IPv4, object.IPv6} {
+		for _, conf := range []string{ConfAll, ConfDefault} {
+			for i := range object.Settings {
+				if s := &object.Settings[i]; s.Has(f) {
+					names = append(names, confSysctl(f, conf, s))
+				}
+			}
+		}
+	}
+	return names
+}()
+
+// wantsSysctls reports whether those of all and default are wanted: with the few that
+// RTNetlink tells of.
+func (r *Request) wantsSysctls() bool { return r.All(object.Netconfs.Kind) }
+
+// readSysctls reads the settings of all and default in a namespace. One that is not there, or
+// may not be read, is left out.
+func readSysctls(path string, ns Namespace) (Sysctls, error) {
+	all := Sysctls{}
+	err := ns.Do(func() error {
+		for _, name := range confSysctls {
+			b, err := readSmall(path + "/" + strings.ReplaceAll(name, ".", "/"))
+			switch {
+			case err == nil:
+				all[name] = strings.TrimSuffix(string(b), "\n")
+			case errors.Is(err, fs.ErrNotExist), errors.Is(err, fs.ErrPermission):
+			default:
+				return conn.NewReadError("read "+name, err)
+			}
+		}
+		return nil
+	})
+	return all, err
+}
+
+// readSmall reads a file of some bytes with as few system calls as there can be: there are
+// almost two hundred of them.
+func readSmall(path string) ([]byte, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	var b [64]byte
+	n, err := f.Read(b[:])
+	if n > 0 {
+		err = nil
+	}
+	return b[:n], err
+}
+
+// A sysctlReader reads them before what they are shown with, and after: no message tells of
+// most of their changes.
+type sysctlReader struct {
+	before, after Sysctls // nil: yet to be read
+}
+
+// begin reads them before anything else is.
+func (r *sysctlReader) begin(s *session) (err error) {
+	if r.before == nil && s.sysctls != "" && s.asked.wantsSysctls() && !s.count {
+		r.before, err = readSysctls(s.sysctls, s.asked.Namespace)
+	}
+	return err
+}
+
+// end reads them when all else is read.
+func (r *sysctlReader) end(s *session) (err error) {
+	if r.before != nil {
+		r.after, err = readSysctls(s.sysctls, s.asked.Namespace)
+	}
+	return err
+}
+
+// changed reports whether they changed meanwhile. What changes and changes back between two
+// readings is not seen.
+func (r *sysctlReader) changed() bool { return !maps.Equal(r.before, r.after) }
+
+// ConfOf returns the settings of all or default for a family; Known is false where there are
+// none. They are those in Sysctls, and where these lack one what RTNetlink tells.
+func (s *Snapshot) ConfOf(conf string, f object.Family) *object.Conf {
+	index := uint32(object.NetconfAll)
+	if conf == ConfDefault {
+		index = object.NetconfDefault
+	}
+	var told *object.Netconf
+	for n := range All(s, object.Netconfs) {
+		if n.Family == f && n.Index == object.Some(index) {
+			c := *n
+			told = &c
+		}
+	}
+	known := told != nil
+	c := object.ConfOf(f, func(setting *object.Setting) (int64, bool) {
+		if v, err := strconv.ParseInt(s.Sysctls[confSysctl(f, conf, setting)], 10, 64); err == nil {
+			known = true
+			return v, true
+		}
+		if told == nil {
+			return 0, false
+		}
+		return told.Value(setting)
+	})
+	if !known {
+		return &object.Conf{}
+	}
+	return c
+}
+
+// LackedSettings returns the settings of a family that this kernel was built without, for which
+// it sends zeros: there is no file of them where there are others. nil: that is not known.
+func (s *Snapshot) LackedSettings(f object.Family) *object.Lacking {
+	lacks, some := object.Lacking{}, false
+	for i := range object.Settings {
+		setting := &object.Settings[i]
+		if _, ok := s.Sysctls[confSysctl(f, ConfAll, setting)]; ok {
+			some = true
+		} else if setting.Has(f) {
+			lacks[setting] = true
+		}
+	}
+	if !some {
+		return nil
+	}
+	return &lacks
+}
