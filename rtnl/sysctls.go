@@ -111,35 +111,41 @@ func (r *sysctlReader) end(s *session) (err error) {
 // readings is not seen.
 func (r *sysctlReader) changed() bool { return !maps.Equal(r.before, r.after) }
 
-// ConfOf returns the settings of all or default for a family; Known is false where there are
-// none. They are those in Sysctls, and where these lack one what RTNetlink tells.
-func (s *Snapshot) ConfOf(conf string, f object.Family) *object.Conf {
-	index := uint32(object.NetconfAll)
-	if conf == ConfDefault {
-		index = object.NetconfDefault
-	}
-	var told *object.Netconf
+// A ConfKey says whose settings they are.
+type ConfKey struct {
+	Conf   string // ConfAll, ConfDefault
+	Family object.Family
+}
+
+// Confs returns the settings of all and default for IPv4 and IPv6 of which any is known: those
+// in Sysctls, and where these lack one what RTNetlink tells.
+func (s *Snapshot) Confs() map[ConfKey]*object.Conf {
+	told := map[ConfKey]object.Netconf{}
 	for n := range All(s, object.Netconfs) {
-		if n.Family == f && n.Index == object.Some(index) {
-			c := *n
-			told = &c
+		switch n.Index {
+		case object.Some[uint32](object.NetconfAll):
+			told[ConfKey{ConfAll, n.Family}] = *n
+		case object.Some[uint32](object.NetconfDefault):
+			told[ConfKey{ConfDefault, n.Family}] = *n
 		}
 	}
-	known := told != nil
-	c := object.ConfOf(f, func(setting *object.Setting) (int64, bool) {
-		if v, err := strconv.ParseInt(s.Sysctls[confSysctl(f, conf, setting)], 10, 64); err == nil {
-			known = true
-			return v, true
+	confs := map[ConfKey]*object.Conf{}
+	for _, conf := range []string{ConfAll, ConfDefault} {
+		for _, f := range []object.Family{object.IPv4, object.IPv6} {
+			netconf, known := told[ConfKey{conf, f}]
+			c := object.ConfOf(f, func(setting *object.Setting) (int64, bool) {
+				if v, err := strconv.ParseInt(s.Sysctls[confSysctl(f, conf, setting)], 10, 64); err == nil {
+					known = true
+					return v, true
+				}
+				return netconf.Value(setting)
+			})
+			if known {
+				confs[ConfKey{conf, f}] = c
+			}
 		}
-		if told == nil {
-			return 0, false
-		}
-		return told.Value(setting)
-	})
-	if !known {
-		return &object.Conf{}
 	}
-	return c
+	return confs
 }
 
 // LackedSettings returns the settings of a family that this kernel was built without, for which

@@ -51,7 +51,7 @@ func TestSysctls(t *testing.T) {
 		{ConfDefault, object.IPv6, "hop_limit", 77}} {
 		for i := range object.Settings {
 			s := &object.Settings[i]
-			if v, ok := own.ConfOf(tc.conf, tc.f).Value(s); s.Name == tc.setting && (v != tc.want || !ok) {
+			if v, ok := own.Confs()[ConfKey{tc.conf, tc.f}].Value(s); s.Name == tc.setting && (v != tc.want || !ok) {
 				t.Errorf("%s of %s, %s, is %d, want %d", tc.setting, tc.conf, tc.f, v, tc.want)
 			}
 		}
@@ -79,7 +79,7 @@ func TestSysctlsUnreadable(t *testing.T) {
 	if err != nil || !s.Consistent || len(s.Sysctls) != 0 {
 		t.Fatal(err, s)
 	}
-	all, lacks := s.ConfOf(ConfAll, object.IPv4), s.LackedSettings(object.IPv4)
+	all, lacks := s.Confs()[ConfKey{ConfAll, object.IPv4}], s.LackedSettings(object.IPv4)
 	for i := range object.Settings {
 		setting := &object.Settings[i]
 		switch v, ok := all.Value(setting); setting.Name {
@@ -97,7 +97,7 @@ func TestSysctlsUnreadable(t *testing.T) {
 		t.Errorf("the kernel lacks %v", *lacks)
 	}
 	// Nor is there anything of what has none.
-	if none := NewSnapshot(true, nil).ConfOf(ConfAll, object.IPv4); none.Known() {
+	if none := NewSnapshot(true, nil).Confs(); len(none) != 0 {
 		t.Error("settings out of nothing")
 	}
 }

@@ -18,7 +18,7 @@ type LinkConfig struct {
 	IPv6   Conf
 	Flags6 Opt[uint32]    // IFLA_INET6_FLAGS: IF_READY, IF_RS_SENT, IF_RA_RCVD, ...
 	Token  netip.Addr     // IFLA_INET6_TOKEN, :: for none
-	RAMTU  Opt[uint32]    // IFLA_INET6_RA_MTU (Linux 5.15): as a router has told, 0 for none
+	RAMTU  Opt[uint32]    // IFLA_INET6_RA_MTU (Linux 5.15), if a router has told of one
 	Times6 Opt[LinkTimes] // IFLA_INET6_CACHEINFO
 }
 

@@ -1,6 +1,10 @@
 package object
 
-import "kernelroutes/rtnl/wire"
+import (
+	"cmp"
+
+	"kernelroutes/rtnl/wire"
+)
 
 // A Setting is one of those that the kernel keeps for each interface, and for all and
 // default, in /proc/sys/net/ipv4/conf and /proc/sys/net/ipv6/conf. Settings has them.
@@ -103,11 +107,14 @@ func ConfOf(f Family, value func(*Setting) (int64, bool)) *Conf {
 func (c Conf) Without(l *Lacking) Conf { c.lacks = l; return c }
 
 // Known reports whether there is any setting.
-func (c *Conf) Known() bool { return c.array != nil || c.values != nil }
+func (c *Conf) Known() bool { return len(c.array) > 0 || c.values != nil }
 
-// Value returns the value of a setting as /proc/sys shows it; false: the family has no such
+// Value returns the value of a setting, none of nil, as /proc/sys shows it; false: the family has no such
 // setting, or the kernel sent none.
 func (c *Conf) Value(s *Setting) (int64, bool) {
+	if c == nil {
+		return 0, false
+	}
 	if c.array == nil {
 		if c.values == nil {
 			return 0, false
@@ -139,9 +146,7 @@ func (c *Conf) Effective(s *Setting, all *Conf) (int64, bool) {
 	if h == nil {
 		return own, true
 	}
-	w := work{own: c, all: all, setting: s}
-	v := h.of(&w, own)
-	return v, !w.unknown
+	return h.of(work{c, all, s}, own)
 }
 
 // Unknown returns the values that the kernel sent beyond those in Settings, by their index:
@@ -166,27 +171,24 @@ func (c *Conf) Unknown() (list []wire.Attr) {
 // A holding is how the kernel works out what holds.
 type holding struct {
 	text string // as a description has it
-	of   func(w *work, own int64) int64
+	of   func(w work, own int64) (v int64, known bool)
 }
 
-// A work is the working out of what holds.
+// A work is the working out of what holds: with the settings of the interface, and with those
+// of all.
 type work struct {
 	own, all *Conf
 	setting  *Setting
-	unknown  bool // something that it takes is not known
 }
 
 // ofAll returns the setting of all.
-func (w *work) ofAll() int64 { return w.take(w.all, w.setting) }
-
-func (w *work) take(c *Conf, s *Setting) int64 {
-	v, ok := c.Value(s)
-	w.unknown = w.unknown || !ok
-	return v
-}
+func (w work) ofAll() (int64, bool) { return w.all.Value(w.setting) }
 
 // forwards reports whether the interface's own setting is to forward.
-func (w *work) forwards() bool { return w.take(w.own, settingOf("forwarding")) != 0 }
+func (w work) forwards() (is, known bool) {
+	v, ok := w.own.Value(settingOf("forwarding"))
+	return v != 0, ok
+}
 
 func truth(is bool) int64 {
 	if is {
@@ -195,74 +197,76 @@ func truth(is bool) int64 {
 	return 0
 }
 
+// alone is how what takes nothing else is worked out.
+func alone(text string, of func(own int64) int64) *holding {
+	return &holding{text, func(_ work, own int64) (int64, bool) { return of(own), true }}
+}
+
+// with is how what takes the same setting of all is worked out.
+func with(text string, of func(own, all int64) int64) *holding {
+	return &holding{text, func(w work, own int64) (int64, bool) {
+		all, ok := w.ofAll()
+		if !ok {
+			return 0, false
+		}
+		return of(own, all), true
+	}}
+}
+
 // What several settings have in common.
 var (
 	// itself: whether the interface has it, as IN_DEV_CONF_GET asks.
-	itself = &holding{"1 if the interface has it", func(_ *work, own int64) int64 { return truth(own != 0) }}
+	itself = alone("1 if the interface has it", func(own int64) int64 { return truth(own != 0) })
 	// ored: IN_DEV_ORCONF.
-	ored = &holding{"1 if the interface or all has it",
-		func(w *work, own int64) int64 { return truth(w.ofAll() != 0 || own != 0) }}
+	ored = with("1 if the interface or all has it", func(own, all int64) int64 { return truth(own|all != 0) })
 	// anded: IN_DEV_ANDCONF.
-	anded = &holding{"1 if the interface and all have it",
-		func(w *work, own int64) int64 { return truth(w.ofAll() != 0 && own != 0) }}
+	anded = with("1 if the interface and all have it",
+		func(own, all int64) int64 { return truth(own != 0 && all != 0) })
 	// highest: IN_DEV_MAXCONF.
-	highest = &holding{"the higher of the interface's and of all's",
-		func(w *work, own int64) int64 { return max(w.ofAll(), own) }}
-	lowest = &holding{"the lower of the interface's and of all's",
-		func(w *work, own int64) int64 { return min(w.ofAll(), own) }}
+	highest = with("the higher of the interface's and of all's", func(own, all int64) int64 { return max(own, all) })
+	lowest  = with("the lower of the interface's and of all's", func(own, all int64) int64 { return min(own, all) })
 )
 
 // What one setting has alone.
 var (
 	// ip6_forward asks all, and since Linux 6.17 the input's force_forwarding.
 	forwards6 = &holding{"1 if all has forwarding or the interface has force_forwarding",
-		func(w *work, _ int64) int64 {
+		func(w work, _ int64) (int64, bool) {
+			all, ok := w.ofAll()
 			forced, _ := w.own.Value(settingOf("force_forwarding")) // 0 before
-			return truth(w.ofAll() != 0 || forced != 0)
+			return truth(all|forced != 0), ok
 		}}
 	// IN_DEV_RX_REDIRECTS
 	redirects4 = &holding{"1 if the interface and all have it, or, where the interface does not forward, either",
-		func(w *work, own int64) int64 {
-			if w.forwards() {
-				return truth(w.ofAll() != 0 && own != 0)
-			}
-			return truth(w.ofAll() != 0 || own != 0)
+		func(w work, own int64) (int64, bool) {
+			all, ok := w.ofAll()
+			forwards, known := w.forwards()
+			return truth(own != 0 && all != 0 || !forwards && own|all != 0), ok && known
 		}}
 	// rt6_do_redirect
 	redirects6 = &holding{"1 if the interface has it and not forwarding",
-		func(w *work, own int64) int64 { return truth(!w.forwards() && own != 0) }}
+		func(w work, own int64) (int64, bool) {
+			forwards, known := w.forwards()
+			return truth(!forwards && own != 0), known
+		}}
 	// ipv6_accept_ra
 	advertised = &holding{"1 if it is not 0, or, where the interface has forwarding, 2",
-		func(w *work, own int64) int64 {
-			if w.forwards() {
-				return truth(own == 2)
-			}
-			return truth(own != 0)
+		func(w work, own int64) (int64, bool) {
+			forwards, known := w.forwards()
+			return truth(own == 2 || !forwards && own != 0), known
 		}}
 	// IGMP_V1_SEEN, IGMP_V2_SEEN: 3 forces nothing.
-	igmp = &holding{"1 if the interface or all has 1, else 2 if either has 2, else 0",
-		func(w *work, own int64) int64 {
-			switch all := w.ofAll(); {
-			case all == 1 || own == 1:
-				return 1
-			case all == 2 || own == 2:
-				return 2
+	igmp = with("1 if the interface or all has 1, else 2 if either has 2, else 0", func(own, all int64) int64 {
+		for v := int64(1); v <= 2; v++ {
+			if own == v || all == v {
+				return v
 			}
-			return 0
-		}}
-	// mld_force_mld_version
-	mld = &holding{"all's unless that is 0", func(w *work, own int64) int64 {
-		if all := w.ofAll(); all != 0 {
-			return all
 		}
-		return own
-	}}
+		return 0
+	})
+	// mld_force_mld_version
+	mld = with("all's unless that is 0, else the interface's", func(own, all int64) int64 { return cmp.Or(all, own) })
 	// addrconf_ifdown
-	kept = &holding{"1 if all's, or where that is 0 the interface's, is above 0",
-		func(w *work, own int64) int64 {
-			if all := w.ofAll(); all != 0 {
-				return truth(all > 0)
-			}
-			return truth(own > 0)
-		}}
+	kept = with("1 if all's, or where that is 0 the interface's, is above 0",
+		func(own, all int64) int64 { return truth(cmp.Or(all, own) > 0) })
 )
