@@ -3,7 +3,6 @@ package tables
 import (
 	"slices"
 
-	"kernelroutes/rtnl"
 	"kernelroutes/rtnl/object"
 	"kernelroutes/rtnl/wire"
 )
@@ -74,6 +73,7 @@ var nexthopColumns = []column[routeRow]{
 	ofRoute("dst_last"),
 	ofRoute("src_first"),
 	ofRoute("src_last"),
+	ofRoute("covers"),
 }
 
 // ofRoute returns a column of kernel_routes as one of kernel_route_nexthops. It is not
@@ -86,16 +86,16 @@ func ofRoute(name string) column[routeRow] {
 }
 
 // nexthopRows returns an iterator with a row for each nexthop of each route.
-func nexthopRows(p *plan[routeRow], s *rtnl.Snapshot) func() *routeRow {
-	c := s.Cursor(p.needs.fields)
-	row := &routeRow{snap: s, names: p.names, at: c}
-	return func() *routeRow {
+func nexthopRows(p *plan[routeRow], s *scope) func() *routeRow {
+	c := s.snap.Cursor(p.needs.fields)
+	row := &routeRow{scope: s, names: p.names, at: c}
+	return covered(p.covers, func() *routeRow {
 		for row.index++; row.index >= len(row.hops); row.index = 0 {
 			if !c.Next() {
 				return nil
 			}
 			row.Route, row.id = c.Route(), row.id[:0]
-			row.hops = s.Nexthops(row.Route, row.hops)
+			row.hops = s.snap.Nexthops(row.Route, row.hops)
 			if len(row.hops) > 0 {
 				row.index = 0
 				break
@@ -103,13 +103,13 @@ func nexthopRows(p *plan[routeRow], s *rtnl.Snapshot) func() *routeRow {
 		}
 		row.hop = &row.hops[row.index]
 		return row
-	}
+	})
 }
 
 // appendID appends the route's identity, in which every nexthop is hashed.
 func (r *routeRow) appendID(b []byte) []byte {
 	if len(r.id) == 0 {
-		r.id = r.AppendID(r.id)
+		r.id = r.appendRouteID(r.id)
 	}
 	return append(b, r.id...)
 }

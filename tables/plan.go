@@ -16,7 +16,7 @@ type source[R any] struct {
 	needs needs        // of every row
 	// rows returns an iterator over the rows that are in a snapshot; it returns nil at the
 	// end. A row is valid until the next.
-	rows func(*plan[R], *rtnl.Snapshot) func() *R
+	rows func(*plan[R], *scope) func() *R
 	// single says that each object makes one row: then rows can be counted unread.
 	single bool
 	// splits says that the rows of one object can be made without other objects of its
@@ -77,6 +77,8 @@ type plan[R any] struct {
 	key     []column[R] // if rows have numbers: see Query.RowIDs
 	given   *column[R]  // if it is used
 	namesID bool        // column netns_id is used
+	covers  []cover     // nil: none is asked for
+	inodes  []uint64    // namespaces of the identities that are looked up; 0: that of the process
 }
 
 // newPlan works a query out.
@@ -117,6 +119,7 @@ func newPlan[R any](src *source[R], columns []column[R], names *iproute2.Names, 
 		}
 	}
 	n.pushCovered()
+	p.inodes, p.covers = n.inodes, n.covers
 	p.request.Kinds, p.request.Referred = []*object.Kind{src.kind}, p.needs.referred.list()
 	p.request.Along = p.needs.along.list()
 	return p
@@ -142,7 +145,7 @@ func (p *plan[R]) gives(s *scope) iter.Seq[[]byte] {
 	return func(yield func([]byte) bool) {
 		var id []byte
 		for r := p.part([]scope{*s}); r.Next(); {
-			if id = p.given.text(r.row, id[:0]); !yield(id) {
+			if id = p.given.text(r.row, id[:0]); !yield(id[:len(id)-len(s.idSuffix)]) {
 				return
 			}
 		}
