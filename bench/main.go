@@ -20,6 +20,7 @@ import (
 var roles = map[string]func(args []string) error{
 	"-fill":   fill,
 	"-floor":  floor,
+	"-links":  linkFloor,
 	"-plugin": plugin,
 }
 
@@ -116,6 +117,11 @@ func (b *bench) run() (err error) {
 	if err != nil {
 		return err
 	}
+	more, err := b.interfaceConfig()
+	if err != nil {
+		return err
+	}
+	lines = append(lines, more...)
 	if b.extension {
 		more, err := b.extensions()
 		if err != nil {

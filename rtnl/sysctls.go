@@ -1,10 +1,7 @@
 package rtnl
 
 import (
-	"errors"
-	"io/fs"
 	"maps"
-	"os"
 	"strconv"
 	"strings"
 
@@ -31,18 +28,26 @@ func confSysctl(f object.Family, conf string, s *object.Setting) string {
 	return "net." + f.String() + ".conf." + conf + "." + s.File(f)
 }
 
-// confSysctls are the names of the settings of all and default.
-var confSysctls = func() (names []string) {
+// A confFolder is a folder of settings.
+type confFolder struct {
+	name  string   // of the settings in it, up to the last point
+	files []string // those that are read
+}
+
+// confFolders are those of all and default.
+var confFolders = func() (folders []confFolder) {
 	for _, f := range []object.Family{object.IPv4, object.IPv6} {
 		for _, conf := range []string{ConfAll, ConfDefault} {
+			folder := confFolder{name: "net." + f.String() + ".conf." + conf + "."}
 			for i := range object.Settings {
 				if s := &object.Settings[i]; s.Has(f) {
-					names = append(names, confSysctl(f, conf, s))
+					folder.files = append(folder.files, s.File(f))
 				}
 			}
+			folders = append(folders, folder)
 		}
 	}
-	return names
+	return folders
 }()
 
 // wantsSysctls reports whether those of all and default are wanted: with the few that
@@ -54,35 +59,18 @@ func (r *Request) wantsSysctls() bool { return r.All(object.Netconfs.Kind) }
 func readSysctls(path string, ns Namespace) (Sysctls, error) {
 	all := Sysctls{}
 	err := ns.Do(func() error {
-		for _, name := range confSysctls {
-			b, err := readSmall(path + "/" + strings.ReplaceAll(name, ".", "/"))
-			switch {
-			case err == nil:
-				all[name] = strings.TrimSuffix(string(b), "\n")
-			case errors.Is(err, fs.ErrNotExist), errors.Is(err, fs.ErrPermission):
-			default:
-				return conn.NewReadError("read "+name, err)
+		for _, folder := range confFolders {
+			err := readFiles(path+"/"+strings.ReplaceAll(folder.name, ".", "/"), folder.files,
+				func(file string, value []byte) {
+					all[folder.name+file] = strings.TrimSuffix(string(value), "\n")
+				})
+			if err != nil {
+				return conn.NewReadError("read the settings "+folder.name+"*", err)
 			}
 		}
 		return nil
 	})
 	return all, err
-}
-
-// readSmall reads a file of some bytes with as few system calls as there can be: there are
-// almost two hundred of them.
-func readSmall(path string) ([]byte, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	var b [64]byte
-	n, err := f.Read(b[:])
-	if n > 0 {
-		err = nil
-	}
-	return b[:n], err
 }
 
 // A sysctlReader reads them before what they are shown with, and after: no message tells of

@@ -96,7 +96,8 @@ var configFamilies = [...]object.Family{object.IPv4, object.IPv6}
 
 // configRows returns an iterator with a row for each family of each interface, and after
 // them for all and default as far as anything is known of these.
-func configRows(_ *plan[configRow], s *rtnl.Snapshot) func() *configRow {
+func configRows(_ *plan[configRow], at *scope) func() *configRow {
+	s := at.snap
 	confs, next := s.Confs(), rtnl.Each(s, object.LinkConfigs)
 	var lacks [len(configFamilies)]*object.Lacking
 	var others []configRow

@@ -75,11 +75,11 @@ func randomize(t *testing.T, r *rand.Rand) (written int) {
 		if filepath.Base(file) == "stable_secret" {
 			continue
 		}
-		value := []int{-1, 0, 0, 1, 1, 2, 3, 8, 64, 1280, 1400, 86400, 65535, 4294967294}[r.IntN(14)]
+		value := []int64{-1, 0, 0, 1, 1, 2, 3, 8, 64, 1280, 1400, 86400, 65535, 4294967294}[r.IntN(14)]
 		if strings.HasPrefix(filepath.Base(file), "router_") {
-			value = r.IntN(100000) // in seconds, which are sent in milliseconds
+			value = r.Int64N(100000) // in seconds, which are sent in milliseconds
 		}
-		if os.WriteFile(file, []byte(strconv.Itoa(value)), 0) == nil {
+		if os.WriteFile(file, []byte(strconv.FormatInt(value, 10)), 0) == nil {
 			written++
 		}
 	}
