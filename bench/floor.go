@@ -21,6 +21,7 @@ func bareDump(typ uint16, body []byte) error {
 	if err != nil {
 		return err
 	}
+	defer unix.Close(fd)
 	if err := unix.SetsockoptInt(fd, unix.SOL_NETLINK, unix.NETLINK_GET_STRICT_CHK, 1); err != nil {
 		return err
 	}
