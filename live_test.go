@@ -133,6 +133,9 @@ func TestGolden(t *testing.T) {
 	}
 	// Whole rows, reviewable: a column more is a line or two here, and none above.
 	for _, table := range tables.All() {
+		if table == tables.InterfaceConfig {
+			continue // the settings are this kernel's, and this host's: testdata/captures has fixed ones
+		}
 		out := run(t, "", "query", "--csv", "SELECT * FROM "+table.Name)
 		all, err := csv.NewReader(strings.NewReader(out)).ReadAll()
 		if err != nil {
