@@ -86,6 +86,19 @@ func fixedNamespace(t *testing.T) {
 		"route add 2001:db8:ffff::/48 encap seg6 mode encap segs 2001:db8::5 dev eth0",
 	)
 	nstest.WaitRoutes(t, "multicast ff00::/8 dev eth0 ", "local 2001:db8::10 dev eth0 ")
+	fixedSettings(t)
+}
+
+// fixedSettings are those that README.md shows: IPv4 begins with the host's.
+func fixedSettings(t *testing.T) {
+	for _, setting := range []string{"accept_redirects", "accept_source_route", "log_martians"} {
+		for _, conf := range []string{"all", "default", "eth0", "vpn0"} {
+			nstest.Sysctl(t, "net.ipv4.conf."+conf+"."+setting, "0")
+		}
+	}
+	nstest.Sysctl(t, "net.ipv4.conf.eth0.accept_redirects", "1")
+	nstest.Sysctl(t, "net.ipv4.conf.eth0.accept_source_route", "1")
+	nstest.Sysctl(t, "net.ipv4.conf.all.log_martians", "1")
 }
 
 // run runs the program and returns what it printed.

@@ -237,7 +237,7 @@ var (
 			return truth(all|forced != 0), ok
 		}}
 	// IN_DEV_RX_REDIRECTS
-	redirects4 = &holding{"1 if the interface and all have it, or, where the interface does not forward, either",
+	redirects4 = &holding{"1 if the interface and all have it, or either where the interface does not forward",
 		func(w work, own int64) (int64, bool) {
 			all, ok := w.ofAll()
 			forwards, known := w.forwards()
@@ -250,7 +250,7 @@ var (
 			return truth(!forwards && own != 0), known
 		}}
 	// ipv6_accept_ra
-	advertised = &holding{"1 if it is not 0, or, where the interface has forwarding, 2",
+	advertised = &holding{"1 if it is 2, or not 0 and the interface has no forwarding",
 		func(w work, own int64) (int64, bool) {
 			forwards, known := w.forwards()
 			return truth(own == 2 || !forwards && own != 0), known
