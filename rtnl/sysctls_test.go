@@ -155,3 +155,27 @@ func TestSysctlsChange(t *testing.T) {
 		}
 	}
 }
+
+// TestNetconfChange: a change that RTNetlink tells of while interfaces are read has all read
+// again.
+func TestNetconfChange(t *testing.T) {
+	nstest.New(t)
+	opened := 0
+	k := Kernel{stats: rt6StatsPath, sysctls: t.TempDir()}
+	k.dial = func(ctx context.Context, ns Namespace, groups uint32) (conn.Socket, bool, error) {
+		if opened++; opened == 2 { // the listener is there
+			nstest.Sysctl(t, "net.ipv6.conf.all.forwarding", "1")
+		}
+		return conn.Dial(ctx, ns, groups)
+	}
+	s, err := k.Read(t.Context(), configRequest)
+	if err != nil || !s.Consistent || s.Tries != 2 {
+		t.Fatalf("%v, %+v", err, s)
+	}
+	for i := range object.Settings {
+		setting := &object.Settings[i]
+		if v, _ := s.Confs()[ConfKey{ConfAll, object.IPv6}].Value(setting); setting.Name == "forwarding" && v != 1 {
+			t.Errorf("forwarding is %d", v)
+		}
+	}
+}

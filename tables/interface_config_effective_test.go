@@ -126,3 +126,35 @@ func TestEffectiveIPv6Forwarding(t *testing.T) {
 		t.Errorf("forwarding makes no difference: %v", seen)
 	}
 }
+
+// TestInterfaceConfigChurn reads settings while interfaces come and go, and settings change: those
+// that nobody touched have each row once, and the rows of one reading go together.
+func TestInterfaceConfigChurn(t *testing.T) {
+	configNetwork(t)
+	stop := nstest.Every(t, time.Millisecond, "link add x0 type veth peer name x1", "link del x0")
+	consistent := 0
+	for i := range nstest.Amount(60, 15) {
+		want := fmt.Sprint(i % 3)
+		nstest.Sysctl(t, "net.ipv4.conf.all.rp_filter", want)
+		seen := map[configKey]int{}
+		for _, r := range scan(t, tables.InterfaceConfig, &rtnl.Kernel{}) {
+			seen[configKey{r["family"], r["dev"]}]++
+			if r["snapshot_consistent"] == "1" {
+				consistent++
+			}
+			if r["family"] == "ipv4" && r["dev_index"] != "" && r["effective_rp_filter"] != max(want, r["rp_filter"]) {
+				t.Errorf("rp_filter of %s is %s, all %s: %s holds", r["dev"], r["rp_filter"], want, r["effective_rp_filter"])
+			}
+		}
+		for _, dev := range []string{"lo", "v0", "v0p", "v1", "tun0", "all", "default"} {
+			for _, family := range []string{"ipv4", "ipv6"} {
+				if n := seen[configKey{family, dev}]; n != 1 {
+					t.Errorf("%d rows for %s, %s", n, dev, family)
+				}
+			}
+		}
+	}
+	if n := stop(); n < 20 || consistent == 0 {
+		t.Errorf("%d changes, %d consistent rows: this proves nothing", n, consistent)
+	}
+}
