@@ -81,7 +81,7 @@ type sysctlReader struct {
 
 // begin reads them before anything else is.
 func (r *sysctlReader) begin(s *session) (err error) {
-	if r.before == nil && s.sysctls != "" && s.asked.wantsSysctls() && !s.count {
+	if r.before == nil && s.sysctls != "" && s.asked.wantsSysctls() {
 		r.before, err = readSysctls(s.sysctls, s.asked.Namespace)
 	}
 	return err

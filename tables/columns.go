@@ -15,6 +15,8 @@ type needs struct {
 	referred kinds         // objects of other kinds that the row's object refers to
 	along    kinds         // all objects of other kinds
 	hops     bool          // every nexthop of a route is worked out
+
+	countBy object.Grouping // of a table in which routes are counted
 }
 
 // kinds is a set of kinds, by their ordinal.
@@ -41,7 +43,8 @@ func (s kinds) list() (list []*object.Kind) {
 
 // and returns what is needed for both.
 func (n needs) and(o needs) needs {
-	return needs{n.fields | o.fields, n.referred | o.referred, n.along | o.along, n.hops || o.hops}
+	return needs{n.fields | o.fields, n.referred | o.referred, n.along | o.along, n.hops || o.hops,
+		n.countBy.And(o.countBy)}
 }
 
 var (
@@ -51,6 +54,8 @@ var (
 	needLinks = needs{referred: kindSet(object.Links.Kind)}
 	// needVRFs is for a column that shows the VRF of a table.
 	needVRFs = needs{along: kindSet(object.Links.Kind)}
+	// needUses is for a column that shows how many routes use nexthop objects.
+	needUses = needs{along: kindSet(object.Routes.Kind), countBy: object.Grouping{Object: true}}
 	// needObjects is for a column that shows something of a nexthop object.
 	needObjects = needs{referred: kindSet(object.NexthopObjects.Kind)}
 	// needHops is for a column that shows all nexthops.
