@@ -30,18 +30,23 @@ const (
 // netconfmsgLen is the size of struct netconfmsg, a byte, with its padding.
 const netconfmsgLen = 4
 
+const netconfaIndex = 1 // NETCONFA_IFINDEX
+
 var netconfFields = attributesOf[Netconf]("netconfa", nil)
 
 // Netconfs is the kind of Netconf. A dump of all families asks for AF_UNSPEC (Linux 3.10).
-// It takes no order and no numbers: whatever of them is told has all read again, so that the
-// settings of all and those of the interfaces are of one time as far as the kernel tells of
-// changes, which it does of those that a Netconf has.
+// What all and default have goes with what the interfaces have: when it changes while these
+// are read, and the kernel tells of it, which it does for what a Netconf has, all is read
+// again. That an interface comes or goes is told too, and changes nothing for others.
 var Netconfs = Values[Netconf]{&Kind{
 	Name: "netconf", Plural: "netconf settings",
 	Get: RTM_GETNETCONF, New: RTM_NEWNETCONF, Del: RTM_DELNETCONF,
 	Groups: []uint{RTNLGRP_IPV4_NETCONF, RTNLGRP_IPV6_NETCONF, RTNLGRP_MPLS_NETCONF},
+	Lacked: "no netconf settings, so that those of all and default are not known",
 	Remedy: "record while `ip netconf` runs",
 	Struct: "netconfmsg", Header: netconfmsgLen,
+	Number:  func(m *Message) uint32 { return m.U32(netconfaIndex) }, // to which no other object refers
+	Governs: func(m *Message) bool { i := m.U32(netconfaIndex); return i == NetconfAll || i == NetconfDefault },
 	Request: func(uint32) []byte { return make([]byte, netconfmsgLen) },
 	Asked: func(payload []byte) (r DumpRequest, more bool) {
 		r, more = askedWhole(netconfmsgLen, 0)(payload)
