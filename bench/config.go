@@ -18,7 +18,7 @@ const manyLinks = 500
 // with their settings and without statistics.
 func linkFloor([]string) error {
 	const iflaExtMask, skipStats = 29, 8 // IFLA_EXT_MASK, RTEXT_FILTER_SKIP_STATS
-	return bareDump(unix.RTM_GETLINK, appendAttr(make([]byte, unix.SizeofIfInfomsg), iflaExtMask, native32(skipStats)))
+	return floorOf(unix.RTM_GETLINK, unix.SizeofIfInfomsg, appendAttr(nil, iflaExtMask, native32(skipStats))...)
 }
 
 // interfaceConfig measures the settings of many interfaces, for IPv4 and IPv6.

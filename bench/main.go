@@ -23,6 +23,9 @@ var roles = map[string]func(args []string) error{
 	"-floors": floors,
 	"-links":  linkFloor,
 	"-plugin": plugin,
+
+	"-fillRules":    fillRules,
+	"-floorOfRules": floorOfRules,
 }
 
 // inside names the folder for files, in the environment of the process that
@@ -127,6 +130,11 @@ func (b *bench) run() (err error) {
 		return err
 	}
 	lines = append(lines, more...)
+	rules, err := b.rules()
+	if err != nil {
+		return err
+	}
+	lines = append(lines, rules...)
 	if b.extension {
 		more, err := b.extensions()
 		if err != nil {

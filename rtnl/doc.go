@@ -1,8 +1,9 @@
 // Package rtnl reads the routing state of the Linux kernel over RTNetlink: routes of all
-// tables and families, nexthop objects, links. It is for three things:
+// tables and families, policy rules, nexthop objects, links. It is for three things:
 //
 //   - to read it as it is at one moment, nothing missing and nothing twice, however much
-//     changes meanwhile: [Kernel.Read], [Kernel.Count], in any network namespace;
+//     changes meanwhile: [Kernel.Read], [Kernel.Count], in any network namespace; or to count
+//     it by what it is, without keeping it: [Request.CountBy];
 //   - to ask many times, cheaply: [Cache], [Instant];
 //   - to be told of changes: [Kernel.Watch].
 //
@@ -30,6 +31,7 @@
 //	session.go              what these share: connection, listener, references
 //	sysctls.go              the settings of all and default, of which RTNetlink tells a few
 //	rt6_stats.go, release*.go   what the kernel counts of IPv6, and which kernel it is
+//	tally.go                routes that are counted by class instead of read
 //	instant.go, split.go    indexes of a snapshot; parts of it for several goroutines
 //	snapshot.go, request.go, errors.go   what is returned; what is asked for; what can fail
 package rtnl

@@ -22,6 +22,7 @@ type tableReader struct {
 	missing  []object.Table // what the dumps do not tell for certain
 	unproved bool           // nor that these are all tables of IPv6, and another dump would not
 	lost     bool           // the listener heard of more growing objects than it keeps
+	again    bool           // there were dumps already, which were not enough
 }
 
 // begin plans the dumps.
@@ -31,22 +32,17 @@ func (t *tableReader) begin() {
 	}
 }
 
-func (t *tableReader) wantsAny() bool { return !t.kind.Filtered || !t.session.filter.None }
+func (t *tableReader) wantsAny() bool { return !t.filter().None }
 
 // filter says which objects are wanted: all of a kind that is not filtered.
-func (t *tableReader) filter() *Filter {
-	if t.kind.Filtered {
-		return &t.session.filter
-	}
-	return &Filter{}
-}
+func (t *tableReader) filter() *Filter { return t.session.filter.Of(t.kind) }
 
 // match reports whether an object is wanted.
 func (t *tableReader) match() func(*object.Message) bool {
 	if t.kind.Filtered {
 		return t.session.filter.Match
 	}
-	return func(*object.Message) bool { return true }
+	return t.session.filter.Lets
 }
 
 // requests returns the dumps that together bring every object that matches, but for
@@ -55,7 +51,7 @@ func (t *tableReader) requests() []object.DumpRequest {
 	if t.counted() {
 		return t.filter().WithoutIPv6().Requests()
 	}
-	return t.filter().Requests()
+	return t.filter().RequestsOf(t.kind)
 }
 
 // read runs the dumps that are to be run.
@@ -78,7 +74,7 @@ func (t *tableReader) read() error {
 func (t *tableReader) sink(request object.DumpRequest, mem *consistency.Arena) *consistency.Sink {
 	families := t.filter().Families
 	dump := consistency.Dump{Kind: t.kind, Request: request}
-	if t.session.tries == 1 && t.session.counts(t.kind) {
+	if !t.again && t.session.tries <= lastCounting && t.session.counts(t.kind) {
 		// Where it proves not to be enough, several dumps together will be.
 		dump.CountBy = t.session.countBy
 	}
@@ -187,8 +183,19 @@ func (t *tableReader) referGrowing() {
 	})
 }
 
+// lastCounting is the last try in which objects are counted instead of kept: it leaves two
+// for dumps that are put together.
+const lastCounting = MaxTries - 2
+
 // retry notes which dumps have to be made again.
 func (t *tableReader) retry() {
+	t.again = true
+	if t.kind.ByFamily {
+		for _, m := range t.missing {
+			t.todo = append(t.todo, object.DumpRequest{Family: m.Family})
+		}
+		return
+	}
 	for _, req := range t.requests() {
 		missing := slices.DeleteFunc(slices.Clone(t.missing), func(m object.Table) bool {
 			return !req.Asks(m) || t.counted() && m.Family == object.IPv6

@@ -37,7 +37,7 @@ func rows(t testing.TB, src tables.Source, table *tables.Table) (columns []strin
 func TestCapturedRowsThroughSQLite(t *testing.T) {
 	for _, c := range goldenCases {
 		src := openCapture(t, c.name)
-		for _, table := range tables.All() {
+		for _, table := range []*tables.Table{tables.Routes, tables.Nexthops} { // of what the captures have
 			columns, rows := rows(t, src, table)
 			want := strings.Join(columns, ",") + "\n"
 			for _, row := range rows {
