@@ -40,16 +40,16 @@ func (b *bench) interfaceConfig() ([]line, error) {
 		return &measurement{what: what, ns: ns, args: args, file: filepath.Join(b.dir, "output")}
 	}
 	query := func(sql string) *measurement {
-		return of("query "+sql, executable(b.dir), "query", "--csv", sql+" FROM kernel_interface_config")
+		return of("interfaces: query "+sql, executable(b.dir), "query", "--csv", sql+" FROM kernel_interface_config")
 	}
 	floor := of(fmt.Sprintf("interfaces: floor, %d", manyLinks), "/proc/self/exe", "-links")
-	detailed := of("ip -j -d link", "ip", "-j", "-d", "link")
+	detailed := of("interfaces: ip -j -d link", "ip", "-j", "-d", "link")
 	all, some := query("SELECT *"), query("SELECT dev, family, effective_rp_filter")
 	some.limits, all.limits = []limit{{2.5, floor, "floor"}}, []limit{{4, floor, "floor"}}
 	measurements := []*measurement{floor, detailed, all, some}
 	var missing []line
 	if _, err := exec.LookPath("sysctl"); err == nil {
-		files := of("sysctl -a, net.ipv[46].conf alone", "sysctl", "-a", "-r", `^net\.ipv[46]\.conf\.`)
+		files := of("interfaces: sysctl -a, net.ipv[46].conf alone", "sysctl", "-a", "-r", `^net\.ipv[46]\.conf\.`)
 		all.limits = append(all.limits, limit{0.1, files, "sysctl"})
 		measurements = append(measurements, files)
 	} else {
