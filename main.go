@@ -1,4 +1,4 @@
-// Kernel_routes.ext shows the routes of the Linux kernel as SQL tables: inside
+// Kernel_routes.ext shows the routing state of the Linux kernel as SQL tables: inside
 // osquery as an extension, and by itself on the command line.
 package main
 
@@ -130,8 +130,9 @@ func unknownCommand(cmd *cobra.Command, name string) error {
 func rootCommand(ext *extensionFlags) *cobra.Command {
 	root := &cobra.Command{
 		Use:   program,
-		Short: "Routes of the Linux kernel as SQL tables",
-		Long: `Routes of the Linux kernel as SQL tables: kernel_routes and kernel_route_nexthops.
+		Short: "The routing state of the Linux kernel as SQL tables",
+		Long: `The routing state of the Linux kernel as SQL tables: echo .tables | kernel_routes.ext query
+lists them.
 
 With --socket it is an extension of osquery, which passes that flag. With a
 command it answers by itself. No privilege is needed for either.
