@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"kernelroutes/internal/nltest"
 	"kernelroutes/internal/nstest"
 	"kernelroutes/rtnl/object"
 )
@@ -114,4 +115,48 @@ func readUntouched(t *testing.T, f object.Family, enough func() bool) {
 	}
 	t.Logf("%d dumps, %d consistent, %.1f tries each, at most %d lost", dumps, consistent,
 		float64(tries)/float64(dumps), worst)
+}
+
+// TestChurnOfAlikeRules has each rule twice, far from the other, as nothing but NLM_F_EXCL
+// prevents: where a snapshot is said to be consistent, both are there.
+func TestChurnOfAlikeRules(t *testing.T) {
+	nstest.New(t)
+	for i := range manyRules {
+		r := object.Rule{Family: object.IPv4, Priority: 1000, Action: object.FR_ACT_TO_TBL, Table: 200,
+			Src: netip.PrefixFrom(netip.MustParseAddr(hostOf(object.IPv4, 1, i%(manyRules/2))), 32)}
+		if err := nstest.Send(t, object.RTM_NEWRULE, 0, nltest.AppendRule(nil, &r)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	untouched := func() (s *Snapshot, n int) {
+		s, err := (&Kernel{}).Read(t.Context(), rulesRequest(Filter{}))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for r := range All(s, object.Rules) {
+			if r.Table == 200 {
+				n++
+			}
+		}
+		return s, n
+	}
+	c := churn(t, "-4", func(i int) string {
+		return fmt.Sprintf("rule %s priority %d table 100", []string{"add", "del"}[i/burst%2], 10+i%burst)
+	})
+	consistent := 0
+	for range nstest.Amount(100, 20) {
+		s, n := untouched()
+		if s.Consistent {
+			consistent++
+		}
+		if s.Consistent && n != manyRules {
+			t.Errorf("%d rules of %d, after %d tries", n, manyRules, s.Tries)
+		}
+	}
+	close(c.stop)
+	<-c.done
+	t.Logf("%d were consistent, with %d changes", consistent, c.changes.Load())
+	if s, n := untouched(); !s.Consistent || n != manyRules {
+		t.Errorf("then %d rules of %d, consistent: %v", n, manyRules, s.Consistent)
+	}
 }

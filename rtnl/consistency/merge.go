@@ -76,7 +76,7 @@ func Merge(dumps []*Dump, wanted func(object.Table) bool, growing []object.Run) 
 				break
 			}
 			if unlocked {
-				if likely, ok := splice(all[0].dump.Kind, p, new(touched)); ok {
+				if likely, ok := splice(all[0].dump.Kind, all, new(touched)); ok {
 					list, whole = append(list, likely...), false
 					break
 				}
@@ -128,19 +128,14 @@ func unchanged(dumps []*Dump, t object.Table, grown bool) (newest *Dump) {
 
 // prove puts a table together from dumps without locks, by what their datagrams have alone.
 func prove(all []walked, compare compare, t *touched) (list []object.Run, whole bool) {
-	p := segments(all)
-	if list, whole = cover(nil, compare, p); whole {
-		return list, true
-	}
-	return splice(all[0].dump.Kind, p, t)
-}
-
-// segments returns what dumps brought of a table, each part without a gap.
-func segments(all []walked) (p []segment) {
+	var p []segment
 	for _, w := range all {
 		p = appendSegments(p, w.parts)
 	}
-	return p
+	if list, whole = cover(nil, compare, p); whole {
+		return list, true
+	}
+	return splice(all[0].dump.Kind, all, t)
 }
 
 // A walked is what a dump brought of one table.

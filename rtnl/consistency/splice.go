@@ -34,6 +34,7 @@ func (t *touched) has(object uint64) bool {
 // An item is an object of a segment.
 type item struct {
 	same     uint64
+	position object.Position
 	part     *Part
 	from, to int // where it is in the part's data
 }
@@ -51,21 +52,23 @@ type chain struct {
 // segment that has both, and what was between them all the time is there too. So where a
 // segment ends, another one that has its last untouched object goes on after that.
 //
-// An object of which there are several that are alike is none to go by: it is not known which
-// of them one is. What is touched comes as it is in the segment that is taken, and once it was
-// heard to go only once: if there were several, it is not known how many. One that was only
-// heard to come is at one place, and the like of it at another is another one.
-func splice(k *object.Kind, segments []segment, t *touched) (list []object.Run, whole bool) {
+// An object that a dump brought twice is none to go by: there may be several that are alike, and
+// it is not known which of them one is.
+//
+// What is touched comes as it is in the segment that is taken, and once it was heard to go only
+// once, as it may have come again elsewhere: behind all of its position, as they were added. One
+// that has stayed is another one that is alike.
+func splice(k *object.Kind, all []walked, t *touched) (list []object.Run, whole bool) {
 	if k.Same == nil || t.lost {
 		return nil, false
 	}
-	chains, several := chainsOf(k, segments)
+	chains, twice := chainsOf(k, all)
 	for same, gone := range t.objects {
-		if gone && several[same] {
+		if gone && twice[same] == inOneSegment {
 			return nil, false
 		}
 	}
-	anchor := func(i item) bool { return !t.has(i.same) && !several[i.same] }
+	anchor := func(i item) bool { return !t.has(i.same) && twice[i.same] == 0 }
 	var current *chain
 	most := -1
 	for i := range chains {
@@ -73,53 +76,93 @@ func splice(k *object.Kind, segments []segment, t *touched) (list []object.Run, 
 			current, most = c, c.reach(anchor, 0)
 		}
 	}
-	taken := map[uint64]bool{} // those that were heard to go
+	taken := map[uint64]bool{} // by item.same
 	at := 0
 	for range len(chains) {
 		if current == nil {
 			return nil, false
 		}
 		items := current.items[at:]
+		if !current.ends {
+			last := len(items) - 1
+			for last >= 0 && !anchor(items[last]) {
+				last--
+			}
+			if last < 0 {
+				return nil, false
+			}
+			items = items[:last+1]
+		}
+		stayed := stayed(items, anchor, k.Order(all[0].parts[0].Family).Compare)
+		list = appendItems(list, items, func(i int) bool { return !t.objects[items[i].same] || stayed[i] }, taken)
 		if current.ends {
-			return appendItems(list, items, t, taken), true
+			return list, true
 		}
-		last := len(items) - 1
-		for last >= 0 && !anchor(items[last]) {
-			last--
-		}
-		if last < 0 {
-			return nil, false
-		}
-		list = appendItems(list, items[:last+1], t, taken)
-		current, at = farthest(chains, items[last].same, anchor)
+		current, at = farthest(chains, items[len(items)-1].same, anchor)
 	}
 	return nil, false
 }
 
-// chainsOf takes segments apart; several are the objects that one has more than once.
-func chainsOf(k *object.Kind, segments []segment) (chains []chain, several map[uint64]bool) {
-	several = map[uint64]bool{}
-	for i := range segments {
-		s := &segments[i]
-		c := chain{begins: s.begins(), ends: s.ends(), place: map[uint64]int{}}
-		for n := range s.parts {
-			p := &s.parts[n]
-			var m object.Message
-			from := 0
-			for left := p.data; left.Next(&m); {
-				to := p.data.Len() - left.Len()
-				same := k.Same(&m)
-				if _, ok := c.place[same]; ok {
-					several[same] = true
-				}
-				c.place[same] = len(c.items)
-				c.items = append(c.items, item{same, p, from, to})
-				from = to
-			}
+// stayed returns which items have been where they are since before the reading began: those with
+// an untouched one of their position behind them.
+func stayed(items []item, anchor func(item) bool, compare compare) []bool {
+	stayed := make([]bool, len(items))
+	var behind *item
+	for i := len(items) - 1; i >= 0; i-- {
+		n := &items[i]
+		stayed[i] = behind != nil && compare(&n.position, &behind.position) == 0
+		if anchor(*n) {
+			behind = n
 		}
-		chains = append(chains, c)
 	}
-	return chains, several
+	return stayed
+}
+
+// How often a dump brought an object, not 0 for more than once: where others came before it
+// meanwhile, a single one may be in two datagrams.
+const (
+	inOneDump = 1 + iota
+	inOneSegment
+)
+
+// chainsOf takes the segments of dumps apart, and returns which objects came how often.
+func chainsOf(k *object.Kind, all []walked) (chains []chain, twice map[uint64]int) {
+	twice = map[uint64]int{}
+	for _, w := range all {
+		seen := map[uint64]int{} // in which segment
+		for n, s := range appendSegments(nil, w.parts) {
+			c := chainOf(k, &s)
+			for _, i := range c.items {
+				switch seen[i.same] {
+				case 0:
+				case n + 1:
+					twice[i.same] = inOneSegment
+				default:
+					twice[i.same] = max(twice[i.same], inOneDump)
+				}
+				seen[i.same] = n + 1
+			}
+			chains = append(chains, c)
+		}
+	}
+	return chains, twice
+}
+
+func chainOf(k *object.Kind, s *segment) chain {
+	c := chain{begins: s.begins(), ends: s.ends(), place: map[uint64]int{}}
+	var m object.Message
+	for n := range s.parts {
+		p := &s.parts[n]
+		from := 0
+		for left := p.data; left.Next(&m); {
+			to := p.data.Len() - left.Len()
+			same := k.Same(&m)
+			c.place[same] = len(c.items)
+			c.items = append(c.items, item{same, k.Position(&m), p, from, to})
+			from = to
+		}
+	}
+	return c
 }
 
 // reach returns how far a chain leads from an item on.
@@ -152,9 +195,9 @@ func farthest(chains []chain, object uint64, anchor func(item) bool) (best *chai
 	return best, at
 }
 
-// appendItems appends the messages of items, but for those that were heard to go and were taken
-// from a segment before.
-func appendItems(list []object.Run, items []item, t *touched, taken map[uint64]bool) []object.Run {
+// appendItems appends the messages of items, but for those that may have moved and were taken
+// from a segment before. sure are those that have not.
+func appendItems(list []object.Run, items []item, sure func(i int) bool, taken map[uint64]bool) []object.Run {
 	var mine []uint64
 	var p *Part
 	from, to := 0, 0
@@ -163,13 +206,11 @@ func appendItems(list []object.Run, items []item, t *touched, taken map[uint64]b
 			list = object.AppendRun(list, p.data.Cut(from, to))
 		}
 	}
-	for _, i := range items {
-		if t.objects[i.same] { // it went
-			if taken[i.same] {
-				continue
-			}
-			mine = append(mine, i.same)
+	for n, i := range items {
+		if taken[i.same] && !sure(n) {
+			continue
 		}
+		mine = append(mine, i.same)
 		if i.part != p || i.from != to {
 			flush()
 			p, from = i.part, i.from

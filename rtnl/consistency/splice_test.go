@@ -57,7 +57,7 @@ func TestRulesMerge(t *testing.T) {
 		{"what is touched comes once",
 			[]ruleDump{{"5a 5t 5b | 5d DONE", "5t"}, {"5a 5b 5c 5d 5t DONE", ""}}, "5a 5b 5c 5d 5t", true},
 		{"taken before, it does not come again",
-			[]ruleDump{{"5a 5t 5b 5c | 5e DONE", "-5t"}, {"5a 5b | 5c 5d 5e 5t 5f DONE", "5t"}}, "5a 5t 5b 5c 5d 5e 5f", true},
+			[]ruleDump{{"5a 5t 5b 5c | 5e DONE", "-5t"}, {"5a 5b | 5c 5d 5e 5f 5t DONE", "5t"}}, "5a 5t 5b 5c 5d 5e 5f", true},
 		{"but one that did not go is another one", []ruleDump{{"5a 5t 5b 5c | 5e DONE", "5x"},
 			{"5a 5b | 5c 5d 5e 5t 5f 5t DONE", "5t"}}, "5a 5t 5b 5c 5d 5e 5t 5f 5t", true},
 		{"of several, it is not known which went", []ruleDump{{"5a 5t 5b 5c | 5e DONE", "5x"},
@@ -66,6 +66,13 @@ func TestRulesMerge(t *testing.T) {
 			[]ruleDump{{"5a 5b 5b | 5d DONE", "5x"}, {"5a | 5c 5b 5b 5d | 5e DONE", "5x"}}, "", false},
 		{"but stay as many",
 			[]ruleDump{{"5a 5b 5b 5c | 5e DONE", "5x"}, {"5a | 5b 5b 5c 5d 5e DONE", "5x"}}, "5a 5b 5b 5c 5d 5e", true},
+		{"alike ones in different datagrams are none to go by either",
+			[]ruleDump{{"5a 5b | 5c 5d | 5a 5b | 5c 5e DONE", "5x"}, {"5a 5b 5c | 5d 5a 5b | 5c 5e DONE", "5x"}}, "", false},
+		{"others among them are", []ruleDump{{"5a 5b 5f 5a | 5b 5g DONE", "5x"},
+			{"5a 5b | 5f 5a 5b 5g | 5h DONE", "5h"}}, "5a 5b 5f 5a 5b 5g", true},
+		{"one went, and another one was before an untouched one all the time", []ruleDump{
+			{"5a 5t 5b 5c | 5e DONE", "-5t"}, {"5a | 5b 5c 5t 5d | 5e 5t DONE", "5t"},
+			{"5a 5b | 5c 5t 5d 5e | 5t DONE", ""}}, "5a 5t 5b 5c 5t 5d 5e", true},
 		{"it is not known what changed, but likely",
 			[]ruleDump{{"5a 5b | 5d 5e DONE", "?"}, {"5a 5b 5c 5d | 5e DONE", "5x"}}, "5a 5b 5c 5d 5e", false},
 	} {
