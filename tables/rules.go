@@ -87,11 +87,13 @@ var ruleSelectors = []column[ruleRow]{
 		"Name of the interface that the packets' socket is bound to, empty for any",
 		nothing, func(r *ruleRow, b []byte) []byte { return append(b, r.OIF...) }),
 	integer("iif_detached",
-		"1 if there is no interface with the name in iif, so that the rule is for no packet, else 0",
+		"1 if there is no interface with the name in iif, so that the rule is for no packet, or with inverted for "+
+			"every one; else 0",
 		nothing, func(r *ruleRow) (int64, bool) { return boolean(r.IIFDetached()) }).
 		holds(numbersTo(1)),
 	integer("oif_detached",
-		"1 if there is no interface with the name in oif, so that the rule is for no packet, else 0",
+		"1 if there is no interface with the name in oif, so that the rule is for no packet, or with inverted for "+
+			"every one; else 0",
 		nothing, func(r *ruleRow) (int64, bool) { return boolean(r.OIFDetached()) }).
 		holds(numbersTo(1)),
 	bigint("fwmark",
