@@ -15,7 +15,7 @@ func checkChanges(t testing.TB, b []byte) {
 	b = slices.Clip(slices.Clone(b))
 	var heard Changes
 	heard.add(b)
-	routes, links, objects := object.Routes.Kind, object.Links.Kind, object.NexthopObjects.Kind
+	routes, links, objects, rules := object.Routes.Kind, object.Links.Kind, object.NexthopObjects.Kind, object.Rules.Kind
 	all := func() bool { return heard.Any(routes) && heard.Any(links) && heard.Any(objects) }
 	whole := true
 	for rest := b; len(rest) > 0 && whole; {
@@ -33,6 +33,18 @@ func checkChanges(t testing.TB, b []byte) {
 			}
 			if table := routes.Table(&m); !heard.table(routes, table) || !heard.Told(routes) {
 				t.Fatalf("%x: a change of a route in table %v was missed", b, table)
+			}
+		case object.RTM_NEWRULE, object.RTM_DELRULE:
+			if whole = rules.Check(&m, msg) == nil; !whole {
+				break
+			}
+			touched := heard.heard(rules).touched
+			if !heard.table(rules, rules.Table(&m)) || !heard.Told(rules) || !touched.lost && !touched.has(rules.Same(&m)) {
+				t.Fatalf("%x: a change of a rule was missed", b)
+			}
+		case object.RTM_NEWNETCONF, object.RTM_DELNETCONF:
+			if whole = object.Netconfs.Check(&m, msg) == nil; whole && !heard.Told(object.Netconfs.Kind) {
+				t.Fatalf("%x: a change of settings was missed", b)
 			}
 		case object.RTM_NEWLINK, object.RTM_DELLINK:
 			if whole = links.Check(&m, msg) == nil; !whole {
@@ -75,7 +87,7 @@ func checkNumber(t testing.TB, heard *Changes, m *object.Message) {
 
 func FuzzChanges(f *testing.F) {
 	for _, typ := range []uint16{object.RTM_NEWROUTE, object.RTM_NEWLINK, object.RTM_NEWNEXTHOP, object.RTM_DELADDR,
-		wire.NLMSG_DONE, wire.NLMSG_ERROR, wire.NLMSG_OVERRUN} {
+		object.RTM_DELRULE, wire.NLMSG_DONE, wire.NLMSG_ERROR, wire.NLMSG_OVERRUN} {
 		msg := nltest.MessageOf(typ, wire.NLM_F_MULTI, 1, make([]byte, 20))
 		f.Add(append(slices.Clone(msg), msg...))
 		f.Add(msg[:35])
