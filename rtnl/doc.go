@@ -4,6 +4,7 @@
 //   - to read it as it is at one moment, nothing missing and nothing twice, however much
 //     changes meanwhile: [Kernel.Read], [Kernel.Count], in any network namespace;
 //   - to ask many times, cheaply: [Cache], [Instant];
+//   - to ask what the kernel would do with a packet: [Kernel.Lookups];
 //   - to be told of changes: [Kernel.Watch].
 //
 // No privilege is needed, but for namespaces other than one's own. It is for Linux; on
@@ -23,6 +24,7 @@
 //
 //	cache.go, recall.go     Cache: what is held for look-ups; what was given out by identity
 //	kernel.go, watch.go     Kernel: Read, Count; Watch
+//	lookups.go              what the kernel would do with a packet, and which route decides
 //	reading.go              the work on one snapshot: tries, until all is of one time
 //	table_reader.go         kinds that are dumped by table
 //	whole_reader.go         kinds of which a dump brings all

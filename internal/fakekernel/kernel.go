@@ -45,6 +45,10 @@ type Request struct {
 	Seq   uint32
 	Route object.DumpRequest // of RTM_GETROUTE
 	Index uint32             // of RTM_GETLINK for one interface; 0: all
+
+	// Lookup says that RTM_GETROUTE is for what becomes of a packet, Match that it is for
+	// the route that decides (RTM_F_FIB_MATCH).
+	Lookup, Match bool
 }
 
 // An Event is a datagram that can be received, or an error.
@@ -162,6 +166,10 @@ func (s *socket) Send(m netlink.Message) (netlink.Message, error) {
 		if r.Index = wire.U32(m.Data[4:]); r.Index != 0 {
 			want = netlink.Request
 		}
+	}
+	if r.Type == object.RTM_GETROUTE && m.Data[1] != 0 { // rtm_dst_len
+		const fibMatch = 0x2000
+		want, r.Lookup, r.Match = netlink.Request, true, wire.U32(m.Data[8:])&fibMatch != 0
 	}
 	if m.Header.Flags != want {
 		k.T.Errorf("request %d has flags %v, not %v", r.Type, m.Header.Flags, want)

@@ -68,3 +68,8 @@ func (c *Capture) Count(ctx context.Context, req rtnl.Request) (n int, consisten
 	}
 	return c.instant.Count(ctx, req)
 }
+
+// Lookups returns rtnl.ErrNotRunning.
+func (c *Capture) Lookups(ctx context.Context, ns rtnl.Namespace) (*rtnl.Lookups, error) {
+	return c.instant.Lookups(ctx, ns)
+}

@@ -8,6 +8,7 @@
 //	run.go      Run, Messages: messages one after the other
 //	link.go, nexthop_object.go, nexthop.go, metrics.go, route.go   the values
 //	route_*.go  what a route's message tells undecoded, its nexthops, its kind
+//	lookup.go   a packet that the kernel is asked about, and what its answers have to do with routes
 //	filter.go   which routes are wanted, and what is asked of the kernel for them
 //	kinds.go    Kinds: the list of those that are read
 //	id.go, cursor.go   the identity of a route; the routes in a run, one after the other
