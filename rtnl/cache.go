@@ -71,6 +71,14 @@ type heldSnapshot struct {
 // Names returns the names of this host.
 func (c *Cache) Names() *iproute2.Names { return iproute2.HostNames() }
 
+// NamespaceID returns the inode of a namespace: see Namespace.ID.
+func (c *Cache) NamespaceID(ns Namespace) (uint64, error) { return c.Kernel.NamespaceID(ns) }
+
+// Namespaces returns each network namespace that there is: see Kernel.Namespaces.
+func (c *Cache) Namespaces() (found []FoundNamespace, unseen int, err error) {
+	return c.Kernel.Namespaces()
+}
+
 // Read answers a request.
 func (c *Cache) Read(ctx context.Context, req Request) (*Snapshot, error) {
 	c.once.Do(func() { c.recall = newRecall() })
@@ -87,11 +95,12 @@ func (c *Cache) Read(ctx context.Context, req Request) (*Snapshot, error) {
 	}
 	if req.GivesIDs {
 		// What look-ups may want of these routes must be of the same time.
-		req.Referred = join(req.Referred, RouteRequest(Filter{}).Referred)
+		all := lookupRequest()
+		req.Referred, req.Along = join(req.Referred, all.Referred), join(req.Along, all.Along)
 	}
 	s, err := c.read(ctx, req)
 	if err == nil && req.GivesIDs {
-		c.recall.add(req.Namespace, s, req.Gives)
+		c.recall.add(&req, s, req.Gives)
 	}
 	if err != nil || len(known) == 0 {
 		return s, err
@@ -127,10 +136,19 @@ func (c *Cache) Count(ctx context.Context, req Request) (n int, consistent bool,
 	return c.Kernel.Count(ctx, req)
 }
 
+// lookupRequest returns a request for all that look-ups of routes may want: routes, what they
+// refer to, and all links, of which some govern a table.
+func lookupRequest() Request {
+	req := RouteRequest(Filter{})
+	req.Along = []*object.Kind{object.Links.Kind}
+	return req
+}
+
 // mayHold reports whether a request can be answered from what is held.
 func (c *Cache) mayHold(req *Request) bool {
 	return len(req.Dsts) > 0 && !req.Cloned && !req.None && req.Namespace == "" &&
-		!slices.ContainsFunc(req.Kinds, func(k *object.Kind) bool { return !k.Filtered })
+		!slices.ContainsFunc(req.Kinds, func(k *object.Kind) bool { return !k.Filtered }) &&
+		!slices.ContainsFunc(req.Along, func(k *object.Kind) bool { return k != object.Links.Kind })
 }
 
 func (c *Cache) read(ctx context.Context, req Request) (*Snapshot, error) {
@@ -210,11 +228,10 @@ func (c *Cache) keyOf(req *Request) (key heldKey) {
 
 // hold reads the snapshot that is to be held, after a listener was opened.
 func (c *Cache) hold(ctx context.Context, key heldKey, h *heldSnapshot) (err error) {
-	req := RouteRequest(Filter{})
+	req := lookupRequest()
 	if c.listener == nil {
 		// It outlives the request.
-		kinds := join(req.Kinds, req.Referred)
-		if c.listener, err = consistency.Listen(context.Background(), c.Kernel.dialer(), "", kinds); err != nil {
+		if c.listener, err = consistency.Listen(context.Background(), c.Kernel.dialer(), "", req.kinds()); err != nil {
 			return err
 		}
 	}

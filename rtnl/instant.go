@@ -3,6 +3,7 @@ package rtnl
 import (
 	"cmp"
 	"context"
+	"errors"
 	"hash/maphash"
 	"math/bits"
 	"slices"
@@ -35,6 +36,21 @@ func (s *Snapshot) Instant(names *iproute2.Names) *Instant {
 
 // Names returns the names of the host.
 func (i *Instant) Names() *iproute2.Names { return i.names }
+
+// NamespaceID returns 0 for the namespace that the snapshot is of, whose inode it does not
+// hold, and an error for any other.
+func (i *Instant) NamespaceID(ns Namespace) (uint64, error) {
+	if ns == "" {
+		return 0, nil
+	}
+	return 0, &ReadError{Op: "enter network namespace " + string(ns), Kind: ErrNoNamespace,
+		Err: errors.New("a snapshot is of one"), Remedy: "read the kernel, or a snapshot of that one"}
+}
+
+// Namespaces returns the one that the snapshot is of.
+func (i *Instant) Namespaces() (found []FoundNamespace, unseen int, err error) {
+	return []FoundNamespace{{}}, 0, nil
+}
 
 // Read returns what Kernel.Read had returned for the request at that time, and if
 // Request.IDs is not empty hardly more than the routes with these identities, to the
@@ -79,7 +95,7 @@ func (i *Instant) Count(ctx context.Context, req Request) (n int, consistent boo
 }
 
 // fewDsts is up to how many destinations are looked up one by one.
-const fewDsts = 8
+const fewDsts = 300 // as many as may cover one address, and more
 
 // begin returns the beginning of the answer to a request that asks for less: it has what
 // is asked for but objects of the kinds that are filtered, and the request's choice is made.
@@ -183,6 +199,7 @@ func (x dstIndex) appendMatching(list []object.Run, f *Filter) []object.Run {
 	for n, p := range f.Dsts {
 		one := *f
 		one.Dsts = f.Dsts[n : n+1]
+		one.Prepare() // or it would match all of them
 		if slices.Contains(f.Dsts[:n], p) {
 			continue
 		}

@@ -47,7 +47,7 @@ func (k *Kernel) Count(ctx context.Context, req Request) (n int, consistent bool
 }
 
 func (k *Kernel) read(ctx context.Context, req Request, count bool) (_ *Snapshot, counted int, err error) {
-	kinds := join(req.Kinds, req.Referred)
+	kinds := req.kinds()
 	for _, kind := range kinds {
 		if kind.Get == 0 {
 			return nil, 0, &ReadError{Op: "read " + kind.Plural, Err: errors.New("the kernel is not asked for them")}
@@ -70,6 +70,9 @@ func (k *Kernel) read(ctx context.Context, req Request, count bool) (_ *Snapshot
 		return nil, 0, err
 	}
 	defer letGo()
+	if err := req.checkNamespace(held); err != nil {
+		return nil, 0, err
+	}
 	r.asked.Namespace = held
 	r.listener, err = consistency.Listen(ctx, r.dial, r.asked.Namespace, kinds)
 	if err != nil {
@@ -111,6 +114,15 @@ func (k *Kernel) warn(r *reading, s *Snapshot) {
 		k.Logger.Warn("IPv6 routes may be missing: Linux before 6.9 leaves out what comes after a route that is "+
 			"too large, and how many there are cannot be told", "file", r.stats, "kernel", r.release.String())
 	}
+}
+
+// NamespaceID returns the inode of a namespace: see Namespace.ID.
+func (k *Kernel) NamespaceID(ns Namespace) (uint64, error) { return ns.ID() }
+
+// Namespaces returns each network namespace that a process or a bind mount keeps alive: see
+// conn.Namespaces.
+func (k *Kernel) Namespaces() (found []FoundNamespace, unseen int, err error) {
+	return conn.Namespaces()
 }
 
 // Names returns the names of this host.

@@ -27,7 +27,8 @@ func (r *reading) begin() {
 		case k.Dump != nil:
 			r.tabled = append(r.tabled, &tableReader{session: r.session, kind: k})
 		default:
-			r.whole = append(r.whole, &wholeReader{session: r.session, kind: k, all: r.asked.All(k)})
+			r.whole = append(r.whole, &wholeReader{session: r.session, kind: k, all: r.asked.All(k),
+				whole: r.asked.whole(k)})
 		}
 	}
 	r.refers = len(r.whole) > 0

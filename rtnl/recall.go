@@ -44,7 +44,7 @@ type recall struct {
 // A recalled answer.
 type recalled struct {
 	instant   *Instant
-	namespace Namespace
+	namespace nsKey
 	bytes     int64
 	given     uint64 // recall.given when it came
 	used      time.Time
@@ -57,11 +57,25 @@ type recalled struct {
 // An identity is the hash of a route's, and of its namespace.
 type identity uint64
 
-func identityOf(ns Namespace, hash uint64) identity {
-	if ns != "" {
-		hash ^= maphash.String(hashSeed, string(ns))
+func identityOf(ns nsKey, hash uint64) identity {
+	if ns != (nsKey{}) {
+		hash ^= maphash.Comparable(hashSeed, ns)
 	}
 	return identity(hash)
+}
+
+// An nsKey tells namespaces apart: by the inode where that is known, as one may have several
+// paths, and a path may come to stand for another one.
+type nsKey struct {
+	id   uint64
+	path Namespace
+}
+
+func (r *Request) nsKey() nsKey {
+	if r.NamespaceID != 0 && r.Namespace != "" {
+		return nsKey{id: r.NamespaceID}
+	}
+	return nsKey{path: r.Namespace}
 }
 
 // A recalledID is an identity that an answer gave out.
@@ -74,9 +88,9 @@ func newRecall() *recall {
 	return &recall{answers: list.New(), ids: map[identity]*recalledID{}, limit: recallBytes, now: time.Now}
 }
 
-// add remembers an answer, which gives out only some of its identities if gives is set.
-func (r *recall) add(ns Namespace, s *Snapshot, gives func(*Snapshot) iter.Seq[[]byte]) {
-	a := &recalled{gives: gives, namespace: ns}
+// add remembers the answer to a request, which gives out only some of its identities if gives is set.
+func (r *recall) add(req *Request, s *Snapshot, gives func(*Snapshot) iter.Seq[[]byte]) {
+	a := &recalled{gives: gives, namespace: req.nsKey()}
 	const few = 64 << 10
 	ids := 0
 	for _, k := range object.Kinds {
@@ -107,7 +121,7 @@ func (r *recall) add(ns Namespace, s *Snapshot, gives func(*Snapshot) iter.Seq[[
 // read answers a request for routes by their identity, the answer that was given
 // first in front. left are the identities that were not given out, or not lately.
 func (r *recall) read(ctx context.Context, req Request) (known []*Snapshot, left []string, err error) {
-	found, left := r.find(req.Namespace, req.IDs)
+	found, left := r.find(req.nsKey(), req.IDs)
 	for _, f := range found {
 		req.IDs = f.ids
 		s, err := f.answer.instant.Read(ctx, req)
@@ -128,7 +142,7 @@ type foundIDs struct {
 // find returns in which answers the identities are to be looked up: all in one that
 // gave all of them out, the newest, for what is asked for together was mostly given
 // out together; if there is none, each in the newest that gave it out.
-func (r *recall) find(ns Namespace, ids []string) (found []foundIDs, left []string) {
+func (r *recall) find(ns nsKey, ids []string) (found []foundIDs, left []string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.expire()
@@ -166,7 +180,7 @@ func (r *recall) find(ns Namespace, ids []string) (found []foundIDs, left []stri
 }
 
 // newestOf returns the newest answer that gave out all of the identities.
-func (r *recall) newestOf(ns Namespace, ids []string) (newest *recalled) {
+func (r *recall) newestOf(ns nsKey, ids []string) (newest *recalled) {
 	for e := r.answers.Front(); e != nil; e = e.Next() {
 		a := e.Value.(*recalled)
 		if a.namespace != ns || newest != nil && a.given < newest.given {

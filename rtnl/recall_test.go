@@ -54,7 +54,7 @@ func TestRecallTime(t *testing.T) {
 	ids := give(t, c)
 	known := func(want bool, ids ...string) {
 		t.Helper()
-		found, left := r.find("", ids)
+		found, left := r.find(nsKey{}, ids)
 		if got := len(found) == 1 && len(left) == 0; got != want {
 			t.Errorf("%q: known: %v", ids, got)
 		}
@@ -93,7 +93,7 @@ func TestRecallBound(t *testing.T) {
 	if r.answers.Len() != 3 || r.bytes != 3*one {
 		t.Errorf("%d answers are remembered, %d bytes of %d", r.answers.Len(), r.bytes, r.limit)
 	}
-	if _, left := r.find("", ids[:1]); left != nil {
+	if _, left := r.find(nsKey{}, ids[:1]); left != nil {
 		t.Error("a route of the newest answer is not known")
 	}
 	if len(r.ids) != len(ids) {
@@ -101,7 +101,7 @@ func TestRecallBound(t *testing.T) {
 	}
 	r.limit = one - 1
 	give(t, c)
-	if found, _ := r.find("", ids[:1]); found != nil {
+	if found, _ := r.find(nsKey{}, ids[:1]); found != nil {
 		t.Error("an answer is remembered that is over the limit")
 	}
 }

@@ -2,6 +2,7 @@ package rtnl
 
 import (
 	"errors"
+	"fmt"
 	"iter"
 	"slices"
 
@@ -10,8 +11,14 @@ import (
 )
 
 // A Namespace is a network namespace by the path of a file that stands for it:
-// "/run/netns/NAME", "/proc/PID/ns/net". "" is the one that the calling thread is in.
+// "/run/netns/NAME", "/proc/PID/ns/net"; or by its inode: "net:[4026531840]". "" is the one that the calling thread is in.
 type Namespace = conn.Namespace
+
+// A FoundNamespace is one that there is.
+type FoundNamespace = conn.Found
+
+// NamespaceOf returns the namespace with an inode, whose file is looked for.
+func NamespaceOf(inode uint64) Namespace { return conn.NamespaceOf(inode) }
 
 // A Filter says which routes are wanted.
 type Filter = object.Filter
@@ -19,8 +26,14 @@ type Filter = object.Filter
 // A Request says what a Snapshot is to hold.
 type Request struct {
 	Namespace Namespace
+	// NamespaceID, if not 0, is the inode that the namespace must have: see Namespace.ID. A
+	// Cache tells namespaces apart by it.
+	NamespaceID uint64
 	// Kinds are those whose objects are wanted.
 	Kinds []*object.Kind
+	// Along are kinds of which all objects are wanted too, but in messages that may lack what
+	// is never decoded (object.Kind.Known), and not to be counted.
+	Along []*object.Kind
 	// Referred are kinds of which those objects are wanted that the others refer to. Their
 	// messages may lack what is never decoded (object.Kind.Known).
 	Referred []*object.Kind
@@ -47,10 +60,31 @@ func RouteRequest(f Filter) Request {
 }
 
 // All reports whether all objects of a kind are wanted, but for what the filter says.
-func (r *Request) All(k *object.Kind) bool { return slices.Contains(r.Kinds, k) }
+func (r *Request) All(k *object.Kind) bool {
+	return slices.Contains(r.Kinds, k) || slices.Contains(r.Along, k)
+}
+
+// whole reports whether the objects of a kind are wanted in their whole messages.
+func (r *Request) whole(k *object.Kind) bool { return slices.Contains(r.Kinds, k) }
 
 // brings reports whether objects of a kind are wanted.
 func (r *Request) brings(k *object.Kind) bool { return r.All(k) || slices.Contains(r.Referred, k) }
+
+// kinds returns the kinds of which objects are wanted.
+func (r *Request) kinds() []*object.Kind { return join(join(r.Kinds, r.Along), r.Referred) }
+
+// checkNamespace returns an error if a namespace is not the one that is asked for.
+func (r *Request) checkNamespace(held Namespace) error {
+	if r.NamespaceID == 0 {
+		return nil
+	}
+	id, err := held.ID()
+	if err != nil || id == r.NamespaceID {
+		return err
+	}
+	return &ReadError{Op: "enter network namespace " + string(r.Namespace), Kind: ErrNoNamespace,
+		Err: fmt.Errorf("the file stands for net:[%d] by now, not for net:[%d]", id, r.NamespaceID), Remedy: "ask again"}
+}
 
 // check returns an error for a request that names no kind, which is a mistake and no
 // request for nothing.
@@ -70,10 +104,11 @@ func (r *Request) Nothing() bool {
 // Union returns a request that brings all that either of two brings, which are of one
 // namespace.
 func (r Request) Union(o Request) Request {
-	u := Request{Namespace: r.Namespace, Kinds: join(r.Kinds, o.Kinds), Referred: join(r.Referred, o.Referred)}
+	u := Request{Namespace: r.Namespace, NamespaceID: r.NamespaceID, Kinds: join(r.Kinds, o.Kinds),
+		Along: join(r.Along, o.Along), Referred: join(r.Referred, o.Referred)}
 	// A filter says nothing where there is nothing to be filtered.
 	switch filters := func(r *Request) bool {
-		return slices.ContainsFunc(r.Kinds, func(k *object.Kind) bool { return k.Filtered })
+		return slices.ContainsFunc(join(r.Kinds, r.Along), func(k *object.Kind) bool { return k.Filtered })
 	}; {
 	case filters(&r) && filters(&o):
 		u.Filter = r.Filter.Union(&o.Filter)

@@ -30,6 +30,9 @@ type section struct {
 
 	once     sync.Once
 	byNumber any // map[uint32]*T
+
+	vrfOnce sync.Once
+	vrfs    map[uint32]string // by their table: see VRF
 }
 
 // NewSnapshot returns a snapshot of messages that were read elsewhere.
@@ -128,6 +131,23 @@ func (s *Snapshot) Link(index uint32) (object.Link, bool) {
 		return *l, true
 	}
 	return object.Link{}, false
+}
+
+// VRF returns the name of the VRF device whose routing table has a number (IFLA_VRF_TABLE), of
+// several the one with the lowest index; "" if there is none, or if links were not asked for
+// (Request.Along).
+func (s *Snapshot) VRF(table uint32) string {
+	sec := s.section(object.Links.Kind)
+	sec.vrfOnce.Do(func() {
+		sec.vrfs = map[uint32]string{}
+		lowest := map[uint32]uint32{}
+		for l := range All(s, object.Links) {
+			if index, ok := lowest[l.VRFTable]; l.VRFTable != 0 && (!ok || l.Index < index) {
+				sec.vrfs[l.VRFTable], lowest[l.VRFTable] = l.Name, l.Index
+			}
+		}
+	})
+	return sec.vrfs[table]
 }
 
 // Nexthops returns every way that a route has: see object.Route.Nexthops.

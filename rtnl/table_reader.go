@@ -100,7 +100,7 @@ func (t *tableReader) dumpNext() error {
 	s := t.sink(t.todo[0], &r.mem)
 	s.Listen = r.drain
 	s.Dump.WithoutIPv6 = t.counted()
-	s.Dump.Counting = r.count && r.tries == 1
+	s.Dump.Counting = r.count && r.tries == 1 && r.asked.whole(t.kind)
 	var started *parallel
 	if inParallel {
 		s.Parallel = func() (whole func() bool) {

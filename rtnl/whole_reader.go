@@ -17,6 +17,7 @@ type wholeReader struct {
 	session *session
 	kind    *object.Kind
 	all     bool // all objects are wanted
+	whole   bool // in their whole messages
 
 	log      object.Messages
 	dumped   bool            // all objects were read
@@ -75,7 +76,7 @@ func (w *wholeReader) add(msg []byte) error {
 	if err := w.kind.Check(m, msg); err != nil {
 		return err
 	}
-	if w.all {
+	if w.whole {
 		w.log.Add(m)
 	} else {
 		w.log.AddKnown(m)
@@ -146,7 +147,8 @@ func (w *wholeReader) markStale(heard *consistency.Changes) {
 		return
 	}
 	concerns := func(m *object.Message) bool {
-		return r.refs.Of(w.kind)[w.kind.Number(m)] || w.kind == r.filter.Chooses() && r.filter.Chose(m)
+		return r.refs.Of(w.kind)[w.kind.Number(m)] || w.kind == r.filter.Chooses() && r.filter.Chose(m) ||
+			w.all && w.kind.Governs != nil && w.kind.Governs(m)
 	}
 	w.stale = w.stale || len(w.unknown()) > 0 || heard.Number(w.kind, concerns) || heard.Any(w.kind) && w.lacks()
 	w.others = w.others || heard.Told(w.kind)

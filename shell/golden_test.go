@@ -9,20 +9,24 @@ import (
 	"kernelroutes/tables"
 )
 
-// rows returns the columns' names and the rows of a table; "" is a value that is absent.
+// rows returns the names of the columns that SELECT * has, which come first, and the rows of a
+// table; "" is a value that is absent.
 func rows(t testing.TB, src tables.Source, table *tables.Table) (columns []string, rows [][]string) {
 	r, err := table.Scan(context.Background(), src, tables.Query{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, c := range table.Columns {
-		columns = append(columns, c.Name)
+	var shown []int
+	for i, c := range table.Columns {
+		if c.Options&tables.Hidden == 0 {
+			columns, shown = append(columns, c.Name), append(shown, i)
+		}
 	}
 	for r.Next() {
 		row := make([]string, len(columns))
-		for i := range columns {
+		for n, i := range shown {
 			value, _ := table.AppendValue(nil, r, i)
-			row[i] = string(value)
+			row[n] = string(value)
 		}
 		rows = append(rows, row)
 	}

@@ -2,6 +2,7 @@ package shell
 
 import (
 	"context"
+	"sync"
 
 	"kernelroutes/rtnl"
 	"kernelroutes/rtnl/iproute2"
@@ -17,8 +18,16 @@ import (
 type instant struct {
 	tables.Source
 	plans []indexPlan // of the statement
-	read  *rtnl.Instant
 	names *iproute2.Names
+
+	mu sync.Mutex // several namespaces are read side by side
+	in map[rtnl.Namespace]*namespaceInstant
+}
+
+// A namespaceInstant is an instant of one network namespace.
+type namespaceInstant struct {
+	mu    sync.Mutex
+	read  *rtnl.Instant
 	links []object.Link // all there are, once they are known
 }
 
@@ -30,34 +39,58 @@ func (i *instant) Names() *iproute2.Names {
 	return i.names
 }
 
-// begin reads all that the statement may ask for, if it has not been read.
-func (i *instant) begin(ctx context.Context) error {
-	if i.read != nil {
-		return nil
+// begin reads all that the statement may ask for in the namespace of a request, if it has not
+// been read. What it returns is locked, unless there is an error.
+func (i *instant) begin(ctx context.Context, req *rtnl.Request) (*namespaceInstant, error) {
+	i.mu.Lock()
+	names := i.Names()
+	if i.in == nil {
+		i.in = map[rtnl.Namespace]*namespaceInstant{}
 	}
-	s, err := i.Source.Read(ctx, i.request())
+	key := req.Namespace
+	if key != "" && req.NamespaceID != 0 { // it may have several paths
+		key = rtnl.NamespaceOf(req.NamespaceID)
+	}
+	in := i.in[key]
+	if in == nil {
+		in = &namespaceInstant{}
+		i.in[key] = in
+	}
+	i.mu.Unlock()
+	in.mu.Lock()
+	if in.read != nil {
+		return in, nil
+	}
+	all := i.request(names)
+	all.Namespace, all.NamespaceID = req.Namespace, req.NamespaceID
+	s, err := i.Source.Read(ctx, all)
 	if err != nil {
-		return err
+		in.mu.Unlock()
+		return nil, err
 	}
-	i.read = s.Instant(i.Names())
-	return nil
+	in.read = s.Instant(names)
+	return in, nil
 }
 
 // Count answers as of the first call.
 func (i *instant) Count(ctx context.Context, req rtnl.Request) (n int, consistent bool, err error) {
-	if err := i.begin(ctx); err != nil {
+	in, err := i.begin(ctx, &req)
+	if err != nil {
 		return 0, false, err
 	}
-	return i.read.Count(ctx, req)
+	defer in.mu.Unlock()
+	return in.read.Count(ctx, req)
 }
 
 // Read answers as of the first call.
 func (i *instant) Read(ctx context.Context, req rtnl.Request) (*rtnl.Snapshot, error) {
-	if err := i.begin(ctx); err != nil {
+	in, err := i.begin(ctx, &req)
+	if err != nil {
 		return nil, err
 	}
+	defer in.mu.Unlock()
 	if req.Link == nil {
-		return i.read.Read(ctx, req)
+		return in.read.Read(ctx, req)
 	}
 	chosen, choose := false, req.Link
 	req.Link = func(l *object.Link) bool {
@@ -65,31 +98,31 @@ func (i *instant) Read(ctx context.Context, req rtnl.Request) (*rtnl.Snapshot, e
 		chosen = chosen || is
 		return is
 	}
-	s, err := i.read.Read(ctx, req)
+	s, err := in.read.Read(ctx, req)
 	if err != nil || chosen {
 		return s, err
 	}
 	// Interfaces that no route refers to were not read: the table shall see that there
 	// is one that was asked for, though it has no routes.
-	if i.links == nil {
-		all, err := i.Source.Read(ctx, rtnl.Request{Namespace: req.Namespace, Kinds: []*object.Kind{object.Links.Kind}})
+	if in.links == nil {
+		all, err := i.Source.Read(ctx, rtnl.Request{Namespace: req.Namespace, NamespaceID: req.NamespaceID,
+			Kinds: []*object.Kind{object.Links.Kind}})
 		if err != nil {
 			return nil, err
 		}
 		for l := range rtnl.All(all, object.Links) {
-			i.links = append(i.links, *l)
+			in.links = append(in.links, *l)
 		}
 	}
-	for n := range i.links {
-		choose(&i.links[n])
+	for n := range in.links {
+		choose(&in.links[n])
 	}
 	return s, nil
 }
 
 // request is for what the plans may ask for, whatever the values are that SQLite
 // takes from other tables.
-func (i *instant) request() rtnl.Request {
-	names := i.Names()
+func (i *instant) request(names *iproute2.Names) rtnl.Request {
 	var all rtnl.Request
 	for n, p := range i.plans {
 		req := p.table.Request(names, tables.Query{Constraints: p.known, Used: p.used})

@@ -18,19 +18,23 @@ import (
 	"kernelroutes/rtnl/iproute2"
 	"kernelroutes/rtnl/object"
 	"kernelroutes/rtnl/wire"
+	"kernelroutes/tables"
 )
 
 func opt[T any](v T) object.Opt[T] { return object.Opt[T]{V: v, OK: true} }
 
 // An emptySource has no routes and keeps the request.
-type emptySource struct{ rtnl.Request }
+type emptySource struct {
+	tables.Source // for what is not asked
+	asked         rtnl.Request
+}
 
 func (*emptySource) Count(context.Context, rtnl.Request) (int, bool, error) { return 0, true, nil }
 
 func (*emptySource) Names() *iproute2.Names { return iproute2.HostNames() }
 
 func (s *emptySource) Read(_ context.Context, req rtnl.Request) (*rtnl.Snapshot, error) {
-	s.Request = req
+	s.asked = req
 	return &rtnl.Snapshot{}, nil
 }
 
@@ -218,11 +222,11 @@ func TestRoutesOptions(t *testing.T) {
 		if err := Routes(context.Background(), &out, &src, test.opts); err != nil || out.String() != "[]\n" {
 			t.Errorf("%+v: %q, %v", test.opts, &out, err)
 		}
-		got, want := src.Request.Filter, test.want
+		got, want := src.asked.Filter, test.want
 		if len(got.Families) != len(want.Families) || got.Families[0] != want.Families[0] ||
 			len(got.Tables) != len(want.Tables) || len(got.Tables) > 0 && got.Tables[0] != want.Tables[0] ||
-			!slices.Equal(src.Referred, []*object.Kind{object.Links.Kind, object.NexthopObjects.Kind}) {
-			t.Errorf("%+v: asked for %+v", test.opts, src.Request)
+			!slices.Equal(src.asked.Referred, []*object.Kind{object.Links.Kind, object.NexthopObjects.Kind}) {
+			t.Errorf("%+v: asked for %+v", test.opts, src.asked)
 		}
 	}
 	for _, table := range []string{"nope", "4294967296", "-1", "0x", "08", "0x1_0", "0b11", "100 ", "ma in"} {

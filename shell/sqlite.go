@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"slices"
 	"strings"
 	"unsafe"
 
@@ -143,6 +144,7 @@ type argument struct {
 	column int
 	op     tables.Op
 	list   bool // IN: the value is a list
+	text   bool // the column's type is TEXT
 }
 
 // done is SQLITE_DONE.
@@ -161,6 +163,7 @@ const (
 	fullRows, fullCost   = 1_000_000, 1e7
 	otherRows, otherCost = 10_000, 1e6
 	indexRows, indexCost = 2, 10
+	noAnswer             = 1e30 // without a condition that is required
 )
 
 // BestIndex hands every condition over that a table may make use of. SQLite
@@ -171,13 +174,14 @@ func (v *vtab) BestIndex(idx *sqlite3.IndexInfo) error {
 		p.used[i] = idx.ColumnsUsed&(1<<min(i, 63)) != 0 // bit 63: all columns from there on
 	}
 	idx.EstimatedRows, idx.EstimatedCost = fullRows, fullCost
+	required := slices.ContainsFunc(v.Columns, func(c tables.ColumnInfo) bool { return c.Options&tables.Required != 0 })
 	for i, c := range idx.Constraint {
 		op, ok := v.operator(c)
 		// Another collation makes more values equal than the table knows of.
 		if !ok || idx.Collation(i) != "BINARY" {
 			continue
 		}
-		a := argument{c.Column, op, op == tables.Equals && idx.In(i, 1)}
+		a := argument{c.Column, op, op == tables.Equals && idx.In(i, 1), v.text[c.Column]}
 		p.args = append(p.args, a)
 		switch value, err := idx.RHSValue(i); {
 		case a.list: // SQLite does not tell a list that is written from a sub-select
@@ -190,11 +194,15 @@ func (v *vtab) BestIndex(idx *sqlite3.IndexInfo) error {
 		switch {
 		case op != tables.Equals:
 			idx.EstimatedRows, idx.EstimatedCost = idx.EstimatedRows-1, idx.EstimatedCost-1
-		case v.Columns[c.Column].Options&tables.Index != 0:
+		case v.Columns[c.Column].Options&(tables.Index|tables.Required) != 0:
+			required = required && v.Columns[c.Column].Options&tables.Required == 0
 			idx.EstimatedRows, idx.EstimatedCost = min(idx.EstimatedRows, indexRows), min(idx.EstimatedCost, indexCost)
 		default:
 			idx.EstimatedRows, idx.EstimatedCost = min(idx.EstimatedRows, otherRows), min(idx.EstimatedCost, otherCost)
 		}
+	}
+	if required {
+		idx.EstimatedCost = noAnswer // so that SQLite tries another order of the tables
 	}
 	idx.IdxNum = len(v.db.plans)
 	v.db.plans = append(v.db.plans, p)
@@ -210,7 +218,7 @@ func (v *vtab) operator(c sqlite3.IndexConstraint) (tables.Op, bool) {
 	case tables.Equals:
 		return op, true
 	case tables.GreaterThan, tables.GreaterOrEqual, tables.LessThan, tables.LessOrEqual:
-		return op, !v.text[c.Column]
+		return op, !v.text[c.Column] || v.Columns[c.Column].Sorted
 	}
 	return 0, false
 }
@@ -292,8 +300,11 @@ func (a argument) appendTo(where []tables.Constraint, v sqlite3.Value) ([]tables
 	if v.Type() == sqlite3.NULL {
 		return where, false
 	}
-	if a.op != tables.Equals && v.NumericType() != sqlite3.INTEGER && v.NumericType() != sqlite3.FLOAT {
-		return where, true // all numbers are less than any text; tables do not know that
+	switch {
+	case a.op == tables.Equals:
+	case a.text && v.Type() != sqlite3.BLOB: // SQLite, too, makes text of a number then
+	case a.text, v.NumericType() != sqlite3.INTEGER && v.NumericType() != sqlite3.FLOAT:
+		return where, true // all numbers are less than any text, that than any blob; tables do not know that
 	}
 	return append(where, tables.Constraint{Column: a.column, Op: a.op, Expr: v.Text()}), true
 }

@@ -51,6 +51,7 @@ type adviser struct {
 	src    Source
 	names  *iproute2.Names
 	column string
+	at     *place // where the query looks
 }
 
 // maxWarnings is how many values of one condition are warned of.
@@ -62,7 +63,7 @@ const maxWarnings = 3
 // compare text without regard to case (COLLATE NOCASE) or to blanks at the end,
 // which it does not tell: osquery hands such a condition over like any other, and it
 // is warned of although rows may meet it.
-func (p *plan[R]) warn(ctx context.Context, table string, src Source, q Query) {
+func (p *plan[R]) warn(ctx context.Context, table string, src Source, q Query, at *place) {
 	for i := range p.checks {
 		c := &p.checks[i]
 		col := &p.columns[c.column]
@@ -72,9 +73,9 @@ func (p *plan[R]) warn(ctx context.Context, table string, src Source, q Query) {
 		if col.domain == nil || slices.Contains(q.Joined, c.column) || slices.ContainsFunc(c.values, possible) {
 			continue
 		}
-		a := adviser{ctx, src, p.names, col.Name}
+		a := adviser{ctx, src, p.names, col.Name, at}
 		for _, v := range c.values[:min(len(c.values), maxWarnings)] {
-			text := recent.recall(adviceKey{p.names, table, c.column, v}, func(affordable bool) string {
+			text := recent.recall(adviceKey{p.names, table, at.id, c.column, v}, func(affordable bool) string {
 				return a.warning(table, col.domain, v, affordable)
 			})
 			if text != "" {
@@ -131,6 +132,7 @@ type adviceCache struct {
 type adviceKey struct {
 	names  *iproute2.Names // the host's
 	table  string
+	place  uint64
 	column int
 	value  string
 }
@@ -235,7 +237,7 @@ func distance(a, b string) int {
 func (a *adviser) read(filter rtnl.Filter, kinds ...*object.Kind) *rtnl.Snapshot {
 	ctx, cancel := context.WithTimeout(a.ctx, maxSpent)
 	defer cancel()
-	s, err := a.src.Read(ctx, rtnl.Request{Kinds: kinds, Filter: filter})
+	s, err := a.src.Read(ctx, a.at.request(&rtnl.Request{Kinds: kinds, Filter: filter}))
 	if err != nil {
 		return &rtnl.Snapshot{}
 	}

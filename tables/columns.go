@@ -3,7 +3,6 @@ package tables
 import (
 	"math"
 
-	"kernelroutes/rtnl"
 	"kernelroutes/rtnl/iproute2"
 	"kernelroutes/rtnl/object"
 	"kernelroutes/rtnl/wire"
@@ -14,6 +13,7 @@ import (
 type needs struct {
 	fields   object.Fields // attributes of a route
 	referred kinds         // objects of other kinds that the row's object refers to
+	along    kinds         // all objects of other kinds
 	hops     bool          // every nexthop of a route is worked out
 }
 
@@ -41,7 +41,7 @@ func (s kinds) list() (list []*object.Kind) {
 
 // and returns what is needed for both.
 func (n needs) and(o needs) needs {
-	return needs{n.fields | o.fields, n.referred | o.referred, n.hops || o.hops}
+	return needs{n.fields | o.fields, n.referred | o.referred, n.along | o.along, n.hops || o.hops}
 }
 
 var (
@@ -49,6 +49,8 @@ var (
 
 	// needLinks is for a column that shows an interface.
 	needLinks = needs{referred: kindSet(object.Links.Kind)}
+	// needVRFs is for a column that shows the VRF of a table.
+	needVRFs = needs{along: kindSet(object.Links.Kind)}
 	// needObjects is for a column that shows something of a nexthop object.
 	needObjects = needs{referred: kindSet(object.NexthopObjects.Kind)}
 	// needHops is for a column that shows all nexthops.
@@ -67,15 +69,18 @@ func field(f object.Fields) needs { return needs{fields: f} }
 type column[R any] struct {
 	ColumnInfo
 	needs needs
-	// One of the three that follow:
-	text     func(*R, []byte) []byte            // TEXT: appends, nothing where absent
-	number   func(*R) (int64, bool)             // INTEGER, BIGINT: false where absent
-	shared   func(*rtnl.Snapshot) (int64, bool) // the same of every row
-	push     func(*pushdown, []string)          // pushes equalities down into the request; may be nil
-	domain   *domain                            // which values there can be; nil: any
-	row      bool                               // tells rows apart, with others that do
-	given    bool                               // its values are identities: see givesIDs
-	requires object.Fields                      // optional: absent unless the row's object has one of them; 0: not
+	// One of the four that follow:
+	text         func(*R, []byte) []byte     // TEXT: appends, nothing where absent
+	number       func(*R) (int64, bool)      // INTEGER, BIGINT: false where absent
+	sharedText   func(*scope, []byte) []byte // the same of every row of one reading
+	sharedNumber func(*scope) (int64, bool)  //
+
+	push     func(*pushdown, []string) // pushes equalities down into the request; may be nil
+	ranges   func(*pushdown, *check)   // the same of < and >, and of equalities; may be nil
+	domain   *domain                   // which values there can be; nil: any
+	row      bool                      // tells rows apart, with others that do
+	given    bool                      // its values are identities: see givesIDs
+	requires object.Fields             // optional: absent unless the row's object has one of them; 0: not
 
 	// Of a TEXT column that shows the name of a number:
 	names func(*iproute2.Names) *iproute2.NameSet
@@ -120,6 +125,22 @@ func (c column[R]) optional() column[R] {
 	c.requires = c.needs.fields
 	return c
 }
+
+// ranged says that <, <=, > and >= on the column are made use of: rows that do not meet them
+// are not sent, and push pushes them down.
+func (c column[R]) ranged(push func(*pushdown, *check)) column[R] {
+	c.Sorted, c.ranges = true, push
+	return c
+}
+
+// hidden says that the column is no part of SELECT *.
+func (c column[R]) hidden() column[R] {
+	c.Options |= Hidden
+	return c
+}
+
+// isShared reports whether the column is the same of every row of one reading.
+func (c *column[R]) isShared() bool { return c.sharedText != nil || c.sharedNumber != nil }
 
 // holds says which values the column can have.
 func (c column[R]) holds(d *domain) column[R] {
@@ -173,7 +194,7 @@ const changesWithTime = "; changes with time"
 func consistent[R any]() column[R] {
 	c := declare[R]("snapshot_consistent", Integer,
 		"1 if nothing changed while the kernel was read or all changes are accounted for, else 0", nothing)
-	c.shared = func(s *rtnl.Snapshot) (int64, bool) { return boolean(s.Consistent) }
+	c.sharedNumber = func(s *scope) (int64, bool) { return boolean(s.snap.Consistent) }
 	return c.holds(numbersTo(1)).volatile()
 }
 

@@ -42,8 +42,11 @@ func (s *recorder) Read(ctx context.Context, r rtnl.Request) (*rtnl.Snapshot, er
 // holds reports whether an engine may let a value pass a condition, whatever
 // collation it compares text with (BINARY, NOCASE, RTRIM), and whether it may do
 // so only then. An absent number passes nothing.
-func holds(typ tables.Type, v string, op tables.Op, expr string) (may, only bool) {
-	if typ == tables.Text {
+func holds(col *tables.ColumnInfo, v string, op tables.Op, expr string) (may, only bool) {
+	if col.Type == tables.Text {
+		if op != tables.Equals && col.Sorted {
+			return comesFirst(v, op, expr) || comesFirst(strings.ToLower(v), op, strings.ToLower(expr)), true
+		}
 		if op != tables.Equals {
 			return true, false // left to the engine
 		}
@@ -67,6 +70,21 @@ func holds(typ tables.Type, v string, op tables.Op, expr string) (may, only bool
 		return !ok || n <= x, ok
 	}
 	return true, false
+}
+
+// comesFirst compares texts by their bytes.
+func comesFirst(v string, op tables.Op, expr string) bool {
+	switch op {
+	case tables.GreaterThan:
+		return v > expr
+	case tables.GreaterOrEqual:
+		return v >= expr
+	case tables.LessThan:
+		return v < expr
+	case tables.LessOrEqual:
+		return v <= expr
+	}
+	return true
 }
 
 // sameAddr reports whether both are one address or one prefix, in any spelling.
@@ -157,7 +175,7 @@ func (q *tester) check(t *testing.T, constraints ...tables.Constraint) {
 		equal := map[int]bool{} // by column: several equalities are alternatives
 		for _, c := range constraints {
 			col := q.table.Columns[c.Column]
-			m, only := holds(col.Type, r[col.Name], c.Op, c.Expr)
+			m, only := holds(&col, r[col.Name], c.Op, c.Expr)
 			exact = exact && only
 			if c.Op == tables.Equals {
 				equal[c.Column] = equal[c.Column] || m

@@ -4,11 +4,14 @@ import (
 	"cmp"
 	"fmt"
 	"maps"
+	"net"
 	"net/netip"
 	"slices"
 	"strconv"
 	"strings"
 	"testing"
+
+	"golang.org/x/sys/unix"
 
 	"kernelroutes/internal/nametest"
 	"kernelroutes/rtnl/iproute2"
@@ -150,10 +153,11 @@ func (v *ipView) route(family string, o, numeric jsonObject) route {
 			r[k] = s
 		}
 	}
+	addHidden(v.t, r)
 	for i, h := range hops {
 		h["nexthop_index"] = strconv.Itoa(i)
 		h["unknown_attrs"], h["snapshot_consistent"] = "[]", "1"
-		for _, k := range sharedColumns {
+		for _, k := range slices.Concat(sharedColumns, hiddenColumns) {
 			if r[k] != "" {
 				h[k] = r[k]
 			}
@@ -222,6 +226,38 @@ func (v *ipView) routeMember(r, single row, o, numeric jsonObject, m member) (ho
 		v.t.Fatalf("ip printed %q, of which this test knows nothing: %v", m.key, o)
 	}
 	return hops
+}
+
+// hiddenColumns are the columns that are worked out from others, and of the namespace.
+var hiddenColumns = []string{"dst_first", "dst_last", "src_first", "src_last", netnsID, "pid_with_namespace"}
+
+const netnsID = "netns_id"
+
+// addHidden adds the hidden columns, as net.IPNet and Stat have them.
+func addHidden(t testing.TB, r row) {
+	t.Helper()
+	var own unix.Stat_t
+	if err := unix.Stat("/proc/thread-self/ns/net", &own); err != nil {
+		t.Fatal(err)
+	}
+	r[netnsID], r["pid_with_namespace"] = fmt.Sprint(own.Ino), "0"
+	for column, all := range map[string]string{"dst": "", "src": "/0"} {
+		p := r[column]
+		if p == "" && all != "" {
+			p = map[string]string{"ipv4": "0.0.0.0/0", "ipmr": "0.0.0.0/0", "ipv6": "::/0", "ip6mr": "::/0"}[r["family"]]
+		}
+		_, n, err := net.ParseCIDR(p)
+		if err != nil {
+			continue // a label
+		}
+		first, last := n.IP, slices.Clone(n.IP)
+		for i := range last {
+			last[i] |= ^n.Mask[i]
+		}
+		family := map[int]string{4: "4:", 16: "6:"}[len(first)]
+		r[column+"_first"], r[column+"_last"] = fmt.Sprintf("%s%x", family, []byte(first)),
+			fmt.Sprintf("%s%x", family, []byte(last))
+	}
 }
 
 // sharedColumns are the columns of a nexthop that are its route's.

@@ -224,6 +224,7 @@ func (*noLinks) Names() *iproute2.Names { return iproute2.HostNames() }
 func (s *noLinks) Read(ctx context.Context, r rtnl.Request) (*rtnl.Snapshot, error) {
 	r.Referred = slices.DeleteFunc(slices.Clone(r.Referred),
 		func(k *object.Kind) bool { return k == object.Links.Kind })
+	r.Along = nil
 	return s.Kernel.Read(ctx, r)
 }
 

@@ -70,6 +70,10 @@ var nexthopColumns = []column[routeRow]{
 	ofRoute("newdst"),
 	unknownAttrs("Attributes of the nexthop", nothing, func(r *routeRow) []wire.Attr { return r.hop.Unknown }),
 	ofRoute("snapshot_consistent"),
+	ofRoute("dst_first"),
+	ofRoute("dst_last"),
+	ofRoute("src_first"),
+	ofRoute("src_last"),
 }
 
 // ofRoute returns a column of kernel_routes as one of kernel_route_nexthops. It is not

@@ -2,9 +2,7 @@ package tables
 
 import (
 	"context"
-	"encoding/binary"
 	"iter"
-	"math"
 	"slices"
 
 	"kernelroutes/rtnl"
@@ -29,11 +27,13 @@ type source[R any] struct {
 	attributes func(*R) object.Fields
 }
 
-// define makes a table of columns and of where its rows come from.
+// define makes a table of columns and of where its rows come from. The columns of network
+// namespaces, which every table has, come last.
 func define[R any](t Table, columns []column[R], src source[R]) *Table {
 	if !slices.ContainsFunc(columns, func(c column[R]) bool { return c.row }) {
 		panic(t.Name + ": no column tells its rows apart") // all had one rowid
 	}
+	columns = slices.Concat(columns, namespaceColumns[R]())
 	t.Columns = columnInfos(columns)
 	t.request = func(names *iproute2.Names, q Query) rtnl.Request {
 		return newPlan(&src, columns, names, q).request
@@ -43,15 +43,22 @@ func define[R any](t Table, columns []column[R], src source[R]) *Table {
 		if src.single && !p.reads {
 			return p.counted(ctx, &t, from, q)
 		}
-		if p.request.GivesIDs && !p.pushedDown() {
-			p.request.Gives = p.gives
-		}
-		s, err := from.Read(ctx, p.request)
+		read, err := eachPlace(ctx, p, from, func(at place) (*rtnl.Snapshot, error) {
+			req := at.request(&p.request)
+			if req.GivesIDs && !p.pushedDown() {
+				req.Gives = func(s *rtnl.Snapshot) iter.Seq[[]byte] { return p.gives(&scope{s, at}) }
+			}
+			return from.Read(ctx, req)
+		})
 		if err != nil {
 			return nil, err
 		}
-		p.tell(ctx, &t, from, q, s.Consistent)
-		return p.rows(s), nil
+		scopes := make([]scope, len(read))
+		for i, r := range read {
+			scopes[i] = scope{r.value, r.place}
+		}
+		p.tell(ctx, &t, from, q, scopes)
+		return p.rows(scopes), nil
 	}
 	return &t
 }
@@ -69,12 +76,13 @@ type plan[R any] struct {
 	devs    devNames
 	key     []column[R] // if rows have numbers: see Query.RowIDs
 	given   *column[R]  // if it is used
+	namesID bool        // column netns_id is used
 }
 
 // newPlan works a query out.
 func newPlan[R any](src *source[R], columns []column[R], names *iproute2.Names, q Query) *plan[R] {
-	numeric := func(col int) bool { return columns[col].Type != Text }
-	p := &plan[R]{source: src, needs: src.needs, columns: columns, names: names, checks: checks(numeric, q.Constraints)}
+	p := &plan[R]{source: src, needs: src.needs, columns: columns, names: names,
+		checks: checks(func(col int) *ColumnInfo { return &columns[col].ColumnInfo }, q.Constraints)}
 	n := pushdown{Filter: &p.request.Filter, ids: &p.request.IDs, names: names}
 	if q.Warn != nil {
 		n.devs = &p.devs
@@ -91,8 +99,12 @@ func newPlan[R any](src *source[R], columns []column[R], names *iproute2.Names, 
 			p.key = append(p.key, columns[i])
 		}
 	}
-	for _, c := range p.checks {
+	for i := range p.checks {
+		c := &p.checks[i]
 		p.use(&columns[c.column])
+		if push := columns[c.column].ranges; push != nil {
+			push(&n, c)
+		}
 		if len(c.values) == 0 {
 			continue
 		}
@@ -104,28 +116,32 @@ func newPlan[R any](src *source[R], columns []column[R], names *iproute2.Names, 
 			p.columns[c.column].text = asked
 		}
 	}
+	n.pushCovered()
 	p.request.Kinds, p.request.Referred = []*object.Kind{src.kind}, p.needs.referred.list()
+	p.request.Along = p.needs.along.list()
 	return p
 }
 
 // use notes that a column will be read.
 func (p *plan[R]) use(c *column[R]) {
 	p.needs = p.needs.and(c.needs)
-	p.reads = p.reads || c.shared == nil
+	p.reads = p.reads || !c.isShared()
+	p.namesID = p.namesID || c.Name == netnsID
 }
 
 // pushedDown reports whether the request has all that is checked, more or less.
 func (p *plan[R]) pushedDown() bool {
 	return !slices.ContainsFunc(p.checks, func(c check) bool {
-		return len(c.bounds) > 0 || len(c.values) > 0 && p.columns[c.column].push == nil
+		return len(c.bounds) > 0 || len(c.order) > 0 ||
+			len(c.values) > 0 && p.columns[c.column].push == nil && !p.columns[c.column].isShared()
 	})
 }
 
 // gives is for rtnl.Request.Gives: the identities in rows that meet the checks.
-func (p *plan[R]) gives(s *rtnl.Snapshot) iter.Seq[[]byte] {
+func (p *plan[R]) gives(s *scope) iter.Seq[[]byte] {
 	return func(yield func([]byte) bool) {
 		var id []byte
-		for r := p.part(s); r.Next(); {
+		for r := p.part([]scope{*s}); r.Next(); {
 			if id = p.given.text(r.row, id[:0]); !yield(id) {
 				return
 			}
@@ -134,168 +150,19 @@ func (p *plan[R]) gives(s *rtnl.Snapshot) iter.Seq[[]byte] {
 }
 
 // tell warns of what the user should know.
-func (p *plan[R]) tell(ctx context.Context, t *Table, from Source, q Query, consistent bool) {
-	if q.Warn == nil {
+func (p *plan[R]) tell(ctx context.Context, t *Table, from Source, q Query, scopes []scope) {
+	if q.Warn == nil || len(scopes) == 0 {
 		return
 	}
-	p.warn(ctx, t.Name, from, q)
-	if !consistent { // what the rows say in snapshot_consistent, if there are any
-		q.Warn(t.Name + ": " + p.source.kind.Plural + inconsistent)
+	p.warn(ctx, t.Name, from, q, &scopes[0].place)
+	for i := range scopes {
+		if !scopes[i].snap.Consistent { // what the rows say in snapshot_consistent, if there are any
+			q.Warn(t.Name + ": " + p.source.kind.Plural + inconsistent)
+			return
+		}
 	}
 }
 
 // inconsistent ends what is said of an answer that may not be of one time.
 const inconsistent = " changed while they were read, or cannot be proved to be all: " +
 	"some may be missing (snapshot_consistent is 0)"
-
-// rows are the rows of a table that meet the checks.
-type rows[R any] struct {
-	plan *plan[R]
-	snap *rtnl.Snapshot
-	next func() *R // nil at the end
-	row  *R
-	buf  []byte
-
-	parts func(n int) []Rows // the same rows, in at most n parts
-	count func() int         // nil where it takes the checks to know
-}
-
-// rows returns the rows that are in a snapshot.
-func (p *plan[R]) rows(s *rtnl.Snapshot) *rows[R] {
-	all := p.part(s)
-	all.parts = func(n int) (parts []Rows) {
-		if !p.source.splits {
-			return []Rows{p.part(s)}
-		}
-		for _, one := range s.Split(p.source.kind, n) {
-			parts = append(parts, p.part(one))
-		}
-		return parts
-	}
-	if len(p.checks) == 0 {
-		all.count = func() int { return p.source.count(s, p.names) }
-	}
-	return all
-}
-
-// part returns the rows that are in a part of a snapshot.
-func (p *plan[R]) part(s *rtnl.Snapshot) *rows[R] {
-	return &rows[R]{plan: p, snap: s, next: p.source.rows(p, s)}
-}
-
-// count returns how many rows are in a snapshot.
-func (src *source[R]) count(s *rtnl.Snapshot, names *iproute2.Names) (n int) {
-	if src.single {
-		return s.Count(src.kind)
-	}
-	for next := src.rows(&plan[R]{needs: src.needs, names: names}, s); next() != nil; n++ {
-	}
-	return n
-}
-
-// counted answers a query that needs nothing of the rows but their number.
-func (p *plan[R]) counted(ctx context.Context, t *Table, from Source, q Query) (Rows, error) {
-	total, consistent, err := from.Count(ctx, p.request)
-	if err != nil {
-		return nil, err
-	}
-	p.tell(ctx, t, from, q, consistent)
-	s, unread := rtnl.NewSnapshot(consistent, nil), new(R)
-	part := func(n int) *rows[R] {
-		return &rows[R]{plan: p, snap: s, next: func() *R {
-			if n--; n < 0 {
-				return nil
-			}
-			return unread
-		}}
-	}
-	all := part(total)
-	all.count = func() int { return total }
-	all.parts = func(n int) (parts []Rows) {
-		n = max(1, min(n, total/leastPart))
-		for i := range n {
-			parts = append(parts, part(total*(i+1)/n-total*i/n))
-		}
-		return parts
-	}
-	return all, nil
-}
-
-// leastPart is how many rows without values a part has at least.
-const leastPart = 10_000
-
-// Split returns the rows, none of which has been read yet, in at most n parts
-// that may be read side by side.
-func (r *rows[R]) Split(n int) []Rows { return r.parts(n) }
-
-// Count returns how many rows there are, if that is known without reading them.
-func (r *rows[R]) Count() (n int, ok bool) {
-	if r.count == nil {
-		return 0, false
-	}
-	return r.count(), true
-}
-
-// requires returns the attributes of which a row's object must have one for a column to be
-// there; 0: it may be there in any case.
-func (r *rows[R]) requires(col int) object.Fields {
-	if r.plan.source.attributes == nil {
-		return 0
-	}
-	return r.plan.columns[col].requires
-}
-
-// attributes returns those of the current row's object.
-func (r *rows[R]) attributes() object.Fields { return r.plan.source.attributes(r.row) }
-
-func (r *rows[R]) Next() bool {
-	for r.row = r.next(); r.row != nil; r.row = r.next() {
-		if r.passes() {
-			return true
-		}
-	}
-	return false
-}
-
-func (r *rows[R]) passes() bool {
-	for i := range r.plan.checks {
-		c := &r.plan.checks[i]
-		if r.plan.columns[c.column].text != nil {
-			r.buf = r.AppendText(r.buf[:0], c.column)
-			if !c.text(r.buf) {
-				return false
-			}
-		} else if v, ok := r.Int(c.column); !ok || !c.number(v) {
-			return false
-		}
-	}
-	return true
-}
-
-func (r *rows[R]) AppendText(b []byte, col int) []byte { return r.plan.columns[col].text(r.row, b) }
-
-func (r *rows[R]) Int(col int) (int64, bool) {
-	c := &r.plan.columns[col]
-	if c.number == nil {
-		return c.shared(r.snap)
-	}
-	return c.number(r.row)
-}
-
-// RowID returns 63 bits of a hash of what tells the row apart.
-func (r *rows[R]) RowID() int64 {
-	r.buf = r.buf[:0]
-	for i := range r.plan.key {
-		if c := &r.plan.key[i]; c.text != nil {
-			r.buf = append(c.text(r.row, r.buf), 0)
-		} else {
-			v, _ := c.number(r.row)
-			r.buf = binary.BigEndian.AppendUint64(r.buf, uint64(v))
-		}
-	}
-	hash := uint64(14695981039346656037) // FNV-1a
-	for _, c := range r.buf {
-		hash = (hash ^ uint64(c)) * 1099511628211
-	}
-	return int64(hash & math.MaxInt64)
-}

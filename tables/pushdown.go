@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 
 	"kernelroutes/rtnl"
 	"kernelroutes/rtnl/iproute2"
@@ -24,6 +25,7 @@ type check struct {
 	texts  textSet        // the same, for a TEXT column
 	whole  map[int64]bool // the same, those that are whole numbers, for others
 	bounds []bound        // the other numbers, and the inequalities
+	order  []textBound    // the inequalities, for a TEXT column that is Sorted
 }
 
 // A bound is a numeric condition.
@@ -36,7 +38,7 @@ type bound struct {
 
 // checks sorts constraints by column. Those on operators that mean nothing here
 // are dropped.
-func checks(isNumeric func(col int) bool, constraints []Constraint) []check {
+func checks(info func(col int) *ColumnInfo, constraints []Constraint) []check {
 	var all []check
 	for _, c := range constraints {
 		i := slices.IndexFunc(all, func(k check) bool { return k.column == c.Column })
@@ -46,7 +48,8 @@ func checks(isNumeric func(col int) bool, constraints []Constraint) []check {
 			all = append(all, check{column: c.Column})
 		}
 		k := &all[i]
-		numeric := isNumeric(c.Column)
+		column := info(c.Column)
+		numeric := column.Type != Text
 		switch c.Op {
 		case Equals:
 			k.values = append(k.values, c.Expr)
@@ -54,13 +57,16 @@ func checks(isNumeric func(col int) bool, constraints []Constraint) []check {
 				k.texts.add(c.Expr)
 			}
 		case GreaterThan, GreaterOrEqual, LessThan, LessOrEqual:
+			if column.Sorted {
+				k.order = append(k.order, textBound{c.Op, c.Expr})
+			}
 		default:
 			numeric = false
 		}
 		if numeric {
 			k.addBound(c.Op, c.Expr)
 		}
-		if fresh && k.values == nil && k.bounds == nil {
+		if fresh && k.values == nil && k.bounds == nil && k.order == nil {
 			all = all[:i]
 		}
 	}
@@ -133,6 +139,11 @@ func compare[T int64 | float64](a, b T) int {
 
 // text reports whether a TEXT value passes.
 func (c *check) text(v []byte) bool {
+	for i := range c.order {
+		if !c.order[i].holds(v) {
+			return false
+		}
+	}
 	return len(c.values) == 0 || c.texts.has(v)
 }
 
@@ -190,19 +201,28 @@ type pushdown struct {
 	ids   *[]string // identities that are looked up
 	names *iproute2.Names
 	devs  *devNames // nil: nobody wants to know
+
+	covered keyRange // by the destinations of all routes that are wanted
 }
 
 // A devNames knows which of the interfaces that are asked for by name there are,
 // when the routes have been read.
 type devNames struct {
+	mu    sync.Mutex
 	found map[string]bool // nil: interfaces were not looked at
 }
 
 // lack reports whether it is sure that no interface has the name.
-func (d *devNames) lack(name string) bool { return d.found != nil && !d.found[name] }
+func (d *devNames) lack(name string) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.found != nil && !d.found[name]
+}
 
-// note is told of each interface that there is.
+// note is told of each interface that there is, of several namespaces side by side.
 func (d *devNames) note(name string, wanted bool) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
 	if d.found == nil {
 		d.found = map[string]bool{}
 	}

@@ -57,6 +57,8 @@ func (r *routeRow) dstLen() (int64, bool) {
 	return 20, true // a label
 }
 
+func (r *routeRow) appendVRF(b []byte) []byte { return append(b, r.snap.VRF(r.Table)...) }
+
 func (r *routeRow) appendSrc(b []byte) []byte { return object.AppendPrefix(b, r.Src) }
 
 func (r *routeRow) metric() (int64, bool) {

@@ -224,7 +224,11 @@ var routeColumns = withOthers(slices.Concat(
 			optional(),
 		unknownAttrs("Attributes", field(object.AllFields), func(r *routeRow) []wire.Attr { return r.Unknown }),
 		consistent[routeRow](),
+		text("vrf",
+			"Name of the VRF device whose routing table it is, empty for none",
+			field(object.FieldTable).and(needVRFs), (*routeRow).appendVRF),
 	},
+	prefixKeys(),
 ))
 
 // withOthers adds the columns of attributes and metrics that have none among these: a new

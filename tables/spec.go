@@ -37,7 +37,7 @@ func (t *Table) Spec() ([]byte, error) {
 	for _, c := range t.Columns {
 		spec.Columns = append(spec.Columns, columnSpec{
 			Name: c.Name, Type: strings.ToLower(string(c.Type)), Description: c.Description,
-			Index: c.Options&Index != 0, Additional: c.Options&Additional != 0,
+			Index: c.Options&Index != 0, Required: c.Options&Required != 0, Additional: c.Options&Additional != 0,
 			Optimized: c.Options&Optimized != 0, Hidden: c.Options&Hidden != 0,
 		})
 	}
@@ -55,7 +55,14 @@ func (t *Table) Markdown() string {
 	b.WriteString("| Column | Type | Description |\n|---|---|---|\n")
 	for _, c := range t.Columns {
 		description := strings.ReplaceAll(c.Description, "|", `\|`)
-		b.WriteString("| `" + c.Name + "` | " + string(c.Type) + " | " + description + " |\n")
+		typ := string(c.Type)
+		if c.Options&Required != 0 {
+			typ += ", required"
+		}
+		if c.Options&Hidden != 0 {
+			typ += ", hidden"
+		}
+		b.WriteString("| `" + c.Name + "` | " + typ + " | " + description + " |\n")
 	}
 	return b.String()
 }

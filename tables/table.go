@@ -26,6 +26,7 @@ type Option uint
 // The options that the tables use.
 const (
 	Index      Option = 1  // identifies a row; constraints are sent
+	Required   Option = 2  // there is no answer without an equality on it
 	Additional Option = 4  // constraints are sent, to be pushed down or checked
 	Hidden     Option = 16 // not part of SELECT *
 	Optimized  Option = 8  // an IN list is sent whole, as several equalities
@@ -80,6 +81,11 @@ type Source interface {
 	Count(context.Context, rtnl.Request) (n int, consistent bool, err error)
 	// Names are those of the host whose state it is.
 	Names() *iproute2.Names
+	// NamespaceID returns the inode of a network namespace; that of "" is 0 if nobody knows.
+	NamespaceID(rtnl.Namespace) (uint64, error)
+	// Namespaces returns all that there are, and of how many processes it is not to be seen
+	// in which they are.
+	Namespaces() (found []rtnl.FoundNamespace, unseen int, err error)
 }
 
 // Rows are the answer to a query, one after the other. Not for concurrent use.
@@ -108,6 +114,8 @@ type ColumnInfo struct {
 	// Volatile columns change with time, or from one reading to the next, while the
 	// route stays as it is: a differential query that has one logs rows for ever.
 	Volatile bool
+	// Sorted says of a TEXT column that <, <=, > and >= narrow what is read or sent.
+	Sorted bool
 }
 
 // A Table is a table by its name, its columns and the function that answers a

@@ -48,6 +48,8 @@ const (
 	IFLA_OPERSTATE = 16
 	IFLA_LINKINFO  = 18
 	IFLA_INFO_KIND = 1
+	IFLA_INFO_DATA = 2
+	IFLA_VRF_TABLE = 1
 )
 
 // Flags of nexthops, and other numbers of the kernel's.

@@ -9,7 +9,11 @@ func AppendLink(b []byte, l *object.Link) []byte {
 	b = append(b, make([]byte, 8)...)
 	b = append(b, Attr(IFLA_IFNAME, Str(l.Name))...)
 	if l.Kind != "" {
-		b = append(b, Attr(IFLA_LINKINFO, Attr(IFLA_INFO_KIND, Str(l.Kind)), Attr(2, []byte{1, 2, 3}))...)
+		data := []byte{1, 2, 3} // which is the kind's own
+		if l.Kind == "vrf" {
+			data = Attr(IFLA_VRF_TABLE, NE(l.VRFTable))
+		}
+		b = append(b, Attr(IFLA_LINKINFO, Attr(IFLA_INFO_KIND, Str(l.Kind)), Attr(IFLA_INFO_DATA, data))...)
 	}
 	return append(b, Attr(IFLA_OPERSTATE, []byte{l.OperState})...)
 }

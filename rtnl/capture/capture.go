@@ -2,6 +2,7 @@ package capture
 
 import (
 	"context"
+	"fmt"
 	"io"
 
 	"kernelroutes/rtnl"
@@ -49,6 +50,27 @@ func (c *Capture) Host() *Host { return c.host }
 // Notes returns what somebody who reads the capture should know, each a line of
 // text: what the file lacks, and what cannot be relied on.
 func (c *Capture) Notes() []string { return c.notes }
+
+// NamespaceID returns the inode that the captured namespace had, 0 if the file does not say,
+// for "", for the name that it had in /run/netns, and for its inode; an *Error for any other.
+func (c *Capture) NamespaceID(ns rtnl.Namespace) (uint64, error) {
+	host := c.host
+	if host == nil {
+		host = &Host{}
+	}
+	switch {
+	case ns == "", ns == rtnl.NamespaceOf(host.NetNS) && host.NetNS != 0,
+		ns == rtnl.Namespace("/run/netns/"+host.NetNSName) && host.NetNSName != "":
+		return host.NetNS, nil
+	}
+	return 0, &Error{fmt.Sprintf("it is of one network namespace, and not of %s", ns), "make one of that"}
+}
+
+// Namespaces returns the one that was captured.
+func (c *Capture) Namespaces() (found []rtnl.FoundNamespace, unseen int, err error) {
+	id, err := c.NamespaceID("")
+	return []rtnl.FoundNamespace{{ID: id}}, 0, err
+}
 
 // Read returns what rtnl.Kernel.Read had returned for the request in the namespace that
 // was captured, at that time, but for the order of the routes and for cloned ones, which

@@ -62,9 +62,9 @@ func (c *coverage) lacks(req *rtnl.Request) error {
 	if k := req.Chooses(); k != nil && slices.Contains(c.lacked, k) {
 		return errLacked(k)
 	}
-	for _, k := range req.Kinds {
+	for _, k := range slices.Concat(req.Kinds, req.Along) {
 		switch {
-		case slices.Contains(c.lacked, k):
+		case slices.Contains(c.lacked, k) && !slices.Contains(req.Along, k):
 			return errLacked(k)
 		case byTable(k) && !(k.Filtered && req.None) && !c.hasAny(k, &req.Filter):
 			return &Error{fmt.Sprintf("the recording has no whole dump of the %s that are asked for, it has %s",

@@ -2,14 +2,35 @@ package conn
 
 import (
 	"errors"
+	"fmt"
 	"io/fs"
+	"strconv"
+	"strings"
 	"syscall"
 )
 
 // A Namespace is a network namespace by the path of a file that stands for it:
 // "/run/netns/NAME" for one that ip netns has made, "/proc/PID/ns/net" for that of a
-// process. "" is the one that the calling thread is in.
+// process; or by its inode as the kernel writes it: "net:[4026531840]", for which such a file
+// is looked for. "" is the one that the calling thread is in.
 type Namespace string
+
+// NamespaceOf returns the namespace with an inode.
+func NamespaceOf(inode uint64) Namespace { return Namespace(fmt.Sprintf("net:[%d]", inode)) }
+
+// IsInode reports whether the namespace is named by its inode.
+func (ns Namespace) IsInode() bool {
+	_, is := ns.inode()
+	return is
+}
+
+// inode returns the inode that the namespace is named by, if it is.
+func (ns Namespace) inode() (uint64, bool) {
+	number, ok := strings.CutPrefix(string(ns), "net:[")
+	number, closed := strings.CutSuffix(number, "]")
+	inode, err := strconv.ParseUint(number, 10, 64)
+	return inode, ok && closed && err == nil
+}
 
 // failed is the error of a namespace that cannot be entered.
 func (ns Namespace) failed(err error) error {

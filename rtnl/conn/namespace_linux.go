@@ -41,6 +41,33 @@ func (ns Namespace) Hold() (held Namespace, release func(), err error) {
 	return Namespace(fmt.Sprintf("/proc/self/fd/%d", f.Fd())), func() { f.Close() }, nil
 }
 
+// ID returns the inode of the namespace, by which it can be told from any other as long as it
+// is there. To enter it is not needed for that.
+func (ns Namespace) ID() (uint64, error) {
+	if id, ok := ns.inode(); ok {
+		return id, nil
+	}
+	var st unix.Stat_t
+	if ns == "" {
+		if err := unix.Stat(ownNamespace, &st); err != nil {
+			return 0, ns.failed(err)
+		}
+		return st.Ino, nil
+	}
+	f, err := ns.open()
+	if err != nil {
+		return 0, ns.failed(err)
+	}
+	defer f.Close()
+	if err := unix.Fstat(int(f.Fd()), &st); err != nil {
+		return 0, ns.failed(err)
+	}
+	return st.Ino, nil
+}
+
+// ownNamespace is that of the calling thread.
+const ownNamespace = "/proc/thread-self/ns/net"
+
 func (ns Namespace) do(to *os.File, f func() error) error {
 	done := make(chan error)
 	go func() {
@@ -54,7 +81,7 @@ func (ns Namespace) do(to *os.File, f func() error) error {
 // enter calls f in the namespace and returns to the one that the thread was in, unless
 // that fails: then the thread stays locked, and ends with its goroutine.
 func (ns Namespace) enter(to *os.File, f func() error) error {
-	from, err := os.Open("/proc/thread-self/ns/net")
+	from, err := os.Open(ownNamespace)
 	if err != nil {
 		runtime.UnlockOSThread()
 		return ns.failed(fmt.Errorf("find the way back: %w", err))
@@ -74,6 +101,9 @@ func (ns Namespace) enter(to *os.File, f func() error) error {
 // open opens the file once it is known to be a namespace: to open anything else might
 // block (a FIFO) or set a device in motion.
 func (ns Namespace) open() (*os.File, error) {
+	if inode, ok := ns.inode(); ok {
+		return openInode(inode)
+	}
 	fd, err := unix.Open(string(ns), unix.O_PATH|unix.O_CLOEXEC, 0)
 	if err != nil {
 		return nil, err

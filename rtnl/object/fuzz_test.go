@@ -45,5 +45,6 @@ func FuzzNexthop(f *testing.F) {
 func FuzzLink(f *testing.F) {
 	f.Add(AppendLink(nil, &Link{Index: 2, Name: "eth0", OperState: 6}))
 	f.Add(AppendLink(nil, &Link{Index: 3, Name: "v0", Kind: "veth"}))
+	f.Add(AppendLink(nil, &Link{Index: 4, Name: "red", Kind: "vrf", VRFTable: 1001}))
 	f.Fuzz(func(t *testing.T, b []byte) { checkLink(t, b) })
 }

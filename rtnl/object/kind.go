@@ -29,6 +29,9 @@ type Kind struct {
 	Refer func(*Message, *References)
 	// Number is by what other objects refer to one; nil: none does.
 	Number func(*Message) uint32
+	// Governs, if set, reports whether an object has a say on others that do not refer to it, as
+	// a VRF device on the routes of its table.
+	Governs func(*Message) bool
 	// Request is the payload of the request for all objects, or for one by its number,
 	// if the kernel can be asked so; 0 stands for all.
 	Request func(number uint32) []byte

@@ -14,12 +14,16 @@ type Link struct {
 	// Kind is IFLA_INFO_KIND, as wire.AppendName has it: veth, bridge, wireguard, ...; "" for
 	// hardware.
 	Kind string `ifla:"18 LINKINFO"`
+	// VRFTable is IFLA_VRF_TABLE, the routing table of a VRF (Linux 4.3); 0 for other kinds.
+	VRFTable uint32
 }
 
 // The attributes (IFLA_*) that are more than a field.
 const (
 	iflaLinkInfo = 18
 	iflaInfoKind = 1
+	iflaInfoData = 2
+	iflaVRFTable = 1
 	iflaExtMask  = 29
 
 	rtextFilterSkipStats = 1 << 3 // RTEXT_FILTER_SKIP_STATS, Linux 4.4
@@ -37,9 +41,14 @@ var Links = Values[Link]{&Kind{
 	Remedy: "ask for dev_index instead, or record while `ip link` runs",
 	Struct: "ifinfomsg", Header: ifinfomsgLen,
 	Nested: func(m *Message) error {
-		return m.each(iflaLinkInfo, func(_ int, d []byte) error { return checkNested("IFLA_LINKINFO", d) })
+		return m.each(iflaLinkInfo, checkLinkInfo)
 	},
 	Number: func(m *Message) uint32 { return wire.U32(m.payload[4:]) },
+	Governs: func(m *Message) bool {
+		var l Link
+		l.decode(m)
+		return l.VRFTable != 0
+	},
 	// Without statistics, which nobody shows and which take most of the message.
 	Request: func(index uint32) []byte {
 		b := make([]byte, ifinfomsgLen, ifinfomsgLen+wire.AttrHeaderLen+4)
@@ -82,12 +91,43 @@ func (l *Link) decode(m *Message) {
 	linkFields.decode(l, m, linkFields.known, nil)
 }
 
+// checkLinkInfo checks IFLA_LINKINFO, and in it what is decoded of a kind's own.
+func checkLinkInfo(_ int, d []byte) error {
+	if err := checkNested("IFLA_LINKINFO", d); err != nil {
+		return err
+	}
+	if kind, data := linkInfo(d); kind == kindVRF {
+		return checkNested("IFLA_INFO_DATA", data)
+	}
+	return nil
+}
+
+const kindVRF = "vrf" // DRV_NAME of drivers/net/vrf.c
+
+// linkInfo returns what IFLA_LINKINFO has of the kind. What is in its data depends on it.
+func linkInfo(d []byte) (kind string, data []byte) {
+	for a := wire.Walk(d); a.Next(); {
+		switch a.Type {
+		case iflaInfoKind:
+			kind = wire.String(a.Data)
+		case iflaInfoData:
+			data = a.Data
+		}
+	}
+	return kind, data
+}
+
 // decodeInfo decodes IFLA_LINKINFO.
 func (l *Link) decodeInfo(d []byte) bool {
-	a := wire.Walk(d)
-	for a.Next() {
-		if a.Type == iflaInfoKind {
-			l.Kind = wire.String(a.Data)
+	var data []byte
+	l.Kind, data = linkInfo(d)
+	l.VRFTable = 0 // if there is another one
+	if l.Kind != kindVRF {
+		return true
+	}
+	for a := wire.Walk(data); a.Next(); {
+		if a.Type == iflaVRFTable && len(a.Data) == 4 {
+			l.VRFTable = wire.U32(a.Data)
 		}
 	}
 	return true

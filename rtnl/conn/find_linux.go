@@ -1,0 +1,200 @@
+package conn
+
+import (
+	"bufio"
+	"cmp"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// Namespaces returns each network namespace that a process, a thread of one, or a bind mount
+// keeps alive, once, in the order of their inodes: the calling thread's first. (A socket or
+// another open file keeps one alive too, but no path leads to it.)
+//
+// Unseen is the number of processes whose namespace may not be seen: it takes CAP_SYS_PTRACE
+// for those of other users. Theirs may be missing.
+func Namespaces() (found []Found, unseen int, err error) {
+	own, err := Namespace("").ID()
+	if err != nil {
+		return nil, 0, err
+	}
+	f := finder{paths: map[uint64]string{own: ""}, mounts: map[string]bool{}}
+	if err := f.find(); err != nil {
+		return nil, 0, &ReadError{Op: "find network namespaces", Err: err, Remedy: "check that /proc is mounted"}
+	}
+	for id, path := range f.paths {
+		found = append(found, Found{Namespace(path), id})
+	}
+	slices.SortFunc(found, func(a, b Found) int {
+		return cmp.Or(-cmp.Compare(bit(a.ID == own), bit(b.ID == own)), cmp.Compare(a.ID, b.ID))
+	})
+	return found, f.unseen, nil
+}
+
+func bit(b bool) int {
+	if b {
+		return 1
+	}
+	return 0
+}
+
+// openInode opens a file that stands for the namespace with an inode.
+func openInode(inode uint64) (*os.File, error) {
+	f := finder{paths: map[uint64]string{}, mounts: map[string]bool{}, wanted: inode}
+	if own, err := Namespace("").ID(); err == nil && own == inode {
+		f.add(inode, ownNamespace)
+	} else if err := f.find(); err != nil {
+		return nil, err
+	}
+	if f.file != nil {
+		return f.file, nil
+	}
+	if f.unseen > 0 {
+		return nil, fmt.Errorf("no file leads to it that may be seen: %w", unix.EACCES)
+	}
+	return nil, ErrNoNamespace
+}
+
+// A finder looks for namespaces.
+type finder struct {
+	paths  map[uint64]string // by inode
+	mounts map[string]bool   // the mount namespaces that were looked through
+	unseen int
+
+	wanted uint64   // 0: all are
+	file   *os.File // open, once the one was found that is wanted
+}
+
+// find looks through all processes.
+func (f *finder) find() error {
+	proc, err := os.Open("/proc")
+	if err != nil {
+		return err
+	}
+	defer proc.Close()
+	names, err := proc.Readdirnames(-1)
+	if err != nil {
+		return err
+	}
+	ownMounts, err := os.Readlink("/proc/thread-self/ns/mnt")
+	if err == nil {
+		f.lookThrough(ownMounts, "/proc/thread-self/mountinfo", "")
+	}
+	for _, pid := range names {
+		if _, err := strconv.Atoi(pid); err == nil && f.file == nil {
+			f.process("/proc/" + pid)
+		}
+	}
+	return nil
+}
+
+// process looks at the threads of a process, and at what is mounted where it is.
+func (f *finder) process(dir string) {
+	threads, err := os.ReadDir(dir + "/task")
+	if err != nil {
+		f.refused(err)
+		return
+	}
+	for _, t := range threads {
+		task := filepath.Join(dir, "task", t.Name())
+		if err := f.task(task); err != nil {
+			f.refused(err)
+			return
+		}
+	}
+}
+
+// refused notes what may not be seen. What has gone is none of it.
+func (f *finder) refused(err error) {
+	if errors.Is(err, fs.ErrPermission) {
+		f.unseen++
+	}
+}
+
+func (f *finder) task(dir string) error {
+	name, err := os.Readlink(dir + "/ns/net")
+	if err != nil {
+		return err
+	}
+	if id, ok := Namespace(name).inode(); ok {
+		f.add(id, dir+"/ns/net")
+	}
+	mounts, err := os.Readlink(dir + "/ns/mnt")
+	if err != nil {
+		return err
+	}
+	f.lookThrough(mounts, dir+"/mountinfo", dir+"/root")
+	return nil
+}
+
+// add notes a namespace. If it is the one that is wanted the file is opened at once, and is
+// looked at again, because the path may stand for another one by now.
+func (f *finder) add(id uint64, path string) {
+	if _, known := f.paths[id]; known || f.wanted != 0 && (id != f.wanted || f.file != nil) {
+		return
+	}
+	if f.wanted == 0 {
+		f.paths[id] = path
+		return
+	}
+	file, err := Namespace(path).open()
+	if err != nil {
+		f.refused(err)
+		return
+	}
+	var st unix.Stat_t
+	if unix.Fstat(int(file.Fd()), &st) != nil || st.Ino != id {
+		file.Close()
+		return
+	}
+	f.file = file
+}
+
+// lookThrough looks for namespaces in the mounts of a mount namespace, whose paths are below
+// root.
+func (f *finder) lookThrough(mounts, mountinfo, root string) {
+	if f.mounts[mounts] {
+		return
+	}
+	file, err := os.Open(mountinfo)
+	if err != nil {
+		f.refused(err)
+		return
+	}
+	defer file.Close()
+	f.mounts[mounts] = true
+	for lines := bufio.NewScanner(file); lines.Scan(); {
+		// ID PARENT MAJOR:MINOR ROOT MOUNTPOINT ...: of a namespace the root is its name.
+		fields := strings.Fields(lines.Text())
+		if len(fields) < 5 {
+			continue
+		}
+		if id, ok := Namespace(fields[3]).inode(); ok {
+			f.add(id, root+unescape(fields[4]))
+		}
+	}
+}
+
+// unescape undoes how the kernel writes blanks and backslashes in a path (seq_path): \040.
+func unescape(path string) string {
+	var b strings.Builder
+	for i := 0; i < len(path); i++ {
+		if path[i] == '\\' && i+3 < len(path) {
+			if n, err := strconv.ParseUint(path[i+1:i+4], 8, 8); err == nil {
+				b.WriteByte(byte(n))
+				i += 3
+				continue
+			}
+		}
+		b.WriteByte(path[i])
+	}
+	return b.String()
+}

@@ -1,0 +1,187 @@
+package tables
+
+import (
+	"encoding/hex"
+	"net/netip"
+	"slices"
+	"strings"
+
+	"kernelroutes/rtnl/iproute2"
+	"kernelroutes/rtnl/object"
+)
+
+// SQL compares addresses and prefixes as texts, of which '10.0.0.0/9' < '9.0.0.0/8'. A key is
+// a text in the order of the addresses: 4: or 6: for the family, and the address in
+// hexadecimal digits. With the keys of the first and the last address of a prefix, whether
+// an address or another prefix lies in it is a BETWEEN.
+
+// appendAddrKey appends the key of an address, nothing for none.
+func appendAddrKey(b []byte, a netip.Addr) []byte {
+	switch {
+	case a.Is4():
+		v4 := a.As4()
+		return hex.AppendEncode(append(b, "4:"...), v4[:])
+	case a.Is6():
+		v6 := a.As16()
+		return hex.AppendEncode(append(b, "6:"...), v6[:])
+	}
+	return b
+}
+
+// parseAddrKey reads a key, in digits of either case.
+func parseAddrKey(key string) (a netip.Addr, ok bool) {
+	family, digits, _ := strings.Cut(key, ":")
+	b, err := hex.DecodeString(digits)
+	if err != nil || !(family == "4" && len(b) == 4 || family == "6" && len(b) == 16) {
+		return a, false
+	}
+	return netip.AddrFromSlice(b)
+}
+
+// lastOf returns the last address of a prefix.
+func lastOf(p netip.Prefix) netip.Addr {
+	b := p.Addr().AsSlice()
+	for bit := p.Bits(); bit < len(b)*8; bit++ {
+		b[bit/8] |= 0x80 >> (bit % 8)
+	}
+	last, _ := netip.AddrFromSlice(b)
+	return last
+}
+
+func appendFirstKey(b []byte, p netip.Prefix) []byte {
+	if !p.IsValid() {
+		return b
+	}
+	return appendAddrKey(b, p.Addr())
+}
+
+func appendLastKey(b []byte, p netip.Prefix) []byte {
+	if !p.IsValid() {
+		return b
+	}
+	return appendAddrKey(b, lastOf(p))
+}
+
+// sources returns the source addresses that a route is for: all of its family where it is not
+// restricted; not valid for MPLS.
+func (r *routeRow) sources() netip.Prefix {
+	switch {
+	case r.Src.IsValid():
+		return r.Src
+	case r.Family.AddrLen() == 4:
+		return netip.PrefixFrom(netip.IPv4Unspecified(), 0)
+	case r.Family.AddrLen() == 16:
+		return netip.PrefixFrom(netip.IPv6Unspecified(), 0)
+	}
+	return netip.Prefix{}
+}
+
+// prefixKeys are the hidden columns of routes' prefixes.
+func prefixKeys() []column[routeRow] {
+	const form = " as text in the order of addresses: 4: or 6: and hexadecimal digits; empty for mpls"
+	key := func(name, what string, f object.Fields, push func(*pushdown, *check),
+		value func(*routeRow, []byte) []byte) column[routeRow] {
+		return text(name, what+form, field(f), value).ranged(push).hidden().holds(keys)
+	}
+	return []column[routeRow]{
+		key("dst_first", "First address of the destination", object.FieldDst, pushFirst,
+			func(r *routeRow, b []byte) []byte { return appendFirstKey(b, r.Dst) }),
+		key("dst_last", "Last address of the destination", object.FieldDst, pushLast,
+			func(r *routeRow, b []byte) []byte { return appendLastKey(b, r.Dst) }),
+		key("src_first", "First source address that the route is for", object.FieldSrc, nil,
+			func(r *routeRow, b []byte) []byte { return appendFirstKey(b, r.sources()) }),
+		key("src_last", "Last source address that the route is for", object.FieldSrc, nil,
+			func(r *routeRow, b []byte) []byte { return appendLastKey(b, r.sources()) }),
+	}
+}
+
+// keys is the domain of keys.
+var keys = &domain{
+	absent: true,
+	can: func(_ *iproute2.Names, value string) bool {
+		_, ok := parseAddrKey(value)
+		return ok && value == strings.ToLower(value)
+	},
+	advise: func(_ *adviser, value string) string {
+		if a, err := netip.ParseAddr(value); err == nil {
+			return didYouMean(string(appendAddrKey(nil, a.WithZone(""))))
+		}
+		if _, ok := parseAddrKey(value); ok {
+			return didYouMean(strings.ToLower(value))
+		}
+		return "it is like 4:0a000000, or 6: and 32 hexadecimal digits"
+	},
+}
+
+// A textBound is a condition on a text by its order.
+type textBound struct {
+	op    Op
+	value string
+}
+
+// holds lets through what an engine may accept: with regard to case and without.
+func (b *textBound) holds(v []byte) bool {
+	return b.allows(strings.Compare(string(v), b.value)) ||
+		b.allows(strings.Compare(strings.ToLower(string(v)), strings.ToLower(b.value)))
+}
+
+func (b *textBound) allows(order int) bool {
+	switch b.op {
+	case GreaterThan, GreaterOrEqual:
+		return order > 0 || order == 0 && b.op == GreaterOrEqual
+	case LessThan, LessOrEqual:
+		return order < 0 || order == 0 && b.op == LessOrEqual
+	}
+	return true
+}
+
+// A keyRange is what the destinations of all routes that are wanted have in them: all from an
+// address to another. Its ends are not valid where nothing is known.
+type keyRange struct{ from, to netip.Addr }
+
+// pushFirst takes in conditions on dst_first: no route is wanted that begins after some address.
+func pushFirst(n *pushdown, c *check) {
+	a, ok := c.end(LessThan, LessOrEqual, func(x, y netip.Addr) bool { return x.Less(y) })
+	if ok {
+		n.covered.from = a
+	}
+}
+
+// pushLast takes in conditions on dst_last: no route is wanted that ends before some address.
+func pushLast(n *pushdown, c *check) {
+	a, ok := c.end(GreaterThan, GreaterOrEqual, func(x, y netip.Addr) bool { return y.Less(x) })
+	if ok {
+		n.covered.to = a
+	}
+}
+
+// end returns the address that all wanted keys are on one side of, the nearest of several.
+func (c *check) end(strict, not Op, nearer func(x, y netip.Addr) bool) (end netip.Addr, ok bool) {
+	bounds := c.order
+	if len(c.values) == 1 {
+		bounds = append(slices.Clip(bounds), textBound{not, c.values[0]})
+	}
+	for _, b := range bounds {
+		if a, is := parseAddrKey(b.value); is && b.value == strings.ToLower(b.value) && (b.op == strict || b.op == not) && (!ok || nearer(a, end)) {
+			end, ok = a, true
+		}
+	}
+	return end, ok
+}
+
+// pushCovered asks for the prefixes alone that have a known range in them: they are few.
+func (n *pushdown) pushCovered() {
+	from, to := n.covered.from, n.covered.to
+	if !from.IsValid() || !to.IsValid() || from.BitLen() != to.BitLen() || to.Less(from) {
+		return
+	}
+	var all []netip.Prefix
+	for bits := range from.BitLen() + 1 {
+		p, _ := from.Prefix(bits)
+		if !p.Contains(to) {
+			break
+		}
+		all = append(all, p)
+	}
+	restrict(n.Filter, &n.Dsts, all)
+}

@@ -1,0 +1,293 @@
+package tables
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	"kernelroutes/internal/inorder"
+	"kernelroutes/rtnl"
+)
+
+// Every table shows the network namespace that the process is in, or those that a query
+// names: by name or path, as that of a process, or by inode, with which joins say that both
+// tables are to show the same one. What is asked for is a condition on a column like any
+// other for SQLite, which drops rows that do not show what was asked: so each row shows the
+// name by which its namespace was asked for.
+
+// The columns of namespaces.
+const (
+	netnsName = "netns"
+	netnsPID  = "pid_with_namespace" // as osquery's own tables have it
+	netnsID   = "netns_id"
+)
+
+// allNamespaces stands for each namespace that there is.
+const allNamespaces = "*"
+
+// netnsFolder is where ip netns names namespaces.
+const netnsFolder = "/run/netns/"
+
+// A place is a network namespace as a query asks for it. The zero value is the one that the
+// process is in.
+type place struct {
+	namespace rtnl.Namespace
+	id        uint64 // its inode; 0: not known
+	netns     string // as column netns has it
+	pid       int64  // as column pid_with_namespace has it
+}
+
+// all reports whether it is one of all that there are.
+func (at *place) all() bool { return at.netns == allNamespaces }
+
+// request returns the request for the namespace.
+func (at *place) request(req *rtnl.Request) rtnl.Request {
+	r := *req
+	r.Namespace, r.NamespaceID = at.namespace, at.id
+	return r
+}
+
+// appendKey appends what tells the rows of the namespace from others, nothing for those of
+// the one that the process is in.
+func (at *place) appendKey(b []byte) []byte {
+	if at.namespace == "" && at.netns == "" && at.pid == 0 {
+		return b
+	}
+	b = append(append(b, at.netns...), 0)
+	return binary.BigEndian.AppendUint64(binary.BigEndian.AppendUint64(b, at.id), uint64(at.pid))
+}
+
+// namespaceColumns are the last columns of every table.
+func namespaceColumns[R any]() []column[R] {
+	name := declare[R](netnsName, Text,
+		"Input: network namespace to show, by its name in /run/netns or the path of its file, * for each that a "+
+			"process or a mount keeps; empty: the one that osquery runs in", nothing)
+	name.sharedText = func(s *scope, b []byte) []byte { return append(b, s.netns...) }
+	pid := declare[R](netnsPID, Integer,
+		"Input: process whose network namespace to show; 0: see netns", nothing)
+	pid.sharedNumber = func(s *scope) (int64, bool) { return s.pid, true }
+	id := declare[R](netnsID, BigInt,
+		"Inode of the network namespace, as in /proc/PID/ns/net; joins tables that show several; as a condition "+
+			"it shows the namespace that has it; absent if a capture does not say", nothing)
+	id.sharedNumber = func(s *scope) (int64, bool) { return int64(s.id), s.id != 0 }
+	return []column[R]{name.hidden(), pid.hidden().holds(anyNumber), id.hidden().holds(anyNumber)}
+}
+
+// asked returns the values that a query asks for in a column.
+func (p *plan[R]) asked(column string) []string {
+	for i := range p.checks {
+		if p.columns[p.checks[i].column].Name == column {
+			return p.checks[i].values
+		}
+	}
+	return nil
+}
+
+// places returns the namespaces that the query is about.
+func (p *plan[R]) places(src Source) ([]place, error) {
+	names, pids, ids := p.asked(netnsName), p.asked(netnsPID), p.asked(netnsID)
+	if len(names) == 0 && len(pids) == 0 && len(ids) == 0 && !p.namesID {
+		return []place{{}}, nil
+	}
+	own, err := src.NamespaceID("")
+	if err != nil {
+		return nil, err
+	}
+	var all []place
+	switch {
+	case len(names) > 0:
+		if all, err = placesByName(src, own, names); err != nil || len(pids) == 0 {
+			return all, err
+		}
+		// A row shows both, so that both must mean the same namespace.
+		other, err := placesByPID(src, own, pids)
+		if err != nil {
+			return nil, err
+		}
+		var both []place
+		for _, at := range all {
+			for _, o := range other {
+				if at.id == o.id {
+					at.pid = o.pid
+					both = append(both, at)
+				}
+			}
+		}
+		return both, nil
+	case len(pids) > 0:
+		return placesByPID(src, own, pids)
+	case len(ids) > 0:
+		for _, id := range wholeNumbers(ids) {
+			at := place{id: uint64(id)}
+			if at.id != own {
+				at.namespace = rtnl.NamespaceOf(at.id)
+			}
+			all = append(all, at)
+		}
+		return all, nil
+	}
+	return []place{{id: own}}, nil
+}
+
+// placeOf returns a namespace in which a row shows what was asked for.
+func placeOf(src Source, own uint64, ns rtnl.Namespace) (place, error) {
+	id, err := src.NamespaceID(ns)
+	if err != nil || id == own {
+		return place{id: own}, err
+	}
+	return place{namespace: ns, id: id}, nil
+}
+
+func placesByName(src Source, own uint64, names []string) (all []place, err error) {
+	for _, name := range distinct(names) {
+		if name == allNamespaces {
+			found, unseen, err := src.Namespaces()
+			if err != nil {
+				return nil, err
+			}
+			if unseen > 0 {
+				return nil, fmt.Errorf("%s='*': the network namespaces of %d processes cannot be seen, so that some "+
+					"may be missing; %s", netnsName, unseen, asRoot)
+			}
+			for _, f := range found {
+				all = append(all, place{namespace: f.Namespace, id: f.ID, netns: name})
+			}
+			continue
+		}
+		ns, err := parseNetns(name)
+		if err != nil {
+			return nil, err
+		}
+		at, err := placeOf(src, own, ns)
+		if err != nil {
+			return nil, err
+		}
+		at.netns = name
+		all = append(all, at)
+	}
+	return all, nil
+}
+
+const asRoot = "it takes root (CAP_SYS_ADMIN, and CAP_SYS_PTRACE for processes of other users), or name one namespace"
+
+// parseNetns reads a value of column netns.
+func parseNetns(name string) (rtnl.Namespace, error) {
+	switch ns := rtnl.Namespace(name); {
+	case name == "", strings.HasPrefix(name, "/"), ns.IsInode():
+		return ns, nil
+	case strings.Contains(name, "/"):
+		return "", fmt.Errorf("%s=%s: a path begins with /; a name is that of a file in %s", netnsName, quote(name),
+			netnsFolder)
+	}
+	return rtnl.Namespace(netnsFolder + name), nil
+}
+
+func placesByPID(src Source, own uint64, pids []string) (all []place, err error) {
+	for _, pid := range wholeNumbers(pids) {
+		if pid < 0 {
+			continue // which no process has
+		}
+		ns := rtnl.Namespace("")
+		if pid > 0 {
+			ns = rtnl.Namespace("/proc/" + strconv.FormatInt(pid, 10) + "/ns/net")
+		}
+		at, err := placeOf(src, own, ns)
+		if err != nil {
+			return nil, err
+		}
+		at.pid = pid
+		all = append(all, at)
+	}
+	return all, nil
+}
+
+// wholeNumbers returns the values that are such, each once. No row can have any other.
+func wholeNumbers(values []string) (all []int64) {
+	for _, v := range values {
+		b, ok := parseBound(Equals, v)
+		if !b.isInt {
+			b.exact = int64(b.value)
+		}
+		if ok && float64(b.exact) == b.value && !slices.Contains(all, b.exact) {
+			all = append(all, b.exact)
+		}
+	}
+	return all
+}
+
+// distinct returns each of the values once.
+func distinct(values []string) (all []string) {
+	for _, v := range values {
+		if !slices.Contains(all, v) {
+			all = append(all, v)
+		}
+	}
+	return all
+}
+
+// A placed is what was read in a namespace.
+type placed[T any] struct {
+	place
+	value T
+	err   error
+}
+
+// eachPlace reads in each namespace that the query is about. Of all that there are, those
+// that go away meanwhile are left out, and it is an error if some may not be entered.
+func eachPlace[T, R any](ctx context.Context, p *plan[R], src Source, read func(place) (T, error)) (
+	all []placed[T], err error) {
+	places, err := p.places(src)
+	if err != nil {
+		return nil, err
+	}
+	if len(places) == 1 && !places[0].all() {
+		value, err := read(places[0])
+		if err != nil {
+			return nil, places[0].failed(err)
+		}
+		return []placed[T]{{places[0], value, nil}}, nil
+	}
+	refused, reason := 0, error(nil)
+	err = inorder.Do(len(places), func(i int) placed[T] {
+		at := places[i]
+		value, err := read(at)
+		if at.all() && at.namespace != "" && errors.Is(err, rtnl.ErrNoNamespace) {
+			// The process whose it was has ended, or what was mounted is no more; another path
+			// may lead there.
+			at.namespace = rtnl.NamespaceOf(at.id)
+			value, err = read(at)
+		}
+		return placed[T]{places[i], value, err}
+	}, func(one placed[T]) error {
+		switch {
+		case one.err == nil:
+			all = append(all, one)
+		case one.all() && errors.Is(one.err, rtnl.ErrNoNamespace):
+		case one.all() && errors.Is(one.err, rtnl.ErrPermission):
+			refused, reason = refused+1, one.err
+		default:
+			return one.failed(one.err)
+		}
+		return ctx.Err()
+	})
+	if err == nil && refused > 0 {
+		err = fmt.Errorf("%s='*': %d of %d network namespaces may not be entered (%w); %s", netnsName, refused,
+			len(places), reason, asRoot)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return all, nil
+}
+
+// failed names the namespace in an error of reading it.
+func (at *place) failed(err error) error {
+	if at.namespace == "" || errors.Is(err, rtnl.ErrNoNamespace) || errors.Is(err, rtnl.ErrPermission) {
+		return err // it is named, or need not be
+	}
+	return fmt.Errorf("network namespace %s: %w", at.namespace, err)
+}
