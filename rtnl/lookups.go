@@ -93,6 +93,7 @@ type Lookups struct {
 	read func(context.Context, Request) (*Snapshot, error)
 
 	links   map[uint32]object.Link // by index; the zero Link: there is none
+	all     *Snapshot              // of all links; nil: they have not been needed
 	request []byte
 	first   answer
 	second  answer
@@ -108,11 +109,15 @@ type answer struct {
 	err     LookupError // if it is not "", there is no route
 }
 
-// Lookups prepares for look-ups in a namespace. No privilege is needed, but for a namespace
-// other than one's own.
-func (k *Kernel) Lookups(ctx context.Context, ns Namespace) (*Lookups, error) {
+// Lookups prepares for look-ups in a namespace, which has the inode id if that is not 0. No
+// privilege is needed, but for a namespace other than one's own.
+func (k *Kernel) Lookups(ctx context.Context, ns Namespace, id uint64) (*Lookups, error) {
 	held, release, err := ns.Hold()
 	if err != nil {
+		return nil, err
+	}
+	if err := (&Request{Namespace: ns, NamespaceID: id}).checkNamespace(held); err != nil {
+		release()
 		return nil, err
 	}
 	c, err := k.dialer().Open(ctx, held, 0)
@@ -123,10 +128,10 @@ func (k *Kernel) Lookups(ctx context.Context, ns Namespace) (*Lookups, error) {
 	return &Lookups{ctx: ctx, ns: held, release: release, conn: c, read: k.Read, links: map[uint32]object.Link{}}, nil
 }
 
-// Lookups prepares for look-ups in a namespace. They are of the time when they are made. What
-// the Cache holds serves where it takes other routes to know an identity.
-func (c *Cache) Lookups(ctx context.Context, ns Namespace) (*Lookups, error) {
-	l, err := c.Kernel.Lookups(ctx, ns)
+// Lookups prepares for look-ups as Kernel.Lookups does: they are of the time when they are
+// made. What the Cache holds serves where it takes other routes to know an identity.
+func (c *Cache) Lookups(ctx context.Context, ns Namespace, id uint64) (*Lookups, error) {
+	l, err := c.Kernel.Lookups(ctx, ns, id)
 	if err == nil {
 		l.read = c.Read
 	}
@@ -138,7 +143,9 @@ var ErrNotRunning = errors.New("look-ups are made by the kernel that runs, and w
 	"one: ask on the host itself, or read the routes")
 
 // Lookups returns ErrNotRunning.
-func (i *Instant) Lookups(context.Context, Namespace) (*Lookups, error) { return nil, ErrNotRunning }
+func (i *Instant) Lookups(context.Context, Namespace, uint64) (*Lookups, error) {
+	return nil, ErrNotRunning
+}
 
 // Close ends the look-ups.
 func (l *Lookups) Close() {
@@ -368,6 +375,24 @@ func (l *Lookups) Link(index uint32) (object.Link, bool, error) {
 		l.links[index] = link
 	}
 	return link, link.Index != 0, nil
+}
+
+// VRF returns the name of the VRF device whose routing table has a number, "" for none. It
+// takes a dump of the links once, but for tables that no VRF has.
+func (l *Lookups) VRF(table uint32) (string, error) {
+	const defaultTable = 253
+	switch table {
+	case 0, defaultTable, object.RT_TABLE_MAIN, object.RT_TABLE_LOCAL:
+		return "", nil
+	}
+	if l.all == nil {
+		s, err := l.read(l.ctx, Request{Namespace: l.ns, Kinds: []*object.Kind{object.Links.Kind}})
+		if err != nil {
+			return "", err
+		}
+		l.all = s
+	}
+	return l.all.VRF(table), nil
 }
 
 // LinkByName returns an interface by its name, or by another name that it has.

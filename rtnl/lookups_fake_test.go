@@ -73,7 +73,7 @@ func TestLookupAsksAgain(t *testing.T) {
 			}
 			return []event{datagram(nltest.RouteMessage(r.Seq, &route))}
 		}}}
-		l, err := k.kernel().Lookups(context.Background(), "")
+		l, err := k.kernel().Lookups(context.Background(), "", 0)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -108,7 +108,7 @@ func TestLookupFails(t *testing.T) {
 		{func(seq uint32) event { return datagram(nltest.Padded(object.RTM_NEWROUTE, 0, seq, nil)) }, "malformed route"},
 	} {
 		k := &fakeKernel{fake: fake{T: t, Answer: func(r fakeRequest) []event { return []event{c.answer(r.Seq)} }}}
-		l, err := k.kernel().Lookups(context.Background(), "")
+		l, err := k.kernel().Lookups(context.Background(), "", 0)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -122,13 +122,13 @@ func TestLookupFails(t *testing.T) {
 		l.Close()
 	}
 	k := &fakeKernel{fake: fake{T: t, DialErr: func(conn.Namespace, uint32) error { return syscall.EMFILE }}}
-	if l, err := k.kernel().Lookups(context.Background(), ""); !errors.Is(err, ErrSocket) {
+	if l, err := k.kernel().Lookups(context.Background(), "", 0); !errors.Is(err, ErrSocket) {
 		t.Errorf("got %v, %v", l, err)
 	}
-	if l, err := new(Kernel).Lookups(context.Background(), "/dev/null"); !errors.Is(err, ErrNoNamespace) {
+	if l, err := new(Kernel).Lookups(context.Background(), "/dev/null", 0); !errors.Is(err, ErrNoNamespace) {
 		t.Errorf("got %v, %v", l, err)
 	}
-	if l, err := NewSnapshot(true, nil).Instant(nil).Lookups(context.Background(), ""); err != ErrNotRunning {
+	if l, err := NewSnapshot(true, nil).Instant(nil).Lookups(context.Background(), "", 0); err != ErrNotRunning {
 		t.Errorf("got %v, %v", l, err)
 	}
 }

@@ -77,7 +77,7 @@ func from(src string) func(*LookupRequest) {
 
 func lookups(t testing.TB) *Lookups {
 	t.Helper()
-	l, err := new(Kernel).Lookups(t.Context(), "")
+	l, err := new(Kernel).Lookups(t.Context(), "", 0)
 	if err != nil {
 		t.Fatal(err)
 	}

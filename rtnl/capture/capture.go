@@ -92,6 +92,6 @@ func (c *Capture) Count(ctx context.Context, req rtnl.Request) (n int, consisten
 }
 
 // Lookups returns rtnl.ErrNotRunning.
-func (c *Capture) Lookups(ctx context.Context, ns rtnl.Namespace) (*rtnl.Lookups, error) {
-	return c.instant.Lookups(ctx, ns)
+func (c *Capture) Lookups(ctx context.Context, ns rtnl.Namespace, id uint64) (*rtnl.Lookups, error) {
+	return c.instant.Lookups(ctx, ns, id)
 }

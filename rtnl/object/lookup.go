@@ -46,8 +46,6 @@ const (
 	rtaDPort   = 29
 )
 
-const rtaxMTU = 2
-
 // The flags (RTM_F_*) of a look-up.
 const (
 	rtmFLookupTable = 0x1000
@@ -186,8 +184,8 @@ func (r *LookupRequest) Explains(match, answer *Route) bool {
 	if match.Table != answer.Table || match.Type != answer.Type {
 		return false
 	}
-	got, limited := answer.Metrics.Get(rtaxMTU)
-	set, sets := match.Metrics.Get(rtaxMTU)
+	got, limited := answer.Metrics.MTU()
+	set, sets := match.Metrics.MTU()
 	if (got != set || limited != sets) && answer.Cache.V.Expires == 0 {
 		return false
 	}
