@@ -18,8 +18,8 @@ var links = define(Table{Name: "links"}, []column[object.Link]{
 	consistent[object.Link](),
 }, source[object.Link]{
 	kind: object.Links.Kind,
-	rows: func(_ *plan[object.Link], s *rtnl.Snapshot) func() *object.Link {
-		return rtnl.Each(s, object.Links)
+	rows: func(_ *plan[object.Link], s *scope) func() *object.Link {
+		return rtnl.Each(s.snap, object.Links)
 	},
 	single: true,
 	splits: true,

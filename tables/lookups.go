@@ -29,7 +29,8 @@ var Lookups = define(Table{
 // A lookupRow is a row of kernel_route_lookups: a packet, and what becomes of it.
 type lookupRow struct {
 	*packet
-	names *iproute2.Names
+	names    *iproute2.Names
+	idSuffix string // see place
 
 	err        rtnl.LookupError
 	answered   bool // what follows is known
@@ -155,7 +156,7 @@ var lookupColumns = []column[lookupRow]{
 	text("route_id",
 		"Identity of the route that decides; joins with kernel_routes; empty if there is none, and if it cannot be "+
 			"told which it is",
-		needID, func(r *lookupRow, b []byte) []byte { return append(b, r.id...) }),
+		needID, (*lookupRow).appendRouteID),
 	text("error",
 		"Why the packet goes nowhere: unreachable, prohibit, blackhole (a route or rule of that type; unreachable "+
 			"also if it came in while forwarding is off), no route (also for an unreachable rule, and a source that "+
@@ -218,6 +219,13 @@ func (r *lookupRow) appendGatewayFamily(b []byte) []byte {
 		return append(b, object.IPv4.String()...)
 	}
 	return append(b, object.IPv6.String()...)
+}
+
+func (r *lookupRow) appendRouteID(b []byte) []byte {
+	if r.id == "" {
+		return b
+	}
+	return append(append(b, r.id...), r.idSuffix...)
 }
 
 func (r *lookupRow) appendProtocol(b []byte) []byte {

@@ -39,6 +39,32 @@ type place struct {
 	id        uint64 // its inode; 0: not known
 	netns     string // as column netns has it
 	pid       int64  // as column pid_with_namespace has it
+
+	// idSuffix ends the identities of objects that are not of the process's own namespace: two
+	// namespaces have routes that are alike. So a join by an identity alone finds the one that
+	// is meant.
+	idSuffix string
+}
+
+// newPlace returns the namespace with an inode that a path leads to.
+func newPlace(ns rtnl.Namespace, id uint64) place {
+	at := place{namespace: ns, id: id}
+	if ns != "" {
+		at.idSuffix = idMark + strconv.FormatUint(id, 10)
+	}
+	return at
+}
+
+const idMark = "@"
+
+// cutID splits an identity from the inode of its namespace, 0 for that of the process.
+func cutID(value string) (id string, inode uint64, ok bool) {
+	id, number, found := strings.Cut(value, idMark)
+	if !found {
+		return id, 0, true
+	}
+	inode, ok = spellNumber(number, 1<<64-1)
+	return id, inode, ok && inode != 0
 }
 
 // all reports whether it is one of all that there are.
@@ -90,7 +116,8 @@ func (p *plan[R]) asked(column string) []string {
 // places returns the namespaces that the query is about.
 func (p *plan[R]) places(src Source) ([]place, error) {
 	names, pids, ids := p.asked(netnsName), p.asked(netnsPID), p.asked(netnsID)
-	if len(names) == 0 && len(pids) == 0 && len(ids) == 0 && !p.namesID {
+	foreign := slices.ContainsFunc(p.inodes, func(id uint64) bool { return id != 0 })
+	if len(names) == 0 && len(pids) == 0 && len(ids) == 0 && !foreign && !p.namesID {
 		return []place{{}}, nil
 	}
 	own, err := src.NamespaceID("")
@@ -122,24 +149,33 @@ func (p *plan[R]) places(src Source) ([]place, error) {
 		return placesByPID(src, own, pids)
 	case len(ids) > 0:
 		for _, id := range wholeNumbers(ids) {
-			at := place{id: uint64(id)}
-			if at.id != own {
-				at.namespace = rtnl.NamespaceOf(at.id)
-			}
-			all = append(all, at)
+			all = append(all, placeWith(own, uint64(id)))
+		}
+		return all, nil
+	case len(p.inodes) > 0:
+		for _, id := range p.inodes {
+			all = append(all, placeWith(own, id))
 		}
 		return all, nil
 	}
 	return []place{{id: own}}, nil
 }
 
+// placeWith returns the namespace with an inode; 0 stands for that of the process.
+func placeWith(own, id uint64) place {
+	if id == 0 || id == own {
+		return newPlace("", own)
+	}
+	return newPlace(rtnl.NamespaceOf(id), id)
+}
+
 // placeOf returns a namespace in which a row shows what was asked for.
 func placeOf(src Source, own uint64, ns rtnl.Namespace) (place, error) {
 	id, err := src.NamespaceID(ns)
 	if err != nil || id == own {
-		return place{id: own}, err
+		return newPlace("", own), err
 	}
-	return place{namespace: ns, id: id}, nil
+	return newPlace(ns, id), nil
 }
 
 func placesByName(src Source, own uint64, names []string) (all []place, err error) {
@@ -154,7 +190,9 @@ func placesByName(src Source, own uint64, names []string) (all []place, err erro
 					"may be missing; %s", netnsName, unseen, asRoot)
 			}
 			for _, f := range found {
-				all = append(all, place{namespace: f.Namespace, id: f.ID, netns: name})
+				at := newPlace(f.Namespace, f.ID)
+				at.netns = name
+				all = append(all, at)
 			}
 			continue
 		}
@@ -251,11 +289,21 @@ func eachPlace[T, R any](ctx context.Context, p *plan[R], src Source, read func(
 		}
 		return []placed[T]{{places[0], value, nil}}, nil
 	}
+	own := map[int]placed[T]{}
+	for i, at := range places {
+		if at.namespace == "" { // that of this thread, and of no other
+			value, err := read(at)
+			own[i] = placed[T]{at, value, err}
+		}
+	}
 	refused, reason := 0, error(nil)
 	err = inorder.Do(len(places), func(i int) placed[T] {
+		if done, ok := own[i]; ok {
+			return done
+		}
 		at := places[i]
 		value, err := read(at)
-		if at.all() && at.namespace != "" && errors.Is(err, rtnl.ErrNoNamespace) {
+		if at.all() && errors.Is(err, rtnl.ErrNoNamespace) {
 			// The process whose it was has ended, or what was mounted is no more; another path
 			// may lead there.
 			at.namespace = rtnl.NamespaceOf(at.id)

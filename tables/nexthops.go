@@ -3,7 +3,6 @@ package tables
 import (
 	"slices"
 
-	"kernelroutes/rtnl"
 	"kernelroutes/rtnl/object"
 	"kernelroutes/rtnl/wire"
 )
@@ -86,16 +85,16 @@ func ofRoute(name string) column[routeRow] {
 }
 
 // nexthopRows returns an iterator with a row for each nexthop of each route.
-func nexthopRows(p *plan[routeRow], s *rtnl.Snapshot) func() *routeRow {
-	c := s.Cursor(p.needs.fields)
-	row := &routeRow{snap: s, names: p.names, at: c}
+func nexthopRows(p *plan[routeRow], s *scope) func() *routeRow {
+	c := s.snap.Cursor(p.needs.fields)
+	row := &routeRow{scope: s, names: p.names, at: c}
 	return func() *routeRow {
 		for row.index++; row.index >= len(row.hops); row.index = 0 {
 			if !c.Next() {
 				return nil
 			}
 			row.Route, row.id = c.Route(), row.id[:0]
-			row.hops = s.Nexthops(row.Route, row.hops)
+			row.hops = s.snap.Nexthops(row.Route, row.hops)
 			if len(row.hops) > 0 {
 				row.index = 0
 				break
@@ -109,7 +108,7 @@ func nexthopRows(p *plan[routeRow], s *rtnl.Snapshot) func() *routeRow {
 // appendID appends the route's identity, in which every nexthop is hashed.
 func (r *routeRow) appendID(b []byte) []byte {
 	if len(r.id) == 0 {
-		r.id = r.AppendID(r.id)
+		r.id = r.appendRouteID(r.id)
 	}
 	return append(b, r.id...)
 }

@@ -182,7 +182,7 @@ func findLookups(ctx context.Context, p *plan[lookupRow], from Source) ([]placed
 		defer l.Close()
 		rows := make([]lookupRow, len(packets))
 		for i := range packets {
-			rows[i] = lookupRow{packet: &packets[i], names: p.names}
+			rows[i] = lookupRow{packet: &packets[i], names: p.names, idSuffix: at.idSuffix}
 			if err := rows[i].lookup(l, p.needs); err != nil {
 				return nil, err
 			}
@@ -264,8 +264,8 @@ func (p *plan[R]) find(ctx context.Context, t *Table, from Source, q Query) (Row
 }
 
 // foundRows returns an iterator over the rows that were found.
-func foundRows[R any](p *plan[R], s *rtnl.Snapshot) func() *R {
-	left := p.found[s]
+func foundRows[R any](p *plan[R], s *scope) func() *R {
+	left := p.found[s.snap]
 	return func() *R {
 		if len(left) == 0 {
 			return nil

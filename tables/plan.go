@@ -16,7 +16,7 @@ type source[R any] struct {
 	needs needs        // of every row
 	// rows returns an iterator over the rows that are in a snapshot; it returns nil at the
 	// end. A row is valid until the next.
-	rows func(*plan[R], *rtnl.Snapshot) func() *R
+	rows func(*plan[R], *scope) func() *R
 	// find, if set, asks the kernel for what the rows are made of, in each namespace, in the
 	// place of a snapshot. Then rows is foundRows.
 	find func(context.Context, *plan[R], Source) ([]placed[[]R], error)
@@ -86,6 +86,7 @@ type plan[R any] struct {
 	key     []column[R] // if rows have numbers: see Query.RowIDs
 	given   *column[R]  // if it is used
 	namesID bool        // column netns_id is used
+	inodes  []uint64    // namespaces of the identities that are looked up; 0: that of the process
 
 	found map[*rtnl.Snapshot][]R // what source.find has found, by the scope's snapshot, which is empty
 }
@@ -128,6 +129,7 @@ func newPlan[R any](src *source[R], columns []column[R], names *iproute2.Names, 
 		}
 	}
 	n.pushCovered()
+	p.inodes = n.inodes
 	if src.kind != nil {
 		p.request.Kinds = []*object.Kind{src.kind}
 	}
@@ -156,7 +158,7 @@ func (p *plan[R]) gives(s *scope) iter.Seq[[]byte] {
 	return func(yield func([]byte) bool) {
 		var id []byte
 		for r := p.part([]scope{*s}); r.Next(); {
-			if id = p.given.text(r.row, id[:0]); !yield(id) {
+			if id = p.given.text(r.row, id[:0]); !yield(id[:len(id)-len(s.idSuffix)]) {
 				return
 			}
 		}

@@ -202,6 +202,7 @@ type pushdown struct {
 	names *iproute2.Names
 	devs  *devNames // nil: nobody wants to know
 
+	inodes  []uint64 // see plan.inodes
 	covered keyRange // by the destinations of all routes that are wanted
 }
 
@@ -321,10 +322,16 @@ func pushDst(n *pushdown, values []string) {
 func pushRouteID(n *pushdown, values []string) {
 	families, tables, dsts := []object.Family{}, []uint32{}, []netip.Prefix{}
 	labels := false
+	ids := []string{}
 	for _, v := range values {
-		f, table, dst, ok := object.ParseID(strings.ToLower(strings.TrimRight(v, " ")))
-		if !ok {
+		id, inode, named := cutID(strings.ToLower(strings.TrimRight(v, " ")))
+		f, table, dst, ok := object.ParseID(id)
+		if !ok || !named {
 			continue
+		}
+		ids = append(ids, id)
+		if !slices.Contains(n.inodes, inode) {
+			n.inodes = append(n.inodes, inode)
 		}
 		families, tables = append(families, f), append(tables, table)
 		if dst.IsValid() {
@@ -333,7 +340,7 @@ func pushRouteID(n *pushdown, values []string) {
 			labels = true
 		}
 	}
-	*n.ids = values
+	*n.ids = ids
 	restrict(n.Filter, &n.Families, families)
 	restrict(n.Filter, &n.Tables, tables)
 	if !labels {

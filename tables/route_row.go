@@ -4,7 +4,6 @@ import (
 	"net/netip"
 	"strconv"
 
-	"kernelroutes/rtnl"
 	"kernelroutes/rtnl/iproute2"
 	"kernelroutes/rtnl/object"
 )
@@ -13,7 +12,7 @@ import (
 // nexthops, hop.
 type routeRow struct {
 	*object.Route
-	snap  *rtnl.Snapshot
+	*scope
 	names *iproute2.Names
 	at    *object.Cursor
 	hops  []object.Nexthop // every nexthop, if a column needs them
@@ -24,9 +23,9 @@ type routeRow struct {
 }
 
 // routeRows returns an iterator with a row for each route.
-func routeRows(p *plan[routeRow], s *rtnl.Snapshot) func() *routeRow {
-	c := s.Cursor(p.needs.fields)
-	row := &routeRow{snap: s, names: p.names, at: c}
+func routeRows(p *plan[routeRow], s *scope) func() *routeRow {
+	c := s.snap.Cursor(p.needs.fields)
+	row := &routeRow{scope: s, names: p.names, at: c}
 	return func() *routeRow {
 		if !c.Next() {
 			return nil
@@ -34,11 +33,14 @@ func routeRows(p *plan[routeRow], s *rtnl.Snapshot) func() *routeRow {
 		row.Route = c.Route()
 		row.hops = row.hops[:0]
 		if p.needs.hops || p.needs.referred.has(object.NexthopObjects.Kind) && row.NexthopID.OK {
-			row.hops = s.Nexthops(row.Route, row.hops)
+			row.hops = s.snap.Nexthops(row.Route, row.hops)
 		}
 		return row
 	}
 }
+
+// appendRouteID appends the route's identity, and the namespace if it is another one.
+func (r *routeRow) appendRouteID(b []byte) []byte { return append(r.AppendID(b), r.idSuffix...) }
 
 func (r *routeRow) appendFamily(b []byte) []byte { return append(b, r.Family.String()...) }
 

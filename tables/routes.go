@@ -31,9 +31,9 @@ var Routes = define(Table{
 var routeColumns = withOthers(slices.Concat(
 	[]column[routeRow]{
 		text("route_id",
-			"Identity of the route, the same in every query as long as the route exists; joins with "+
-				"kernel_route_nexthops",
-			field(object.FieldID), (*routeRow).AppendID).
+			"Identity of the route, the same in every query as long as the route exists, with @ and netns_id if it is "+
+				"of another network namespace; joins with kernel_route_nexthops",
+			field(object.FieldID), (*routeRow).appendRouteID).
 			key().givesIDs().pushed(pushRouteID).holds(routeIDs),
 		text("family",
 			"Address family of the route: ipv4, ipv6, mpls, and ipmr or ip6mr for multicast routing",

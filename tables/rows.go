@@ -52,7 +52,7 @@ func (p *plan[R]) rows(scopes []scope) *rows[R] {
 	if len(p.checks) == 0 {
 		all.count = func() (n int) {
 			for i := range scopes {
-				n += p.source.count(scopes[i].snap, p.names)
+				n += p.source.count(&scopes[i], p.names)
 			}
 			return n
 		}
@@ -66,9 +66,9 @@ func (p *plan[R]) part(scopes []scope) *rows[R] {
 }
 
 // count returns how many rows are in a snapshot.
-func (src *source[R]) count(s *rtnl.Snapshot, names *iproute2.Names) (n int) {
+func (src *source[R]) count(s *scope, names *iproute2.Names) (n int) {
 	if src.single {
-		return s.Count(src.kind)
+		return s.snap.Count(src.kind)
 	}
 	for next := src.rows(&plan[R]{needs: src.needs, names: names}, s); next() != nil; n++ {
 	}
@@ -170,7 +170,7 @@ func (r *rows[R]) Next() bool {
 			return false
 		}
 		r.scope, r.left = &r.left[0], r.left[1:]
-		r.next = r.plan.source.rows(r.plan, r.scope.snap)
+		r.next = r.plan.source.rows(r.plan, r.scope)
 	}
 }
 

@@ -146,6 +146,15 @@ func spellDst(value string) (string, bool) {
 
 // spellID spells the destination in an identity.
 func spellID(value string) (string, bool) {
+	id, _, ok := cutID(value)
+	if !ok {
+		return "", false
+	}
+	shown, ok := spellOwnID(id)
+	return shown + value[len(id):], ok
+}
+
+func spellOwnID(value string) (string, bool) {
 	family, rest, _ := strings.Cut(value, ":")
 	table, rest, _ := strings.Cut(rest, ":")
 	end := strings.LastIndexByte(rest, ':')

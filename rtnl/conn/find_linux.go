@@ -26,7 +26,7 @@ func Namespaces() (found []Found, unseen int, err error) {
 	if err != nil {
 		return nil, 0, err
 	}
-	f := finder{paths: map[uint64]string{own: ""}, mounts: map[string]bool{}}
+	f := finder{proc: procFolder, paths: map[uint64]string{own: ""}}
 	if err := f.find(); err != nil {
 		return nil, 0, &ReadError{Op: "find network namespaces", Err: err, Remedy: "check that /proc is mounted"}
 	}
@@ -48,7 +48,7 @@ func bit(b bool) int {
 
 // openInode opens a file that stands for the namespace with an inode.
 func openInode(inode uint64) (*os.File, error) {
-	f := finder{paths: map[uint64]string{}, mounts: map[string]bool{}, wanted: inode}
+	f := finder{proc: procFolder, paths: map[uint64]string{}, wanted: inode}
 	if own, err := Namespace("").ID(); err == nil && own == inode {
 		f.add(inode, ownNamespace)
 	} else if err := f.find(); err != nil {
@@ -63,8 +63,11 @@ func openInode(inode uint64) (*os.File, error) {
 	return nil, ErrNoNamespace
 }
 
+const procFolder = "/proc"
+
 // A finder looks for namespaces.
 type finder struct {
+	proc   string            // procFolder
 	paths  map[uint64]string // by inode
 	mounts map[string]bool   // the mount namespaces that were looked through
 	unseen int
@@ -75,22 +78,23 @@ type finder struct {
 
 // find looks through all processes.
 func (f *finder) find() error {
-	proc, err := os.Open("/proc")
+	folder, err := os.Open(f.proc)
 	if err != nil {
 		return err
 	}
-	defer proc.Close()
-	names, err := proc.Readdirnames(-1)
+	defer folder.Close()
+	names, err := folder.Readdirnames(-1)
 	if err != nil {
 		return err
 	}
-	ownMounts, err := os.Readlink("/proc/thread-self/ns/mnt")
-	if err == nil {
-		f.lookThrough(ownMounts, "/proc/thread-self/mountinfo", "")
+	f.mounts = map[string]bool{}
+	self := filepath.Join(f.proc, "thread-self")
+	if mounts, err := os.Readlink(self + "/ns/mnt"); err == nil {
+		f.lookThrough(mounts, self+"/mountinfo", "") // whose paths need no root of a process
 	}
 	for _, pid := range names {
 		if _, err := strconv.Atoi(pid); err == nil && f.file == nil {
-			f.process("/proc/" + pid)
+			f.process(filepath.Join(f.proc, pid))
 		}
 	}
 	return nil

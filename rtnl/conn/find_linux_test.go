@@ -1,0 +1,216 @@
+package conn
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+
+	"golang.org/x/sys/unix"
+
+	"kernelroutes/internal/nstest"
+)
+
+// inode returns that of the calling thread's namespace.
+func inode(t testing.TB) uint64 {
+	t.Helper()
+	var st unix.Stat_t
+	if err := unix.Stat("/proc/thread-self/ns/net", &st); err != nil {
+		t.Fatal(err)
+	}
+	return st.Ino
+}
+
+// TestFindInFakeProc looks through a folder that is like /proc: of processes with threads in
+// other namespaces, of mounts with odd names, of what may not be seen, and of what has gone.
+func TestFindInFakeProc(t *testing.T) {
+	proc := t.TempDir()
+	write := func(path, text string) {
+		t.Helper()
+		path = filepath.Join(proc, path)
+		if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	link := func(path, to string) {
+		t.Helper()
+		path = filepath.Join(proc, path)
+		if err := errors.Join(os.MkdirAll(filepath.Dir(path), 0o700), os.Symlink(to, path)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	task := func(pid, tid, net, mnt string) {
+		link(filepath.Join(pid, "task", tid, "ns/net"), net)
+		link(filepath.Join(pid, "task", tid, "ns/mnt"), mnt)
+	}
+	task("1", "1", "net:[10]", "mnt:[1]")
+	task("1", "7", "net:[11]", "mnt:[1]") // a thread of its own
+	task("20", "20", "net:[14]", "mnt:[2]")
+	write("1/task/1/mountinfo", "22 1 0:20 / / rw - ext4 /dev/sda rw\n"+
+		`30 22 0:4 net:[12] /run/netns/with\040blank\134 rw shared:1 - nsfs nsfs rw`+"\n"+
+		"31 22 0:4 mnt:[99] /run/mnt rw - nsfs nsfs rw\nshort\n")
+	write("20/task/20/mountinfo", "30 22 0:4 net:[13] /ns rw - nsfs nsfs rw\n"+
+		"31 22 0:4 net:[14] /known rw - nsfs nsfs rw\n")
+	if err := os.MkdirAll(filepath.Join(proc, "30/task/30"), 0o700); err != nil { // a zombie
+		t.Fatal(err)
+	}
+	if err := os.MkdirAll(filepath.Join(proc, "40"), 0o700); err != nil { // it ends
+		t.Fatal(err)
+	}
+	write("self/task/1/none", "") // no number
+	f := finder{proc: proc, paths: map[uint64]string{}}
+	if err := f.find(); err != nil {
+		t.Fatal(err)
+	}
+	want := map[uint64]string{
+		10: proc + "/1/task/1/ns/net", 11: proc + "/1/task/7/ns/net",
+		12: proc + `/1/task/1/root/run/netns/with blank\`, 13: proc + "/20/task/20/root/ns",
+		14: proc + "/20/task/20/ns/net",
+	}
+	if fmt.Sprint(f.paths) != fmt.Sprint(want) || f.unseen != 0 {
+		t.Errorf("found %v, %d unseen", f.paths, f.unseen)
+	}
+	f.refused(&os.PathError{Err: syscall.EACCES})
+	f.refused(&os.PathError{Err: syscall.ESRCH})
+	if f.unseen != 1 {
+		t.Errorf("%d unseen", f.unseen)
+	}
+}
+
+// TestNamespaces finds those of a thread and of a mount, besides its own, each once.
+func TestNamespaces(t *testing.T) {
+	nstest.New(t)
+	own := inode(t)
+	path := filepath.Join(t.TempDir(), "with blank")
+	if err := os.WriteFile(path, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	var mounted uint64
+	t.Run("mounted", func(t *testing.T) {
+		nstest.New(t)
+		mounted = inode(t)
+		if err := unix.Mount("/proc/thread-self/ns/net", path, "", unix.MS_BIND, ""); err != nil {
+			t.Fatal(err)
+		}
+	})
+	ids, done := make(chan uint64), make(chan bool)
+	go func() {
+		runtime.LockOSThread() // never unlocked: the thread ends
+		if err := syscall.Unshare(syscall.CLONE_NEWNET); err != nil {
+			t.Error(err)
+		}
+		ids <- inode(t)
+		<-done
+	}()
+	thread := <-ids
+	find := func() (ids []uint64) {
+		found, _, err := Namespaces()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if found[0] != (Found{"", own}) {
+			t.Errorf("the first is %v, not its own %d", found[0], own)
+		}
+		for _, f := range found {
+			if id, err := f.Namespace.ID(); err != nil || id != f.ID {
+				t.Errorf("%v: %d, %v", f, id, err)
+			}
+			ids = append(ids, f.ID)
+		}
+		if slices.Sort(ids); len(slices.Compact(slices.Clone(ids))) != len(ids) {
+			t.Errorf("some came twice: %d", ids)
+		}
+		return ids
+	}
+	there := find()
+	for _, id := range []uint64{own, mounted, thread} {
+		if !slices.Contains(there, id) {
+			t.Errorf("%d is missing in %d", id, there)
+		}
+		var entered uint64
+		if err := NamespaceOf(id).Do(func() error { entered = inode(t); return nil }); err != nil || entered != id {
+			t.Errorf("%v: %d, %v", NamespaceOf(id), entered, err)
+		}
+	}
+	if id, err := Namespace("").ID(); err != nil || id != own {
+		t.Errorf("its own is %d, %v", id, err)
+	}
+	close(done)
+	if err := unix.Unmount(path, unix.MNT_DETACH); err != nil {
+		t.Fatal(err)
+	}
+	if there = find(); slices.Contains(there, mounted) {
+		t.Errorf("%d, which was mounted, is in %d", mounted, there)
+	}
+	err := NamespaceOf(mounted).Do(func() error { t.Error("there is no such namespace"); return nil })
+	var read *ReadError // ErrPermission where the tests' parents may not be seen
+	if !errors.As(err, &read) || read.Kind != ErrNoNamespace && read.Kind != ErrPermission {
+		t.Error(err)
+	}
+}
+
+// TestNamespacesSeen finds no less and no more than there is, where all processes can be seen:
+// in a PID namespace of its own.
+func TestNamespacesSeen(t *testing.T) {
+	const inside = "KERNEL_ROUTES_TEST_PID_NAMESPACE"
+	if os.Getenv(inside) == "" {
+		cmd := exec.Command("/proc/self/exe", "-test.run=^TestNamespacesSeen$", "-test.v")
+		cmd.Env = append(os.Environ(), inside+"=1")
+		cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWPID | syscall.CLONE_NEWNS}
+		out, err := cmd.CombinedOutput()
+		switch {
+		case strings.Contains(string(out), "--- SKIP"):
+			t.Skip("procfs cannot be mounted in a user namespace here: " + string(out))
+		case err != nil || !strings.Contains(string(out), "--- PASS: TestNamespacesSeen"):
+			t.Fatalf("%v\n%s", err, out)
+		}
+		return
+	}
+	if err := unix.Mount("proc", "/proc", "proc", 0, ""); err != nil {
+		t.Skip(err)
+	}
+	nstest.New(t)
+	sleeping := exec.Command("sleep", "60")
+	sleeping.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNET, Pdeathsig: syscall.SIGKILL}
+	if err := sleeping.Start(); err != nil {
+		t.Fatal(err)
+	}
+	check := func(others string) {
+		t.Helper()
+		found, unseen, err := Namespaces()
+		var got []string
+		for _, f := range found {
+			got = append(got, string(NamespaceOf(f.ID)))
+		}
+		var want []string
+		for _, pattern := range []string{"/proc/self/task/*/ns/net", others} {
+			links, _ := filepath.Glob(pattern)
+			for _, link := range links {
+				if name, err := os.Readlink(link); err == nil && !slices.Contains(want, name) {
+					want = append(want, name)
+				}
+			}
+		}
+		slices.Sort(got)
+		slices.Sort(want)
+		if err != nil || unseen != 0 || !slices.Equal(got, want) {
+			t.Errorf("found %q, want %q, %d unseen, %v", got, want, unseen, err)
+		}
+	}
+	check(fmt.Sprintf("/proc/%d/ns/net", sleeping.Process.Pid))
+	sleeping.Process.Kill()
+	sleeping.Wait()
+	check("")
+	if err := NamespaceOf(1).Do(func() error { return nil }); !errors.Is(err, ErrNoNamespace) {
+		t.Error(err)
+	}
+}
