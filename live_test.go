@@ -133,7 +133,11 @@ func TestGolden(t *testing.T) {
 	}
 	// Whole rows, reviewable: a column more is a line or two here, and none above.
 	for _, table := range tables.All() {
-		out := run(t, "", "query", "--csv", "SELECT * FROM "+table.Name)
+		sql := "SELECT * FROM " + table.Name
+		if table == tables.Lookups {
+			sql += " WHERE destination IN (" + goldenDestinations + ")"
+		}
+		out := run(t, "", "query", "--csv", sql)
 		all, err := csv.NewReader(strings.NewReader(out)).ReadAll()
 		if err != nil {
 			t.Fatal(err)
@@ -185,3 +189,6 @@ func firstDifference(want, got string) string {
 	}
 	return ""
 }
+
+// goldenDestinations are looked up for the golden rows.
+const goldenDestinations = "'10.1.2.3', '192.0.2.1', '127.0.0.1', '::1', '2001:db8::1'"

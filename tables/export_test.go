@@ -7,5 +7,12 @@ func ForgetAdvice() { recent = adviceCache{} }
 
 // OfRoutes returns the tables whose rows are routes or parts of them.
 func OfRoutes() []*Table {
-	return slices.DeleteFunc(All(), func(t *Table) bool { return t.Column("route_id") < 0 })
+	return slices.DeleteFunc(Whole(), func(t *Table) bool { return t.Column("route_id") < 0 })
+}
+
+// Whole returns the tables of which all rows can be asked for: no condition is required.
+func Whole() []*Table {
+	return slices.DeleteFunc(All(), func(t *Table) bool {
+		return slices.ContainsFunc(t.Columns, func(c ColumnInfo) bool { return c.Options&Required != 0 })
+	})
 }

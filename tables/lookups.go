@@ -20,9 +20,6 @@ var Lookups = define(Table{
 			"WHERE destination IN ('192.0.2.1', '2001:db8::1') AND mark = 51820",
 		"SELECT l.destination, r.dst, r.metric, r.protocol FROM kernel_route_lookups l " +
 			"JOIN kernel_routes r USING (route_id) WHERE l.destination = '192.0.2.1'",
-		"SELECT p.name, s.remote_address, l.dev FROM process_open_sockets s JOIN processes p USING (pid) " +
-			"JOIN kernel_route_lookups l ON l.destination = s.remote_address " +
-			"WHERE s.remote_address NOT IN ('', '0.0.0.0', '::')",
 	},
 }, lookupColumns, source[lookupRow]{find: findLookups, rows: foundRows[lookupRow]})
 
