@@ -77,7 +77,7 @@ func TestHelpExamples(t *testing.T) {
 			visit(sub)
 		}
 	}
-	visit(rootCommand(new(extension)))
+	visit(rootCommand(new(extensionFlags)))
 }
 
 // TestReadmeCommands runs the commands in README.md's blocks for a shell that ask

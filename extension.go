@@ -18,16 +18,17 @@ import (
 
 	"kernelroutes/rtnl"
 	"kernelroutes/tables"
+	"kernelroutes/tables/extension"
 )
 
-// An extension has the flags that osquery passes to an extension.
-type extension struct {
+// extensionFlags are the flags that osquery passes to an extension.
+type extensionFlags struct {
 	socket            string
 	timeout, interval int
 	verbose           bool
 }
 
-func (e *extension) define(f *pflag.FlagSet) {
+func (e *extensionFlags) define(f *pflag.FlagSet) {
 	f.StringVar(&e.socket, "socket", "", "`path` of osquery's extension socket")
 	f.IntVar(&e.timeout, "timeout", 3, "`seconds` to wait for osquery")
 	f.IntVar(&e.interval, "interval", 3, "`seconds` between two looks at osquery")
@@ -45,7 +46,7 @@ func startedByOsquery(args []string) bool {
 
 // parse reads osquery's flags, with one dash or two. What it does not know it
 // only warns of: osquery would start an extension that ends again and again.
-func (e *extension) parse(known *pflag.FlagSet, args []string) error {
+func (e *extensionFlags) parse(known *pflag.FlagSet, args []string) error {
 	warn := func(format string, a ...any) { fmt.Fprintf(os.Stderr, program+": warning: "+format+"\n", a...) }
 	for len(args) > 0 {
 		arg := args[0]
@@ -84,7 +85,7 @@ func (e *extension) parse(known *pflag.FlagSet, args []string) error {
 // run is the extension until osquery ends it (SIGTERM) or is gone. It is in the
 // process group of an osqueryi on a terminal, so that Ctrl-C, which there ends a
 // query, and the terminal's end come to it as well: they are osqueryi's business.
-func (e *extension) run() error {
+func (e *extensionFlags) run() error {
 	if runtime.GOOS != "linux" {
 		return failed(errNeedsLinux)
 	}
@@ -96,7 +97,7 @@ func (e *extension) run() error {
 		level = slog.LevelDebug
 	}
 	log := stderrLog(level)
-	ext := tables.Extension{
+	ext := extension.Extension{
 		Socket:      e.socket,
 		Timeout:     time.Duration(e.timeout) * time.Second,
 		Interval:    time.Duration(e.interval) * time.Second,
@@ -112,7 +113,7 @@ func (e *extension) run() error {
 // maxResponse reads the limit for one answer to osquery from the environment. 0:
 // it is not set, so that osquery's watchdog decides; -1: no limit.
 func maxResponse(log *slog.Logger) int64 {
-	const variable = tables.MaxResponseVariable
+	const variable = extension.MaxResponseVariable
 	text, ok := os.LookupEnv(variable)
 	if !ok {
 		return 0

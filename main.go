@@ -46,7 +46,7 @@ func main() {
 
 // execute runs the extension if osquery started the program, else a command.
 func execute(args []string) error {
-	var ext extension
+	var ext extensionFlags
 	root := rootCommand(&ext)
 	if startedByOsquery(args) {
 		if err := ext.parse(root.Flags(), args); err != nil {
@@ -127,7 +127,7 @@ func unknownCommand(cmd *cobra.Command, name string) error {
 	return usage(cmd, "unknown command %q: the commands are query, routes, capture and spec", name)
 }
 
-func rootCommand(ext *extension) *cobra.Command {
+func rootCommand(ext *extensionFlags) *cobra.Command {
 	root := &cobra.Command{
 		Use:   program,
 		Short: "Routes of the Linux kernel as SQL tables",

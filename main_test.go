@@ -293,17 +293,17 @@ func TestNoFiles(t *testing.T) {
 func TestExtensionFlags(t *testing.T) {
 	for _, test := range []struct {
 		args     string
-		want     extension
+		want     extensionFlags
 		warnings string
 	}{
-		{"--socket|/s|--timeout|7|--interval|9", extension{"/s", 7, 9, false}, ""},
-		{"--verbose|--socket|/s", extension{"/s", 3, 3, true}, ""},
-		{"--socket=/s=1|--timeout=0|--verbose=true", extension{"/s=1", 0, 3, true}, ""},
-		{"-verbose|-socket|/s|-interval=4", extension{"/s", 3, 4, true}, ""},
-		{"--socket|/s|--frob|x|--verbose", extension{"/s", 3, 3, true}, "the unknown flag --frob"},
-		{"--frob=x|--socket|/s", extension{"/s", 3, 3, false}, "the unknown flag --frob=x"},
-		{"--frob|--socket|/s|x", extension{"/s", 3, 3, false}, "the unknown flag --frob,the argument \"x\""},
-		{"--socket|/s|--timeout|x|--interval=1", extension{"/s", 3, 1, false}, "--timeout=x"},
+		{"--socket|/s|--timeout|7|--interval|9", extensionFlags{"/s", 7, 9, false}, ""},
+		{"--verbose|--socket|/s", extensionFlags{"/s", 3, 3, true}, ""},
+		{"--socket=/s=1|--timeout=0|--verbose=true", extensionFlags{"/s=1", 0, 3, true}, ""},
+		{"-verbose|-socket|/s|-interval=4", extensionFlags{"/s", 3, 4, true}, ""},
+		{"--socket|/s|--frob|x|--verbose", extensionFlags{"/s", 3, 3, true}, "the unknown flag --frob"},
+		{"--frob=x|--socket|/s", extensionFlags{"/s", 3, 3, false}, "the unknown flag --frob=x"},
+		{"--frob|--socket|/s|x", extensionFlags{"/s", 3, 3, false}, "the unknown flag --frob,the argument \"x\""},
+		{"--socket|/s|--timeout|x|--interval=1", extensionFlags{"/s", 3, 1, false}, "--timeout=x"},
 	} {
 		args := strings.Split(test.args, "|")
 		if !startedByOsquery(args) {
@@ -315,7 +315,7 @@ func TestExtensionFlags(t *testing.T) {
 		}
 		stderr := os.Stderr
 		os.Stderr = w
-		var got extension
+		var got extensionFlags
 		err = got.parse(rootCommand(&got).Flags(), args)
 		os.Stderr = stderr
 		w.Close()

@@ -1,16 +1,15 @@
 // Package tables is the SQL view of the kernel's routing state: what the tables are called,
 // which columns they have, and how the conditions of a query are pushed down into the
-// request to the kernel. It does not know which engine asks: the osquery extension is in
-// this package too, embedded SQLite is package shell. The files:
+// request to the kernel. It does not know which engine asks: the osquery extension is
+// package extension, embedded SQLite is package shell. The files:
 //
 //	table.go      Table, Query, Rows, Source: what an engine sees; All, the list of tables
-//	columns.go, plan.go   how a table is declared, and what becomes of it in a query
+//	engine.go     what else rows can do, for an engine with large answers
+//	columns.go, plan.go, rows.go   how a table is declared, what becomes of it in a query, its rows
+//	netns.go      which network namespaces a query is about
 //	pushdown.go, spelling.go   conditions as a request to the kernel; values as they were asked for
+//	keys.go       addresses and prefixes as texts in their order
 //	domains.go, advice.go   which values a column can have; the warning that none is asked for
 //	route_row.go, routes.go, nexthops.go   the tables
 //	spec.go       the specification in osquery's format, and README's block
-//	thrift.go, request.go   what osquery sends
-//	response.go, memory.go   the answer, and what it costs osquery
-//	queue.go, answer.go, server*.go, log.go   the queries in line; connections; what is logged
-//	extension.go  Extension: registers with osquery, and goes when that has gone
 package tables

@@ -1,13 +1,16 @@
 package tables
 
-import "slices"
+import (
+	"net/netip"
+	"slices"
+)
 
 // ForgetAdvice makes the tables say again what was said of late.
 func ForgetAdvice() { recent = adviceCache{} }
 
 // OfRoutes returns the tables whose rows are routes or parts of them.
 func OfRoutes() []*Table {
-	return slices.DeleteFunc(Whole(), func(t *Table) bool { return t.Column("route_id") < 0 })
+	return slices.DeleteFunc(Whole(), func(t *Table) bool { return t.Column("route_id") < 0 || t.Column("dst") < 0 })
 }
 
 // Whole returns the tables of which all rows can be asked for: no condition is required.
@@ -15,4 +18,9 @@ func Whole() []*Table {
 	return slices.DeleteFunc(All(), func(t *Table) bool {
 		return slices.ContainsFunc(t.Columns, func(c ColumnInfo) bool { return c.Options&Required != 0 })
 	})
+}
+
+// Keys returns the keys of a prefix.
+func Keys(p netip.Prefix) (first, last string) {
+	return string(appendFirstKey(nil, p)), string(appendLastKey(nil, p))
 }

@@ -1,13 +1,12 @@
-package tables
+package tables_test
 
 import (
-	"encoding/json"
 	"fmt"
-	"strings"
 	"testing"
 
 	"kernelroutes/internal/nstest"
 	"kernelroutes/rtnl"
+	"kernelroutes/tables"
 )
 
 // TestInLists asks as osquery asks for dst IN (SELECT dst ...), with one equality for
@@ -43,33 +42,27 @@ func inLists(t testing.TB, most int, each func(column string, ask func() int, wa
 	nstest.Batch(t, "-4", lines...)
 	source := &rtnl.Cache{}
 	defer source.Close()
-	ask := func(condition string, used ...string) (rows []string) {
-		request := fmt.Sprintf(`{"constraints":[%s],"colsUsed":["%s"],"colsUsedBitset":1}`, condition,
-			strings.Join(used, `","`))
-		q, err := parseRequest(Routes, request)
-		if err != nil {
-			t.Fatal(err)
+	table := tables.Routes
+	ask := func(constraints []tables.Constraint, columns ...string) (rows []string) {
+		q := tables.Query{Constraints: constraints, Used: make([]bool, len(table.Columns))}
+		for _, name := range columns {
+			q.Used[table.Column(name)] = true
 		}
-		r, err := Routes.Scan(t.Context(), source, q)
+		r, err := table.Scan(t.Context(), source, q)
 		if err != nil {
 			t.Fatal(err)
 		}
 		for r.Next() {
-			value, _ := Routes.AppendValue(nil, r, Routes.Column(used[0]))
+			value, _ := table.AppendValue(nil, r, table.Column(columns[0]))
 			rows = append(rows, string(value))
 		}
 		return rows
 	}
-	in := func(column string, values []string) string {
-		list := make([]map[string]any, len(values))
-		for i, v := range values {
-			list[i] = map[string]any{"op": 2, "expr": v}
+	in := func(column string, values []string) (list []tables.Constraint) {
+		for _, v := range values {
+			list = append(list, tables.Constraint{Column: table.Column(column), Op: tables.Equals, Expr: v})
 		}
-		b, err := json.Marshal(map[string]any{"name": column, "list": list, "affinity": "TEXT"})
-		if err != nil {
-			t.Fatal(err)
-		}
-		return string(b)
+		return list
 	}
 	each("no condition", func() int { return len(ask(in("protocol", []string{"static"}), "dst", "dev")) }, most)
 	for _, tc := range []struct {

@@ -92,6 +92,98 @@ func prefixKeys() []column[routeRow] {
 			func(r *routeRow, b []byte) []byte { return appendFirstKey(b, r.sources()) }),
 		key("src_last", "Last source address that the route is for", object.FieldSrc, nil,
 			func(r *routeRow, b []byte) []byte { return appendLastKey(b, r.sources()) }),
+		covers(),
+	}
+}
+
+// osquery sends an extension no comparisons of texts but equalities (sensibleComparison of
+// virtual_table.cpp), so that there a join by keys asks for all routes again and again. An
+// equality on column covers says the same of one address or prefix.
+
+// A cover is what the destinations of routes are to have in them.
+type cover struct {
+	asked string       // as it was written; "": anything
+	in    netip.Prefix // not valid for anything
+}
+
+// parseCover reads an address or a prefix; one that IPv6 sockets have of IPv4 is IPv4's.
+func parseCover(value string) (c cover, ok bool) {
+	c.asked = value
+	if value == "" {
+		return c, true
+	}
+	value = strings.TrimRight(value, " ")
+	if a, err := netip.ParseAddr(value); err == nil {
+		a = a.Unmap().WithZone("")
+		c.in = netip.PrefixFrom(a, a.BitLen())
+		return c, true
+	}
+	p, err := netip.ParsePrefix(value)
+	c.in = p.Masked()
+	return c, err == nil
+}
+
+// covers is the column that says so.
+func covers() column[routeRow] {
+	c := text("covers",
+		"Input: address or prefix that the destination has in it; empty if it is not asked for",
+		field(object.FieldDst), func(r *routeRow, b []byte) []byte { return append(b, r.cover...) })
+	return c.pushed(pushCovers).hidden().perRow().holds(&domain{
+		absent: true,
+		can:    func(_ *iproute2.Names, value string) bool { _, ok := parseCover(value); return ok },
+		advise: adviseAddr,
+	})
+}
+
+func pushCovers(n *pushdown, values []string) {
+	n.covers = []cover{}
+	all, anything := []netip.Prefix{}, false
+	for _, v := range distinct(values) {
+		c, ok := parseCover(v)
+		if !ok {
+			continue
+		}
+		n.covers = append(n.covers, c)
+		if anything = anything || !c.in.IsValid(); !anything {
+			all = append(all, covering(c.in.Addr(), c.in.Bits())...)
+		}
+	}
+	if !anything {
+		restrict(n.Filter, &n.Dsts, all)
+	}
+}
+
+// covering returns the prefixes of an address up to a length.
+func covering(a netip.Addr, bits int) (all []netip.Prefix) {
+	for n := range bits + 1 {
+		p, _ := a.Prefix(n)
+		all = append(all, p)
+	}
+	return all
+}
+
+// covered returns the rows of next that cover what is asked for, once for each.
+func covered(covers []cover, next func() *routeRow) func() *routeRow {
+	if covers == nil {
+		return next
+	}
+	var row *routeRow
+	var left []cover
+	return func() *routeRow {
+		for {
+			for len(left) == 0 {
+				if row = next(); row == nil {
+					return nil
+				}
+				left = covers
+			}
+			c := left[0]
+			left = left[1:]
+			if d := row.Dst; !c.in.IsValid() || d.IsValid() && d.Bits() <= c.in.Bits() && d.Contains(c.in.Addr()) {
+				row.cover = c.asked
+				return row
+			}
+		}
 	}
 }
 
@@ -175,13 +267,9 @@ func (n *pushdown) pushCovered() {
 	if !from.IsValid() || !to.IsValid() || from.BitLen() != to.BitLen() || to.Less(from) {
 		return
 	}
-	var all []netip.Prefix
-	for bits := range from.BitLen() + 1 {
-		p, _ := from.Prefix(bits)
-		if !p.Contains(to) {
-			break
-		}
-		all = append(all, p)
+	bits := 0
+	for bits < from.BitLen() && netip.PrefixFrom(from, bits+1).Masked().Contains(to) {
+		bits++
 	}
-	restrict(n.Filter, &n.Dsts, all)
+	restrict(n.Filter, &n.Dsts, covering(from, bits))
 }

@@ -73,6 +73,7 @@ var nexthopColumns = []column[routeRow]{
 	ofRoute("dst_last"),
 	ofRoute("src_first"),
 	ofRoute("src_last"),
+	ofRoute("covers"),
 }
 
 // ofRoute returns a column of kernel_routes as one of kernel_route_nexthops. It is not
@@ -88,7 +89,7 @@ func ofRoute(name string) column[routeRow] {
 func nexthopRows(p *plan[routeRow], s *scope) func() *routeRow {
 	c := s.snap.Cursor(p.needs.fields)
 	row := &routeRow{scope: s, names: p.names, at: c}
-	return func() *routeRow {
+	return covered(p.covers, func() *routeRow {
 		for row.index++; row.index >= len(row.hops); row.index = 0 {
 			if !c.Next() {
 				return nil
@@ -102,7 +103,7 @@ func nexthopRows(p *plan[routeRow], s *scope) func() *routeRow {
 		}
 		row.hop = &row.hops[row.index]
 		return row
-	}
+	})
 }
 
 // appendID appends the route's identity, in which every nexthop is hashed.

@@ -86,6 +86,7 @@ type plan[R any] struct {
 	key     []column[R] // if rows have numbers: see Query.RowIDs
 	given   *column[R]  // if it is used
 	namesID bool        // column netns_id is used
+	covers  []cover     // nil: none is asked for
 	inodes  []uint64    // namespaces of the identities that are looked up; 0: that of the process
 
 	found map[*rtnl.Snapshot][]R // what source.find has found, by the scope's snapshot, which is empty
@@ -129,7 +130,7 @@ func newPlan[R any](src *source[R], columns []column[R], names *iproute2.Names, 
 		}
 	}
 	n.pushCovered()
-	p.inodes = n.inodes
+	p.inodes, p.covers = n.inodes, n.covers
 	if src.kind != nil {
 		p.request.Kinds = []*object.Kind{src.kind}
 	}

@@ -203,6 +203,7 @@ type pushdown struct {
 	devs  *devNames // nil: nobody wants to know
 
 	inodes  []uint64 // see plan.inodes
+	covers  []cover  // nil: none is asked for
 	covered keyRange // by the destinations of all routes that are wanted
 }
 

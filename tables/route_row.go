@@ -15,6 +15,7 @@ type routeRow struct {
 	*scope
 	names *iproute2.Names
 	at    *object.Cursor
+	cover string           // see cover
 	hops  []object.Nexthop // every nexthop, if a column needs them
 
 	hop   *object.Nexthop // nil: the row shows what is single in the route
@@ -26,7 +27,7 @@ type routeRow struct {
 func routeRows(p *plan[routeRow], s *scope) func() *routeRow {
 	c := s.snap.Cursor(p.needs.fields)
 	row := &routeRow{scope: s, names: p.names, at: c}
-	return func() *routeRow {
+	return covered(p.covers, func() *routeRow {
 		if !c.Next() {
 			return nil
 		}
@@ -36,7 +37,7 @@ func routeRows(p *plan[routeRow], s *scope) func() *routeRow {
 			row.hops = s.snap.Nexthops(row.Route, row.hops)
 		}
 		return row
-	}
+	})
 }
 
 // appendRouteID appends the route's identity, and the namespace if it is another one.

@@ -147,17 +147,17 @@ func (r *rows[R]) Count() (n int, ok bool) {
 	return r.count(), true
 }
 
-// requires returns the attributes of which a row's object must have one for a column to be
+// Requires returns the attributes of which a row's object must have one for a column to be
 // there; 0: it may be there in any case.
-func (r *rows[R]) requires(col int) object.Fields {
+func (r *rows[R]) Requires(col int) object.Fields {
 	if r.plan.source.attributes == nil {
 		return 0
 	}
 	return r.plan.columns[col].requires
 }
 
-// attributes returns those of the current row's object.
-func (r *rows[R]) attributes() object.Fields { return r.plan.source.attributes(r.row) }
+// Attributes returns those of the current row's object.
+func (r *rows[R]) Attributes() object.Fields { return r.plan.source.attributes(r.row) }
 
 func (r *rows[R]) Next() bool {
 	for {

@@ -214,13 +214,15 @@ func TestSpecIsOsqueryGos(t *testing.T) {
 	special := &Table{Name: "special", Columns: []ColumnInfo{
 		{Name: "a", Type: Text, Description: "<a & b>", Options: Index | Additional},
 		{Name: "b", Type: BigInt, Options: Hidden | Optimized},
+		{Name: "c", Type: Text, Options: Required | Optimized},
+		{Name: "d", Type: Integer, Options: Hidden | Required | Additional},
 	}}
 	for _, ours := range append(All(), special) {
 		var columns []table.ColumnDefinition
 		for _, c := range ours.Columns {
 			columns = append(columns, table.ColumnDefinition{
 				Name: c.Name, Type: table.ColumnType(c.Type), Description: c.Description,
-				Index: c.Options&Index != 0, Additional: c.Options&Additional != 0,
+				Index: c.Options&Index != 0, Required: c.Options&Required != 0, Additional: c.Options&Additional != 0,
 				Optimized: c.Options&Optimized != 0, Hidden: c.Options&Hidden != 0,
 			})
 		}

@@ -1,7 +1,7 @@
 // Package osquerytest is osquery's side of an extension, for tests: an extension
 // manager on a real unix socket, made of the same generated Thrift code as
 // osquery-go. It does what osquery does (ExtensionManagerInterface,
-// callExtension), but for SQL.
+// callExtension), but for SQL, of which it knows one SELECT of one table (Select).
 package osquerytest
 
 import (

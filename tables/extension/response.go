@@ -1,4 +1,4 @@
-package tables
+package extension
 
 import (
 	"context"
@@ -16,6 +16,7 @@ import (
 
 	"kernelroutes/internal/inorder"
 	"kernelroutes/rtnl/object"
+	"kernelroutes/tables"
 )
 
 // A chunk has room for some thousand rows, so that an answer of any size is
@@ -40,33 +41,20 @@ type response struct {
 	rows   int
 
 	encoder *encoder
-	parts   []Rows // instead of chunks: what is yet to be made
+	parts   []tables.Rows // instead of chunks: what is yet to be made
 
 	release func() // nil, or to be called at the end
-}
-
-// partRows are rows in parts that can be read side by side, all of them in order.
-type partRows interface {
-	Split(n int) []Rows         // none of which has been read, in at most n parts
-	Count() (rows int, ok bool) // without reading them; false: that is not known
-}
-
-// optionalRows are rows that tell in which of them a column may be there.
-type optionalRows interface {
-	// requires returns attributes: a column is absent where the row's object has none of
-	// them; 0: it may be there.
-	requires(col int) object.Fields
-	attributes() object.Fields // of the current row's object
 }
 
 // newResponse answers q with rows, unless osquery would spend more memory on the
 // answer than the limit. Only used columns are sent, and of them only values that
 // are there: osquery reads an absent TEXT as empty and an absent number as NULL.
 // Where there are many rows, each processor makes a part of the answer.
-func newResponse(ctx context.Context, t *Table, q Query, rows Rows, limit memoryLimit) (*response, error) {
+func newResponse(ctx context.Context, t *tables.Table, q tables.Query, rows tables.Rows, limit memoryLimit) (
+	*response, error) {
 	e := newEncoder(ctx, t, q, rows, limit)
-	parts := []Rows{rows}
-	s, ok := rows.(partRows)
+	parts := []tables.Rows{rows}
+	s, ok := rows.(tables.PartRows)
 	if ok {
 		parts = s.Split(math.MaxInt)
 		many := len(parts) > inorder.Ahead()
@@ -110,7 +98,7 @@ func newResponse(ctx context.Context, t *Table, q Query, rows Rows, limit memory
 // An encoder makes answers to one query, or parts of one side by side.
 type encoder struct {
 	ctx      context.Context
-	table    *Table
+	table    *tables.Table
 	columns  []usedColumn
 	optional bool // a column is
 	limit    memoryLimit
@@ -137,10 +125,10 @@ type usedColumn struct {
 	text bool
 	key  []byte // its name on the wire, with room for the value's length
 
-	requires object.Fields // see optionalRows
+	requires object.Fields // see tables.OptionalRows
 }
 
-func newEncoder(ctx context.Context, t *Table, q Query, rows Rows, limit memoryLimit) *encoder {
+func newEncoder(ctx context.Context, t *tables.Table, q tables.Query, rows tables.Rows, limit memoryLimit) *encoder {
 	e := &encoder{ctx: ctx, table: t, limit: limit, perRow: rowCost, columns: make([]usedColumn, 0, len(q.Used))}
 	keys := make([]byte, 0, 24*len(q.Used))
 	for col, is := range q.Used {
@@ -149,10 +137,10 @@ func newEncoder(ctx context.Context, t *Table, q Query, rows Rows, limit memoryL
 			start := len(keys)
 			keys = binary.BigEndian.AppendUint32(keys, uint32(len(c.Name)))
 			keys = append(append(keys, c.Name...), 0, 0, 0, 0)
-			u := usedColumn{col: col, text: c.Type == Text, key: keys[start:]}
+			u := usedColumn{col: col, text: c.Type == tables.Text, key: keys[start:]}
 			e.perRow += valueCost + stringCost(len(c.Name))
-			if s, ok := rows.(optionalRows); ok {
-				u.requires = s.requires(col)
+			if s, ok := rows.(tables.OptionalRows); ok {
+				u.requires = s.Requires(col)
 				e.optional = e.optional || u.requires != 0
 			}
 			e.columns = append(e.columns, u)
@@ -190,12 +178,12 @@ func (e *encoder) tooLarge(n int) error {
 }
 
 // encode puts rows into r. When it is full it only counts them.
-func (e *encoder) encode(rows Rows, r *response) {
+func (e *encoder) encode(rows tables.Rows, r *response) {
 	b := chunkPool.Get().(*[chunkSize]byte)[:0]
 	attributes := object.AllFields
-	var optional optionalRows // nil: every column may be there in each row
+	var optional tables.OptionalRows // nil: every column may be there in each row
 	if e.optional {
-		optional = rows.(optionalRows)
+		optional = rows.(tables.OptionalRows)
 	}
 	var cost, told int64
 	for rows.Next() {
@@ -220,7 +208,7 @@ func (e *encoder) encode(rows Rows, r *response) {
 		}
 		var paid int64
 		if optional != nil {
-			attributes = optional.attributes()
+			attributes = optional.Attributes()
 		}
 		b, paid = e.appendRow(b, rows, attributes)
 		cost += e.perRow + paid
@@ -232,7 +220,7 @@ func (e *encoder) encode(rows Rows, r *response) {
 }
 
 // appendRow appends the current row and returns what its long values cost osquery.
-func (e *encoder) appendRow(b []byte, rows Rows, attributes object.Fields) ([]byte, int64) {
+func (e *encoder) appendRow(b []byte, rows tables.Rows, attributes object.Fields) ([]byte, int64) {
 	row, values, cost := len(b), 0, int64(0)
 	b = append(b, thrift.STRING, thrift.STRING, 0, 0, 0, 0)
 	for i := range e.columns {
@@ -243,7 +231,7 @@ func (e *encoder) appendRow(b []byte, rows Rows, attributes object.Fields) ([]by
 		key := len(b)
 		value := key + len(c.key)
 		b = slices.Grow(b, len(c.key))[:value]
-		if c.text { // as AppendValue, which looks the type up each time
+		if c.text { // as Table.AppendValue, which looks the type up each time
 			b = rows.AppendText(b, c.col)
 		} else if n, ok := rows.Int(c.col); ok {
 			b = strconv.AppendInt(b, n, 10)

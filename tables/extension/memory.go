@@ -1,4 +1,4 @@
-package tables
+package extension
 
 import (
 	"fmt"
@@ -6,6 +6,8 @@ import (
 	"strings"
 
 	"github.com/osquery/osquery-go/gen/osquery"
+
+	"kernelroutes/tables"
 )
 
 // What an answer costs osquery's own memory, at most. osquery holds a row in
@@ -81,10 +83,10 @@ func watchdogLimit(flags osquery.InternalOptionList) memoryLimit {
 }
 
 // tooLarge says how large the answer would have been and what can be done.
-func tooLarge(t *Table, rows, columns int, cost int64, limit memoryLimit) error {
+func tooLarge(t *tables.Table, rows, columns int, cost int64, limit memoryLimit) error {
 	narrow := make([]string, 0, 3)
 	for _, c := range t.Columns {
-		if c.Options&Additional != 0 && len(narrow) < cap(narrow) {
+		if c.Options&(tables.Additional|tables.Hidden) == tables.Additional && len(narrow) < cap(narrow) {
 			narrow = append(narrow, c.Name+"=...")
 		}
 	}

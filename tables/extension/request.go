@@ -1,4 +1,4 @@
-package tables
+package extension
 
 import (
 	"encoding/json"
@@ -6,6 +6,8 @@ import (
 	"strconv"
 	"strings"
 	"unicode/utf8"
+
+	"kernelroutes/tables"
 )
 
 // A requestContext is what osquery sends with a generate request, in JSON
@@ -42,7 +44,7 @@ func (a *array[T]) UnmarshalJSON(b []byte) error {
 
 // An opNumber is an operator, which osquery before 3.0 wrote as a string. What
 // is no number becomes 0, which is no operator.
-type opNumber Op
+type opNumber tables.Op
 
 func (o *opNumber) UnmarshalJSON(b []byte) error {
 	n, _ := strconv.Atoi(strings.Trim(string(b), `"`))
@@ -157,16 +159,16 @@ const maxCommas = 1 << 20
 // What is not understood is left out, be it an operator, a column or a context
 // without colsUsed: it can only make the answer larger, and SQLite filters every
 // row again.
-func parseRequest(t *Table, context string) (Query, error) {
+func parseRequest(t *tables.Table, context string) (tables.Query, error) {
 	if strings.Count(context, ",") > maxCommas {
-		return Query{}, fmt.Errorf("a request of more than %d values: %w", maxCommas, errTooLarge)
+		return tables.Query{}, fmt.Errorf("a request of more than %d values: %w", maxCommas, errTooLarge)
 	}
-	q := Query{Used: make([]bool, len(t.Columns))}
+	q := tables.Query{Used: make([]bool, len(t.Columns))}
 	rc, ok := readContext(context)
 	if !ok && context != "" {
 		rc = requestContext{}
 		if err := json.Unmarshal([]byte(context), &rc); err != nil {
-			return Query{}, fmt.Errorf("osquery's request cannot be read: %w", err)
+			return tables.Query{}, fmt.Errorf("osquery's request cannot be read: %w", err)
 		}
 	}
 
@@ -197,23 +199,23 @@ func parseRequest(t *Table, context string) (Query, error) {
 // was not UTF-8 has lost its bytes on the way through JSON and would exclude the
 // rows that it means (an interface's name may hold any byte). Such a one is left
 // out, and with it all equalities of the column, as they are alternatives.
-func appendConstraints(cs []Constraint, col int, list []listItem) []Constraint {
+func appendConstraints(cs []tables.Constraint, col int, list []listItem) []tables.Constraint {
 	damaged := func(i listItem) bool { return strings.ContainsRune(i.Expr, utf8.RuneError) }
 	equalities := true
 	for _, i := range list {
-		if Op(i.Op) == Equals && damaged(i) {
+		if tables.Op(i.Op) == tables.Equals && damaged(i) {
 			equalities = false
 		}
 	}
 	for _, i := range list {
-		switch op := Op(i.Op); op {
-		case Equals:
+		switch op := tables.Op(i.Op); op {
+		case tables.Equals:
 			if equalities {
-				cs = append(cs, Constraint{Column: col, Op: op, Expr: i.Expr})
+				cs = append(cs, tables.Constraint{Column: col, Op: op, Expr: i.Expr})
 			}
-		case GreaterThan, LessOrEqual, LessThan, GreaterOrEqual:
+		case tables.GreaterThan, tables.LessOrEqual, tables.LessThan, tables.GreaterOrEqual:
 			if !damaged(i) {
-				cs = append(cs, Constraint{Column: col, Op: op, Expr: i.Expr})
+				cs = append(cs, tables.Constraint{Column: col, Op: op, Expr: i.Expr})
 			}
 		}
 	}

@@ -1,4 +1,4 @@
-package tables
+package extension
 
 import (
 	"context"
@@ -17,13 +17,14 @@ import (
 
 	"kernelroutes/internal/inorder"
 	"kernelroutes/internal/osquerytest"
+	"kernelroutes/tables"
 )
 
 func TestErrors(t *testing.T) {
-	failing := faked(Nexthops, func(context.Context, Source, Query) (Rows, error) {
+	failing := faked(tables.Nexthops, func(context.Context, tables.Source, tables.Query) (tables.Rows, error) {
 		return nil, errors.New("not permitted")
 	})
-	m, uuid, _ := registered(t, oneRow(Routes), failing)
+	m, uuid, _ := registered(t, oneRow(tables.Routes), failing)
 	for _, test := range []struct {
 		registry, table string
 		request         map[string]string
@@ -63,7 +64,7 @@ func TestErrors(t *testing.T) {
 
 // A connection that talks no Thrift ends, and nothing else does.
 func TestGarbage(t *testing.T) {
-	m, uuid, _ := registered(t, oneRow(Routes))
+	m, uuid, _ := registered(t, oneRow(tables.Routes))
 	conn, err := net.Dial("unix", fmt.Sprintf("%s.%d", m.Socket(), uuid))
 	if err != nil {
 		t.Fatal(err)
@@ -80,20 +81,22 @@ func TestGarbage(t *testing.T) {
 	}
 }
 
-type panicRows struct{ Rows }
+type panicRows struct{ tables.Rows }
 
 func (panicRows) Next() bool                    { return true }
 func (panicRows) RowID() int64                  { panic("a broken row") }
 func (panicRows) AppendText([]byte, int) []byte { panic("a broken row") }
 func (panicRows) Int(int) (int64, bool)         { panic("a broken row") }
-func scanPanics(context.Context, Source, Query) (Rows, error) {
+func scanPanics(context.Context, tables.Source, tables.Query) (tables.Rows, error) {
 	panic("a broken scan")
 }
 
 func TestPanic(t *testing.T) {
 	m, _, p := registered(t,
-		faked(Routes, scanPanics),
-		faked(Nexthops, func(context.Context, Source, Query) (Rows, error) { return panicRows{}, nil }))
+		faked(tables.Routes, scanPanics),
+		faked(tables.Nexthops, func(context.Context, tables.Source, tables.Query) (tables.Rows, error) {
+			return panicRows{}, nil
+		}))
 	for range 2 {
 		for table, want := range map[string]string{
 			"kernel_routes":         "kernel_routes: internal error: a broken scan",
@@ -104,7 +107,7 @@ func TestPanic(t *testing.T) {
 			}
 		}
 	}
-	if log := p.log.String(); !strings.Contains(log, "a broken scan") || !strings.Contains(log, "tables.scanPanics") {
+	if log := p.log.String(); !strings.Contains(log, "a broken scan") || !strings.Contains(log, "extension.scanPanics") {
 		t.Errorf("no panic with its stack in the log:\n%s", log)
 	}
 }
@@ -112,15 +115,16 @@ func TestPanic(t *testing.T) {
 // A panic while an answer is being sent breaks the connection off: osquery must
 // not take what it has for all.
 func TestPanicWhileSending(t *testing.T) {
-	m, _, p := registered(t, faked(Nexthops, func(context.Context, Source, Query) (Rows, error) {
+	broken := func(context.Context, tables.Source, tables.Query) (tables.Rows, error) {
 		s := &splitRows{}
 		for range 5 * inorder.Ahead() {
-			s.parts = append(s.parts, values(Nexthops, map[string]string{"dst": strings.Repeat("x", 1<<16)}))
+			s.parts = append(s.parts, values(tables.Nexthops, map[string]string{"dst": strings.Repeat("x", 1<<16)}))
 		}
 		s.count = len(s.parts)
 		s.parts[s.count-1] = panicRows{}
 		return s, nil
-	}), oneRow(Routes))
+	}
+	m, _, p := registered(t, faked(tables.Nexthops, broken), oneRow(tables.Routes))
 	if r, err := m.Call(timeLimit(t), "kernel_route_nexthops", everything); err == nil {
 		t.Errorf("an answer of %d rows, status %v", len(r.Response), r.Status)
 	}
@@ -135,18 +139,18 @@ func TestParallel(t *testing.T) {
 	n := runtime.GOMAXPROCS(0) + 2
 	var barrier sync.WaitGroup
 	barrier.Add(n)
-	meet := faked(Routes, func(ctx context.Context, _ Source, _ Query) (Rows, error) {
+	meet := faked(tables.Routes, func(ctx context.Context, _ tables.Source, _ tables.Query) (tables.Rows, error) {
 		barrier.Done()
 		all := make(chan struct{})
 		go func() { barrier.Wait(); close(all) }()
 		select {
 		case <-all:
-			return values(Routes, map[string]string{"dst": "here"}), nil
+			return values(tables.Routes, map[string]string{"dst": "here"}), nil
 		case <-ctx.Done():
 			return nil, ctx.Err()
 		}
 	})
-	m, uuid, p := registered(t, meet, oneRow(Nexthops))
+	m, uuid, p := registered(t, meet, oneRow(tables.Nexthops))
 	var calls sync.WaitGroup
 	for range n {
 		calls.Go(func() {
@@ -167,7 +171,7 @@ func TestParallel(t *testing.T) {
 }
 
 func TestShutdownCall(t *testing.T) {
-	m, uuid, p := registered(t, oneRow(Routes))
+	m, uuid, p := registered(t, oneRow(tables.Routes))
 	if err := m.Shutdown(timeLimit(t), uuid); err != nil {
 		t.Error(err)
 	}
@@ -178,7 +182,7 @@ func TestShutdownCall(t *testing.T) {
 }
 
 func TestManagerDies(t *testing.T) {
-	m, uuid, p := registered(t, oneRow(Routes))
+	m, uuid, p := registered(t, oneRow(tables.Routes))
 	m.Close()
 	if err := p.end(); !errors.Is(err, ErrGone) {
 		t.Errorf("Run: %v, want %v", err, ErrGone)
@@ -187,7 +191,7 @@ func TestManagerDies(t *testing.T) {
 }
 
 func TestDeregistered(t *testing.T) {
-	m, uuid, p := registered(t, oneRow(Routes))
+	m, uuid, p := registered(t, oneRow(tables.Routes))
 	m.Deregister(uuid)
 	if err := p.end(); !errors.Is(err, ErrDeregistered) {
 		t.Errorf("Run: %v, want %v", err, ErrDeregistered)
@@ -203,9 +207,9 @@ func socketGone(t *testing.T, m *osquerytest.Manager, uuid osquery.ExtensionRout
 }
 
 func TestDuplicate(t *testing.T) {
-	m, _, _ := registered(t, oneRow(Routes))
+	m, _, _ := registered(t, oneRow(tables.Routes))
 	second := start(t, Extension{Socket: m.Socket(), Timeout: 300 * time.Millisecond, Interval: time.Millisecond,
-		Tables: []*Table{oneRow(Nexthops)}})
+		Tables: []*tables.Table{oneRow(tables.Nexthops)}})
 	if err := second.end(); err == nil || !strings.Contains(err.Error(), "Duplicate extension registered") {
 		t.Errorf("Run: %v, want osquery's message", err)
 	}
@@ -230,7 +234,7 @@ func TestLateSocket(t *testing.T) {
 				l.SetUnlinkOnClose(false)
 				l.Close()
 			}
-			p := start(t, Extension{Socket: path, Timeout: patience, Tables: []*Table{oneRow(Routes)}})
+			p := start(t, Extension{Socket: path, Timeout: patience, Tables: []*tables.Table{oneRow(tables.Routes)}})
 			p.saw("waiting for osquery")
 			os.Remove(path)
 			m := newManager(t, dir)
@@ -251,7 +255,8 @@ func TestLateSocket(t *testing.T) {
 func TestNoSocket(t *testing.T) {
 	noLeaks(t)
 	path := socketDir(t) + "/em.sock"
-	err := start(t, Extension{Socket: path, Timeout: 30 * time.Millisecond, Tables: []*Table{oneRow(Routes)}}).end()
+	one := []*tables.Table{oneRow(tables.Routes)}
+	err := start(t, Extension{Socket: path, Timeout: 30 * time.Millisecond, Tables: one}).end()
 	if want := "osquery's socket " + path + " does not answer within 30ms"; err == nil ||
 		!strings.HasPrefix(err.Error(), want) {
 		t.Errorf("Run: %v, want %s", err, want)
@@ -263,13 +268,13 @@ func TestNoSocket(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer l.Close()
-	err = start(t, Extension{Socket: path, Timeout: 30 * time.Millisecond, Tables: []*Table{oneRow(Routes)}}).end()
+	err = start(t, Extension{Socket: path, Timeout: 30 * time.Millisecond, Tables: one}).end()
 	if want := "does not answer within 30ms"; err == nil || !strings.Contains(err.Error(), want) {
 		t.Errorf("Run: %v, want %s", err, want)
 	}
 
 	// SIGTERM while it waits.
-	p := start(t, Extension{Socket: path + "2", Timeout: patience, Tables: []*Table{oneRow(Routes)}})
+	p := start(t, Extension{Socket: path + "2", Timeout: patience, Tables: one})
 	p.saw("waiting for osquery")
 	p.cancel()
 	if err := p.end(); err != nil {
@@ -287,10 +292,10 @@ func TestNoSocket(t *testing.T) {
 // one that is running end.
 func TestCancel(t *testing.T) {
 	running, release := make(chan struct{}), make(chan struct{})
-	slow := faked(Routes, func(ctx context.Context, _ Source, _ Query) (Rows, error) {
+	slow := faked(tables.Routes, func(ctx context.Context, _ tables.Source, _ tables.Query) (tables.Rows, error) {
 		close(running)
 		<-release
-		return values(Routes, map[string]string{"dst": "here"}), ctx.Err()
+		return values(tables.Routes, map[string]string{"dst": "here"}), ctx.Err()
 	})
 	m, uuid, p := registered(t, slow)
 	answer := make(chan osquery.ExtensionResponse, 1)
@@ -313,13 +318,13 @@ func TestCancel(t *testing.T) {
 // A query that does not end by itself does not hold the extension up for ever.
 func TestCancelGivesUp(t *testing.T) {
 	running, ended := make(chan struct{}), make(chan struct{})
-	stuck := faked(Routes, func(ctx context.Context, _ Source, _ Query) (Rows, error) {
+	stuck := faked(tables.Routes, func(ctx context.Context, _ tables.Source, _ tables.Query) (tables.Rows, error) {
 		close(running)
 		<-ctx.Done()
 		close(ended)
 		return nil, ctx.Err()
 	})
-	m, _, p := startWith(t, Extension{Tables: []*Table{stuck}, grace: 50 * time.Millisecond})
+	m, _, p := startWith(t, Extension{Tables: []*tables.Table{stuck}, grace: 50 * time.Millisecond})
 	failed := make(chan bool, 1)
 	go func() {
 		r, err := m.Call(timeLimit(t), "kernel_routes", everything)
@@ -338,11 +343,12 @@ func TestCancelGivesUp(t *testing.T) {
 
 func TestTimeOfRequests(t *testing.T) {
 	limits := make(chan time.Duration, 1)
-	m, _, _ := registered(t, faked(Routes, func(ctx context.Context, _ Source, _ Query) (Rows, error) {
+	timed := func(ctx context.Context, _ tables.Source, _ tables.Query) (tables.Rows, error) {
 		end, _ := ctx.Deadline()
 		limits <- time.Until(end)
-		return values(Routes), nil
-	}))
+		return values(tables.Routes), nil
+	}
+	m, _, _ := registered(t, faked(tables.Routes, timed))
 	if r := query(t, m, "kernel_routes"); r.Status.Code != 0 || len(r.Response) != 0 {
 		t.Errorf("%v, want no rows and no error", r)
 	}
@@ -355,7 +361,7 @@ func TestTimeOfRequests(t *testing.T) {
 func TestMaxResponse(t *testing.T) {
 	noLeaks(t)
 	m := newManager(t, socketDir(t))
-	start(t, Extension{Socket: m.Socket(), Tables: []*Table{oneRow(Routes)}, MaxResponse: 1})
+	start(t, Extension{Socket: m.Socket(), Tables: []*tables.Table{oneRow(tables.Routes)}, MaxResponse: 1})
 	if _, err := m.WaitRegistered(timeLimit(t)); err != nil {
 		t.Fatal(err)
 	}

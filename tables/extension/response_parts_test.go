@@ -1,4 +1,4 @@
-package tables
+package extension
 
 import (
 	"bufio"
@@ -15,23 +15,24 @@ import (
 	"github.com/osquery/osquery-go/gen/osquery"
 
 	"kernelroutes/internal/inorder"
+	"kernelroutes/tables"
 )
 
 // splitRows are rows in parts.
 type splitRows struct {
-	Rows
-	parts []Rows
+	tables.Rows
+	parts []tables.Rows
 	count int // -1: not known
 }
 
-func (s *splitRows) Split(n int) []Rows { return s.parts[:min(n, len(s.parts))] }
+func (s *splitRows) Split(n int) []tables.Rows { return s.parts[:min(n, len(s.parts))] }
 
 func (s *splitRows) Count() (int, bool) { return s.count, s.count >= 0 }
 
 // lateRows are the rows that another function makes when they are read.
 type lateRows struct {
-	Rows
-	first func() Rows
+	tables.Rows
+	first func() tables.Rows
 }
 
 func (l *lateRows) Next() bool {
@@ -42,7 +43,7 @@ func (l *lateRows) Next() bool {
 }
 
 // numbered are n rows whose bits are numbers.
-func numbered(from, n int) Rows {
+func numbered(from, n int) tables.Rows {
 	var rows []map[string]string
 	for i := range n {
 		rows = append(rows, map[string]string{"bits": fmt.Sprint(from + i)})
@@ -50,12 +51,12 @@ func numbered(from, n int) Rows {
 	return values(threeColumns, rows...)
 }
 
-var onlyBits = Query{Used: []bool{false, true, false}}
+var onlyBits = tables.Query{Used: []bool{false, true, false}}
 
 // TestResponseParts makes an answer of parts, in their order, within one limit.
 func TestResponseParts(t *testing.T) {
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(2)) // as many parts are asked for as there are processors
-	rows := &splitRows{parts: []Rows{numbered(0, 1000), numbered(1000, 3000)}, count: 4000}
+	rows := &splitRows{parts: []tables.Rows{numbered(0, 1000), numbered(1000, 3000)}, count: 4000}
 	r, err := newResponse(t.Context(), threeColumns, onlyBits, rows, memoryLimit{})
 	if err != nil || r.rows != 4000 {
 		t.Fatalf("%d rows, %v", r.rows, err)
@@ -64,7 +65,7 @@ func TestResponseParts(t *testing.T) {
 	if err != nil || !bytes.Equal(bytes.Join(r.chunks, nil), bytes.Join(whole.chunks, nil)) {
 		t.Errorf("the parts do not make the whole; %v", err)
 	}
-	rows = &splitRows{parts: []Rows{numbered(0, 1000), numbered(1000, 3000)}, count: 4000}
+	rows = &splitRows{parts: []tables.Rows{numbered(0, 1000), numbered(1000, 3000)}, count: 4000}
 	limit := memoryLimit{2000 * (rowCost + valueCost), ""}
 	_, err = newResponse(t.Context(), threeColumns, onlyBits, rows, limit)
 	if err == nil || !strings.Contains(err.Error(), "(4,000 rows") {
@@ -75,7 +76,7 @@ func TestResponseParts(t *testing.T) {
 			t.Errorf("recovered %v", p)
 		}
 	}()
-	newResponse(t.Context(), threeColumns, onlyBits, &splitRows{parts: []Rows{numbered(0, 1), panicRows{}}},
+	newResponse(t.Context(), threeColumns, onlyBits, &splitRows{parts: []tables.Rows{numbered(0, 1), panicRows{}}},
 		memoryLimit{})
 	t.Error("the panic is lost")
 }
@@ -113,7 +114,7 @@ func TestResponseMadeWhileSent(t *testing.T) {
 		rows.count = tc.count
 		if tc.held {
 			// As many parts as are asked for, not all.
-			rows.parts = []Rows{numbered(0, len(want))}
+			rows.parts = []tables.Rows{numbered(0, len(want))}
 			for range inorder.Ahead() {
 				rows.parts = append(rows.parts, values(threeColumns))
 			}
@@ -168,7 +169,7 @@ func TestResponseBreaksOff(t *testing.T) {
 	rows.parts[len(rows.parts)-2] = panicRows{}
 	err := write(t.Context(), rows, enough)
 	if err == nil || !strings.HasPrefix(err.Error(), "internal error: a broken row\n") ||
-		!strings.Contains(err.Error(), "tables.panicRows") {
+		!strings.Contains(err.Error(), "extension.panicRows") {
 		t.Errorf("a panic: %v", err)
 	}
 	ctx, cancel := context.WithCancelCause(t.Context())
@@ -181,7 +182,7 @@ func TestResponseBreaksOff(t *testing.T) {
 	var made atomic.Int32
 	rows = manyParts()
 	for i, part := range rows.parts {
-		rows.parts[i] = &lateRows{first: func() Rows { made.Add(1); return part }}
+		rows.parts[i] = &lateRows{first: func() tables.Rows { made.Add(1); return part }}
 	}
 	err = write(t.Context(), rows, 3)
 	if err == nil || err.Error() != "the line is dead" {

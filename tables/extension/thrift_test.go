@@ -1,4 +1,4 @@
-package tables
+package extension
 
 import (
 	"bufio"
@@ -22,6 +22,7 @@ import (
 	"github.com/osquery/osquery-go/gen/osquery"
 
 	"kernelroutes/internal/osquerytest"
+	"kernelroutes/tables"
 )
 
 // callMessage is a call as the generated code writes it.
@@ -244,7 +245,7 @@ func FuzzReadRequest(f *testing.F) {
 // TestMutatedCalls sends thousands of damaged calls, eight at a time, and looks at
 // the memory of the process.
 func TestMutatedCalls(t *testing.T) {
-	m, uuid, _ := registered(t, oneRow(Routes))
+	m, uuid, _ := registered(t, oneRow(tables.Routes))
 	socket := fmt.Sprintf("%s.%d", m.Socket(), uuid)
 	context := newReadyTable(1).context()
 	message := callMessage(map[string]string{"action": "generate", "context": context})

@@ -1,4 +1,4 @@
-package tables
+package extension
 
 import (
 	"context"
@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"golang.org/x/sync/semaphore"
+
+	"kernelroutes/tables"
 )
 
 var (
@@ -47,7 +49,7 @@ func newQueue(answers, maxWaiting int) *queue {
 
 // enter waits until a query of t, which came on c, may be answered. It must leave
 // when the answer has been sent.
-func (q *queue) enter(ctx context.Context, c *conn, t *Table) (leave func(), err error) {
+func (q *queue) enter(ctx context.Context, c *conn, t *tables.Table) (leave func(), err error) {
 	if !q.answers.TryAcquire(1) {
 		if err := q.wait(ctx, c); err != nil {
 			return nil, err
@@ -98,16 +100,16 @@ func (q *queue) gone() {
 func (q *queue) String() string {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	tables, oldest := map[string]int{}, time.Now()
+	running, oldest := map[string]int{}, time.Now()
 	for a := range q.running {
-		tables[a.table]++
+		running[a.table]++
 		if a.since.Before(oldest) {
 			oldest = a.since
 		}
 	}
 	var of []string
-	for _, name := range slices.Sorted(maps.Keys(tables)) {
-		of = append(of, fmt.Sprintf("%d of %s", tables[name], name))
+	for _, name := range slices.Sorted(maps.Keys(running)) {
+		of = append(of, fmt.Sprintf("%d of %s", running[name], name))
 	}
 	are := "queries are"
 	if len(q.running) == 1 {

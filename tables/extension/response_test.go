@@ -1,4 +1,4 @@
-package tables
+package extension
 
 import (
 	"bufio"
@@ -19,15 +19,16 @@ import (
 	"kernelroutes/rtnl"
 	"kernelroutes/rtnl/capture"
 	"kernelroutes/rtnl/iproute2"
+	"kernelroutes/tables"
 )
 
 // threeColumns has one column of each kind.
-var threeColumns = &Table{
+var threeColumns = &tables.Table{
 	Name: "numbers",
-	Columns: []ColumnInfo{
-		{Name: "name", Type: Text},
-		{Name: "bits", Type: Integer, Options: Additional},
-		{Name: "a_rather_long_name", Type: BigInt, Options: Index | Additional},
+	Columns: []tables.ColumnInfo{
+		{Name: "name", Type: tables.Text},
+		{Name: "bits", Type: tables.Integer, Options: tables.Additional},
+		{Name: "a_rather_long_name", Type: tables.BigInt, Options: tables.Index | tables.Additional},
 	},
 }
 
@@ -82,7 +83,7 @@ func TestResponse(t *testing.T) {
 				}
 			}
 		}
-		r, err := newResponse(t.Context(), threeColumns, Query{Used: used}, values(threeColumns, rows...),
+		r, err := newResponse(t.Context(), threeColumns, tables.Query{Used: used}, values(threeColumns, rows...),
 			memoryLimit{})
 		if err != nil {
 			t.Fatal(err)
@@ -93,7 +94,8 @@ func TestResponse(t *testing.T) {
 		r.free()
 	}
 
-	r, err := newResponse(t.Context(), threeColumns, Query{Used: make([]bool, 3)}, values(threeColumns), memoryLimit{})
+	unused := tables.Query{Used: make([]bool, 3)}
+	r, err := newResponse(t.Context(), threeColumns, unused, values(threeColumns), memoryLimit{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -106,12 +108,14 @@ func TestResponse(t *testing.T) {
 }
 
 // allUsed is a query of all columns.
-func allUsed(t *Table) Query { return Query{Used: slices.Repeat([]bool{true}, len(t.Columns))} }
+func allUsed(t *tables.Table) tables.Query {
+	return tables.Query{Used: slices.Repeat([]bool{true}, len(t.Columns))}
+}
 
 // TestResponseOfRoutes has every value of routes of all kinds, though columns are
 // passed over where a route has not the attributes for them.
 func TestResponseOfRoutes(t *testing.T) {
-	captures, err := filepath.Glob("../testdata/captures/*.pcap")
+	captures, err := filepath.Glob("../../testdata/captures/*.pcap")
 	if err != nil || len(captures) < 10 {
 		t.Fatal(captures, err)
 	}
@@ -126,9 +130,12 @@ func TestResponseOfRoutes(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		for _, table := range All() {
+		for _, table := range tables.All() {
+			if table == tables.Lookups { // of which no capture has rows
+				continue
+			}
 			q := allUsed(table)
-			scan := func() Rows {
+			scan := func() tables.Rows {
 				rows, err := table.Scan(t.Context(), capture, q)
 				if err != nil {
 					t.Fatal(err)
@@ -164,7 +171,7 @@ func TestResponseOfRoutes(t *testing.T) {
 func TestResponseCancelled(t *testing.T) {
 	ctx, cancel := context.WithCancelCause(t.Context())
 	cancel(fmt.Errorf("no time"))
-	_, err := newResponse(ctx, threeColumns, Query{Used: make([]bool, 3)}, values(threeColumns, nil), memoryLimit{})
+	_, err := newResponse(ctx, threeColumns, tables.Query{Used: make([]bool, 3)}, values(threeColumns, nil), memoryLimit{})
 	if err == nil || err.Error() != "no time" {
 		t.Errorf("%v, want the reason", err)
 	}
@@ -177,7 +184,7 @@ func TestResponseLimit(t *testing.T) {
 		rows.rows[i] = map[string]string{"bits": "1", "name": "0123456789abcdefghij"}
 	}
 	cost := int64(rowCost + 2*valueCost + copies*(20+17)) // of each row
-	q := Query{Used: []bool{true, true, false}}
+	q := tables.Query{Used: []bool{true, true, false}}
 
 	for _, limit := range []int64{0, n * cost} {
 		rows.at = -1
@@ -232,23 +239,23 @@ func TestResponseOfManyRoutes(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, table := range OfRoutes() {
+	for _, table := range []*tables.Table{tables.Routes, tables.Nexthops} {
 		q := allUsed(table)
-		scan := func(q Query) Rows {
+		scan := func(q tables.Query) tables.Rows {
 			rows, err := table.Scan(t.Context(), s.Instant(iproute2.HostNames()), q)
 			if err != nil {
 				t.Fatal(err)
 			}
 			return rows
 		}
-		answer := func(q Query) *response {
+		answer := func(q tables.Query) *response {
 			r, err := newResponse(t.Context(), table, q, scan(q), memoryLimit{})
 			if err != nil {
 				t.Fatal(err)
 			}
 			return r
 		}
-		held := func(q Query) *response {
+		held := func(q tables.Query) *response {
 			rows, r := scan(q), &response{}
 			newEncoder(t.Context(), table, q, rows, memoryLimit{}).encode(rows, r)
 			return r
@@ -262,10 +269,10 @@ func TestResponseOfManyRoutes(t *testing.T) {
 			t.Errorf("%s: %d rows, %d if they are held", table.Name, len(got), len(want))
 		}
 		// A condition leaves some out: how many is not known before.
-		filtered := Query{Used: q.Used, Constraints: []Constraint{
-			{Column: table.Column("metric"), Op: GreaterThan, Expr: "13999"}}}
+		filtered := tables.Query{Used: q.Used, Constraints: []tables.Constraint{
+			{Column: table.Column("metric"), Op: tables.GreaterThan, Expr: "13999"}}}
 		few := answer(filtered)
-		if n := map[*Table]int{Routes: 1000, Nexthops: 1100}[table]; few.parts != nil || few.rows != n {
+		if n := map[*tables.Table]int{tables.Routes: 1000, tables.Nexthops: 1100}[table]; few.parts != nil || few.rows != n {
 			t.Errorf("%s: %d rows, want %d", table.Name, few.rows, n)
 		}
 		// They are still too many to be held.

@@ -1,4 +1,4 @@
-package tables
+package extension
 
 import (
 	"bufio"
@@ -231,7 +231,7 @@ func closed(err error) bool {
 // refuse answers a request that is too large. What is left of it is passed over,
 // for osquery reads no answer before it has sent all.
 func (s *server) refuse(c *conn, r *request, reason error) {
-	status := &osquery.ExtensionStatus{Code: 1, Message: fmt.Sprintf("%s: %v", ExtensionName, reason), UUID: s.uuid}
+	status := &osquery.ExtensionStatus{Code: 1, Message: fmt.Sprintf("%s: %v", Name, reason), UUID: s.uuid}
 	c.sendUntil = time.Now().Add(s.sendTimeout)
 	if (&response{}).write(s.ctx, c.out, r, status) == nil {
 		io.Copy(io.Discard, c.in) // until the other end is closed, or the read's time is over

@@ -1,4 +1,4 @@
-package tables
+package extension
 
 import (
 	"encoding/json"
@@ -10,12 +10,19 @@ import (
 	"unicode/utf8"
 
 	"kernelroutes/internal/osquerytest"
+	"kernelroutes/tables"
 )
 
 // requestTable has the columns of these tests.
-var requestTable = &Table{
-	Name:    "t",
-	Columns: []ColumnInfo{{Name: "dev", Type: Text}, {Name: "dst", Type: Text}, {Name: "metric", Type: BigInt}},
+var requestTable = &tables.Table{
+	Name: "t",
+	Columns: []tables.ColumnInfo{
+		{Name: "dev", Type: tables.Text}, {Name: "dst", Type: tables.Text}, {Name: "metric", Type: tables.BigInt},
+	},
+}
+
+func where(col int, op tables.Op, expr string) tables.Constraint {
+	return tables.Constraint{Column: col, Op: op, Expr: expr}
 }
 
 func TestParseRequest(t *testing.T) {
@@ -23,7 +30,7 @@ func TestParseRequest(t *testing.T) {
 	all, none := []bool{true, true, true}, []bool{false, false, false}
 	for _, test := range []struct {
 		name, context string
-		constraints   []Constraint
+		constraints   []tables.Constraint
 		used          []bool
 	}{
 		{"no context", ``, nil, all},
@@ -34,34 +41,35 @@ func TestParseRequest(t *testing.T) {
 		{"used", `{"constraints":[],"colsUsed":["metric","later"],"colsUsedBitset":4}`, nil,
 			[]bool{false, false, true}},
 		{"IN", `{"constraints":[{"name":"dev","list":[{"op":2,"expr":"a"},{"op":2,"expr":"b"}]}],"colsUsed":[]}`,
-			[]Constraint{{dev, Equals, "a"}, {dev, Equals, "b"}}, none},
+			[]tables.Constraint{where(dev, tables.Equals, "a"), where(dev, tables.Equals, "b")}, none},
 		{"every operator", `{"constraints":[{"name":"metric","list":[{"op":4,"expr":"1"},{"op":8,"expr":"2"},` +
 			`{"op":16,"expr":"3"},{"op":32,"expr":"4"},{"op":2,"expr":""}]}]}`,
-			[]Constraint{{metric, GreaterThan, "1"}, {metric, LessOrEqual, "2"}, {metric, LessThan, "3"},
-				{metric, GreaterOrEqual, "4"}, {metric, Equals, ""}}, all},
+			[]tables.Constraint{where(metric, tables.GreaterThan, "1"), where(metric, tables.LessOrEqual, "2"),
+				where(metric, tables.LessThan, "3"), where(metric, tables.GreaterOrEqual, "4"),
+				where(metric, tables.Equals, "")}, all},
 		{"LIMIT and OFFSET are on the first column",
 			`{"constraints":[{"name":"dev","list":[{"op":73,"expr":"1"},{"op":74,"expr":"2"}]}]}`, nil, all},
 		{"operators that mean nothing", `{"constraints":[{"name":"dev","list":[{"op":64,"expr":"x"},` +
 			`{"op":65,"expr":"x"},{"op":66,"expr":"x"},{"op":67,"expr":"x"},{"op":68,"expr":"x"},` +
 			`{"op":1,"expr":"x"},{"op":3,"expr":"x"},{"op":2,"expr":"y"}]}]}`,
-			[]Constraint{{dev, Equals, "y"}}, all},
+			[]tables.Constraint{where(dev, tables.Equals, "y")}, all},
 		{"a column of another version", `{"constraints":[{"name":"later","list":[{"op":2,"expr":"x"}]}]}`, nil, all},
 		{"osquery before 3.0", `{"constraints":[{"name":"dst","list":[{"op":"2","expr":"x"}],"affinity":"TEXT"},` +
 			`{"name":"dev","list":"","affinity":"TEXT"}]}`,
-			[]Constraint{{dst, Equals, "x"}}, all},
+			[]tables.Constraint{where(dst, tables.Equals, "x")}, all},
 		{"an operator that is no number", `{"constraints":[{"name":"dst","list":[{"op":"=","expr":"x"},{"op":{},` +
 			`"expr":"y"},{"op":2.5,"expr":"y"}]}]}`, nil, all},
 		{"bytes that JSON loses", "{\"constraints\":[{\"name\":\"dev\",\"list\":[{\"op\":2,\"expr\":\"a\xff\"}," +
 			"{\"op\":2,\"expr\":\"b\"},{\"op\":4,\"expr\":\"c\"}]}," +
 			"{\"name\":\"dst\",\"list\":[{\"op\":2,\"expr\":\"d\"}]}]}",
-			[]Constraint{{dev, GreaterThan, "c"}, {dst, Equals, "d"}}, all},
+			[]tables.Constraint{where(dev, tables.GreaterThan, "c"), where(dst, tables.Equals, "d")}, all},
 		{"quotes", `{"constraints":[{"name":"dev","list":[{"op":2,"expr":"it's \"é\""}]}]}`,
-			[]Constraint{{dev, Equals, `it's "é"`}}, all},
+			[]tables.Constraint{where(dev, tables.Equals, `it's "é"`)}, all},
 	} {
 		q, err := parseRequest(requestTable, test.context)
 		if err != nil {
 			t.Errorf("%s: %v", test.name, err)
-		} else if !reflect.DeepEqual(q, Query{Constraints: test.constraints, Used: test.used}) {
+		} else if !reflect.DeepEqual(q, tables.Query{Constraints: test.constraints, Used: test.used}) {
 			t.Errorf("%s: %v, want %v %v", test.name, q, test.constraints, test.used)
 		}
 	}
@@ -84,7 +92,7 @@ func TestParseRequest(t *testing.T) {
 // Whatever osquery sends: only operators and columns that exist come out, and
 // what has come out means the same when it is sent again.
 func FuzzRequest(f *testing.F) {
-	recorded, err := os.ReadFile("../testdata/osquery-contexts.jsonl")
+	recorded, err := os.ReadFile("../../testdata/osquery-contexts.jsonl")
 	if err != nil {
 		f.Fatal(err)
 	}
@@ -116,8 +124,8 @@ func FuzzRequest(f *testing.F) {
 			t.Fatalf("Used has %d columns", len(q.Used))
 		}
 		type item struct {
-			Op   Op     `json:"op"`
-			Expr string `json:"expr"`
+			Op   tables.Op `json:"op"`
+			Expr string    `json:"expr"`
 		}
 		type list struct {
 			Name string `json:"name"`
@@ -129,7 +137,7 @@ func FuzzRequest(f *testing.F) {
 		}{ColsUsed: []string{}}
 		for _, c := range q.Constraints {
 			switch c.Op {
-			case Equals, GreaterThan, LessOrEqual, LessThan, GreaterOrEqual:
+			case tables.Equals, tables.GreaterThan, tables.LessOrEqual, tables.LessThan, tables.GreaterOrEqual:
 			default:
 				t.Fatalf("operator %d", c.Op)
 			}
@@ -184,7 +192,7 @@ func sameAsJSON(t *testing.T, context string) {
 
 // TestReadContext checks that what osqueryi sends is read without encoding/json.
 func TestReadContext(t *testing.T) {
-	all, err := osquerytest.ReadRecorded("../testdata/osquery-contexts.jsonl")
+	all, err := osquerytest.ReadRecorded("../../testdata/osquery-contexts.jsonl")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -219,10 +227,10 @@ func TestManyValues(t *testing.T) {
 		return `{"constraints":[{"name":"dst","list":[` + strings.Repeat(value+",", n-1) + value +
 			`],"affinity":"TEXT"}],"colsUsed":[]}`
 	}
-	if q, err := parseRequest(Routes, values(`{"op":2,"expr":"x"}`)); err != nil || len(q.Constraints) < 400_000 {
+	if q, err := parseRequest(tables.Routes, values(`{"op":2,"expr":"x"}`)); err != nil || len(q.Constraints) < 400_000 {
 		t.Errorf("short values: %d, %v", len(q.Constraints), err)
 	}
-	if _, err := parseRequest(Routes, values(`{}`)); !errors.Is(err, errTooLarge) {
+	if _, err := parseRequest(tables.Routes, values(`{}`)); !errors.Is(err, errTooLarge) {
 		t.Errorf("empty values: %v", err)
 	}
 }

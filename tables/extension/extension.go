@@ -1,4 +1,4 @@
-package tables
+package extension
 
 import (
 	"context"
@@ -11,11 +11,13 @@ import (
 
 	"github.com/apache/thrift/lib/go/thrift"
 	"github.com/osquery/osquery-go/gen/osquery"
+
+	"kernelroutes/tables"
 )
 
-// ExtensionName is the name under which the extension registers, which is also
+// Name is the name under which the extension registers, which is also
 // what osquery's flag extensions_require waits for.
-const ExtensionName = "kernel_routes"
+const Name = "kernel_routes"
 
 // The reasons for which Run ends by itself. After either of them osquery's
 // watcher must start the extension again, or its tables are gone for good.
@@ -48,9 +50,9 @@ type Extension struct {
 	Timeout  time.Duration // how long to wait for the socket, and for each answer of osquery; 0: 3 s
 	Interval time.Duration // between two pings; 0: 3 s
 	Version  string
-	Source   Source
-	Tables   []*Table     // nil: All()
-	Logger   *slog.Logger // nil: none
+	Source   tables.Source
+	Tables   []*tables.Table // nil: tables.All()
+	Logger   *slog.Logger    // nil: none
 
 	// MaxResponse is how many bytes of osquery's memory one answer may be
 	// estimated at. A larger one is an error of its query, because osquery's
@@ -89,7 +91,7 @@ func (e *Extension) Run(ctx context.Context) error {
 		x.flagsInterval = time.Minute
 	}
 	if x.Tables == nil {
-		x.Tables = All()
+		x.Tables = tables.All()
 	}
 	if x.Logger == nil {
 		x.Logger = slog.New(slog.DiscardHandler)
@@ -111,12 +113,12 @@ func (e *Extension) run(ctx context.Context) error {
 	}
 	defer m.Close()
 
-	tables := osquery.ExtensionRouteTable{}
+	routes := osquery.ExtensionRouteTable{}
 	for _, t := range e.Tables {
-		tables[t.Name] = t.routes()
+		routes[t.Name] = columnRoutes(t)
 	}
 	limit := e.readLimit(ctx, m, nil)
-	uuid, err := e.register(ctx, m, osquery.ExtensionRegistry{"table": tables})
+	uuid, err := e.register(ctx, m, osquery.ExtensionRegistry{"table": routes})
 	if err != nil {
 		return err
 	}
@@ -155,19 +157,19 @@ func (e *Extension) register(ctx context.Context, m *manager, registry osquery.E
 		if wait.Err() != nil || !isRegistered(there) {
 			break
 		}
-		e.Logger.Debug("osquery still has an extension of this name", "name", ExtensionName)
+		e.Logger.Debug("osquery still has an extension of this name", "name", Name)
 		select {
 		case <-wait.Done():
 		case <-poll.C:
 		}
 	}
-	info := &osquery.InternalExtensionInfo{Name: ExtensionName, Version: e.Version}
+	info := &osquery.InternalExtensionInfo{Name: Name, Version: e.Version}
 	status, err := m.RegisterExtension(ctx, info, registry)
 	switch {
 	case err != nil:
-		return 0, fmt.Errorf("registering %s: %w", ExtensionName, err)
+		return 0, fmt.Errorf("registering %s: %w", Name, err)
 	case status.Code != 0:
-		return 0, fmt.Errorf("osquery refuses the extension %s: %s (tried for %v)", ExtensionName, status.Message,
+		return 0, fmt.Errorf("osquery refuses the extension %s: %s (tried for %v)", Name, status.Message,
 			time.Since(start).Round(100*time.Millisecond))
 	}
 	return status.UUID, nil
@@ -176,7 +178,7 @@ func (e *Extension) register(ctx context.Context, m *manager, registry osquery.E
 // isRegistered reports whether osquery knows an extension of this name.
 func isRegistered(extensions osquery.InternalExtensionList) bool {
 	for _, info := range extensions {
-		if info.Name == ExtensionName {
+		if info.Name == Name {
 			return true
 		}
 	}
@@ -335,9 +337,9 @@ func open(conn net.Conn, timeout time.Duration) (*thrift.TBufferedTransport, thr
 	return trans, thrift.NewTBinaryProtocolConf(trans, conf)
 }
 
-// routes describes the table for its registration and for the action "columns",
+// columnRoutes describes a table for its registration and for the action "columns",
 // as TablePlugin::routeInfo does.
-func (t *Table) routes() osquery.ExtensionPluginResponse {
+func columnRoutes(t *tables.Table) osquery.ExtensionPluginResponse {
 	routes := make(osquery.ExtensionPluginResponse, 0, len(t.Columns))
 	for _, c := range t.Columns {
 		routes = append(routes, map[string]string{

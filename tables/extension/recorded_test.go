@@ -1,4 +1,4 @@
-package tables
+package extension
 
 import (
 	"context"
@@ -13,19 +13,20 @@ import (
 	"github.com/osquery/osquery-go/gen/osquery"
 
 	"kernelroutes/internal/osquerytest"
+	"kernelroutes/tables"
 )
 
 func TestRegistration(t *testing.T) {
-	m, uuid, _ := registered(t, All()...)
+	m, uuid, _ := registered(t, tables.All()...)
 	info := osquery.InternalExtensionInfo{Name: "kernel_routes", Version: "1.2.3"}
 	if got := m.Extensions()[uuid]; got != info {
 		t.Errorf("registered as %+v, want %+v", got, info)
 	}
 	got := m.Registry(uuid)
-	if len(got) != 1 || len(got["table"]) != len(All()) {
+	if len(got) != 1 || len(got["table"]) != len(tables.All()) {
 		t.Fatalf("registered %v, want the tables alone", got)
 	}
-	for _, table := range All() {
+	for _, table := range tables.All() {
 		var want osquery.ExtensionPluginResponse
 		for _, c := range table.Columns {
 			want = append(want, map[string]string{
@@ -45,23 +46,23 @@ func TestRegistration(t *testing.T) {
 // came to.
 func TestRecordedRequests(t *testing.T) {
 	type asked struct {
-		source Source
-		query  Query
+		source tables.Source
+		query  tables.Query
 	}
 	queries := make(chan asked, 1)
-	record := func(table *Table) *Table {
+	record := func(table *tables.Table) *tables.Table {
 		row := map[string]string{}
 		for i, c := range table.Columns {
 			row[c.Name] = strconv.Itoa(i)
 		}
-		return faked(table, func(_ context.Context, src Source, q Query) (Rows, error) {
+		return faked(table, func(_ context.Context, src tables.Source, q tables.Query) (tables.Rows, error) {
 			queries <- asked{src, q}
 			return values(table, row), nil
 		})
 	}
-	m, _, _ := registered(t, record(Routes), record(Nexthops))
+	m, _, _ := registered(t, record(tables.Routes), record(tables.Nexthops))
 
-	all, err := osquerytest.ReadRecorded("../testdata/osquery-contexts.jsonl")
+	all, err := osquerytest.ReadRecorded("../../testdata/osquery-contexts.jsonl")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -73,9 +74,9 @@ func TestRecordedRequests(t *testing.T) {
 			if err != nil || r.Status.Code != 0 {
 				t.Fatalf("%s: %v, %v", line.SQL, r.Status, err)
 			}
-			table := Routes
-			if call.Table == Nexthops.Name {
-				table = Nexthops
+			table := tables.Routes
+			if call.Table == tables.Nexthops.Name {
+				table = tables.Nexthops
 			}
 			constraints, used := understood(t, table, call.Request["context"])
 			q := (<-queries).query
@@ -99,7 +100,7 @@ func TestRecordedRequests(t *testing.T) {
 }
 
 // understood reads a request as it is, without a type of its own.
-func understood(t *testing.T, table *Table, context string) (constraints []Constraint, used []string) {
+func understood(t *testing.T, table *tables.Table, context string) (constraints []tables.Constraint, used []string) {
 	var c map[string]any
 	if err := json.Unmarshal([]byte(context), &c); err != nil {
 		t.Fatal(err)
@@ -111,7 +112,7 @@ func understood(t *testing.T, table *Table, context string) (constraints []Const
 			switch op := item["op"].(float64); op {
 			case 2, 4, 8, 16, 32:
 				col := table.Column(column["name"].(string))
-				constraints = append(constraints, Constraint{col, Op(op), item["expr"].(string)})
+				constraints = append(constraints, where(col, tables.Op(op), item["expr"].(string)))
 			}
 		}
 	}

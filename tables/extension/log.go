@@ -1,10 +1,12 @@
-package tables
+package extension
 
 import (
 	"hash/maphash"
 	"log/slog"
 	"sync"
 	"time"
+
+	"kernelroutes/tables"
 )
 
 // failureInterval is how often a failure of one kind is logged.
@@ -60,7 +62,7 @@ type warnings struct {
 
 var warningSeed = maphash.MakeSeed()
 
-func (w *warnings) warn(t *Table, text string) {
+func (w *warnings) warn(t *tables.Table, text string) {
 	if w.isNew(maphash.Comparable(warningSeed, [2]string{t.Name, text})) {
 		w.logger.Warn(text[:min(len(text), maxWarningText)], "table", t.Name)
 	}

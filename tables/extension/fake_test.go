@@ -1,4 +1,4 @@
-package tables
+package extension
 
 import (
 	"bytes"
@@ -15,28 +15,25 @@ import (
 	"github.com/osquery/osquery-go/gen/osquery"
 
 	"kernelroutes/internal/osquerytest"
+	"kernelroutes/tables"
 )
 
 // patience is for what happens at once unless something is broken.
 const patience = 20 * time.Second
 
 // A scanFunc is Table.scan.
-type scanFunc = func(context.Context, Source, Query) (Rows, error)
+type scanFunc = func(context.Context, tables.Source, tables.Query) (tables.Rows, error)
 
 // faked returns a table with the columns of t and rows from elsewhere.
-func faked(t *Table, scan scanFunc) *Table {
-	c := *t
-	c.scan = scan
-	return &c
-}
+func faked(t *tables.Table, scan scanFunc) *tables.Table { return t.AnsweredBy(scan) }
 
 // values are rows that are at hand, by the column's name.
-func values(t *Table, rows ...map[string]string) Rows {
+func values(t *tables.Table, rows ...map[string]string) tables.Rows {
 	return &valueRows{table: t, rows: rows, at: -1}
 }
 
 type valueRows struct {
-	table *Table
+	table *tables.Table
 	rows  []map[string]string
 	at    int
 	read  int // values
@@ -58,8 +55,8 @@ func (r *valueRows) Int(col int) (int64, bool) {
 }
 
 // oneRow is a table with one row, whose dst is "here".
-func oneRow(t *Table) *Table {
-	return faked(t, func(context.Context, Source, Query) (Rows, error) {
+func oneRow(t *tables.Table) *tables.Table {
+	return faked(t, func(context.Context, tables.Source, tables.Query) (tables.Rows, error) {
 		return values(t, map[string]string{"dst": "here", "route_id": "r", "metric": "7"}), nil
 	})
 }
@@ -174,10 +171,10 @@ func (l *logBuffer) String() string {
 }
 
 // registered starts an extension with tables at a manager of its own.
-func registered(t testing.TB, tables ...*Table) (*osquerytest.Manager, osquery.ExtensionRouteUUID, *process) {
+func registered(t testing.TB, all ...*tables.Table) (*osquerytest.Manager, osquery.ExtensionRouteUUID, *process) {
 	noLeaks(t)
 	m := newManager(t, socketDir(t))
-	p := start(t, Extension{Socket: m.Socket(), Timeout: patience, Interval: 5 * time.Millisecond, Tables: tables})
+	p := start(t, Extension{Socket: m.Socket(), Timeout: patience, Interval: 5 * time.Millisecond, Tables: all})
 	uuid, err := m.WaitRegistered(timeLimit(t))
 	if err != nil {
 		t.Fatalf("%v; its log:\n%s", err, p.log)

@@ -1,4 +1,4 @@
-package tables
+package extension
 
 import (
 	"context"
@@ -18,12 +18,14 @@ import (
 
 	"kernelroutes/internal/osquerytest"
 	"kernelroutes/rtnl"
+	"kernelroutes/rtnl/iproute2"
+	"kernelroutes/tables"
 )
 
 // blocking is a table whose queries tell that they run and end when they may.
-func blocking(t *Table) (table *Table, running chan struct{}, release chan struct{}) {
+func blocking(t *tables.Table) (table *tables.Table, running chan struct{}, release chan struct{}) {
 	running, release = make(chan struct{}, 1000), make(chan struct{})
-	return faked(t, func(context.Context, Source, Query) (Rows, error) {
+	return faked(t, func(context.Context, tables.Source, tables.Query) (tables.Rows, error) {
 		running <- struct{}{}
 		<-release
 		return values(t, map[string]string{"dst": "here"}), nil
@@ -50,9 +52,9 @@ func answers() int { return runtime.GOMAXPROCS(0) + 2 }
 // TestQueue has more queries than are answered at a time. Those that wait are told
 // after their time-out, and pings do not wait.
 func TestQueue(t *testing.T) {
-	table, running, release := blocking(Routes)
+	table, running, release := blocking(tables.Routes)
 	const timeout = 500 * time.Millisecond
-	m, uuid, _ := startWith(t, Extension{Tables: []*Table{table}, queryTimeout: timeout})
+	m, uuid, _ := startWith(t, Extension{Tables: []*tables.Table{table}, queryTimeout: timeout})
 	results := make(chan osquery.ExtensionResponse, 100)
 	ask := func() {
 		r, err := m.Call(timeLimit(t), "kernel_routes", everything)
@@ -95,11 +97,12 @@ func TestQueue(t *testing.T) {
 func TestQueueIsInOrder(t *testing.T) {
 	var order []string // one query is answered at a time
 	turn := make(chan struct{})
-	s, _ := listening(t, faked(Routes, func(_ context.Context, _ Source, q Query) (Rows, error) {
+	inTurn := func(_ context.Context, _ tables.Source, q tables.Query) (tables.Rows, error) {
 		<-turn
 		order = append(order, q.Constraints[0].Expr)
-		return values(Routes), nil
-	}))
+		return values(tables.Routes), nil
+	}
+	s, _ := listening(t, faked(tables.Routes, inTurn))
 	s.mu.Lock()
 	s.queue = newQueue(1, 100)
 	s.mu.Unlock()
@@ -153,17 +156,17 @@ func TestQueueIsInOrder(t *testing.T) {
 // TestQueueIsFull has more queries than may wait.
 func TestQueueIsFull(t *testing.T) {
 	l := newQueue(1, 0)
-	leave, err := l.enter(t.Context(), nil, Routes)
+	leave, err := l.enter(t.Context(), nil, tables.Routes)
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, err = l.enter(t.Context(), nil, Nexthops)
+	_, err = l.enter(t.Context(), nil, tables.Nexthops)
 	want := "too many queries at once: 0 wait in line already, because 1 query is being answered: 1 of kernel_routes, "
 	if err == nil || !strings.HasPrefix(err.Error(), want) {
 		t.Errorf("%v, want %s", err, want)
 	}
 	leave()
-	if leave, err = l.enter(t.Context(), nil, Nexthops); err != nil {
+	if leave, err = l.enter(t.Context(), nil, tables.Nexthops); err != nil {
 		t.Error(err)
 	}
 	leave()
@@ -171,17 +174,17 @@ func TestQueueIsFull(t *testing.T) {
 
 // TestLate has queries that take too long: whose limit it was comes first.
 func TestLate(t *testing.T) {
-	slowScan := faked(Routes, func(ctx context.Context, _ Source, _ Query) (Rows, error) {
+	slowScan := faked(tables.Routes, func(ctx context.Context, _ tables.Source, _ tables.Query) (tables.Rows, error) {
 		<-ctx.Done()
 		return nil, &rtnl.ReadError{Op: "receive from the kernel", Kind: rtnl.ErrDeadline, Err: context.Cause(ctx)}
 	})
-	slowRows := faked(Nexthops, func(ctx context.Context, _ Source, _ Query) (Rows, error) {
-		return &lateRows{first: func() Rows {
+	slowRows := faked(tables.Nexthops, func(ctx context.Context, _ tables.Source, _ tables.Query) (tables.Rows, error) {
+		return &lateRows{first: func() tables.Rows {
 			<-ctx.Done()
-			return values(Nexthops, map[string]string{"dst": "here"})
+			return values(tables.Nexthops, map[string]string{"dst": "here"})
 		}}, nil
 	})
-	m, _, _ := startWith(t, Extension{Tables: []*Table{slowScan, slowRows}, queryTimeout: 30 * time.Millisecond})
+	m, _, _ := startWith(t, Extension{Tables: []*tables.Table{slowScan, slowRows}, queryTimeout: 30 * time.Millisecond})
 	for table, doing := range map[string]string{
 		"kernel_routes":         "reading the kernel's routes; ask for one table or destination",
 		"kernel_route_nexthops": "making the rows; select fewer columns, or narrow it with WHERE",
@@ -194,11 +197,11 @@ func TestLate(t *testing.T) {
 }
 
 // listening is a server without a manager.
-func listening(t *testing.T, tables ...*Table) (s *server, log *strings.Builder) {
+func listening(t *testing.T, all ...*tables.Table) (s *server, log *strings.Builder) {
 	t.Helper()
 	noLeaks(t)
 	log = &strings.Builder{}
-	e := &Extension{Tables: tables, Socket: socketDir(t) + "/em", queryTimeout: patience, sendTimeout: patience,
+	e := &Extension{Tables: all, Socket: socketDir(t) + "/em", queryTimeout: patience, sendTimeout: patience,
 		Logger: slog.New(slog.NewTextHandler(log, nil))}
 	s, err := e.listen(t.Context(), 1, &memoryLimit{})
 	if err != nil {
@@ -223,7 +226,7 @@ func connect(t *testing.T, s *server) *net.UnixConn {
 // request go, the oldest first, and queries are answered.
 func TestIdleConnections(t *testing.T) {
 	const most, tooMany = 20, 60
-	s, log := listening(t, oneRow(Routes))
+	s, log := listening(t, oneRow(tables.Routes))
 	s.mu.Lock()
 	s.maxConns = most
 	s.mu.Unlock()
@@ -257,7 +260,7 @@ func TestIdleConnections(t *testing.T) {
 
 // TestLargeRequest sends calls that are too large: they are answered, with what to do.
 func TestLargeRequest(t *testing.T) {
-	m, _, p := registered(t, oneRow(Routes))
+	m, _, p := registered(t, oneRow(tables.Routes))
 	for _, size := range []int{maxRequest, 5 * maxRequest} {
 		r, err := m.Call(timeLimit(t), "kernel_routes",
 			map[string]string{"action": "generate", "context": strings.Repeat("x", size)})
@@ -324,12 +327,25 @@ func TestFailureLog(t *testing.T) {
 	}
 }
 
+// An uncertain source has no routes, and cannot prove it.
+type uncertain struct{ *rtnl.Kernel }
+
+func (uncertain) Read(context.Context, rtnl.Request) (*rtnl.Snapshot, error) {
+	return rtnl.NewSnapshot(false, nil), nil
+}
+
+func (uncertain) Count(context.Context, rtnl.Request) (n int, consistent bool, err error) {
+	return 0, false, nil
+}
+
+func (uncertain) Names() *iproute2.Names { return iproute2.HostNames() }
+
 // TestWarnings checks that what a table warns of is logged, each text once.
 func TestWarnings(t *testing.T) {
 	warning := "no table has the name MAIN"
-	table := faked(Routes, func(_ context.Context, _ Source, q Query) (Rows, error) {
+	table := faked(tables.Routes, func(_ context.Context, _ tables.Source, q tables.Query) (tables.Rows, error) {
 		q.Warn(warning)
-		return values(Routes), nil
+		return values(tables.Routes), nil
 	})
 	m, _, p := registered(t, table)
 	for range 5 {
@@ -340,20 +356,23 @@ func TestWarnings(t *testing.T) {
 	}
 
 	// Not so that routes changed while they were read, which may be true again.
-	warning = table.Name + ": routes" + inconsistent
+	said := func(text string) { warning = text }
+	if _, err := tables.Routes.Scan(t.Context(), uncertain{}, tables.Query{Warn: said}); err != nil {
+		t.Fatal(err)
+	}
 	query(t, m, "kernel_routes")
 	s := server{log: failureLog{logger: slog.New(slog.NewTextHandler(p.log, nil))}}
 	for range 2 {
 		s.warn(table, warning)
 		s.log.kinds[warning].logged = time.Now().Add(-failureInterval)
 	}
-	if n := strings.Count(p.log.String(), inconsistent); n != 3 {
+	if n := strings.Count(p.log.String(), warning); n != 3 {
 		t.Errorf("%d warnings in the log:\n%s", n, p.log)
 	}
 
 	w := warnings{logger: slog.New(slog.DiscardHandler)}
 	for i := range 10 * maxSeenWarnings {
-		w.warn(Routes, fmt.Sprint(i))
+		w.warn(tables.Routes, fmt.Sprint(i))
 		if len(w.seen) > maxSeenWarnings {
 			t.Fatalf("%d warnings are remembered", len(w.seen))
 		}
@@ -363,8 +382,8 @@ func TestWarnings(t *testing.T) {
 // TestKilled has an extension that was killed, which osquery still knows: the new
 // one waits, and does not fill osquery's log with attempts.
 func TestKilled(t *testing.T) {
-	m, uuid, p := registered(t, oneRow(Routes))
-	second := start(t, Extension{Socket: m.Socket(), Timeout: patience, Tables: []*Table{oneRow(Routes)}})
+	m, uuid, p := registered(t, oneRow(tables.Routes))
+	second := start(t, Extension{Socket: m.Socket(), Timeout: patience, Tables: []*tables.Table{oneRow(tables.Routes)}})
 	second.saw("still has an extension of this name")
 	time.Sleep(2 * duplicatePoll)
 	m.Deregister(uuid)

@@ -1,6 +1,6 @@
 //go:build !unix
 
-package tables
+package extension
 
 // On Windows osquery and its extensions speak through named pipes, which are not
 // served here: without osquery's socket a server does not come to ask these.

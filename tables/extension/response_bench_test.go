@@ -1,4 +1,4 @@
-package tables
+package extension
 
 import (
 	"bytes"
@@ -20,12 +20,13 @@ import (
 	"kernelroutes/internal/nstest"
 	"kernelroutes/internal/osquerytest"
 	"kernelroutes/rtnl"
+	"kernelroutes/tables"
 )
 
 // A readyTable has 75 columns, of which 15 are there in each row, with values
 // that cost nothing to have.
 type readyTable struct {
-	Table
+	tables.Table
 	texts   [][]byte // by column
 	numbers []int64
 	there   []bool
@@ -34,11 +35,11 @@ type readyTable struct {
 }
 
 func newReadyTable(rows int) *readyTable {
-	r := &readyTable{Table: Table{Name: "ready"}, rows: rows}
+	r := &readyTable{Table: tables.Table{Name: "ready"}, rows: rows}
 	for i := range 75 {
-		c := ColumnInfo{Name: fmt.Sprintf("column_%d", i), Type: Text}
+		c := tables.ColumnInfo{Name: fmt.Sprintf("column_%d", i), Type: tables.Text}
 		if i%3 == 0 {
-			c.Type = BigInt
+			c.Type = tables.BigInt
 		}
 		var text []byte
 		there := i%5 == 0
@@ -50,10 +51,10 @@ func newReadyTable(rows int) *readyTable {
 		r.numbers = append(r.numbers, int64(i*1000))
 		r.there = append(r.there, there)
 	}
-	r.scan = func(context.Context, Source, Query) (Rows, error) {
+	r.Table = *r.AnsweredBy(func(context.Context, tables.Source, tables.Query) (tables.Rows, error) {
 		again := *r
 		return &again, nil
-	}
+	})
 	return r
 }
 
@@ -79,9 +80,9 @@ func (r *readyTable) maps() osquery.ExtensionPluginResponse {
 // context is what osquery sends for SELECT *.
 func (r *readyTable) context() string {
 	type list struct {
-		Name     string   `json:"name"`
-		List     []string `json:"list"`
-		Affinity Type     `json:"affinity"`
+		Name     string      `json:"name"`
+		List     []string    `json:"list"`
+		Affinity tables.Type `json:"affinity"`
 	}
 	var c struct {
 		Constraints []list   `json:"constraints"`
@@ -234,7 +235,7 @@ func BenchmarkResponse(b *testing.B) {
 			Request: map[string]string{"action": "generate", "context": ready.context()}})
 		var pong, answer []byte
 		b.Run(fmt.Sprintf("rows=%d/ours", rows), func(b *testing.B) {
-			path := unlimited(b, Extension{Tables: []*Table{&ready.Table}})
+			path := unlimited(b, Extension{Tables: []*tables.Table{&ready.Table}})
 			pong = received(b, path, osquerytest.Message("ping", &osquery.ExtensionPingArgs{}))
 			answer = received(b, path, call)
 			ask(b, path, call, rows)
@@ -264,13 +265,13 @@ func BenchmarkRequest(b *testing.B) {
 	b.Cleanup(func() { nstest.IP(b, "route flush dev lo table main") })
 
 	columns := newReadyTable(0)
-	columns.Columns = Routes.Columns
+	columns.Columns = tables.Routes.Columns
 	all := columns.context()
 	one := strings.Replace(all, `{"name":"dst","list":[]`, `{"name":"dst","list":[{"op":2,"expr":"10.7.0.0/16"}]`, 1)
 	for name, context := range map[string]string{"all": all, "one": one} {
 		call := callMessage(map[string]string{"action": "generate", "context": context})
 		b.Run(name, func(b *testing.B) {
-			path := unlimited(b, Extension{Source: &rtnl.Cache{}, Tables: []*Table{Routes}})
+			path := unlimited(b, Extension{Source: &rtnl.Cache{}, Tables: []*tables.Table{tables.Routes}})
 			ask(b, path, call, 100)
 		})
 	}

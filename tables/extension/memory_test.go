@@ -1,4 +1,4 @@
-package tables
+package extension
 
 import (
 	"context"
@@ -10,12 +10,14 @@ import (
 	"time"
 
 	"github.com/osquery/osquery-go/gen/osquery"
+
+	"kernelroutes/tables"
 )
 
 // TestMeasuredMemory checks that the estimate covers what was measured in osquery
 // and is not much more. docs/memory.md has the same table.
 func TestMeasuredMemory(t *testing.T) {
-	doc, err := os.ReadFile("../docs/memory.md")
+	doc, err := os.ReadFile("../../docs/memory.md")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -29,9 +31,9 @@ func TestMeasuredMemory(t *testing.T) {
 		{"`SELECT *`, snapshot", 29_013, 68, 779, 1.7},
 		{"three columns, scheduled", 200_013, 3, 579, 1.2},
 	} {
-		table := &Table{Name: "measured"}
+		table := &tables.Table{Name: "measured"}
 		for i := range tc.columns {
-			table.Columns = append(table.Columns, ColumnInfo{Name: fmt.Sprint("column_", i), Type: BigInt})
+			table.Columns = append(table.Columns, tables.ColumnInfo{Name: fmt.Sprint("column_", i), Type: tables.BigInt})
 		}
 		q := allUsed(table)
 		q.RowIDs = true // as in every query that uses a column
@@ -47,9 +49,21 @@ func TestMeasuredMemory(t *testing.T) {
 		}
 	}
 	// Of seven columns it is known what a row costs in osqueryi.
-	seven := &Table{Name: "seven", Columns: make([]ColumnInfo, 7)}
+	seven := &tables.Table{Name: "seven", Columns: make([]tables.ColumnInfo, 7)}
 	if e := newEncoder(t.Context(), seven, allUsed(seven), nil, memoryLimit{}); e.perRow < 1700 {
 		t.Errorf("%d bytes for a row of seven columns", e.perRow)
+	}
+}
+
+// TestAdviceOfHidden: a hidden column says of what the rows are, and narrows nothing.
+func TestAdviceOfHidden(t *testing.T) {
+	table := &tables.Table{Columns: []tables.ColumnInfo{
+		{Name: "netns", Type: tables.Text, Options: tables.Hidden | tables.Additional},
+		{Name: "metric", Type: tables.BigInt, Options: tables.Additional},
+	}}
+	err := tooLarge(table, 7, 2, 1000, memoryLimit{})
+	if !strings.Contains(err.Error(), "with WHERE metric=... or") {
+		t.Error(err)
 	}
 }
 
@@ -85,13 +99,13 @@ func TestWatchdogLimit(t *testing.T) {
 }
 
 // measuredRows is a table of n rows with short values.
-func measuredRows(n int) *Table {
-	return faked(Routes, func(context.Context, Source, Query) (Rows, error) {
+func measuredRows(n int) *tables.Table {
+	return faked(tables.Routes, func(context.Context, tables.Source, tables.Query) (tables.Rows, error) {
 		rows := make([]map[string]string, n)
 		for i := range rows {
 			rows[i] = map[string]string{"dst": "10.0.0.0/8", "metric": "7"}
 		}
-		return values(Routes, rows...), nil
+		return values(tables.Routes, rows...), nil
 	})
 }
 
@@ -103,7 +117,7 @@ func TestLimitOfFlags(t *testing.T) {
 	m.SetFlag("disable_watchdog", "true")
 	const rows = 29_013
 	p := start(t, Extension{Socket: m.Socket(), Timeout: patience, Interval: 5 * time.Millisecond,
-		Tables: []*Table{measuredRows(rows)}, flagsInterval: 10 * time.Millisecond})
+		Tables: []*tables.Table{measuredRows(rows)}, flagsInterval: 10 * time.Millisecond})
 	if _, err := m.WaitRegistered(timeLimit(t)); err != nil {
 		t.Fatal(err)
 	}
@@ -117,7 +131,7 @@ func TestLimitOfFlags(t *testing.T) {
 		p.saw("limit for an answer")
 		r := query(t, m, "kernel_routes")
 		if r.Status.Code != 1 || len(r.Response) != 0 || !strings.Contains(r.Status.Message, want) ||
-			!strings.Contains(r.Status.Message, fmt.Sprintf("(29,013 rows, %d columns)", len(Routes.Columns))) {
+			!strings.Contains(r.Status.Message, fmt.Sprintf("(29,013 rows, %d columns)", len(tables.Routes.Columns))) {
 			t.Errorf("%s=%s: %v, %d rows\nwant %s", flag, value, r.Status, len(r.Response), want)
 		}
 	}

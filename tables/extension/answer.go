@@ -1,4 +1,4 @@
-package tables
+package extension
 
 import (
 	"context"
@@ -7,12 +7,12 @@ import (
 	"log/slog"
 	"runtime/debug"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/osquery/osquery-go/gen/osquery"
 
 	"kernelroutes/internal/inorder"
+	"kernelroutes/tables"
 )
 
 // reply answers one request.
@@ -59,7 +59,7 @@ func (s *server) call(c *conn, r *request, status *osquery.ExtensionStatus) erro
 // answer does what a call asks for. Errors name the table.
 func (s *server) answer(c *conn, r *request) (*response, error) {
 	if r.registry != "table" {
-		return nil, fmt.Errorf("%s has no %s plugin, only tables", ExtensionName, r.registry)
+		return nil, fmt.Errorf("%s has no %s plugin, only tables", Name, r.registry)
 	}
 	for _, t := range s.Tables {
 		if t.Name != r.item {
@@ -73,7 +73,7 @@ func (s *server) answer(c *conn, r *request) (*response, error) {
 			}
 			return answer, nil
 		case "columns":
-			return mapsResponse(t.routes()), nil
+			return mapsResponse(columnRoutes(t)), nil
 		case "insert", "update", "delete":
 			// So osquery says that the table may not be modified, as for tables of its
 			// own SDK (xUpdate of virtual_table.cpp).
@@ -82,11 +82,11 @@ func (s *server) answer(c *conn, r *request) (*response, error) {
 			return nil, fmt.Errorf("%s: unknown action %q: the table can only be read", t.Name, r.action)
 		}
 	}
-	return nil, fmt.Errorf("%s has no table %q", ExtensionName, r.item)
+	return nil, fmt.Errorf("%s has no table %q", Name, r.item)
 }
 
 // generate answers a query that came on c, when it is its turn.
-func (s *server) generate(c *conn, t *Table, request string) (*response, error) {
+func (s *server) generate(c *conn, t *tables.Table, request string) (*response, error) {
 	ctx, cancel := context.WithTimeoutCause(s.ctx, s.queryTimeout, errTimeout)
 	defer cancel()
 	leave, err := s.queue.enter(ctx, c, t)
@@ -107,7 +107,7 @@ func (s *server) generate(c *conn, t *Table, request string) (*response, error) 
 
 // query answers a query. A panic becomes the query's error, because the other
 // queries and the other table have done nothing to die of it.
-func (s *server) query(ctx context.Context, t *Table, request string) (r *response, err error) {
+func (s *server) query(ctx context.Context, t *tables.Table, request string) (r *response, err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			stack := debug.Stack()
@@ -145,8 +145,8 @@ func (s *server) query(ctx context.Context, t *Table, request string) (r *respon
 
 // warn logs what a table says to its user. That an answer is not consistent is news
 // each time, and no matter of the condition.
-func (s *server) warn(t *Table, text string) {
-	if strings.HasSuffix(text, inconsistent) {
+func (s *server) warn(t *tables.Table, text string) {
+	if tables.WarnsInconsistent(text) {
 		s.log.warn(text, errInconsistent)
 		return
 	}

@@ -1,0 +1,75 @@
+package tables_test
+
+import (
+	"testing"
+
+	"kernelroutes/internal/nltest"
+	"kernelroutes/rtnl"
+	"kernelroutes/rtnl/iproute2"
+	"kernelroutes/rtnl/object"
+	"kernelroutes/tables"
+)
+
+// messagesOf makes messages about objects of one kind.
+func messagesOf(t testing.TB, k *object.Kind, payloads ...[]byte) []object.Run {
+	t.Helper()
+	var log object.Messages
+	var m object.Message
+	for _, p := range payloads {
+		if err := k.Check(&m, nltest.Padded(k.New, 0, 0, p)); err != nil {
+			t.Fatal(err)
+		}
+		log.Add(&m)
+	}
+	return log.Runs
+}
+
+// TestVRF names the VRF device whose table a route is in. (Not every kernel has such devices, so
+// that these are made of bytes, as vrf_fillinfo does.)
+func TestVRF(t *testing.T) {
+	var routes [][]byte
+	for _, table := range []uint32{254, 10, 300, 301} {
+		r := nltest.V4()
+		r.Table = table
+		routes = append(routes, nltest.AppendRoute(nil, r))
+	}
+	var links [][]byte
+	for _, l := range []object.Link{
+		{Index: 1, Name: "lo"},
+		{Index: 9, Name: "late", Kind: "vrf", VRFTable: 300}, // the second one of that table
+		{Index: 5, Name: "blue", Kind: "vrf", VRFTable: 300},
+		{Index: 6, Name: "red", Kind: "vrf", VRFTable: 10},
+		{Index: 7, Name: "v0", Kind: "veth", VRFTable: 301},
+	} {
+		links = append(links, nltest.AppendLink(nil, &l))
+	}
+	src := rtnl.NewSnapshot(true, map[*object.Kind][]object.Run{
+		object.Routes.Kind: messagesOf(t, object.Routes.Kind, routes...),
+		object.Links.Kind:  messagesOf(t, object.Links.Kind, links...),
+	}).Instant(iproute2.HostNames())
+	got := map[string]string{}
+	for _, r := range scan(t, tables.Routes, src) {
+		got[r["table_id"]] = r["vrf"]
+	}
+	for table, want := range map[string]string{"254": "", "10": "red", "300": "blue", "301": ""} {
+		if vrf, ok := got[table]; !ok || vrf != want {
+			t.Errorf("table %s is of VRF %q, want %q", table, vrf, want)
+		}
+	}
+	blue := scan(t, tables.Routes, src, where(tables.Routes, "vrf", tables.Equals, "blue"))
+	if len(blue) != 1 || blue[0]["table_id"] != "300" {
+		t.Errorf("vrf=blue: %v", blue)
+	}
+}
+
+// TestVRFNeedsLinks: all links are read for that column, and only for it.
+func TestVRFNeedsLinks(t *testing.T) {
+	for _, name := range []string{"vrf", "dst"} {
+		used := make([]bool, len(tables.Routes.Columns))
+		used[tables.Routes.Column(name)] = true
+		req := tables.Routes.Request(iproute2.HostNames(), tables.Query{Used: used})
+		if along := len(req.Along) > 0; along != (name == "vrf") {
+			t.Errorf("%s: along are %v", name, req.Along)
+		}
+	}
+}
