@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/netip"
 	"syscall"
 
 	"kernelroutes/rtnl/conn"
@@ -33,11 +32,13 @@ type Lookup struct {
 	// preferred source and metrics, what was learnt of the path among these (a path MTU).
 	// Its destination is the packet's; its protocol is none for IPv4. Table 0 is none: no
 	// route was looked at, or none was found and OutDev made the kernel take the
-	// destination for a neighbour. nil: it was not wanted, or there is an Error.
+	// destination for a neighbour. Of IPv6 it is certain only with WantMatch, for the kernel
+	// takes routes that use one nexthop object for each other; then 0 is also one that
+	// cannot be told. nil: it was not wanted, or there is an Error.
 	Answer *object.Route
 	// Match is the route that decides it, with all its nexthops, as a dump shows it; but
 	// its nexthops begin with the one that is taken, if it is of IPv6. nil: it was not
-	// wanted, or there is none.
+	// wanted, there is none, or it cannot be told which it is.
 	Match *object.Route
 	// ID is the route's identity (object.Route.AppendID). Of IPv6 routes that are alike in
 	// all that identities are made of it is that of the first one. "": it was not wanted,
@@ -69,7 +70,8 @@ const (
 	// Invalid is EINVAL of IPv4 where it is not certain that it is a blackhole's: the
 	// addresses are such as no packet may have (a source that is a multicast or loopback
 	// address, an address of this host in a packet that came in, or none), or the packet
-	// came in where it should not have (rp_filter; EXDEV before Linux 6.14).
+	// came in where it should not have (rp_filter; EXDEV before Linux 6.14). It is also
+	// EMSGSIZE of an IPv6 multicast packet that came in and has no multicast route.
 	Invalid LookupError = "invalid"
 )
 
@@ -279,7 +281,12 @@ func (l *Lookups) ask(req *LookupRequest, match bool, a *answer) error {
 	if refused := (*conn.KernelError)(nil); errors.As(err, &refused) {
 		// A request that is refused has words with its error (inet_rtm_valid_getroute_req,
 		// rtm_getroute_parse_ip_proto); what becomes of a packet has none.
-		if errno, bare := refused.Err.(syscall.Errno); bare {
+		switch errno, bare := refused.Err.(syscall.Errno); {
+		case !bare:
+		case errno == syscall.EMSGSIZE && req.InDev != 0 && req.Destination.IsMulticast():
+			// No multicast route of IPv6 is known for it (rt6_fill_node, ip6mr_get_route).
+			a.err = Invalid
+		default:
 			a.err = lookupErrors[errno]
 		}
 	}
@@ -302,66 +309,6 @@ func (l *Lookups) failed(req *LookupRequest, err error) error {
 			Remedy: "the kernel looks up 1 (icmp), 6 (tcp) and 17 (udp), for IPv6 58 (icmpv6)"}
 	}
 	return &ReadError{Op: op, Err: err}
-}
-
-// explain tells a blackhole of IPv4 from a packet that is refused for what it is: both are
-// EINVAL, with no word about it. IPv6 gives it for a blackhole alone.
-func (l *Lookups) explain(req *LookupRequest) error {
-	if l.found.Error != Blackhole || req.Family() == object.IPv6 {
-		return nil
-	}
-	dst, from := req.Destination.Unmap(), req.From.Unmap()
-	suspect := from.IsValid() && !from.IsUnspecified() && (from.IsMulticast() || from.IsLoopback() || from == broadcast4)
-	if req.InDev == 0 && !suspect {
-		return nil // ip_route_output_key_hash_rcu, __mkroute_output
-	}
-	l.found.Error = Invalid
-	if from.IsMulticast() || from == broadcast4 || req.InDev != 0 && (dst.IsMulticast() || dst.IsLoopback() ||
-		from.IsLoopback() || !from.IsValid() || from.IsUnspecified()) {
-		return nil // a martian, before any route is looked up (ip_route_input_slow)
-	}
-	// Where this host's own packets, from any of its addresses, go into a blackhole, so does this one.
-	own := *req
-	own.From, own.InDev, own.OutDev = netip.Addr{}, 0, 0
-	if err := l.ask(&own, false, &l.second); err != nil {
-		return err
-	}
-	if l.second.err == Blackhole {
-		l.found.Error = Blackhole
-	}
-	return nil
-}
-
-var broadcast4 = netip.AddrFrom4([4]byte{255, 255, 255, 255})
-
-// identify finds the identity of the route that decides. It returns false if there is no such
-// route any more.
-func (l *Lookups) identify(req *LookupRequest, want Want) (same bool, err error) {
-	match := l.found.Match
-	if want&WantID == 0 {
-		return true, nil
-	}
-	if !req.Doubtful(match) {
-		l.found.ID = string(match.AppendID(nil))
-		return true, nil
-	}
-	s, err := l.read(l.ctx, Request{Namespace: l.ns, Kinds: []*object.Kind{object.Routes.Kind}, Filter: Filter{
-		Families: []object.Family{match.Family}, Tables: []uint32{match.Table}, Dsts: []netip.Prefix{match.Dst},
-	}})
-	if err != nil {
-		return false, err
-	}
-	alike := 0
-	for r := range s.Routes(object.AllFields) {
-		if req.Decides(r, match) {
-			l.found.ID = string(r.AppendID(nil))
-			alike++
-		}
-	}
-	if alike > 1 {
-		l.found.ID = "" // of which it is not told
-	}
-	return alike > 0, nil
 }
 
 // Link returns an interface by its index. There is none if it has gone away.

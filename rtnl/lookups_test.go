@@ -134,6 +134,7 @@ func TestLookupErrors(t *testing.T) {
 		{to("fd40:8::1"), Prohibit, permission},
 		{to("fd20:9::1", func(r *LookupRequest) { r.InDev = v1 }), Blackhole, invalid},
 		{to("fd00::9", func(r *LookupRequest) { r.OutDev = v1 }), NoRoute, ""},
+		{to("ff0e::1", func(r *LookupRequest) { r.InDev = v1 }), Invalid, "Message too long"},
 	} {
 		for _, want := range []Want{0, WantAnswer, WantMatch, WantID, WantAnswer | WantID} {
 			found, err := l.Lookup(&c.req, want)
@@ -300,6 +301,44 @@ func testLookupIDs(t *testing.T) {
 				return n.OIF == found.Answer.OIF.V && n.Gateway == found.Answer.Gateway
 			}) {
 				t.Errorf("%+v: %+v is none of the nexthops %+v", c.req, found.Answer, hops)
+			}
+		}
+	}
+}
+
+// TestLookupSharedObject has IPv6 routes that use one nexthop object, which the kernel takes
+// for each other.
+func TestLookupSharedObject(t *testing.T) {
+	ways(t)
+	nstest.Batch(t, "-6", "route add fd60::/16 nhid 6 metric 9", "route add fd60::/16 nhid 6 metric 7",
+		"route add fd60:1::/32 nhid 6", "route add fd60:2::/32 nhid 8", "route add fd61::/16 nhid 6 table 500",
+		"route add fd62::/16 nhid 6 table 500", "route add fd62::/16 nhid 6")
+	l := lookups(t)
+	mark := func(r *LookupRequest) { r.Mark = object.Some(uint32(7)) }
+	for range 2 {
+		for _, c := range []struct {
+			req    LookupRequest
+			route  string // "": it cannot be told
+			metric uint32
+		}{
+			{to("fd33::1"), "ipv6:254:fd33::/16", 1024},
+			{to("fd60::1"), "ipv6:254:fd60::/16", 7},
+			{to("fd60:1::1"), "ipv6:254:fd60:1::/32", 1024},
+			{to("fd60:2::1"), "ipv6:254:fd60:2::/32", 1024},
+			{to("fd34::1"), "ipv6:254:fd34::/16", 1024},
+			{to("fd61::1", mark), "ipv6:500:fd61::/16", 1024},
+			{to("fd62::1"), "", 0},
+		} {
+			for _, want := range []Want{WantAnswer | WantID, WantAnswer | WantMatch, WantID} {
+				found, err := l.Lookup(&c.req, want)
+				if err != nil || found.Error != "" || !found.Consistent {
+					t.Fatalf("%+v: %+v, %v", c.req, found, err)
+				}
+				if known := found.Match != nil; known != (c.route != "") || known && found.Match.Priority.V != c.metric ||
+					want&WantID != 0 && found.ID[:max(strings.LastIndexByte(found.ID, ':'), 0)] != c.route ||
+					want&WantAnswer != 0 && (found.Answer.Table != 0) != known {
+					t.Errorf("%v, %d: got %s, %+v, want %s", c.req.Destination, want, found.ID, found.Match, c.route)
+				}
 			}
 		}
 	}

@@ -51,6 +51,7 @@ type lookupRow struct {
 var (
 	needAnswer = needs{found: rtnl.WantAnswer}
 	needMatch  = needs{found: rtnl.WantMatch}
+	needTable  = needAnswer.and(needMatch)
 	needID     = needs{found: rtnl.WantID}
 )
 
@@ -108,11 +109,12 @@ var lookupColumns = []column[lookupRow]{
 		needAnswer, (*lookupRow).appendType).
 		holds(words(true, math.MaxUint8, wordList(routeType), nil)),
 	bigint("table_id",
-		"Number of the routing table that decides, absent if there is none, as where out_dev alone decides",
-		needAnswer, func(r *lookupRow) (int64, bool) { return int64(r.table), r.table != 0 }),
+		"Number of the routing table that decides, absent if there is none, as where out_dev alone decides, and if "+
+			"it cannot be told: see route_id",
+		needTable, func(r *lookupRow) (int64, bool) { return int64(r.table), r.table != 0 }),
 	text("table_name",
 		"Name of the routing table in rt_tables, its number where it has none; empty where table_id is absent",
-		needAnswer, (*lookupRow).appendTable).
+		needTable, (*lookupRow).appendTable).
 		named(tableNames, func(r *lookupRow) uint32 { return r.table }),
 	text("gateway",
 		"Address of the gateway that the packet is sent to, empty if it is sent to the destination itself",
@@ -152,7 +154,7 @@ var lookupColumns = []column[lookupRow]{
 		holds(&domain{absent: true, spell: spellDst, advise: adviseDst}),
 	text("route_id",
 		"Identity of the route that decides; joins with kernel_routes; empty if there is none, and if it cannot be "+
-			"told which it is",
+			"told, for the kernel takes ipv6 routes that use one nexthop object for each other",
 		needID, (*lookupRow).appendRouteID),
 	text("error",
 		"Why the packet goes nowhere: unreachable, prohibit, blackhole (a route or rule of that type; unreachable "+
@@ -162,7 +164,7 @@ var lookupColumns = []column[lookupRow]{
 		holds(words(true, noNumber, lookupErrors, nil)),
 	text("vrf",
 		"Name of the VRF device whose routing table decides, empty for none",
-		needAnswer.and(needVRFs), func(r *lookupRow, b []byte) []byte { return append(b, r.vrf...) }),
+		needTable.and(needVRFs), func(r *lookupRow, b []byte) []byte { return append(b, r.vrf...) }),
 	integer("snapshot_consistent",
 		"1 if what the row shows is of one time, 0 if it changed on every try",
 		nothing, func(r *lookupRow) (int64, bool) { return boolean(r.consistent) }).
