@@ -18,6 +18,7 @@ func floor([]string) error {
 	if err != nil {
 		return err
 	}
+	defer unix.Close(fd)
 	if err := unix.SetsockoptInt(fd, unix.SOL_NETLINK, unix.NETLINK_GET_STRICT_CHK, 1); err != nil {
 		return err
 	}

@@ -20,6 +20,7 @@ import (
 var roles = map[string]func(args []string) error{
 	"-fill":   fill,
 	"-floor":  floor,
+	"-floors": floors,
 	"-plugin": plugin,
 }
 
@@ -198,6 +199,11 @@ func (b *bench) commands() ([]line, error) {
 		ordinary,
 		one,
 	}
+	namespaces, err := b.namespaces()
+	if err != nil {
+		return nil, err
+	}
+	measurements = append(measurements, namespaces...)
 	peers, missing := b.peers()
 	measurements = append(measurements, peers...)
 	if err := rounds(b.rounds, measurements); err != nil {

@@ -74,6 +74,7 @@ func (k *Kernel) read(ctx context.Context, req Request, count bool) (_ *Snapshot
 		return nil, 0, err
 	}
 	r.asked.Namespace = held
+	r.dial = dialIn(r.dial, held, req.Namespace)
 	r.listener, err = consistency.Listen(ctx, r.dial, r.asked.Namespace, kinds)
 	if err != nil {
 		return nil, 0, err
@@ -88,6 +89,18 @@ func (k *Kernel) read(ctx context.Context, req Request, count bool) (_ *Snapshot
 	r.pack(s)
 	k.warn(r, s)
 	return s, counted, nil
+}
+
+// dialIn returns the dialer for a namespace that is held, with errors that name it as it was
+// asked for.
+func dialIn(dial conn.Dialer, held, asked Namespace) conn.Dialer {
+	if held == asked {
+		return dial
+	}
+	return func(ctx context.Context, ns Namespace, groups uint32) (conn.Socket, bool, error) {
+		s, strict, err := dial(ctx, ns, groups)
+		return s, strict, held.As(err, asked)
+	}
 }
 
 // warn tells the logger what is not consistent, and why.

@@ -11,7 +11,8 @@ import (
 )
 
 // A Namespace is a network namespace by the path of a file that stands for it:
-// "/run/netns/NAME", "/proc/PID/ns/net"; or by its inode: "net:[4026531840]". "" is the one that the calling thread is in.
+// "/run/netns/NAME", "/proc/PID/ns/net"; or by its inode: "net:[4026531840]". "" is the one
+// that the calling thread is in.
 type Namespace = conn.Namespace
 
 // A FoundNamespace is one that there is.

@@ -10,8 +10,7 @@ import (
 	"kernelroutes/tables"
 )
 
-// rows returns the names of the columns that SELECT * has, which come first, and the rows of a
-// table; "" is a value that is absent.
+// rows returns the names of the columns that SELECT * has, and the rows of a table; "" is a value that is absent.
 func rows(t testing.TB, src tables.Source, table *tables.Table) (columns []string, rows [][]string) {
 	r, err := table.Scan(context.Background(), src, tables.Query{})
 	if err != nil {
@@ -52,7 +51,7 @@ func TestCapturedRowsThroughSQLite(t *testing.T) {
 			want := strings.Join(columns, ",") + "\n"
 			for _, row := range rows {
 				for i, value := range row {
-					if value != "" || table.Columns[i].Type == tables.Text {
+					if value != "" || table.Columns[table.Column(columns[i])].Type == tables.Text {
 						value = string(appendCSV(nil, []byte(value), []byte(",")))
 					}
 					row[i] = value

@@ -175,7 +175,12 @@ func (v *vtab) BestIndex(idx *sqlite3.IndexInfo) error {
 	}
 	idx.EstimatedRows, idx.EstimatedCost = fullRows, fullCost
 	required := slices.ContainsFunc(v.Columns, func(c tables.ColumnInfo) bool { return c.Options&tables.Required != 0 })
+	inputs := map[string]bool{} // what rows are to show, by ColumnInfo.Input: whether it is known
 	for i, c := range idx.Constraint {
+		if c.Column >= 0 && tables.Op(c.Op) == tables.Equals && v.Columns[c.Column].Input != "" {
+			input := v.Columns[c.Column].Input
+			inputs[input] = inputs[input] || c.Usable
+		}
 		op, ok := v.operator(c)
 		// Another collation makes more values equal than the table knows of.
 		if !ok || idx.Collation(i) != "BINARY" {
@@ -200,6 +205,9 @@ func (v *vtab) BestIndex(idx *sqlite3.IndexInfo) error {
 		default:
 			idx.EstimatedRows, idx.EstimatedCost = min(idx.EstimatedRows, otherRows), min(idx.EstimatedCost, otherCost)
 		}
+	}
+	for _, known := range inputs {
+		required = required || !known
 	}
 	if required {
 		idx.EstimatedCost = noAnswer // so that SQLite tries another order of the tables

@@ -120,6 +120,26 @@ func quote(value string) string {
 	return "'" + strings.ReplaceAll(value, "'", "''") + "'"
 }
 
+// warnOfInputs tells of columns that say what to show, and that are used without saying it. It
+// may be that SQLite asks before it knows the value, which another table has: then it drops
+// all rows. It does so where the table has a constant condition too, and where it stands
+// before the other one.
+func (p *plan[R]) warnOfInputs(t *Table, q Query) {
+	said := map[string]bool{} // what was asked for, and what has been told
+	for i := range p.checks {
+		said[p.columns[p.checks[i].column].Input] = true
+	}
+	for i := range p.columns {
+		c := &p.columns[i]
+		if c.Input == "" || said[c.Input] || q.Used == nil || !q.Used[i] || c.Name == netnsID {
+			continue
+		}
+		said[c.Input] = true
+		q.Warn(fmt.Sprintf("%s: %s is used, but no value for it has come: if it is to be another table's, write "+
+			"OTHER_TABLE CROSS JOIN %[1]s ON ...", t.Name, c.Name))
+	}
+}
+
 // An adviceCache holds what was said of late, because a join says the same of
 // each of its rows, and bounds what is spent on it.
 type adviceCache struct {

@@ -135,6 +135,12 @@ func (c column[R]) ranged(push func(*pushdown, *check)) column[R] {
 	return c
 }
 
+// input says that equalities on the column say what rows are to show: see ColumnInfo.Input.
+func (c column[R]) input(what string) column[R] {
+	c.Input = what
+	return c
+}
+
 // hidden says that the column is no part of SELECT *.
 func (c column[R]) hidden() column[R] {
 	c.Options |= Hidden

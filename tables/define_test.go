@@ -52,6 +52,13 @@ func TestTableOfLinks(t *testing.T) {
 	nstest.New(t)
 	nstest.Veth(t, "v0", "10.0.0.1/24")
 	src := &notedKernel{}
+	used := func(names ...string) []bool {
+		all := make([]bool, len(links.Columns))
+		for _, n := range names {
+			all[links.Column(n)] = true
+		}
+		return all
+	}
 	scan := func(q Query) (all []string) {
 		rows, err := links.Scan(t.Context(), src, q)
 		if err != nil {
@@ -69,7 +76,7 @@ func TestTableOfLinks(t *testing.T) {
 		}
 		return all
 	}
-	all := scan(Query{Used: []bool{true, false, true}})
+	all := scan(Query{Used: used("dev", "snapshot_consistent")})
 	if len(all) != 3 || !slices.Contains(all, " v0 1") || !slices.Contains(all, " lo 1") {
 		t.Errorf("rows are %q", all)
 	}
@@ -85,7 +92,7 @@ func TestTableOfLinks(t *testing.T) {
 			want = []string{" 0", " 0", " 0"}
 		}
 		var said []string
-		got := scan(Query{Used: []bool{false, false, true}, Warn: func(text string) { said = append(said, text) }})
+		got := scan(Query{Used: used("snapshot_consistent"), Warn: func(text string) { said = append(said, text) }})
 		if !slices.Equal(got, want) || len(src.read) != 1 {
 			t.Errorf("%q, after %d reads", got, len(src.read))
 		}
@@ -100,7 +107,7 @@ func TestTableOfLinks(t *testing.T) {
 		t.Errorf("%d times counted", len(src.counted))
 	}
 	// A condition that is not pushed down, and numbers of rows.
-	q := Query{Used: []bool{true, false, false}, Constraints: []Constraint{{0, Equals, "v0"}}, RowIDs: true}
+	q := Query{Used: used("dev"), Constraints: []Constraint{{links.Column("dev"), Equals, "v0"}}, RowIDs: true}
 	if got := scan(q); !slices.Equal(got, []string{" v0"}) {
 		t.Errorf("dev = v0: %q", got)
 	}

@@ -92,7 +92,6 @@ func prefixKeys() []column[routeRow] {
 			func(r *routeRow, b []byte) []byte { return appendFirstKey(b, r.sources()) }),
 		key("src_last", "Last source address that the route is for", object.FieldSrc, nil,
 			func(r *routeRow, b []byte) []byte { return appendLastKey(b, r.sources()) }),
-		covers(),
 	}
 }
 
@@ -128,7 +127,7 @@ func covers() column[routeRow] {
 	c := text("covers",
 		"Input: address or prefix that the destination has in it; empty if it is not asked for",
 		field(object.FieldDst), func(r *routeRow, b []byte) []byte { return append(b, r.cover...) })
-	return c.pushed(pushCovers).hidden().perRow().holds(&domain{
+	return c.pushed(pushCovers).hidden().input(c.Name).perRow().holds(&domain{
 		absent: true,
 		can:    func(_ *iproute2.Names, value string) bool { _, ok := parseCover(value); return ok },
 		advise: adviseAddr,
@@ -254,7 +253,10 @@ func (c *check) end(strict, not Op, nearer func(x, y netip.Addr) bool) (end neti
 		bounds = append(slices.Clip(bounds), textBound{not, c.values[0]})
 	}
 	for _, b := range bounds {
-		if a, is := parseAddrKey(b.value); is && b.value == strings.ToLower(b.value) && (b.op == strict || b.op == not) && (!ok || nearer(a, end)) {
+		a, is := parseAddrKey(b.value)
+		// Digits in upper case are in another order.
+		is = is && b.value == strings.ToLower(b.value) && (b.op == strict || b.op == not)
+		if is && (!ok || nearer(a, end)) {
 			end, ok = a, true
 		}
 	}

@@ -43,7 +43,8 @@ func TestCovering(t *testing.T) {
 	nested(t)
 	k := &recorder{}
 	all := scan(t, tables.Routes, &rtnl.Kernel{})
-	for _, c := range []string{"20.16.1.1", "20.16.1.1/32", "20.16.1.0/24", "20.16.0.0/13", "0.0.0.0/0", "0.0.0.0/1", "::/0",
+	for _, c := range []string{"20.16.1.1", "20.16.1.1/32", "20.16.1.0/24", "20.16.0.0/13", "0.0.0.0/0", "0.0.0.0/1",
+		"::/0",
 		"255.255.255.255", "2001:db8:1::5", "2001:DB8:0::/32", "::", "fd00::1", "128.0.0.0/1", "20.16.1.77/30"} {
 		p, err := netip.ParsePrefix(c)
 		if a, is := netip.ParseAddr(c); is == nil {
@@ -74,7 +75,8 @@ func TestCovering(t *testing.T) {
 	}
 	// Several at once: a row for each that it covers, which shows it as it was written.
 	both := scan(t, tables.Routes, k, where(tables.Routes, "covers", tables.Equals, "20.16.1.1"),
-		where(tables.Routes, "covers", tables.Equals, "::ffff:20.16.1.1"), where(tables.Routes, "covers", tables.Equals, "junk"),
+		where(tables.Routes, "covers", tables.Equals, "::ffff:20.16.1.1"),
+		where(tables.Routes, "covers", tables.Equals, "junk"),
 		where(tables.Routes, "dst", tables.Equals, "20.0.0.0/8"))
 	if got := columns(both, "dst", "covers"); !slices.Equal(got, []string{"20.0.0.0/8 20.16.1.1",
 		"20.0.0.0/8 ::ffff:20.16.1.1"}) {
@@ -149,7 +151,8 @@ func TestKeyConditions(t *testing.T) {
 			values = append(values, r[c])
 		}
 	}
-	values = append(values, "", "4:", "6:", "5", "4:0A000000", "6:20010DB8", "4:0F000000", "4:0a00000", "junk", "9", "\xff")
+	values = append(values, "", "4:", "6:", "5", "4:0A000000", "6:20010DB8", "4:0F000000",
+		"4:0a00000", "junk", "9", "\xff")
 	rnd := rand.New(rand.NewPCG(3, 4))
 	ops := []tables.Op{tables.LessThan, tables.LessOrEqual, tables.GreaterThan, tables.GreaterOrEqual, tables.Equals}
 	for range nstest.Amount(2000, 300) {
@@ -176,7 +179,8 @@ func TestKeyConditions(t *testing.T) {
 				t.Fatalf("%v loses %v", constraints, r)
 			}
 		}
-		lower := !slices.ContainsFunc(constraints, func(c tables.Constraint) bool { return c.Expr != strings.ToLower(c.Expr) })
+		upper := func(c tables.Constraint) bool { return c.Expr != strings.ToLower(c.Expr) }
+		lower := !slices.ContainsFunc(constraints, upper)
 		if lower && len(got) != len(want) {
 			t.Fatalf("%v: %d rows, not %d", constraints, len(got), len(want))
 		}

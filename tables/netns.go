@@ -87,7 +87,7 @@ func (at *place) appendKey(b []byte) []byte {
 	return binary.BigEndian.AppendUint64(binary.BigEndian.AppendUint64(b, at.id), uint64(at.pid))
 }
 
-// namespaceColumns are the last columns of every table.
+// namespaceColumns are the first columns of every table.
 func namespaceColumns[R any]() []column[R] {
 	name := declare[R](netnsName, Text,
 		"Input: network namespace to show, by its name in /run/netns or the path of its file, * for each that a "+
@@ -100,7 +100,8 @@ func namespaceColumns[R any]() []column[R] {
 		"Inode of the network namespace, as in /proc/PID/ns/net; joins tables that show several; as a condition "+
 			"it shows the namespace that has it; absent if a capture does not say", nothing)
 	id.sharedNumber = func(s *scope) (int64, bool) { return int64(s.id), s.id != 0 }
-	return []column[R]{name.hidden(), pid.hidden().holds(anyNumber), id.hidden().holds(anyNumber)}
+	pid, id = pid.holds(anyNumber), id.holds(anyNumber)
+	return []column[R]{name.hidden().input(netnsName), pid.hidden().input(netnsName), id.hidden().input(netnsName)}
 }
 
 // asked returns the values that a query asks for in a column.

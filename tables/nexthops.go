@@ -27,6 +27,7 @@ var Nexthops = define(Table{
 // nexthopColumns are the columns of kernel_route_nexthops. Many are those of kernel_routes,
 // which show the nexthop of the row.
 var nexthopColumns = []column[routeRow]{
+	ofRoute("covers"),
 	text("route_id",
 		"Identity of the route; joins with kernel_routes",
 		field(object.FieldID), (*routeRow).appendID).
@@ -73,7 +74,6 @@ var nexthopColumns = []column[routeRow]{
 	ofRoute("dst_last"),
 	ofRoute("src_first"),
 	ofRoute("src_last"),
-	ofRoute("covers"),
 }
 
 // ofRoute returns a column of kernel_routes as one of kernel_route_nexthops. It is not

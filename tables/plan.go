@@ -31,12 +31,13 @@ type source[R any] struct {
 }
 
 // define makes a table of columns and of where its rows come from. The columns of network
-// namespaces, which every table has, come last.
+// namespaces, which every table has, come first: they are hidden, so that nobody counts on
+// their place, and of columns after the 63rd SQLite does not tell which are used.
 func define[R any](t Table, columns []column[R], src source[R]) *Table {
 	if !slices.ContainsFunc(columns, func(c column[R]) bool { return c.row }) {
 		panic(t.Name + ": no column tells its rows apart") // all had one rowid
 	}
-	columns = slices.Concat(columns, namespaceColumns[R]())
+	columns = slices.Concat(namespaceColumns[R](), columns)
 	t.Columns = columnInfos(columns)
 	t.request = func(names *iproute2.Names, q Query) rtnl.Request {
 		if src.find != nil {
@@ -172,6 +173,9 @@ func (p *plan[R]) tell(ctx context.Context, t *Table, from Source, q Query, scop
 		return
 	}
 	p.warn(ctx, t.Name, from, q, &scopes[0].place)
+	if q.Dropped {
+		p.warnOfInputs(t, q)
+	}
 	for i := range scopes {
 		if !scopes[i].snap.Consistent { // what the rows say in snapshot_consistent, if there are any
 			q.Warn(t.Name + ": " + p.source.kind.Plural + inconsistent)

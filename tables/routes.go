@@ -30,6 +30,7 @@ var Routes = define(Table{
 // routeColumns are the columns of kernel_routes.
 var routeColumns = withOthers(slices.Concat(
 	[]column[routeRow]{
+		covers(),
 		text("route_id",
 			"Identity of the route, the same in every query as long as the route exists, with @ and netns_id if it is "+
 				"of another network namespace; joins with kernel_route_nexthops",

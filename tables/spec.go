@@ -2,7 +2,9 @@ package tables
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
+	"slices"
 	"strings"
 )
 
@@ -49,11 +51,14 @@ func (t *Table) Spec() ([]byte, error) {
 	return out.Bytes(), err
 }
 
-// Markdown returns the table's columns as a Markdown table, for documentation.
+// Markdown returns the table's columns as a Markdown table, for documentation, hidden ones last.
 func (t *Table) Markdown() string {
 	var b strings.Builder
 	b.WriteString("| Column | Type | Description |\n|---|---|---|\n")
-	for _, c := range t.Columns {
+	hidden := func(c ColumnInfo) int { return int(c.Options & Hidden) }
+	columns := slices.Clone(t.Columns)
+	slices.SortStableFunc(columns, func(a, b ColumnInfo) int { return cmp.Compare(hidden(a), hidden(b)) })
+	for _, c := range columns {
 		description := strings.ReplaceAll(c.Description, "|", `\|`)
 		typ := string(c.Type)
 		if c.Options&Required != 0 {

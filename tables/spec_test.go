@@ -118,7 +118,9 @@ func TestColumns(t *testing.T) {
 	for table, first := range map[*Table]string{Routes: routesColumns, Nexthops: nexthopsColumns} {
 		var names []string
 		for _, c := range table.Columns {
-			names = append(names, c.Name)
+			if c.Options&Hidden == 0 { // which have no place in SELECT *
+				names = append(names, c.Name)
+			}
 		}
 		want := strings.Fields(first)
 		if len(names) <= len(want) || !slices.Equal(names[:len(want)], want) {

@@ -64,6 +64,10 @@ type Query struct {
 	// osquery does not tell which they are.
 	Joined []int
 
+	// Dropped says that the engine may have left out conditions that it will check: osquery's
+	// SQLite does where one of them is with another table's column.
+	Dropped bool
+
 	// RowIDs says that Rows.RowID will be called.
 	RowIDs bool
 
@@ -116,6 +120,11 @@ type ColumnInfo struct {
 	// Volatile columns change with time, or from one reading to the next, while the
 	// route stays as it is: a differential query that has one logs rows for ever.
 	Volatile bool
+	// Input, if not empty, says that an equality on the column does not choose among rows but says
+	// what they are to show, and names what that is: columns with one Input say the same in
+	// several ways. Where the equality is with another table's column, that table is to be read
+	// first.
+	Input string
 	// Sorted says of a TEXT column that <, <=, > and >= narrow what is read or sent.
 	Sorted bool
 }

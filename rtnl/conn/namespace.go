@@ -32,9 +32,23 @@ func (ns Namespace) inode() (uint64, bool) {
 	return inode, ok && closed && err == nil
 }
 
+// As gives an error of entering the namespace the name that it was asked for by, where it is
+// another one: see Hold.
+func (ns Namespace) As(err error, asked Namespace) error {
+	var read *ReadError
+	if ns == asked || !errors.As(err, &read) || read.Op != opEnter+string(ns) {
+		return err
+	}
+	named := *read
+	named.Op = opEnter + string(asked)
+	return &named
+}
+
+const opEnter = "enter network namespace "
+
 // failed is the error of a namespace that cannot be entered.
 func (ns Namespace) failed(err error) error {
-	e := &ReadError{Op: "enter network namespace " + string(ns), Err: err}
+	e := &ReadError{Op: opEnter + string(ns), Err: err}
 	switch {
 	case err == ErrNoNamespace:
 		e.Kind, e.Err, e.Remedy = ErrNoNamespace, nil, noNamespaceRemedy

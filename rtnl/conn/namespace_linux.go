@@ -24,8 +24,8 @@ func (ns Namespace) Do(f func() error) error {
 
 // Hold returns the namespace by a file that this process keeps open until release is
 // called: what is opened in it meanwhile is in one and the same, whatever the path comes to
-// stand for (a name that is given to another one, a process that goes into another one). It
-// fails where Do would.
+// stand for (a name that is given to another one, a process that goes into another one).
+// Whether it may be entered is not known yet.
 func (ns Namespace) Hold() (held Namespace, release func(), err error) {
 	if ns == "" {
 		return ns, func() {}, nil
@@ -33,10 +33,6 @@ func (ns Namespace) Hold() (held Namespace, release func(), err error) {
 	f, err := ns.open()
 	if err != nil {
 		return "", nil, ns.failed(err)
-	}
-	if err := ns.do(f, func() error { return nil }); err != nil {
-		f.Close()
-		return "", nil, err
 	}
 	return Namespace(fmt.Sprintf("/proc/self/fd/%d", f.Fd())), func() { f.Close() }, nil
 }
@@ -47,20 +43,23 @@ func (ns Namespace) ID() (uint64, error) {
 	if id, ok := ns.inode(); ok {
 		return id, nil
 	}
-	var st unix.Stat_t
+	path := string(ns)
 	if ns == "" {
-		if err := unix.Stat(ownNamespace, &st); err != nil {
-			return 0, ns.failed(err)
-		}
-		return st.Ino, nil
+		path = ownNamespace
 	}
-	f, err := ns.open()
-	if err != nil {
-		return 0, ns.failed(err)
+	// Nothing is opened, which might block: that it is none of users, mounts, ... is seen when it
+	// is entered.
+	var fs unix.Statfs_t
+	var st unix.Stat_t
+	err := unix.Statfs(path, &fs)
+	if err == nil {
+		err = unix.Stat(path, &st)
 	}
-	defer f.Close()
-	if err := unix.Fstat(int(f.Fd()), &st); err != nil {
+	switch {
+	case err != nil:
 		return 0, ns.failed(err)
+	case int64(fs.Type) != unix.NSFS_MAGIC:
+		return 0, ns.failed(ErrNoNamespace)
 	}
 	return st.Ino, nil
 }
@@ -81,7 +80,7 @@ func (ns Namespace) do(to *os.File, f func() error) error {
 // enter calls f in the namespace and returns to the one that the thread was in, unless
 // that fails: then the thread stays locked, and ends with its goroutine.
 func (ns Namespace) enter(to *os.File, f func() error) error {
-	from, err := os.Open(ownNamespace)
+	from, err := openFile(ownNamespace)
 	if err != nil {
 		runtime.UnlockOSThread()
 		return ns.failed(fmt.Errorf("find the way back: %w", err))
@@ -116,7 +115,7 @@ func (ns Namespace) open() (*os.File, error) {
 	case int64(fs.Type) != unix.NSFS_MAGIC:
 		return nil, ErrNoNamespace
 	}
-	f, err := os.Open(fmt.Sprintf("/proc/self/fd/%d", fd))
+	f, err := openFile(fmt.Sprintf("/proc/self/fd/%d", fd))
 	if err != nil {
 		return nil, err
 	}
@@ -126,4 +125,14 @@ func (ns Namespace) open() (*os.File, error) {
 		return nil, ErrNoNamespace
 	}
 	return f, nil
+}
+
+// openFile opens a file of which nothing is read, and that Go's runtime need not poll, which
+// os.Open asks the kernel for.
+func openFile(path string) (*os.File, error) {
+	fd, err := unix.Open(path, unix.O_RDONLY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return nil, &os.PathError{Op: "open", Path: path, Err: err}
+	}
+	return os.NewFile(uintptr(fd), path), nil
 }

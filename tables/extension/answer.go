@@ -123,6 +123,7 @@ func (s *server) query(ctx context.Context, t *tables.Table, request string) (r 
 	if err != nil {
 		return nil, err
 	}
+	q.Dropped = true
 	// osquery makes tables of extensions such that SQLite merges rows by their rowid,
 	// and takes the row's place in the answer for it if there is no other (osquery
 	// #7066). It does not tell when SQLite will merge.
