@@ -39,36 +39,64 @@ func (l *Lookups) explain(req *LookupRequest) error {
 
 var broadcast4 = netip.AddrFrom4([4]byte{255, 255, 255, 255})
 
-// identify finds the identity of the route that decides. It returns false if there is no such
-// route any more.
+// identify finds the table and the identity of the route that decides. It returns false if there
+// is no such route any more.
 func (l *Lookups) identify(req *LookupRequest, want Want) (same bool, err error) {
 	match := l.found.Match
 	if match.Family == object.IPv6 && match.NexthopID.OK {
 		return l.decide(req, want)
 	}
-	if want&WantID == 0 {
-		return true, nil
-	}
-	if !req.Doubtful(match) {
+	req.Settle(match)
+	switch {
+	case want&WantID == 0 && !req.DoubtfulTable(match):
+	case req.Doubtful(match):
+		if same, err = l.find(req, want); !same || err != nil {
+			return false, err
+		}
+	default:
 		l.found.ID = string(match.AppendID(nil))
-		return true, nil
 	}
-	s, err := l.routes(Filter{Families: []object.Family{match.Family}, Tables: []uint32{match.Table},
-		Dsts: []netip.Prefix{match.Dst}})
-	if err != nil {
-		return false, err
+	l.setTable(match.Table)
+	return true, nil
+}
+
+// find finds the route that decides among those of a dump. It returns false if it is none of
+// them.
+func (l *Lookups) find(req *LookupRequest, want Want) (same bool, err error) {
+	match := l.found.Match
+	tables := []uint32{match.Table}
+	if req.DoubtfulTable(match) {
+		tables = []uint32{object.RT_TABLE_LOCAL, match.Table} // in this order they are looked at
 	}
-	alike := 0
-	for r := range s.Routes(object.AllFields) {
-		if req.Decides(r, match) {
-			l.found.ID = string(r.AppendID(nil))
-			alike++
+	for _, table := range tables {
+		s, err := l.routes(Filter{Families: []object.Family{match.Family}, Tables: []uint32{table},
+			Dsts: []netip.Prefix{match.Dst}})
+		if err != nil {
+			return false, err
+		}
+		alike := 0
+		for r := range s.Routes(object.AllFields) {
+			if req.Decides(r, match) {
+				l.found.ID = string(r.AppendID(nil))
+				alike++
+			}
+		}
+		if alike > 1 || want&WantID == 0 {
+			l.found.ID = "" // of several it is not told which
+		}
+		if alike > 0 {
+			match.Table = table
+			return true, nil
 		}
 	}
-	if alike > 1 {
-		l.found.ID = "" // of which it is not told
+	return false, nil
+}
+
+// setTable notes the table in which the route is that decides.
+func (l *Lookups) setTable(table uint32) {
+	if l.found.Answer != nil {
+		l.found.Answer.Table = table
 	}
-	return alike > 0, nil
 }
 
 // decide finds the route that decides among those that use the same nexthop object of IPv6. The
@@ -78,9 +106,7 @@ func (l *Lookups) identify(req *LookupRequest, want Want) (same bool, err error)
 func (l *Lookups) decide(req *LookupRequest, want Want) (same bool, err error) {
 	shared, dst := l.found.Match.NexthopID, req.Destination.WithZone("")
 	l.found.Match = nil
-	if l.found.Answer != nil {
-		l.found.Answer.Table = 0
-	}
+	l.setTable(0)
 	f := Filter{Families: []object.Family{object.IPv6}}
 	for bits := range dst.BitLen() + 1 {
 		p, _ := dst.Prefix(bits)
@@ -109,9 +135,7 @@ func (l *Lookups) decide(req *LookupRequest, want Want) (same bool, err error) {
 		return found != nil, nil
 	}
 	l.found.Match = found
-	if l.found.Answer != nil {
-		l.found.Answer.Table = found.Table
-	}
+	l.setTable(found.Table)
 	if want&WantID != 0 {
 		l.found.ID = string(found.AppendID(nil))
 	}

@@ -32,9 +32,10 @@ type Lookup struct {
 	// preferred source and metrics, what was learnt of the path among these (a path MTU).
 	// Its destination is the packet's; its protocol is none for IPv4. Table 0 is none: no
 	// route was looked at, or none was found and OutDev made the kernel take the
-	// destination for a neighbour. Of IPv6 it is certain only with WantMatch, for the kernel
-	// takes routes that use one nexthop object for each other; then 0 is also one that
-	// cannot be told. nil: it was not wanted, or there is an Error.
+	// destination for a neighbour. The table is certain only with WantMatch, for the kernel
+	// takes IPv6 routes that use one nexthop object for each other, and IPv4's table local for
+	// main; then 0 is also one that cannot be told. nil: it was not wanted, or there is an
+	// Error.
 	Answer *object.Route
 	// Match is the route that decides it, with all its nexthops, as a dump shows it; but
 	// its nexthops begin with the one that is taken, if it is of IPv6. nil: it was not

@@ -344,6 +344,49 @@ func TestLookupSharedObject(t *testing.T) {
 	}
 }
 
+// TestLookupMergedTables has no rules but the first three: IPv4's tables local and main are one
+// to the kernel then, which says main.
+func TestLookupMergedTables(t *testing.T) {
+	nstest.New(t)
+	nstest.Veth(t, "v0", "10.0.0.1/24")
+	nstest.Batch(t, "-4", "route add default via 10.0.0.2", "route add local 98.0.0.0/8 dev lo table main",
+		"route add local 99.0.0.0/8 dev lo", "route add broadcast 97.0.0.0/24 dev v0 table main proto 99")
+	l := lookups(t)
+	for range 2 {
+		dumped, err := new(Kernel).Read(t.Context(), RouteRequest(Filter{}))
+		if err != nil {
+			t.Fatal(err)
+		}
+		ids := map[string]bool{}
+		for r := range dumped.Routes(object.FieldID) {
+			ids[string(r.AppendID(nil))] = true
+		}
+		for dst, want := range map[string]string{
+			"127.0.0.1": "ipv4:255:127.0.0.1/32:", "127.0.0.9": "ipv4:255:127.0.0.0/8:", "10.0.0.1": "ipv4:255:10.0.0.1/32:",
+			"10.0.0.255": "ipv4:255:10.0.0.255/32:", "98.0.0.1": "ipv4:254:98.0.0.0/8:", "99.0.0.1": "ipv4:255:99.0.0.0/8:",
+			"97.0.0.1": "ipv4:254:97.0.0.0/24:", "224.0.0.1": "ipv4:254:0.0.0.0/0:", "255.255.255.255": "ipv4:254:0.0.0.0/0:",
+			"10.0.0.9": "ipv4:254:10.0.0.0/24:", "1.2.3.4": "ipv4:254:0.0.0.0/0:",
+		} {
+			req := to(dst)
+			for _, wanted := range []Want{WantAnswer | WantID, WantID, WantAnswer | WantMatch} {
+				found, err := l.Lookup(&req, wanted)
+				if err != nil || !found.Consistent || wanted&WantID != 0 && (!strings.HasPrefix(found.ID, want) || !ids[found.ID]) {
+					t.Errorf("%s, %d: %+v, %v, want %s", dst, wanted, found, err, want)
+					continue
+				}
+				table := uint32(object.RT_TABLE_MAIN)
+				if strings.HasPrefix(want, "ipv4:255") {
+					table = object.RT_TABLE_LOCAL
+				}
+				if found.Match.Table != table || found.Answer != nil && found.Answer.Table != table {
+					t.Errorf("%s, %d: tables %d, %+v", dst, wanted, found.Match.Table, found.Answer)
+				}
+			}
+		}
+		nstest.IP(t, "rule add fwmark 9 lookup 77") // from now on they are two
+	}
+}
+
 // TestLookupMatchAmidChanges: answer and route are of one time, however often it changes
 // through which way packets go.
 func TestLookupMatchAmidChanges(t *testing.T) {

@@ -183,13 +183,13 @@ func (c column[R]) required() column[R] {
 // inputText declares a column that shows what a query says of a packet.
 func inputText(name, description string, value func(*packet) string) column[lookupRow] {
 	c := text(name, description, nothing, func(r *lookupRow, b []byte) []byte { return append(b, value(r.packet)...) })
-	return c.hidden().perRow()
+	return c.hidden().input(name).perRow()
 }
 
 func inputNumber(name string, t Type, description string, value func(*packet) object.Opt[uint32]) column[lookupRow] {
 	c := declare[lookupRow](name, t, description+"; absent unless it is asked for", nothing)
 	c.number = func(r *lookupRow) (int64, bool) { return opt(value(r.packet)) }
-	return c.hidden().perRow()
+	return c.hidden().input(name).perRow()
 }
 
 func widen[T uint8 | uint16](o object.Opt[T]) object.Opt[uint32] {

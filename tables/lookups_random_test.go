@@ -52,7 +52,8 @@ func (s *lookupScene) destination() string {
 		return pick(s.Rand, low, low, low, s.in(dev, 1), s.in(dev, 9), "::1", "2001:db8::7", "ff0e::1", "ff02::1")
 	}
 	low := fmt.Sprintf("2%d.%d.0.%d", a, b, 1+s.IntN(50))
-	return pick(s.Rand, low, low, low, s.in(dev, 1), s.in(dev, 9), s.in(dev, 255), "127.0.0.1", "192.0.2.7", "224.0.0.9", "239.1.2.3", "255.255.255.255",
+	return pick(s.Rand, low, low, low, s.in(dev, 1), s.in(dev, 9), s.in(dev, 255), "127.0.0.1", "192.0.2.7", "224.0.0.9",
+		"239.1.2.3", "255.255.255.255",
 		"0.0.0.0")
 }
 
@@ -90,8 +91,9 @@ func (s *lookupScene) route() string {
 }
 
 func (s *lookupScene) rule(priority int) string {
-	condition := pick(s.Rand, fmt.Sprintf("fwmark %d", 1+s.IntN(3)), "from "+s.in(s.IntN(3), 1), "from "+s.in(s.IntN(3), 9),
-		fmt.Sprintf("iif v%d", s.IntN(3)), fmt.Sprintf("oif v%d", s.IntN(3)), "to "+s.prefix(), "tos 8",
+	condition := pick(s.Rand, fmt.Sprintf("fwmark %d", 1+s.IntN(3)), "from "+s.in(s.IntN(3), 1),
+		"from "+s.in(s.IntN(3), 9), fmt.Sprintf("iif v%d", s.IntN(3)), fmt.Sprintf("oif v%d", s.IntN(3)),
+		"to "+s.prefix(), "tos 8",
 		"uidrange 0-0 to "+s.prefix(), "ipproto tcp dport 443", "ipproto udp sport 1000-2000", "not fwmark 1 to "+s.prefix())
 	action := "lookup " + pick(s.Rand, lookupTables[1:]...)
 	if s.IntN(5) == 0 {
@@ -255,7 +257,8 @@ func TestLookupsRandom(t *testing.T) {
 	for i, dev := range lookupDevs {
 		nstest.Veth(t, dev, fmt.Sprintf("10.0.%d.1/24", i), fmt.Sprintf("fd00:%d::1/64", i))
 	}
-	for _, line := range []string{"1 via 10.0.0.5 dev v0", "2 via 10.0.1.5 dev v1", "3 group 1,3/2", "6 via fd00:0::5 dev v0",
+	for _, line := range []string{"1 via 10.0.0.5 dev v0", "2 via 10.0.1.5 dev v1", "3 group 1,3/2",
+		"6 via fd00:0::5 dev v0",
 		"7 via fd00:1::5 dev v1", "8 group 6/7"} {
 		nstest.IP(t, "nexthop add id "+line)
 	}
@@ -329,8 +332,8 @@ func testLookup(t *testing.T, src tables.Source, known map[string]row, p row, se
 			seen["untold"]++
 			return
 		}
-		if dst, addr := netip.MustParsePrefix(got["matched_dst"]), netip.MustParseAddr(p["destination"]); !dst.Contains(addr) ||
-			route["nexthop_id"] != id {
+		dst, addr := netip.MustParsePrefix(got["matched_dst"]), netip.MustParseAddr(p["destination"])
+		if !dst.Contains(addr) || route["nexthop_id"] != id {
 			t.Errorf("%v: decided by %v, ip has nexthop object %s", p, route, id)
 		}
 		want["matched_dst"] = got["matched_dst"]

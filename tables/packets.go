@@ -123,7 +123,8 @@ func (p *plan[R]) sources(packets []packet) (all []packet, err error) {
 	for i := range indexes {
 		indexes[i] = i
 	}
-	if all, err = product(packets, indexes, func(k *packet, i int) { k.from, k.request.From = asked[i], addrs[i] }); err != nil {
+	all, err = product(packets, indexes, func(k *packet, i int) { k.from, k.request.From = asked[i], addrs[i] })
+	if err != nil {
 		return nil, err
 	}
 	all = slices.DeleteFunc(all, func(k packet) bool { return !k.request.SameFamily() })

@@ -116,31 +116,56 @@ func (r *LookupRequest) SameFamily() bool {
 	return !r.hasFrom() || r.From.Unmap().Is4() == r.Destination.Unmap().Is4()
 }
 
-// Doubtful reports whether the route that decides about the packet, as the kernel shows it
-// in answer to a look-up, may differ from what a dump shows of the same route in what its
-// identity is made of: see Decides.
+// Settle sets the table of a route that decides about the packet, as the kernel shows it in
+// answer to a look-up. As long as nobody has added a rule, IPv4's tables local and main are one
+// trie, and the kernel says main for both (fib_lookup, fib_trie_unmerge). What it adds itself for
+// addresses of this host is in table local (fib_magic).
+func (r *LookupRequest) Settle(match *Route) {
+	if r.DoubtfulTable(match) && match.Protocol == rtprotKernel && !r.typed() {
+		match.Table = RT_TABLE_LOCAL
+	}
+}
+
+const rtprotKernel = 2
+
+// DoubtfulTable reports whether such a route, when Settle was called, may yet be in table local
+// where it says main. Routes of type unicast are taken to be in table main.
+func (r *LookupRequest) DoubtfulTable(match *Route) bool {
+	return match.Family == IPv4 && match.Table == RT_TABLE_MAIN && match.Type != Unicast
+}
+
+// typed reports whether the type in an answer is that of the packet, for the address alone makes
+// it a broadcast or a multicast of IPv4 (__mkroute_output).
+func (r *LookupRequest) typed() bool {
+	dst := r.Destination.Unmap()
+	return dst.Is4() && (dst.IsMulticast() || dst == limitedBroadcast)
+}
+
+var limitedBroadcast = netip.AddrFrom4([4]byte{255, 255, 255, 255})
+
+// Doubtful reports whether such a route, when Settle was called, may differ from what a dump
+// shows of the same route in what its identity is made of: see Decides.
 func (r *LookupRequest) Doubtful(match *Route) bool {
 	if match.Family == IPv6 {
 		// The nexthops begin with the one that was chosen (rt6_fill_node).
 		return len(match.Multipath) > 1 && !match.NexthopID.OK
 	}
-	// The type is that of the packet where the address alone makes it a broadcast or a
-	// multicast (__mkroute_output); the tos that of the packet (Linux before 6.11).
-	dst := r.Destination.Unmap()
-	return dst.IsMulticast() || dst == limitedBroadcast || match.TOS != 0
+	// The tos is that of the packet before Linux 6.11.
+	return r.typed() || match.TOS != 0 || r.DoubtfulTable(match)
 }
-
-var limitedBroadcast = netip.AddrFrom4([4]byte{255, 255, 255, 255})
 
 // Decides reports whether a route of a dump may be the one that the kernel showed as what
 // decides about the packet: whether both are alike but for what Doubtful speaks of.
 func (r *LookupRequest) Decides(dumped, match *Route) bool {
-	if dumped.Family != match.Family || dumped.Table != match.Table || dumped.Dst != match.Dst {
+	merged := r.DoubtfulTable(match) && dumped.Table == RT_TABLE_LOCAL
+	if dumped.Family != match.Family || dumped.Table != match.Table && !merged || dumped.Dst != match.Dst {
 		return false
 	}
 	a, b := *dumped, *match
 	if a.Family == IPv4 {
-		b.Type = a.Type
+		if r.typed() {
+			b.Type = a.Type
+		}
 		if b.TOS == r.TOS.V {
 			b.TOS = a.TOS
 		}

@@ -61,6 +61,14 @@ func TestLookupDecides(t *testing.T) {
 		{"another tos", "10.0.0.1", V4, func(r *Route) { r.TOS = 4 }, true, false},
 		{"the metric", "224.0.0.1", V4, func(r *Route) { r.Priority.V++ }, true, false},
 		{"the table", "224.0.0.1", V4, func(r *Route) { r.Table++ }, true, false},
+		{"main", "10.0.0.1", func() *Route { r := V4(); r.Type, r.Table = Local, 255; return r },
+			func(r *Route) { r.Table = 254 }, true, true},
+		{"main", "10.0.0.1", func() *Route { r := V4(); r.Type, r.Table, r.Protocol = Broadcast, 255, 2; return r },
+			func(r *Route) { r.Table = 254 }, false, true},
+		{"main", "10.0.0.1", func() *Route { r := V4(); r.Table = 255; return r },
+			func(r *Route) { r.Table = 254 }, false, false},
+		{"main", "fd00::1", func() *Route { r := V6(); r.Type, r.Table = Local, 255; return r },
+			func(r *Route) { r.Table = 254 }, false, false},
 		{"the destination", "224.0.0.1", V4, func(r *Route) { r.Dst = netip.MustParsePrefix("224.0.0.0/4") }, true, false},
 		{"the order", "10.0.0.1", func() *Route { return ECMP(IPv4) }, rotate, false, false},
 		{"the order", "fd00::1", func() *Route { return ECMP(IPv6) }, rotate, true, true},
@@ -74,6 +82,7 @@ func TestLookupDecides(t *testing.T) {
 		dumped.TOS = 0
 		match.TOS = 0
 		c.change(match)
+		req.Settle(match)
 		before := string(match.AppendID(nil))
 		if got := req.Doubtful(match); got != c.doubtful {
 			t.Errorf("%s, %s: doubtful %v", c.what, c.dst, got)
