@@ -81,6 +81,13 @@ func fixedNamespace(t *testing.T) {
 		"route add default via 203.0.113.1 dev vpn0 table 1000 mtu lock 1420",
 		"route add 172.16.0.0/12 via inet6 2001:db8::1 dev eth0 proto bgp metric 20",
 	)
+	nstest.Batch(t, "-4",
+		"nexthop add id 1 via 192.0.2.2 dev eth0 proto zebra",
+		"nexthop add id 2 via 192.0.2.3 dev eth0 proto zebra",
+		"nexthop add id 3 via 192.0.2.4 dev eth0 proto zebra",
+	)
+	nstest.IP(t, "nexthop add id 10 group 1,3/2 proto zebra") // which has no family
+	nstest.IP(t, "route add 100.64.0.0/10 nhid 10 proto bgp metric 20")
 	nstest.Batch(t, "-6",
 		"route add default via 2001:db8::1 dev eth0 proto ra metric 100 pref high",
 		"route add 2001:db8:ffff::/48 encap seg6 mode encap segs 2001:db8::5 dev eth0",

@@ -64,6 +64,24 @@ type packQuery struct {
 	Removed     *bool  `json:"removed"`
 }
 
+// counting finds what has osquery count routes, all of which must be sent to it.
+var counting = regexp.MustCompile(`(?i)(count\(|GROUP\s+BY).*\bkernel_routes\b|\bkernel_routes\b.*GROUP\s+BY`)
+
+// TestCounting sees that what counts routes is found.
+func TestCounting(t *testing.T) {
+	for query, is := range map[string]bool{
+		"SELECT protocol, count(*) FROM kernel_routes GROUP BY protocol":             true,
+		"SELECT table_id FROM kernel_routes GROUP BY table_id":                       true,
+		"SELECT count(1) FROM kernel_routes":                                         true,
+		"SELECT protocol, sum(routes) FROM kernel_route_counts GROUP BY protocol":    false,
+		"SELECT dst, gateway FROM kernel_routes WHERE dst IN ('0.0.0.0/0', '::/0');": false,
+	} {
+		if got := counting.MatchString(query); got != is {
+			t.Errorf("%s: %v", query, got)
+		}
+	}
+}
+
 // TestPacks runs every query of every pack.
 func TestPacks(t *testing.T) {
 	fixedNamespace(t)
@@ -97,6 +115,9 @@ func TestPacks(t *testing.T) {
 			}
 			if c := changing.FindString(q.Query); c != "" {
 				t.Errorf("%s: %s: asks for %q, which changes with time", file, name, c)
+			}
+			if counting.MatchString(q.Query) {
+				t.Errorf("%s: %s: counts what kernel_route_counts has counted", file, name)
 			}
 			var rows []map[string]string
 			if err := json.Unmarshal([]byte(run(t, "", "query", "--json", q.Query)), &rows); err != nil {

@@ -117,6 +117,11 @@ func (b *bench) run() (err error) {
 	if err != nil {
 		return err
 	}
+	more, err := b.nexthops()
+	if err != nil {
+		return err
+	}
+	lines = append(lines, more...)
 	if b.extension {
 		more, err := b.extensions()
 		if err != nil {
@@ -170,6 +175,11 @@ func (b *bench) commands() ([]line, error) {
 		m.limits, m.maxRSS = append(m.limits, limit{times, floor, "floor"}), memory
 		return m
 	}
+	counts := func(what, sql string) *measurement {
+		m := query(b.big, what, "--csv", sql)
+		m.limits, m.maxRSS = []limit{{1.3, floor, "floor"}}, 40*mib
+		return m
+	}
 	routes := &measurement{what: "routes > FILE", ns: b.big, file: file, args: []string{executable(b.dir), "routes"}}
 	routes.limits = []limit{{0.6, ip, "ip"}}
 
@@ -195,6 +205,9 @@ func (b *bench) commands() ([]line, error) {
 		all(2.5, query(b.big, "query SELECT protocol, count(*) ... GROUP BY 1",
 			"--csv", "SELECT protocol, count(*) FROM kernel_routes GROUP BY 1")),
 		all(1.15, query(b.big, "query SELECT count(*)", "--csv", "SELECT count(*) FROM kernel_routes")),
+		counts("query SELECT protocol, sum(routes) FROM kernel_route_counts ... GROUP BY 1",
+			"SELECT protocol, sum(routes) FROM kernel_route_counts GROUP BY 1"),
+		counts("query SELECT * FROM kernel_route_counts", "SELECT * FROM kernel_route_counts"),
 		narrow,
 		ordinary,
 		one,

@@ -135,26 +135,32 @@ func BenchmarkReadFew(b *testing.B) {
 	b.Run("floor", func(b *testing.B) {
 		fewRoutes(b)
 		b.ReportAllocs()
-		const flags = unix.NLM_F_REQUEST | unix.NLM_F_DUMP
-		req := wire.AppendHeader(nil, unix.NLMSG_HDRLEN+nltest.RtmsgLen, unix.RTM_GETROUTE, flags, 1)
-		req = append(req, make([]byte, nltest.RtmsgLen)...)
-		buf := make([]byte, conn.MaxDatagram)
 		for b.Loop() {
-			fd, err := unix.Socket(unix.AF_NETLINK, unix.SOCK_RAW|unix.SOCK_CLOEXEC, unix.NETLINK_ROUTE)
-			if err != nil {
-				b.Fatal(err)
-			}
-			if _, err := unix.Write(fd, req); err != nil {
-				b.Fatal(err)
-			}
-			for clear(buf[:unix.NLMSG_HDRLEN]); wire.U16(buf[4:]) != unix.NLMSG_DONE; {
-				if _, err := unix.Read(fd, buf); err != nil {
-					b.Fatal(err)
-				}
-			}
-			unix.Close(fd)
+			floor(b)
 		}
 	})
+}
+
+// floor dumps all routes over a socket that it opens, and looks at nothing but whether that
+// was all.
+func floor(b *testing.B) {
+	const flags = unix.NLM_F_REQUEST | unix.NLM_F_DUMP
+	req := wire.AppendHeader(nil, unix.NLMSG_HDRLEN+nltest.RtmsgLen, unix.RTM_GETROUTE, flags, 1)
+	req = append(req, make([]byte, nltest.RtmsgLen)...)
+	buf := make([]byte, conn.MaxDatagram)
+	fd, err := unix.Socket(unix.AF_NETLINK, unix.SOCK_RAW|unix.SOCK_CLOEXEC, unix.NETLINK_ROUTE)
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer unix.Close(fd)
+	if _, err := unix.Write(fd, req); err != nil {
+		b.Fatal(err)
+	}
+	for wire.U16(buf[4:]) != unix.NLMSG_DONE {
+		if _, err := unix.Read(fd, buf); err != nil {
+			b.Fatal(err)
+		}
+	}
 }
 
 // BenchmarkReadManyLinks reads a few routes of a host with 4,000 interfaces: with
@@ -180,7 +186,8 @@ func BenchmarkReadManyLinks(b *testing.B) {
 	})
 }
 
-// BenchmarkRead reads one route, the number of all, and all of 20,000.
+// BenchmarkRead reads one route, the number of all, how many there are of what, and all of
+// 20,000; floor is a dump in which nothing is looked at.
 func BenchmarkRead(b *testing.B) {
 	for _, c := range []struct {
 		name   string
@@ -204,6 +211,21 @@ func BenchmarkRead(b *testing.B) {
 			if n, _, err := new(Kernel).Count(b.Context(), request(Filter{})); err != nil || n < 20_000 {
 				b.Fatal(n, err)
 			}
+		}
+	})
+	b.Run("tally", func(b *testing.B) {
+		manyRoutes(b, 20_000)
+		b.ReportAllocs()
+		for b.Loop() {
+			if s := tally(b, new(Kernel), request(Filter{}), byAll); len(s.Groups) < 3 {
+				b.Fatal(s.Groups)
+			}
+		}
+	})
+	b.Run("floor", func(b *testing.B) {
+		manyRoutes(b, 20_000)
+		for b.Loop() {
+			floor(b)
 		}
 	})
 }

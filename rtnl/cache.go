@@ -82,6 +82,9 @@ func (c *Cache) Namespaces() (found []FoundNamespace, unseen int, err error) {
 // Read answers a request.
 func (c *Cache) Read(ctx context.Context, req Request) (*Snapshot, error) {
 	c.once.Do(func() { c.recall = newRecall() })
+	if req.CountBy != nil {
+		return c.read(ctx, req)
+	}
 	var known []*Snapshot
 	if len(req.IDs) > 0 {
 		var err error

@@ -60,8 +60,9 @@ func (i *Instant) Read(ctx context.Context, req Request) (*Snapshot, error) {
 	if err := req.check(); err != nil {
 		return nil, err
 	}
+	req.completeCount()
 	s := i.snapshot.begin(&req)
-	for _, k := range req.Kinds {
+	for _, k := range join(req.Kinds, req.Along) {
 		if !k.Filtered || req.None {
 			continue
 		}
@@ -81,6 +82,9 @@ func (i *Instant) Read(ctx context.Context, req Request) (*Snapshot, error) {
 			}
 		}
 		s.set(k, &section{runs: runs})
+	}
+	if req.CountBy != nil {
+		s = s.counted(req.CountBy, nil)
 	}
 	return s, nil
 }

@@ -31,7 +31,11 @@ type Kernel struct {
 // Read returns a snapshot of what the request asks for. It sees every change
 // that was complete before the call. On an error, a *ReadError, there is no snapshot.
 func (k *Kernel) Read(ctx context.Context, req Request) (*Snapshot, error) {
-	s, _, err := k.read(ctx, req, false)
+	req.completeCount()
+	s, counted, err := k.read(ctx, req, req.CountBy)
+	if err == nil && req.CountBy != nil {
+		s = s.counted(req.CountBy, counted)
+	}
 	return s, err
 }
 
@@ -39,52 +43,59 @@ func (k *Kernel) Read(ctx context.Context, req Request) (*Snapshot, error) {
 // not of those they refer to, and whether that is certain (see Snapshot.Consistent). It
 // saves the memory that most of them take.
 func (k *Kernel) Count(ctx context.Context, req Request) (n int, consistent bool, err error) {
-	s, counted, err := k.read(ctx, req, true)
+	req.CountBy = nil // of what is not to be counted here
+	s, counted, err := k.read(ctx, req, &object.Grouping{})
 	if err != nil {
 		return 0, false, err
 	}
-	return counted + s.count(&req), s.Consistent, nil
+	if counted != nil {
+		n = counted.Total()
+	}
+	return n + s.count(&req), s.Consistent, nil
 }
 
-func (k *Kernel) read(ctx context.Context, req Request, count bool) (_ *Snapshot, counted int, err error) {
+// read reads what a request asks for. Where countBy is not nil, objects of the kinds that
+// the request asks for may be in counted instead of in the snapshot; nil: none are.
+func (k *Kernel) read(ctx context.Context, req Request, countBy *object.Grouping) (
+	_ *Snapshot, counted *object.Tally, err error) {
 	kinds := req.kinds()
 	for _, kind := range kinds {
 		if kind.Get == 0 {
-			return nil, 0, &ReadError{Op: "read " + kind.Plural, Err: errors.New("the kernel is not asked for them")}
+			return nil, nil, &ReadError{Op: "read " + kind.Plural, Err: errors.New("the kernel is not asked for them")}
 		}
 	}
 	if err := req.check(); err != nil {
-		return nil, 0, err
+		return nil, nil, err
 	}
 	if req.Nothing() {
-		return &Snapshot{Consistent: true}, 0, nil
+		return &Snapshot{Consistent: true}, nil, nil
 	}
 	r := &reading{session: &session{ctx: ctx, dial: k.dial, stats: k.stats, release: parseRelease(k.release),
-		asked: req, count: count}}
+		asked: req, countBy: countBy}}
 	if k.dial == nil {
 		r.dial, r.stats, r.release = conn.Dial, rt6StatsPath, hostRelease()
 	}
 	r.asked.Prepare()
 	held, letGo, err := req.Namespace.Hold()
 	if err != nil {
-		return nil, 0, err
+		return nil, nil, err
 	}
 	defer letGo()
 	if err := req.checkNamespace(held); err != nil {
-		return nil, 0, err
+		return nil, nil, err
 	}
 	r.asked.Namespace = held
 	r.dial = dialIn(r.dial, held, req.Namespace)
 	r.listener, err = consistency.Listen(ctx, r.dial, r.asked.Namespace, kinds)
 	if err != nil {
-		return nil, 0, err
+		return nil, nil, err
 	}
 	defer r.listener.Close()
 	r.begin()
 	s, counted, err := r.read()
 	if err != nil {
 		r.giveBack()
-		return nil, 0, err
+		return nil, nil, err
 	}
 	r.pack(s)
 	k.warn(r, s)

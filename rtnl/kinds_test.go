@@ -39,7 +39,8 @@ func withRules(t *testing.T, byTable bool) *object.Kind {
 	place := rules.Ordinal()
 	rules.Name, rules.Plural, rules.Struct, rules.Header = "rule", "rules", "fib_rule_hdr", fibRuleHdrLen
 	rules.Get, rules.New, rules.Del, rules.Groups = rtmGetRule, rtmNewRule, rtmNewRule+1, []uint{8, 19}
-	rules.Number, rules.Refer, rules.Lacked = nil, nil, ""
+	rules.Number, rules.Refer, rules.Lacked, rules.Nested, rules.Details = nil, nil, "", nil, nil
+	rules.ByNumber, rules.LookupSince = object.Release{}, nil
 	rules.Request = func(uint32) []byte { return make([]byte, fibRuleHdrLen) }
 	if byTable {
 		rules.Request = nil

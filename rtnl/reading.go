@@ -27,30 +27,33 @@ func (r *reading) begin() {
 		case k.Dump != nil:
 			r.tabled = append(r.tabled, &tableReader{session: r.session, kind: k})
 		default:
-			r.whole = append(r.whole, &wholeReader{session: r.session, kind: k, all: r.asked.All(k),
-				whole: r.asked.whole(k)})
+			w := &wholeReader{session: r.session, kind: k, all: r.asked.All(k), whole: r.asked.whole(k)}
+			if r.asked.few(k) && (k.Lookup || r.release.Since(k.LookupSince...)) {
+				w.few = slices.DeleteFunc(slices.Clone(r.asked.Numbers[k]), func(n uint32) bool { return n == 0 })
+			}
+			r.whole = append(r.whole, w)
 		}
 	}
 	r.refers = len(r.whole) > 0
 }
 
 // read tries until everything is of one time, or MaxTries times.
-func (r *reading) read() (_ *Snapshot, counted int, _ error) {
+func (r *reading) read() (_ *Snapshot, counted *object.Tally, _ error) {
 	for r.tries = 1; ; r.tries++ {
 		err := r.try()
 		switch {
 		case err == nil:
 		case r.tries == MaxTries || !errors.Is(err, conn.ErrInterrupted) && !errors.Is(err, conn.ErrTooLarge):
-			return nil, 0, err
+			return nil, nil, err
 		case errors.Is(err, conn.ErrTooLarge) && r.tooLarge:
-			return nil, 0, err // twice: it is no shortage of memory
+			return nil, nil, err // twice: it is no shortage of memory
 		default:
 			r.tooLarge = errors.Is(err, conn.ErrTooLarge)
 			continue
 		}
 		heard, err := r.takeChanges()
 		if err != nil {
-			return nil, 0, err
+			return nil, nil, err
 		}
 		s, counted := r.assemble(heard)
 		if !r.again() || r.tries == MaxTries {
@@ -58,7 +61,7 @@ func (r *reading) read() (_ *Snapshot, counted int, _ error) {
 		}
 		// What was heard while that was worked out does not concern the dumps to come.
 		if heard, err = r.takeChanges(); err != nil {
-			return nil, 0, err
+			return nil, nil, err
 		}
 		r.markStale(heard)
 		r.retry()
@@ -134,13 +137,19 @@ func (r *reading) wholeOf(k *object.Kind) *wholeReader {
 	return r.whole[i]
 }
 
-// assemble puts the snapshot together, after what was heard during the try.
-func (r *reading) assemble(heard *consistency.Changes) (s *Snapshot, counted int) {
+// assemble puts the snapshot together, after what was heard during the try. counted are
+// the objects that were counted instead of kept, nil for none.
+func (r *reading) assemble(heard *consistency.Changes) (s *Snapshot, counted *object.Tally) {
 	s = &Snapshot{Tries: r.tries}
 	for _, t := range r.tabled {
-		runs, n := t.assemble(heard)
+		runs, tally := t.assemble(heard)
 		s.set(t.kind, &section{runs: runs})
-		counted += n
+		switch {
+		case counted == nil:
+			counted = tally
+		case tally != nil:
+			counted.Union(tally)
+		}
 	}
 	for _, w := range r.whole {
 		s.set(w.kind, &section{runs: w.log.Runs})

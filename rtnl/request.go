@@ -41,6 +41,17 @@ type Request struct {
 	// Filter says which routes are wanted, if routes are.
 	Filter
 
+	// Numbers are the numbers (object.Kind.Number) of those objects of a kind in Kinds that are
+	// wanted, if they are known. Where they are few and the kernel can be asked so, it is
+	// asked for these alone. Otherwise others come too.
+	Numbers map[*object.Kind][]uint32
+	// CountBy, if set, has routes counted by what it tells apart, instead of read: they are in
+	// Snapshot.Groups. That takes little more time than the kernel does to send them, and
+	// hardly any memory: they are counted on the bytes as they come, and kept only where they
+	// changed meanwhile, so that one dump is not enough to count them. Routes must be the only
+	// kind in Kinds, or in Along, and IDs mean nothing.
+	CountBy *object.Grouping
+
 	// GivesIDs says that the identities of the routes will be given out, to be looked
 	// up soon, and IDs are identities that are looked up. A Cache answers the one as
 	// of the answer to the other; for a Kernel neither means anything, for it is the
@@ -94,7 +105,7 @@ func (r *Request) check() error {
 		return &ReadError{Op: "read", Err: errors.New("no kind of object is asked for"),
 			Remedy: "name some in Request.Kinds"}
 	}
-	return nil
+	return r.checkCount()
 }
 
 // Nothing reports whether no object can be wanted.
@@ -102,11 +113,37 @@ func (r *Request) Nothing() bool {
 	return !slices.ContainsFunc(r.Kinds, func(k *object.Kind) bool { return !k.Filtered || !r.None })
 }
 
+// few reports whether few objects of a kind are wanted, by their numbers, and nothing that
+// could refer to others.
+func (r *Request) few(k *object.Kind) bool {
+	n := len(r.Numbers[k])
+	return 0 < n && n <= maxLookups && len(r.Kinds) == 1 && len(r.Along) == 0 && r.whole(k)
+}
+
+// numbers returns Numbers of a request that brings all that either of two brings.
+func (r *Request) numbers(o *Request) map[*object.Kind][]uint32 {
+	var u map[*object.Kind][]uint32
+	for _, k := range join(r.Kinds, o.Kinds) {
+		mine, others := r.Numbers[k], o.Numbers[k]
+		switch {
+		case r.All(k) && o.All(k) && (mine == nil || others == nil):
+		case len(mine)+len(others) > 0:
+			if u == nil {
+				u = map[*object.Kind][]uint32{}
+			}
+			u[k] = join(mine, others)
+		}
+	}
+	return u
+}
+
 // Union returns a request that brings all that either of two brings, which are of one
-// namespace.
+// namespace. Routes that either counts are read.
 func (r Request) Union(o Request) Request {
+	r.completeCount()
+	o.completeCount()
 	u := Request{Namespace: r.Namespace, NamespaceID: r.NamespaceID, Kinds: join(r.Kinds, o.Kinds),
-		Along: join(r.Along, o.Along), Referred: join(r.Referred, o.Referred)}
+		Along: join(r.Along, o.Along), Referred: join(r.Referred, o.Referred), Numbers: r.numbers(&o)}
 	// A filter says nothing where there is nothing to be filtered.
 	switch filters := func(r *Request) bool {
 		return slices.ContainsFunc(join(r.Kinds, r.Along), func(k *object.Kind) bool { return k.Filtered })
@@ -127,7 +164,7 @@ func (r Request) Union(o Request) Request {
 }
 
 // join returns what is in one list or the other.
-func join(a, b []*object.Kind) []*object.Kind {
+func join[T comparable](a, b []T) []T {
 	all := slices.Clone(a)
 	for _, k := range b {
 		if !slices.Contains(all, k) {

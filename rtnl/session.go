@@ -22,7 +22,7 @@ type session struct {
 	listener *consistency.Listener
 	conn     *conn.Conn // nil: it is yet to be opened
 	asked    Request
-	count    bool // of what need not be kept the number is enough
+	countBy  *object.Grouping // of what need not be kept a tally is enough; nil: it is not
 	tries    int
 	tooLarge bool // the last try failed for an object that does not fit
 
@@ -42,7 +42,7 @@ type session struct {
 func (s *session) begin() {
 	s.giveBack()
 	*s = session{ctx: s.ctx, dial: s.dial, stats: s.stats, release: s.release, listener: s.listener, asked: s.asked,
-		count: s.count, tries: s.tries, tooLarge: s.tooLarge, listenErr: s.listenErr, filter: s.asked.Filter}
+		countBy: s.countBy, tries: s.tries, tooLarge: s.tooLarge, listenErr: s.listenErr, filter: s.asked.Filter}
 	s.mem = s.newArena()
 }
 
@@ -51,6 +51,14 @@ func (s *session) newArena() consistency.Arena {
 	b := conn.Buffers.Get().(*conn.Buffer)
 	s.lent = append(s.lent, b)
 	return consistency.NewArena(b)
+}
+
+// counts reports whether objects of a kind need not be kept, but counted.
+func (s *session) counts(k *object.Kind) bool {
+	if s.asked.CountBy != nil {
+		return k == object.Routes.Kind
+	}
+	return s.countBy != nil && s.asked.whole(k)
 }
 
 // giveBack ends the use of the buffers in which arenas began.

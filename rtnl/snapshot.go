@@ -20,6 +20,9 @@ type Snapshot struct {
 	Consistent bool
 	// Tries is how often the kernel was asked, at most MaxTries.
 	Tries int
+	// Groups are the routes that were counted instead of read, in no order: see
+	// Request.CountBy. Of each class there is one.
+	Groups []Group
 
 	sections []*section // by object.Kind.Ordinal; nil: none was asked for
 }
@@ -174,7 +177,7 @@ func (s *Snapshot) Cursor(want object.Fields) *object.Cursor {
 
 // with returns a copy of the snapshot with other objects of a kind.
 func (s *Snapshot) with(k *object.Kind, runs []object.Run) *Snapshot {
-	c := &Snapshot{Consistent: s.Consistent, Tries: s.Tries, sections: slices.Clone(s.sections)}
+	c := &Snapshot{Consistent: s.Consistent, Tries: s.Tries, Groups: s.Groups, sections: slices.Clone(s.sections)}
 	c.set(k, &section{runs: runs})
 	return c
 }

@@ -77,8 +77,13 @@ func (t *tableReader) read() error {
 // sink returns a sink for a dump.
 func (t *tableReader) sink(request object.DumpRequest, mem *consistency.Arena) *consistency.Sink {
 	families := t.filter().Families
+	dump := consistency.Dump{Kind: t.kind, Request: request}
+	if t.session.tries == 1 && t.session.counts(t.kind) {
+		// Where it proves not to be enough, several dumps together will be.
+		dump.CountBy = t.session.countBy
+	}
 	return &consistency.Sink{
-		Dump:     consistency.Dump{Kind: t.kind, Request: request},
+		Dump:     dump,
 		Arena:    mem,
 		Match:    t.match(),
 		Refer:    t.kind.Refer != nil && t.session.refers,
@@ -100,7 +105,6 @@ func (t *tableReader) dumpNext() error {
 	s := t.sink(t.todo[0], &r.mem)
 	s.Listen = r.drain
 	s.Dump.WithoutIPv6 = t.counted()
-	s.Dump.Counting = r.count && r.tries == 1 && r.asked.whole(t.kind)
 	var started *parallel
 	if inParallel {
 		s.Parallel = func() (whole func() bool) {
@@ -151,15 +155,15 @@ func (t *tableReader) addIPv6(p *parallel) {
 }
 
 // assemble puts together what the dumps brought, after what was heard during the try.
-func (t *tableReader) assemble(heard *consistency.Changes) (runs []object.Run, counted int) {
+func (t *tableReader) assemble(heard *consistency.Changes) (runs []object.Run, counted *object.Tally) {
 	for _, d := range t.dumps {
 		d.FindGaps(heard)
 	}
-	runs, counted, t.missing = consistency.Merge(t.dumps, t.filter().Wants)
+	growing, all := heard.Growing(t.kind)
+	runs, counted, t.missing = consistency.Merge(t.dumps, t.filter().Wants, growing)
 	if t.counted() && t.truncatedIPv6() {
 		t.missing = append(t.missing, object.Table{Family: object.IPv6})
 	}
-	growing, all := heard.Growing(t.kind)
 	t.lost = !all
 	return consistency.Complete(runs, growing, t.match()), counted
 }
@@ -220,7 +224,7 @@ func (t *tableReader) alone(table object.Table) bool {
 
 // counted reports whether IPv6 is dumped by itself, and its routes counted.
 func (t *tableReader) counted() bool {
-	return t.kind.Entries != nil && t.session.release.before(6, 9) && t.filter().MayMatchIPv6()
+	return t.kind.Entries != nil && t.session.release.Before(6, 9, 0) && t.filter().MayMatchIPv6()
 }
 
 // dumpCounted dumps all IPv6 routes. If fewer come than the kernel counts, and more
@@ -240,7 +244,7 @@ func (t *tableReader) dumpCounted(c *conn.Conn) error {
 	after := stats.entries()
 	heard = r.drain().Entries(t.kind) - heard
 	walked := s.Entries
-	if !r.release.before(4, 15) {
+	if !r.release.Before(4, 15, 0) {
 		walked -= s.Cached
 	}
 	switch missing := min(before, after) - walked; {

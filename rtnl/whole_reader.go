@@ -18,6 +18,8 @@ type wholeReader struct {
 	kind    *object.Kind
 	all     bool // all objects are wanted
 	whole   bool // in their whole messages
+	// those that are asked for one by one in the place of all; nil: none are
+	few []uint32
 
 	log      object.Messages
 	dumped   bool            // all objects were read
@@ -36,6 +38,9 @@ func (w *wholeReader) read() error {
 	unknown := w.unknown()
 	switch {
 	case w.dumped:
+	case w.few != nil && len(unknown) > 0:
+		return w.session.run("look up "+w.kind.Plural, func(c *conn.Conn) error { return w.lookUp(c, unknown) })
+	case w.few != nil:
 	case w.all || len(unknown) > maxLookups || len(unknown) > 0 && !w.kind.Lookup:
 		return w.session.run("dump "+w.kind.Plural, w.dump)
 	case len(unknown) > 0:
@@ -44,13 +49,31 @@ func (w *wholeReader) read() error {
 	return nil
 }
 
-// dump reads all objects. A kernel that does not know the kind (nexthop objects before
-// Linux 5.3) answers EOPNOTSUPP: it has none.
+// dump reads all objects.
 func (w *wholeReader) dump(c *conn.Conn) error {
+	return w.ask(0, func(request []byte) error { return w.dumpAs(c, request) })
+}
+
+// ask makes a request for all objects or one, with what the kernel tells only if asked where
+// they are what is wanted, not what others refer to.
+func (w *wholeReader) ask(number uint32, request func([]byte) error) error {
+	if w.whole && w.kind.Details != nil {
+		err := request(w.kind.Details(number))
+		// The kernel does not know the request, or has no room for an object with all that.
+		if !errors.Is(err, syscall.EINVAL) && !errors.Is(err, syscall.EMSGSIZE) {
+			return err
+		}
+	}
+	return request(w.kind.Request(number))
+}
+
+// dumpAs makes one dump. A kernel that does not know the kind (nexthop objects before
+// Linux 5.3) answers EOPNOTSUPP: it has none.
+func (w *wholeReader) dumpAs(c *conn.Conn, request []byte) error {
 	b := conn.Buffers.Get().(*conn.Buffer)
 	defer conn.Buffers.Put(b)
 	w.forget()
-	interrupted, err := c.Dump(w.kind.Get, w.kind.Request(0), conn.Sink{
+	interrupted, err := c.Dump(w.kind.Get, request, conn.Sink{
 		Want:     w.kind.New,
 		Buffer:   func() []byte { return b[:] },
 		Message:  func(msg []byte) (bool, error) { return true, w.add(msg) },
@@ -58,7 +81,7 @@ func (w *wholeReader) dump(c *conn.Conn) error {
 	})
 	switch {
 	case errors.Is(err, syscall.EOPNOTSUPP):
-	case err == nil && interrupted:
+	case err == nil && interrupted && !w.byNumber():
 		w.forget()
 		return conn.ErrInterrupted
 	case err != nil:
@@ -67,6 +90,11 @@ func (w *wholeReader) dump(c *conn.Conn) error {
 	}
 	w.dumped = true
 	return nil
+}
+
+// byNumber reports whether a dump brings what does not change, though something else does.
+func (w *wholeReader) byNumber() bool {
+	return w.kind.ByNumber != object.Release{} && w.session.release.Since(w.kind.ByNumber)
 }
 
 // add keeps an object: of one that others refer to what is decoded, as a link has a
@@ -84,11 +112,12 @@ func (w *wholeReader) add(msg []byte) error {
 	return nil
 }
 
-// lookUp reads objects one by one. One that has gone is an error of the kernel's.
+// lookUp reads objects one by one. One that is not there is an error of the kernel's: ENODEV
+// for an interface, ENOENT for a nexthop object.
 func (w *wholeReader) lookUp(c *conn.Conn, numbers []uint32) error {
 	for _, n := range numbers {
-		err := c.Get(w.kind.Get, w.kind.Request(n), w.kind.New, w.add)
-		if err != nil && !errors.Is(err, syscall.ENODEV) {
+		err := w.ask(n, func(request []byte) error { return c.Get(w.kind.Get, request, w.kind.New, w.add) })
+		if err != nil && !errors.Is(err, syscall.ENODEV) && !errors.Is(err, syscall.ENOENT) {
 			return fmt.Errorf("%s %d: %w", w.kind.Name, n, err)
 		}
 		if w.lookedUp == nil {
@@ -104,10 +133,19 @@ func (w *wholeReader) forget() {
 	w.log, w.dumped, w.lookedUp = object.Messages{}, false, nil
 }
 
-// unknown returns the objects that are referred to and were not read.
+// unknown returns the objects that are referred to and were not read; or where few are
+// wanted, which others do not refer to, those of them.
 func (w *wholeReader) unknown() (unknown []uint32) {
 	if w.dumped {
 		return nil
+	}
+	for _, n := range w.few {
+		if !w.lookedUp[n] {
+			unknown = append(unknown, n)
+		}
+	}
+	if w.few != nil {
+		return unknown
 	}
 	for n := range w.session.refs.Of(w.kind) {
 		if !w.lookedUp[n] {
@@ -137,6 +175,11 @@ func (w *wholeReader) refer() {
 // are not of one time.
 func (w *wholeReader) markStale(heard *consistency.Changes) {
 	r := w.session
+	if w.few != nil {
+		// Each is as it was at some time, and nothing that was read says more of it.
+		w.stale = w.stale || len(w.unknown()) > 0
+		return
+	}
 	if w.kind.Number == nil {
 		// It cannot be told which one changed, nor what the dump passed over for it.
 		w.stale = w.stale || heard.Told(w.kind) || heard.Any(w.kind)

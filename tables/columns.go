@@ -17,6 +17,8 @@ type needs struct {
 	along    kinds         // all objects of other kinds
 	hops     bool          // every nexthop of a route is worked out
 	found    rtnl.Want     // what is found out by a look-up
+
+	countBy object.Grouping // of a table in which routes are counted
 }
 
 // kinds is a set of kinds, by their ordinal.
@@ -43,7 +45,8 @@ func (s kinds) list() (list []*object.Kind) {
 
 // and returns what is needed for both.
 func (n needs) and(o needs) needs {
-	return needs{n.fields | o.fields, n.referred | o.referred, n.along | o.along, n.hops || o.hops, n.found | o.found}
+	return needs{n.fields | o.fields, n.referred | o.referred, n.along | o.along, n.hops || o.hops,
+		n.found | o.found, n.countBy.And(o.countBy)}
 }
 
 var (
@@ -53,6 +56,8 @@ var (
 	needLinks = needs{referred: kindSet(object.Links.Kind)}
 	// needVRFs is for a column that shows the VRF of a table.
 	needVRFs = needs{along: kindSet(object.Links.Kind)}
+	// needUses is for a column that shows how many routes use nexthop objects.
+	needUses = needs{along: kindSet(object.Routes.Kind), countBy: object.Grouping{Object: true}}
 	// needObjects is for a column that shows something of a nexthop object.
 	needObjects = needs{referred: kindSet(object.NexthopObjects.Kind)}
 	// needHops is for a column that shows all nexthops.

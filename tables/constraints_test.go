@@ -36,6 +36,9 @@ func (s *recorder) Read(ctx context.Context, r rtnl.Request) (*rtnl.Snapshot, er
 			return nil, err
 		}
 	}
+	if r.CountBy != nil {
+		return s.whole.Instant(nil).Read(ctx, r)
+	}
 	return s.whole, nil
 }
 

@@ -25,6 +25,9 @@ type source[R any] struct {
 	// splits says that the rows of one object can be made without other objects of its
 	// kind but those beside it: then a snapshot can be read in parts (rtnl.Snapshot.Split).
 	splits bool
+	// grouped says that the rows are numbers of routes, which are counted by the columns that
+	// are used of those that tell rows apart.
+	grouped bool
 	// attributes returns those of the row's object, for columns that are optional; nil:
 	// that is not known.
 	attributes func(*R) object.Fields
@@ -108,7 +111,7 @@ func newPlan[R any](src *source[R], columns []column[R], names *iproute2.Names, 
 				p.request.GivesIDs, p.given = true, &columns[i]
 			}
 		}
-		if q.RowIDs && columns[i].row {
+		if q.RowIDs && columns[i].row && !src.grouped {
 			p.use(&columns[i])
 			p.key = append(p.key, columns[i])
 		}
@@ -131,13 +134,37 @@ func newPlan[R any](src *source[R], columns []column[R], names *iproute2.Names, 
 		}
 	}
 	n.pushCovered()
+	if src.grouped {
+		p.group(columns, q)
+	}
 	p.inodes, p.covers = n.inodes, n.covers
 	if src.kind != nil {
 		p.request.Kinds = []*object.Kind{src.kind}
 	}
 	p.request.Referred = p.needs.referred.list()
 	p.request.Along = p.needs.along.list()
+	if p.needs.countBy != (object.Grouping{}) {
+		p.request.CountBy = &p.needs.countBy
+	}
+	if n.numbers != nil {
+		p.request.Numbers = map[*object.Kind][]uint32{src.kind: n.numbers}
+	}
 	return p
+}
+
+// group has routes counted by the columns that are used, of which conditions make use too;
+// by all that there are if none is, not even that of a count: then it is the rows that count.
+func (p *plan[R]) group(columns []column[R], q Query) {
+	all := !p.reads
+	for i := range columns {
+		used := all || q.Used == nil || i < len(q.Used) && q.Used[i] ||
+			slices.ContainsFunc(p.checks, func(c check) bool { return c.column == i })
+		if columns[i].row && used {
+			p.use(&columns[i])
+			p.key = append(p.key, columns[i])
+		}
+	}
+	p.request.CountBy = &p.needs.countBy
 }
 
 // use notes that a column will be read.

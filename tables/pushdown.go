@@ -201,6 +201,8 @@ type pushdown struct {
 	ids   *[]string // identities that are looked up
 	names *iproute2.Names
 	devs  *devNames // nil: nobody wants to know
+	// numbers of the table's objects (object.Kind.Number) that alone are wanted; nil: all are
+	numbers []uint32
 
 	inodes  []uint64 // see plan.inodes
 	covers  []cover  // nil: none is asked for
@@ -364,6 +366,8 @@ func pushDev(n *pushdown, values []string) {
 		return is
 	}
 }
+
+func pushNumber(n *pushdown, values []string) { n.numbers = numbers(values) }
 
 func pushDevIndex(n *pushdown, values []string) { restrict(n.Filter, &n.OIFs, numbers(values)) }
 

@@ -21,6 +21,9 @@ func TestRowIDs(t *testing.T) {
 	nstest.Batch(t, "-6", "route add fd06::/64 dev v0", "route append fd06::/64 dev v1",
 		"route replace fd06::/64 dev v1")
 	for _, table := range tables.Whole() {
+		if table == tables.Counts {
+			continue // whose rows are those of the columns that are used: see TestCounts
+		}
 		numbers := func(used []bool, constraints ...tables.Constraint) (ids []int64) {
 			q := tables.Query{RowIDs: true, Used: used, Constraints: constraints}
 			rows, err := table.Scan(t.Context(), &rtnl.Kernel{}, q)

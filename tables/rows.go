@@ -49,7 +49,7 @@ func (p *plan[R]) rows(scopes []scope) *rows[R] {
 		}
 		return parts
 	}
-	if len(p.checks) == 0 {
+	if len(p.checks) == 0 && !p.source.grouped {
 		all.count = func() (n int) {
 			for i := range scopes {
 				n += p.source.count(&scopes[i], p.names)

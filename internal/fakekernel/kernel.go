@@ -45,6 +45,10 @@ type Request struct {
 	Seq   uint32
 	Route object.DumpRequest // of RTM_GETROUTE
 	Index uint32             // of RTM_GETLINK for one interface; 0: all
+	// Object is NHA_ID of RTM_GETNEXTHOP for one object; 0: all. Details says that it is asked
+	// for more than the kernel tells unasked.
+	Object  uint32
+	Details bool
 
 	// Lookup says that RTM_GETROUTE is for what becomes of a packet, Match that it is for
 	// the route that decides (RTM_F_FIB_MATCH).
@@ -165,6 +169,16 @@ func (s *socket) Send(m netlink.Message) (netlink.Message, error) {
 	if r.Type == object.RTM_GETLINK {
 		if r.Index = wire.U32(m.Data[4:]); r.Index != 0 {
 			want = netlink.Request
+		}
+	}
+	if r.Type == object.RTM_GETNEXTHOP {
+		for a := wire.Walk(m.Data[nltest.NhmsgLen:]); a.Next(); {
+			switch a.Type {
+			case nltest.NHA_ID:
+				r.Object, want = wire.U32(a.Data), netlink.Request
+			case nltest.NHA_OP_FLAGS:
+				r.Details = true
+			}
 		}
 	}
 	if r.Type == object.RTM_GETROUTE && m.Data[1] != 0 { // rtm_dst_len

@@ -146,7 +146,7 @@ func (c Chance) Route() *object.Route {
 func (c Chance) Nexthop() *object.NexthopObject {
 	o := &object.NexthopObject{ID: c.U32(), Family: []object.Family{0, object.IPv4, object.IPv6}[c.IntN(3)],
 		Protocol: byte(c.U32()), Scope: byte(c.U32()), Flags: c.U32(),
-		Unknown: c.unknown(0, 9, 10, 11, 12, 13, 14, 15, 300)}
+		Unknown: c.unknown(0, 9, 10, 13, 18, 300), FDB: c.Yes()}
 	switch c.IntN(3) {
 	case 0:
 		o.Blackhole = true
@@ -154,6 +154,14 @@ func (c Chance) Nexthop() *object.NexthopObject {
 		o.GroupType = uint16(c.IntN(2))
 		for range 1 + c.IntN(4) {
 			o.Group = append(o.Group, object.GroupMember{ID: c.U32(), Weight: 1 + c.Uint32N(1<<16)})
+		}
+		o.OpFlags = object.Some(c.U32() | NHA_OP_FLAG_RESP_GRP_RESVD_0)
+		o.Resilient = object.Resilient{Buckets: perhaps(c, uint16(c.U32())), IdleTimer: c.opt32(),
+			UnbalancedTimer: c.opt32(), UnbalancedTime: perhaps(c, c.Uint64())}
+		o.HWStats, o.HWStatsUsed = c.opt32(), c.opt32()
+		for range c.IntN(3) {
+			o.Stats = append(o.Stats, object.MemberStats{ID: c.U32(), Packets: perhaps(c, uint64(c.U32())),
+				PacketsHW: perhaps(c, c.Uint64())})
 		}
 	default:
 		o.OIF, o.Gateway, o.Encap = c.U32(), c.gateway(), c.encap()

@@ -1,6 +1,11 @@
 package nltest
 
-import "kernelroutes/rtnl/object"
+import (
+	"slices"
+
+	"kernelroutes/rtnl/object"
+	"kernelroutes/rtnl/wire"
+)
 
 // AppendLink encodes what Link.UnmarshalBinary decodes.
 func AppendLink(b []byte, l *object.Link) []byte {
@@ -48,5 +53,65 @@ func AppendNexthop(b []byte, o *object.NexthopObject) []byte {
 	if o.Gateway.IsValid() {
 		b = append(b, Attr(NHA_GATEWAY, o.Gateway.AsSlice())...)
 	}
+	if o.FDB {
+		b = append(b, Attr(NHA_FDB)...)
+	}
+	b = appendResilient(b, o.Resilient, isUnknown(o, NHA_RES_GROUP))
+	if o.OpFlags.OK {
+		b = append(b, Attr(NHA_OP_FLAGS, NE(o.OpFlags.V))...)
+	}
+	if o.Stats != nil || isUnknown(o, NHA_GROUP_STATS) {
+		b = append(b, Attr(NHA_GROUP_STATS, memberStats(o.Stats))...)
+	}
+	if o.HWStats.OK {
+		b = append(b, Attr(NHA_HW_STATS_ENABLE, NE(o.HWStats.V))...)
+	}
+	if o.HWStatsUsed.OK {
+		b = append(b, Attr(NHA_HW_STATS_USED, NE(o.HWStatsUsed.V))...)
+	}
 	return appendEncap(b, NHA_ENCAP_TYPE, o.Encap)
+}
+
+// isUnknown reports whether an attribute comes before, of which not all was understood.
+func isUnknown(o *object.NexthopObject, typ uint16) bool {
+	return slices.ContainsFunc(o.Unknown, func(a wire.Attr) bool { return a.Type == typ })
+}
+
+// appendResilient encodes NHA_RES_GROUP, if there is anything in it or it is forced.
+func appendResilient(b []byte, r object.Resilient, force bool) []byte {
+	var nested []byte
+	if r.Buckets.OK {
+		nested = append(nested, Attr(1, NE(r.Buckets.V))...)
+	}
+	if r.IdleTimer.OK {
+		nested = append(nested, Attr(2, NE(r.IdleTimer.V))...)
+	}
+	if r.UnbalancedTimer.OK {
+		nested = append(nested, Attr(3, NE(r.UnbalancedTimer.V))...)
+	}
+	if r.UnbalancedTime.OK {
+		nested = append(nested, Attr(4, NE(r.UnbalancedTime.V))...)
+	}
+	if nested == nil && !force {
+		return b
+	}
+	return append(b, Attr(NHA_RES_GROUP, nested)...)
+}
+
+// memberStats encodes what is in NHA_GROUP_STATS: numbers that need no more in 4 bytes.
+func memberStats(all []object.MemberStats) (b []byte) {
+	for _, s := range all {
+		entry := Attr(1, NE(s.ID))
+		for i, n := range []object.Opt[uint64]{s.Packets, s.PacketsHW} {
+			switch {
+			case !n.OK:
+			case n.V < 1<<32:
+				entry = append(entry, Attr(uint16(2+i), NE(uint32(n.V)))...)
+			default:
+				entry = append(entry, Attr(uint16(2+i), NE(n.V))...)
+			}
+		}
+		b = append(b, Attr(1, entry)...)
+	}
+	return b
 }

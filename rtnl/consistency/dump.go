@@ -16,8 +16,7 @@ import (
 type Part struct {
 	object.Table
 	first, last object.Position
-	data        object.Run // the messages that are kept
-	counted     int        // or their number, if the dump counts
+	data        object.Run // the messages that are kept; none if they are counted
 
 	begins bool // it is the first of its table: nothing is before it
 	cut    bool // its datagram ended after it: the kernel's walk was interrupted
@@ -36,12 +35,13 @@ type Dump struct {
 	WithoutIPv6     bool              // IPv6 is dumped by itself
 	EndedBeforeIPv6 bool              // ended before IPv6
 	Truncated       bool              // it may have ended too early: see Reached
-	Counting        bool              // see counts
+	CountBy         *object.Grouping  // see counts; nil: all objects are kept
 	ParallelBytes   int               // size of the arena that the objects are in, if not the reader's
 
-	interrupted bool     // the kernel set NLM_F_DUMP_INTR
-	until       *Changes // what was heard until it ended, if that is known
-	heard       *Changes // while it ran, nil before FindGaps
+	tallies     map[object.Table]*object.Tally // of the tables whose objects are counted
+	interrupted bool                           // the kernel set NLM_F_DUMP_INTR
+	until       *Changes                       // what was heard until it ended, if that is known
+	heard       *Changes                       // while it ran, nil before FindGaps
 }
 
 // A Sink takes the messages of one dump and keeps those that match.
@@ -70,7 +70,8 @@ type Sink struct {
 	fresh      bool            // it has no part yet
 	datagrams  int
 	seen       map[object.Table]bool
-	whole      func() bool // see Parallel
+	tally      *object.Tally // of the table that is being walked; nil: its objects are kept
+	whole      func() bool   // see Parallel
 }
 
 // listenAfter is the number of datagrams after which the listener is asked.
@@ -108,6 +109,11 @@ func (s *Sink) Run(c *conn.Conn) error {
 	}
 	s.endPart()
 	s.Arena.keep(s.kept)
+	if s.Refer {
+		for _, t := range d.tallies {
+			t.Refer(&d.References)
+		}
+	}
 	return nil
 }
 
@@ -138,8 +144,8 @@ func (s *Sink) message(msg []byte) (more bool, err error) {
 	s.count(m)
 	switch p := &s.Dump.Parts[len(s.Dump.Parts)-1]; {
 	case !s.Match(m):
-	case s.Dump.counts(t):
-		p.counted++
+	case s.tally != nil:
+		s.tally.Add(m)
 	default:
 		if s.Refer {
 			s.Dump.Kind.Refer(m, &s.Dump.References)
@@ -183,7 +189,7 @@ func (s *Sink) startPart(t object.Table, pos object.Position) error {
 	}
 	s.seen[t] = true
 	s.Dump.Parts = append(s.Dump.Parts, Part{Table: t, first: pos, begins: begins, cut: true})
-	s.from = s.kept
+	s.from, s.tally = s.kept, s.Dump.tally(t)
 	return nil
 }
 
@@ -238,7 +244,24 @@ func (s *Sink) datagram() (more bool) {
 	return true
 }
 
-// counts reports whether the objects of a table are counted instead of kept. Those
-// of IPv4 may be: of other families one dump is hardly ever enough when something
-// changes, and another one takes long.
-func (d *Dump) counts(t object.Table) bool { return d.Counting && t.Family == object.IPv4 }
+// counts reports whether the objects of a table are counted instead of kept: those of IPv4
+// and IPv6, which may be many.
+func (d *Dump) counts(t object.Table) bool {
+	return d.CountBy != nil && (t.Family == object.IPv4 || t.Family == object.IPv6)
+}
+
+// tally returns the tally of a table, nil if its objects are kept.
+func (d *Dump) tally(t object.Table) *object.Tally {
+	if !d.counts(t) {
+		return nil
+	}
+	tally := d.tallies[t]
+	if tally == nil {
+		if d.tallies == nil {
+			d.tallies = map[object.Table]*object.Tally{}
+		}
+		tally = object.NewTally(*d.CountBy)
+		d.tallies[t] = tally
+	}
+	return tally
+}

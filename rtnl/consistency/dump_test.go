@@ -48,11 +48,12 @@ func r4(n byte, table uint32) []byte { return Route4(0, n, table) }
 func r6(n byte, table uint32) []byte { return Route6(0, n, table) }
 
 // partsOf describes parts: family, table, first and last address, how many are kept and
-// counted; "[" for the first of its table, "." where the datagram went on after it.
+// how many are counted of the table; "[" for the first of its table, "." where the datagram went on after it.
 func partsOf(d *Dump) string {
 	var all []string
 	for _, p := range d.Parts {
-		s := fmt.Sprintf("%v %d: %d-%d %d %d", p.Family, p.ID, p.first.Dst[1], p.last.Dst[1], p.data.Count(), p.counted)
+		s := fmt.Sprintf("%v %d: %d-%d %d %d", p.Family, p.ID, p.first.Dst[1], p.last.Dst[1], p.data.Count(),
+			total(d.tallies[p.Table]))
 		if p.begins {
 			s = "[" + s
 		}
@@ -62,6 +63,13 @@ func partsOf(d *Dump) string {
 		all = append(all, s)
 	}
 	return strings.Join(all, " ")
+}
+
+func total(t *object.Tally) int {
+	if t == nil {
+		return 0
+	}
+	return t.Total()
 }
 
 // TestSink has what a dump keeps of what comes, and what it notes of the rest.
@@ -84,8 +92,8 @@ func TestSink(t *testing.T) {
 		{"what does not match", fixed(three, [][]byte{r4(4, 254), r4(6, 254)},
 			[][]byte{r4(8, 254), r4(9, 254), r4(10, 254)}),
 			func(s *Sink) { s.Match = odd }, "[ipv4 254: 1-3 2 0 ipv4 254: 4-6 0 0 ipv4 254: 8-10 1 0", nil},
-		{"counted", fixed(three, [][]byte{r6(1, 254)}), func(s *Sink) { s.Match, s.Dump.Counting = odd, true },
-			"[ipv4 254: 1-3 0 2 [ipv6 254: 1-1 1 0", nil},
+		{"counted", fixed(three, [][]byte{r6(1, 254)}), func(s *Sink) { s.Match, s.Dump.CountBy = odd, &object.Grouping{} },
+			"[ipv4 254: 1-3 0 2 [ipv6 254: 1-1 0 1", nil},
 		{"a table twice", fixed([][]byte{r4(1, 254), r4(1, 255)}, [][]byte{r4(2, 254)}), nil, "", conn.ErrInterrupted},
 		{"IPv4 alone is wanted", both, func(s *Sink) { s.OnlyIPv4 = true }, "[ipv4 254: 1-1 1 0.", nil},
 		{"without IPv6", both, func(s *Sink) { s.Dump.WithoutIPv6 = true }, "[ipv4 254: 1-1 1 0.", nil},

@@ -28,45 +28,56 @@ func (p *segment) last() object.Position  { return p.parts[len(p.parts)-1].last 
 // before or after. missing are the tables of which the segments leave something out;
 // what is known of them is in the list nevertheless.
 //
-// Of a table that was counted there is a number instead, where one dump is enough.
-func Merge(dumps []*Dump, wanted func(object.Table) bool) (list []object.Run, counted int, missing []object.Table) {
+// Of a table that was counted (Dump.CountBy) there is a tally instead, where one dump is
+// enough; counted is nil if there is none. It is not where an object may be in part that the
+// kernel was adding to: growing are messages that tell of such objects (see Complete).
+func Merge(dumps []*Dump, wanted func(object.Table) bool, growing []object.Run) (
+	list []object.Run, counted *object.Tally, missing []object.Table) {
+	grown := map[object.Table]bool{}
+	object.Each(growing, func(m *object.Message) bool {
+		grown[m.Kind().Table(m)] = true
+		return true
+	})
 	order, walks := byTable(dumps, wanted)
 	for _, t := range order {
 		all := walks[t]
 		compare := all[0].dump.Kind.Order(t.Family).Compare
 		var unchanged *Dump // the newest in which nothing changed
 		for _, d := range dumps {
-			if d.Asked(t) && !d.changed(t) {
+			if d.Asked(t) && !d.changed(t) && !(d.counts(t) && grown[t]) {
 				unchanged = d
 			}
 		}
-		var taken []Part // in full
+		var taken walked // in full
 		whole := true
 		switch i := slices.IndexFunc(all, func(w walked) bool { return w.dump == unchanged }); {
 		case i >= 0:
-			taken = all[i].parts
+			taken = all[i]
 		case unchanged != nil: // all objects of the table have gone
 		case compare == nil:
-			taken = all[len(all)-1].parts
-			whole = len(taken) == 1 && taken[0].begins && taken[0].ends
+			taken = all[len(all)-1]
+			whole = len(taken.parts) == 1 && taken.parts[0].begins && taken.parts[0].ends
 		default:
-			var p, counts []segment
+			var p []segment
 			for _, w := range all {
-				if w.dump.counts(t) {
-					counts = appendSegments(counts, w.parts)
-				} else {
+				if !w.dump.counts(t) {
 					p = appendSegments(p, w.parts)
+				} else if !grown[t] && w.uninterrupted() {
+					taken = w
 				}
 			}
-			if len(counts) == 1 && counts[0].begins() && counts[0].ends() {
-				taken = counts[0].parts
-				break
+			if taken.dump == nil {
+				list, whole = cover(list, compare, p)
 			}
-			list, whole = cover(list, compare, p)
 		}
-		for _, r := range taken {
+		for _, r := range taken.parts {
 			list = object.AppendRun(list, r.data)
-			counted += r.counted
+		}
+		if taken.dump != nil && taken.dump.counts(t) {
+			if counted == nil {
+				counted = object.NewTally(*taken.dump.CountBy)
+			}
+			counted.Union(taken.dump.tallies[t])
 		}
 		if !whole {
 			missing = append(missing, t)
@@ -79,6 +90,12 @@ func Merge(dumps []*Dump, wanted func(object.Table) bool) (list []object.Run, co
 type walked struct {
 	dump  *Dump
 	parts []Part
+}
+
+// uninterrupted reports whether it is the table from its beginning to its end.
+func (w *walked) uninterrupted() bool {
+	all := appendSegments(nil, w.parts)
+	return len(all) == 1 && all[0].begins() && all[0].ends()
 }
 
 // byTable sorts what dumps brought by its table, in the order in which tables first came.

@@ -13,6 +13,7 @@ type dumped struct {
 	datagrams [][][]byte
 	heard     [][]byte
 	change    func(*Sink)
+	growing   [][]byte // what was heard of objects that grow
 }
 
 func datagrams(all ...[][]byte) [][][]byte { return all }
@@ -54,7 +55,8 @@ func mergings() []merging {
 	four1, four2, six2, local6 := fours(1), fours(2), sixes(2), [][]byte{r6(1, 255)}
 	only4 := func(table object.Table) bool { return table.Family == object.IPv4 }
 	only6 := func(table object.Table) bool { return table == main6 }
-	counting := func(s *Sink) { s.Dump.Counting = true }
+	counting := func(s *Sink) { s.Dump.CountBy = &object.Grouping{} }
+	multicast := mroutes("10.0.0.1")
 	return []merging{
 		{"nothing changed", []dumped{{datagrams: datagrams(fours(1, 2), fours(3))}}, nil, []byte{1, 2, 3}, 0, nil},
 		{"the newest in which nothing changed", []dumped{
@@ -99,17 +101,38 @@ func mergings() []merging {
 		{"what is not wanted", []dumped{{datagrams: datagrams(fours(1), sixes(2), sixes(3)), heard: six2}},
 			only4, []byte{1}, 0, nil},
 		{"counted", []dumped{{datagrams: datagrams(fours(1, 2), append(fours(3), sixes(1)...)), change: counting}},
-			nil, []byte{1}, 3, nil},
+			nil, nil, 4, nil},
+		{"counted but for multicast", []dumped{{datagrams: datagrams(append(fours(1), multicast...)), change: counting}},
+			nil, []byte{1}, 1, nil},
 		{"counted where it changed", []dumped{
 			{datagrams: datagrams(fours(1, 2), fours(3)), heard: four2, change: counting}},
 			nil, nil, 0, []object.Table{main4}},
+		{"IPv6 counted where it changed", []dumped{
+			{datagrams: datagrams(sixes(1, 2), sixes(3)), heard: six2, change: counting}},
+			nil, nil, 0, []object.Table{main6}},
+		{"counted, and then kept", []dumped{
+			{datagrams: datagrams(append(fours(1, 2), sixes(1)...)), heard: six2, change: counting},
+			{datagrams: datagrams(sixes(1, 3)), change: func(s *Sink) { s.Dump.Request.Family = object.IPv6 }},
+		}, nil, []byte{1, 3}, 2, nil},
+		{"counted while one grew", []dumped{
+			{datagrams: datagrams(append(fours(1), sixes(1)...)), change: counting, growing: sixes(1)}},
+			nil, nil, 1, []object.Table{main6}},
+		{"kept while one grew", []dumped{{datagrams: datagrams(sixes(1)), growing: sixes(1)}}, nil, []byte{1}, 0, nil},
 	}
 }
 
 func TestMerge(t *testing.T) {
 	for _, tc := range mergings() {
 		var dumps []*Dump
+		var growing object.Messages
 		for _, d := range tc.dumps {
+			for _, b := range d.growing {
+				var m object.Message
+				if err := routes.Check(&m, b); err != nil {
+					t.Fatal(err)
+				}
+				growing.Add(&m)
+			}
 			s, err := runSink(t, fixed(d.datagrams...), d.change)
 			if err != nil {
 				t.Fatal(err)
@@ -120,14 +143,14 @@ func TestMerge(t *testing.T) {
 		if tc.wanted == nil {
 			tc.wanted = wanted
 		}
-		list, counted, missing := Merge(dumps, tc.wanted)
+		list, counted, missing := Merge(dumps, tc.wanted, growing.Runs)
 		var got []byte
 		object.Each(list, func(m *object.Message) bool {
 			got = append(got, routes.Position(m).Dst[1])
 			return true
 		})
-		if !slices.Equal(got, tc.want) || counted != tc.counted || !slices.Equal(missing, tc.missing) {
-			t.Errorf("%s: %v, %d counted, without %v", tc.name, got, counted, missing)
+		if !slices.Equal(got, tc.want) || total(counted) != tc.counted || !slices.Equal(missing, tc.missing) {
+			t.Errorf("%s: %v, %d counted, without %v", tc.name, got, total(counted), missing)
 		}
 	}
 }

@@ -88,7 +88,7 @@ func TestSimulation(t *testing.T) {
 			} else if err != nil {
 				t.Fatalf("seed %d: %v", seed, err)
 			}
-			list, _, missing = Merge(r.dumps, wanted)
+			list, _, missing = Merge(r.dumps, wanted, nil)
 			checkSimulated(t, k, seed, list, missing)
 			if len(missing) > 0 {
 				request = Again(object.DumpRequest{}, missing, try%2 == 0)
@@ -145,18 +145,20 @@ func TestSimulationCounts(t *testing.T) {
 		var counts []*Dump
 		for _, d := range r.dumps {
 			c := *d
-			c.Counting, c.Parts = true, slices.Clone(d.Parts)
+			c.CountBy, c.Parts = &object.Grouping{}, slices.Clone(d.Parts)
 			for i := range c.Parts {
-				if p := &c.Parts[i]; p.Family == object.IPv4 {
-					p.data, p.counted = object.Run{}, p.data.Count()
+				if p := &c.Parts[i]; c.counts(p.Table) {
+					c.tally(p.Table).AddAll([]object.Run{p.data})
+					p.data = object.Run{}
 				}
 			}
 			counts = append(counts, &c)
 		}
-		list, none, missing := Merge(r.dumps, wanted)
-		kept, n, uncounted := Merge(counts, wanted)
-		if none != 0 || len(kept) >= len(list) && len(list) > 0 && n > 0 {
-			t.Fatalf("seed %d: %d counted, %d runs of %d kept", seed, none, len(kept), len(list))
+		list, none, missing := Merge(r.dumps, wanted, nil)
+		kept, tally, uncounted := Merge(counts, wanted, nil)
+		n := total(tally)
+		if none != nil || len(kept) >= len(list) && len(list) > 0 && n > 0 {
+			t.Fatalf("seed %d: %d counted, %d runs of %d kept", seed, total(none), len(kept), len(list))
 		}
 		if len(uncounted) == 0 {
 			counted++

@@ -3,6 +3,7 @@ package object_test
 import (
 	"bytes"
 	"errors"
+	"maps"
 	"reflect"
 	"slices"
 	"testing"
@@ -326,7 +327,7 @@ func checkNexthop(t testing.TB, b []byte) {
 	members := 0
 	unknown := notUnderstood(split(t, b[NhmsgLen:]), o.Encap, NHA_ENCAP, func(typ uint16, d []byte) bool {
 		switch n := len(d); typ {
-		case NHA_ID, NHA_OIF:
+		case NHA_ID, NHA_OIF, NHA_OP_FLAGS, NHA_HW_STATS_ENABLE, NHA_HW_STATS_USED:
 			return n == 4
 		case NHA_GROUP:
 			members += n / 8
@@ -337,8 +338,12 @@ func checkNexthop(t testing.TB, b []byte) {
 			return n == 2 && wire.U16(d) != 0
 		case NHA_GATEWAY:
 			return n == 4 || n == 16
-		case NHA_BLACKHOLE:
+		case NHA_BLACKHOLE, NHA_FDB:
 			return n == 0
+		case NHA_RES_GROUP:
+			return resilientUnderstood(t, d)
+		case NHA_GROUP_STATS:
+			return statsUnderstood(t, d)
 		case NHA_ENCAP:
 			return true
 		}
@@ -347,6 +352,12 @@ func checkNexthop(t testing.TB, b []byte) {
 	if !reflect.DeepEqual(o.Unknown, unknown) || len(o.Group) > members {
 		t.Fatalf("%x: %+v, unknown should be %v", b, o, unknown)
 	}
+	for _, m := range o.Group {
+		if m.Weight < 1 || m.Weight > 1<<16 || m.Weight > 256 && o.OpFlags.V < 1<<31 {
+			t.Fatalf("%x: weight %d", b, m.Weight)
+		}
+	}
+	checkObjectReferences(t, b, &o)
 	if len(b) < 1<<15 {
 		var again NexthopObject
 		if err := again.UnmarshalBinary(ExactCopy(AppendNexthop(nil, &o))); err != nil || !reflect.DeepEqual(again, o) {
@@ -361,6 +372,52 @@ func checkNexthop(t testing.TB, b []byte) {
 	if len(hops) != want {
 		t.Fatalf("%x: %d nexthops of %+v", b, len(hops), o)
 	}
+}
+
+// checkObjectReferences checks that an object refers to the same undecoded.
+func checkObjectReferences(t testing.TB, b []byte, o *NexthopObject) {
+	t.Helper()
+	m, err := check(NexthopObjects.Kind, b)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var refs References
+	NexthopObjects.Refer(m, &refs)
+	members := map[uint32]bool{}
+	for _, member := range o.Group {
+		members[member.ID] = true
+	}
+	got := maps.Clone(refs.Of(NexthopObjects.Kind))
+	delete(got, 0)
+	delete(members, 0)
+	if !maps.Equal(got, members) || o.OIF != 0 && !refs.Of(Links.Kind)[o.OIF] ||
+		len(refs.Of(Links.Kind)) > 1 && o.Encap.Raw == nil {
+		t.Fatalf("%x: refers to %v and %v: %+v", b, got, refs.Of(Links.Kind), o)
+	}
+}
+
+// resilientUnderstood reports whether all of NHA_RES_GROUP is understood: see nha_res_group.
+func resilientUnderstood(t testing.TB, d []byte) bool {
+	sizes := []int{0, 2, 4, 4, 8}
+	return !slices.ContainsFunc(split(t, d), func(a wire.Attr) bool {
+		return int(a.Type) >= len(sizes) || len(a.Data) != sizes[a.Type]
+	})
+}
+
+// statsUnderstood reports whether all of NHA_GROUP_STATS is understood.
+func statsUnderstood(t testing.TB, d []byte) bool {
+	understood := true
+	for _, entry := range split(t, d) {
+		if entry.Type != 1 {
+			understood = false
+			continue
+		}
+		for _, a := range split(t, entry.Data) {
+			number := a.Type == 2 || a.Type == 3
+			understood = understood && (len(a.Data) == 4 && (number || a.Type == 1) || len(a.Data) == 8 && number)
+		}
+	}
+	return understood
 }
 
 func checkLink(t testing.TB, b []byte) {

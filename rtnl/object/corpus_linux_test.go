@@ -61,12 +61,16 @@ func TestCorpus(t *testing.T) {
 	if missing != 0 {
 		t.Errorf("%d routes are missing", missing)
 	}
-	for _, msg := range dump(t, RTM_GETNEXTHOP, NexthopObjects.Request(0)) {
+	for _, msg := range dump(t, RTM_GETNEXTHOP, NexthopObjects.Details(0)) {
 		payload := wire.Payload(msg)
 		checkNexthop(t, payload)
 		var o NexthopObject
 		if err := o.UnmarshalBinary(payload); err != nil {
 			t.Fatal(err)
+		}
+		if len(o.Unknown) > 0 || o.Resilient.Buckets.OK != (o.GroupType == 1) || o.HWStats.OK != (o.Group != nil) ||
+			len(o.Stats) != len(o.Group) || o.FDB != (o.ID >= 8) {
+			t.Errorf("%+v", o)
 		}
 		seed(t, "FuzzNexthop", fmt.Sprint("kernel-", o.ID), payload)
 	}
@@ -94,6 +98,9 @@ func corpusRoutes(t *testing.T) (four, six map[string]string) {
 	nstest.IP(t, "nexthop add id 3 group 1,5/2,255")
 	nstest.IP(t, "nexthop add id 4 blackhole")
 	nstest.IP(t, "nexthop add id 5 group 2,200 type resilient buckets 8")
+	nstest.IP(t, "nexthop add id 7 group 1,200/2,100 type resilient buckets 32 idle_timer 60 unbalanced_timer 300")
+	nstest.IP(t, "nexthop add id 8 via 10.0.0.7 fdb")
+	nstest.IP(t, "nexthop add id 9 group 8 fdb")
 	nstest.IP(t, "-6 nexthop add id 6 encap seg6 mode encap segs fd00::9,fd00::a via fd00::2 dev v0")
 	four = map[string]string{
 		"10.1.0.0/16": "via 10.0.0.3 mtu lock 1400 advmss 1300 congctl reno features ecn rto_min 200ms quickack 1",

@@ -4,6 +4,7 @@
 //
 //	address.go, encap.go, opt.go, order.go, route_type.go, rtnetlink.go   what values are made of
 //	kind.go     Kind: all that there is to say of a kind of object; Message: bytes that were checked
+//	release.go  Release: which kernel can do what
 //	fields.go   Attribute: how an attribute is decoded, from the tag of its field
 //	run.go      Run, Messages: messages one after the other
 //	link.go, nexthop_object.go, nexthop.go, metrics.go, route.go   the values

@@ -35,8 +35,20 @@ type Kind struct {
 	// Request is the payload of the request for all objects, or for one by its number,
 	// if the kernel can be asked so; 0 stands for all.
 	Request func(number uint32) []byte
-	// Lookup says that the kernel can be asked for one object.
-	Lookup bool
+	// Lookup says that the kernel can be asked for one object, which is done for few that
+	// others refer to. LookupSince are the releases of Linux from which on it can be asked for
+	// one that a user names (Release.Since).
+	Lookup      bool
+	LookupSince []Release
+	// Details is Request with what the kernel does not tell unasked. One that does not know
+	// that, or has no room for an object with it, is asked again by Request. nil: there is no
+	// more to be told.
+	Details func(number uint32) []byte
+	// ByNumber is the release of Linux from which on a dump goes on after the number of the
+	// object that came last: objects that nobody touches come, and once, whatever changes
+	// beside them, and what does is told in messages. So NLM_F_DUMP_INTR says nothing new.
+	// Zero: dumps are not that good.
+	ByNumber Release
 	// Known are the attributes that decoding looks at, if they are a small part of a
 	// message; 0: all.
 	Known Fields

@@ -128,8 +128,14 @@ func checkRead(t *testing.T, k *Kind) {
 	if r, more := k.Asked(all); len(all) < k.Header || r != (DumpRequest{}) || more {
 		t.Errorf("%s: the request for all of them is %x", k.Plural, all)
 	}
-	if slices.Equal(all, k.Request(7)) == k.Lookup {
+	if slices.Equal(all, k.Request(7)) == (k.Lookup || k.LookupSince != nil) {
 		t.Errorf("%s: the request for one is %x", k.Plural, k.Request(7))
+	}
+	if k.Details != nil {
+		if r, more := k.Asked(k.Details(0)); slices.Equal(all, k.Details(0)) || r != (DumpRequest{}) || more ||
+			slices.Equal(k.Details(7), k.Request(7)) {
+			t.Errorf("%s: the request for all of them and more is %x", k.Plural, k.Details(0))
+		}
 	}
 }
 

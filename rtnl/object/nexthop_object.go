@@ -1,6 +1,7 @@
 package object
 
 import (
+	"encoding/binary"
 	"net/netip"
 
 	"kernelroutes/rtnl/wire"
@@ -21,8 +22,18 @@ type NexthopObject struct {
 	OIF       uint32        `nha:"5 OIF"` // 0: none
 	Gateway   netip.Addr    `nha:"6 GATEWAY"`
 	Encap     Encap         `nha:"7 ENCAP_TYPE,8 ENCAP"`
+	FDB       bool          `nha:"11 FDB"`       // it is for a bridge's table, not for routes (Linux 5.8)
+	Resilient Resilient     `nha:"12 RES_GROUP"` // of a resilient group (Linux 5.13)
+	OpFlags   Opt[uint32]   `nha:"14 OP_FLAGS"`  // of the answer: NHA_OP_FLAG_RESP_*, groups only (Linux 6.12)
 
-	Unknown []wire.Attr // what has no place above
+	// What the kernel counts for a group, if it is asked with NHA_OP_FLAG_DUMP_STATS (Linux 6.9).
+	Stats       []MemberStats `nha:"15 GROUP_STATS"`
+	HWStats     Opt[uint32]   `nha:"16 HW_STATS_ENABLE"` // 1 if it is to be counted in hardware too
+	HWStatsUsed Opt[uint32]   `nha:"17 HW_STATS_USED"`   // 1 if a driver does: NHA_OP_FLAG_DUMP_HW_STATS
+
+	// Unknown is what has no place above, be it NHA_GROUPS and NHA_MASTER, which only requests
+	// have, or NHA_RES_BUCKET, which RTM_NEWNEXTHOPBUCKET has.
+	Unknown []wire.Attr
 }
 
 // A GroupMember is struct nexthop_grp.
@@ -31,20 +42,55 @@ type GroupMember struct {
 	Weight uint32 // as ip prints it: weight + 1, 16 bits wide since Linux 6.12 (b72a6a7ab957)
 }
 
-// The attributes (NHA_*) that are more than a field.
+// Resilient is NHA_RES_GROUP: how a resilient group moves its buckets to other members. Times
+// are in units of 1/UserHZ seconds.
+type Resilient struct {
+	Buckets         Opt[uint16] `nha_res_group:"1 BUCKETS"`
+	IdleTimer       Opt[uint32] `nha_res_group:"2 IDLE_TIMER"`       // a bucket unused so long may move
+	UnbalancedTimer Opt[uint32] `nha_res_group:"3 UNBALANCED_TIMER"` // out of balance so long, any may; 0: never
+	UnbalancedTime  Opt[uint64] `nha_res_group:"4 UNBALANCED_TIME"`  // since when it is out of balance; 0: it is not
+	_               struct{}    `nha_res_group:"0 PAD"`
+}
+
+// MemberStats is NHA_GROUP_STATS_ENTRY: what a group has sent to one of its members.
+type MemberStats struct {
+	ID        uint32      // of the member
+	Packets   Opt[uint64] // in software and hardware
+	PacketsHW Opt[uint64] // in hardware: NHA_OP_FLAG_DUMP_HW_STATS
+}
+
+// The attributes (NHA_*) that are more than a field, or asked for.
 const (
-	nhaID        = 1
-	nhaGroup     = 2
-	nhaEncapType = 7
-	nhaEncap     = 8
+	nhaID         = 1
+	nhaGroup      = 2
+	nhaOIF        = 5
+	nhaEncapType  = 7
+	nhaEncap      = 8
+	nhaResGroup   = 12
+	nhaOpFlags    = 14
+	nhaGroupStats = 15
+
+	nhaGroupStatsEntry  = 1 // NHA_GROUP_STATS_ENTRY
+	nhaStatsEntryID     = 1 // NHA_GROUP_STATS_ENTRY_ID
+	nhaStatsEntryAll    = 2 // NHA_GROUP_STATS_ENTRY_PACKETS
+	nhaStatsEntryHW     = 3 // NHA_GROUP_STATS_ENTRY_PACKETS_HW
+	opFlagDumpStats     = 1 << 0
+	opFlagReservedZero  = 1 << 31 // NHA_OP_FLAG_RESP_GRP_RESVD_0
+	nexthopObjectHeader = 8       // struct nhmsg
+	rtnhFOnlink         = 1 << 2  // RTNH_F_ONLINK
 )
 
-// nexthopObjectFields decode a nexthop object.
-var nexthopObjectFields = attributesOf("nha", map[uint16]setter[NexthopObject]{
-	nhaGroup:     (*NexthopObject).decodeGroup,
-	nhaEncapType: func(o *NexthopObject, d []byte) bool { return o.Encap.decodeType(d) },
-	nhaEncap:     func(o *NexthopObject, d []byte) bool { return o.Encap.decodeRaw(d) },
-})
+var (
+	// nexthopObjectFields decode a nexthop object.
+	nexthopObjectFields = attributesOf("nha", map[uint16]setter[NexthopObject]{
+		nhaGroup:      (*NexthopObject).decodeGroup,
+		nhaEncapType:  func(o *NexthopObject, d []byte) bool { return o.Encap.decodeType(d) },
+		nhaEncap:      func(o *NexthopObject, d []byte) bool { return o.Encap.decodeRaw(d) },
+		nhaResGroup:   (*NexthopObject).decodeResilient,
+		nhaGroupStats: (*NexthopObject).decodeStats,
+	})
+	resilientFields = attributesOf("nha_res_group", map[uint16]setter[Resilient]{})
+)
 
 // NexthopObjects is the kind of NexthopObject.
 var NexthopObjects = Values[NexthopObject]{&Kind{
@@ -52,13 +98,22 @@ var NexthopObjects = Values[NexthopObject]{&Kind{
 	Get: RTM_GETNEXTHOP, New: RTM_NEWNEXTHOP, Del: RTM_DELNEXTHOP, Groups: []uint{RTNLGRP_NEXTHOP},
 	Lacked: "no nexthop objects, so that routes that use one may lack gateway and dev",
 	Remedy: "record while `ip nexthop` runs",
-	Struct: "nhmsg", Header: 8,
-	Number:    numberOfNexthopObject,
-	Request:   func(uint32) []byte { return make([]byte, 8) },
-	Refer:     referNexthopObject,
-	StaleWith: []*Kind{Links.Kind},
+	Struct: "nhmsg", Header: nexthopObjectHeader,
+	Nested:  checkNexthopObject,
+	Number:  numberOfNexthopObject,
+	Request: requestNexthopObject,
+	Details: func(id uint32) []byte {
+		return wire.AppendU32(requestNexthopObject(id), nhaOpFlags, opFlagDumpStats)
+	},
+	// rtm_dump_walk_nexthops since 9e46fb656fdb; before, it counted objects.
+	ByNumber: Release{Major: 5, Minor: 13},
+	// Before 14cf0cd35361, which is in 7.0 and some stable releases, the answer had to fit into a
+	// page, and rtm_get_nexthop warned in the kernel's log of a group that did not.
+	LookupSince: []Release{{Major: 7}, {Major: 6, Minor: 18, Patch: 30}},
+	Refer:       referNexthopObject,
+	StaleWith:   []*Kind{Links.Kind},
 	Asked: func(payload []byte) (r DumpRequest, more bool) {
-		r, more = askedWhole(8, 0)(payload)
+		r, more = askedWhole(nexthopObjectHeader, nhaOpFlags)(payload)
 		return r, more || len(payload) > 0 && payload[0] != 0
 	},
 }, (*NexthopObject).decode}
@@ -72,6 +127,13 @@ func (o *NexthopObject) decode(m *Message) {
 	*o = NexthopObject{Family: Family(b[0]), Scope: b[1], Protocol: b[2], Flags: wire.U32(b[4:])}
 	o.Unknown = nexthopObjectFields.decodeAll(o, m.Attributes(), nil)
 	o.Unknown = o.Encap.appendUntyped(o.Unknown, nhaEncap)
+	if o.OpFlags.V&opFlagReservedZero == 0 {
+		// Before Linux 6.12 the upper half was reserved, and had whatever was in the kernel's
+		// memory (6d745cd0e972).
+		for i := range o.Group {
+			o.Group[i].Weight = (o.Group[i].Weight-1)&0xff + 1
+		}
+	}
 }
 
 func (o *NexthopObject) decodeGroup(d []byte) bool {
@@ -85,6 +147,87 @@ func (o *NexthopObject) decodeGroup(d []byte) bool {
 	return true
 }
 
+// decodeResilient decodes NHA_RES_GROUP. One that has more than is known is kept, too.
+func (o *NexthopObject) decodeResilient(d []byte) bool {
+	o.Resilient = Resilient{}
+	return len(resilientFields.decodeAll(&o.Resilient, d, nil)) == 0
+}
+
+// decodeStats decodes NHA_GROUP_STATS, as decodeResilient does.
+func (o *NexthopObject) decodeStats(d []byte) bool {
+	o.Stats = nil
+	understood := true
+	for a := wire.Walk(d); a.Next(); {
+		if a.Type != nhaGroupStatsEntry {
+			understood = false
+			continue
+		}
+		var s MemberStats
+		understood = s.decode(a.Data) && understood
+		o.Stats = append(o.Stats, s)
+	}
+	return understood
+}
+
+func (s *MemberStats) decode(d []byte) bool {
+	understood := true
+	for a := wire.Walk(d); a.Next(); {
+		switch {
+		case a.Type == nhaStatsEntryID && len(a.Data) == 4:
+			s.ID = wire.U32(a.Data)
+		case a.Type == nhaStatsEntryAll && decodeUint(&s.Packets, a.Data):
+		case a.Type == nhaStatsEntryHW && decodeUint(&s.PacketsHW, a.Data):
+		default:
+			understood = false
+		}
+	}
+	return understood
+}
+
+// decodeUint decodes a number that has 4 bytes, or 8 where it needs them (nla_put_uint).
+func decodeUint(n *Opt[uint64], d []byte) bool {
+	switch len(d) {
+	case 4:
+		*n = Some(uint64(wire.U32(d)))
+	case 8:
+		*n = Some(binary.NativeEndian.Uint64(d))
+	default:
+		return false
+	}
+	return true
+}
+
+// checkNexthopObject checks that what is nested can be decoded.
+func checkNexthopObject(m *Message) error {
+	err := m.each(nhaResGroup, func(_ int, d []byte) error { return checkNested("NHA_RES_GROUP", d) })
+	if err != nil {
+		return err
+	}
+	return m.each(nhaGroupStats, func(_ int, d []byte) error {
+		if err := checkNested("NHA_GROUP_STATS", d); err != nil {
+			return err
+		}
+		for a := wire.Walk(d); a.Next(); {
+			if a.Type != nhaGroupStatsEntry {
+				continue
+			}
+			if err := checkNested("NHA_GROUP_STATS_ENTRY", a.Data); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// requestNexthopObject is the payload of a request: for one object with its NHA_ID.
+func requestNexthopObject(id uint32) []byte {
+	b := make([]byte, nexthopObjectHeader, nexthopObjectHeader+wire.AttrHeaderLen+4)
+	if id != 0 {
+		b = wire.AppendU32(b, nhaID, id)
+	}
+	return b
+}
+
 func numberOfNexthopObject(m *Message) uint32 {
 	if d := m.Data(nhaID); len(d) == 4 {
 		return wire.U32(d)
@@ -96,14 +239,32 @@ func numberOfNexthopObject(m *Message) uint32 {
 
 // referNexthopObject notes what an object refers to, the members of a group among it.
 func referNexthopObject(m *Message, refs *References) {
-	var o NexthopObject
-	o.decode(m)
+	const fields = 1<<nhaGroup | 1<<nhaEncapType | 1<<nhaEncap
+	if m.twice&fields != 0 || m.has&(1<<nhaEncap) != 0 {
+		var o NexthopObject
+		o.decode(m)
+		o.refer(m.kind, refs)
+		return
+	}
+	// Without decoding it, which would take as long as the dump does.
+	refs.addLink(m.U32(nhaOIF))
+	if d := m.Data(nhaGroup); len(d)%8 == 0 {
+		for ; len(d) > 0; d = d[8:] {
+			refs.Add(m.kind, wire.U32(d))
+		}
+	}
+}
+
+func (o *NexthopObject) refer(k *Kind, refs *References) {
 	refs.addLink(o.OIF)
 	o.Encap.refer(refs)
 	for _, member := range o.Group {
-		refs.Add(m.kind, member.ID)
+		refs.Add(k, member.ID)
 	}
 }
+
+// Onlink reports whether the gateway is taken to be on the link, though no address says so.
+func (o *NexthopObject) Onlink() bool { return o.Flags&rtnhFOnlink != 0 }
 
 // hop returns the object as a route's nexthop, with a group's weight for it.
 func (o *NexthopObject) hop(weight uint32) Nexthop {

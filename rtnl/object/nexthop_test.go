@@ -24,20 +24,34 @@ func TestNexthopRoundTrip(t *testing.T) {
 	}
 }
 
+// A nexthopAttrs is attributes of a nexthop object, and what they are decoded as.
+type nexthopAttrs struct {
+	name  string
+	attrs []byte
+	set   func(*NexthopObject)
+}
+
+// nexthopHead is a struct nhmsg.
+var nexthopHead = []byte{byte(IPv6), 253, 186, 0, 0x14, 0, 0, 0}
+
+func checkNexthopAttrs(t *testing.T, all []nexthopAttrs) {
+	t.Helper()
+	for _, c := range all {
+		want := NexthopObject{Family: IPv6, Scope: 253, Protocol: 186, Flags: wire.U32([]byte{0x14, 0, 0, 0})}
+		c.set(&want)
+		b := append(slices.Clone(nexthopHead), c.attrs...)
+		var got NexthopObject
+		if err := got.UnmarshalBinary(b); err != nil || !reflect.DeepEqual(got, want) {
+			t.Errorf("%s: %v\n got %+v\nwant %+v", c.name, err, got, want)
+		}
+		checkNexthop(t, b)
+	}
+}
+
 func TestNexthopAttributes(t *testing.T) {
-	head := []byte{byte(IPv6), 253, 186, 0, 0x14, 0, 0, 0}
-	bare := NexthopObject{Family: IPv6, Scope: 253, Protocol: 186, Flags: wire.U32([]byte{0x14, 0, 0, 0})}
-	for _, c := range []struct {
-		name  string
-		attrs []byte
-		set   func(*NexthopObject)
-	}{
+	checkNexthopAttrs(t, []nexthopAttrs{
 		{"none", nil, func(*NexthopObject) {}},
 		{"NHA_ID", Attr(NHA_ID, NE(^uint32(0))), func(o *NexthopObject) { o.ID = 1<<32 - 1 }},
-		{"NHA_GROUP", Attr(NHA_GROUP, NE(uint32(1)), []byte{0, 0, 0, 0}, NE(uint32(2)), []byte{254, 0, 0, 0},
-			NE(uint32(3)), []byte{255, 0, 0, 0}, NE(uint32(4)), []byte{0, 1, 0, 0}, NE(uint32(5)),
-			[]byte{255, 255, 0, 0}),
-			func(o *NexthopObject) { o.Group = []GroupMember{{1, 1}, {2, 255}, {3, 256}, {4, 257}, {5, 65536}} }},
 		{"NHA_GROUP, empty", Attr(NHA_GROUP), func(*NexthopObject) {}},
 		{"NHA_GROUP of a wrong length", Attr(NHA_GROUP, make([]byte, 12)),
 			func(o *NexthopObject) { o.Unknown = []wire.Attr{{Type: NHA_GROUP, Data: make([]byte, 12)}} }},
@@ -54,10 +68,6 @@ func TestNexthopAttributes(t *testing.T) {
 		{"NHA_GATEWAY of IPv4", Attr(NHA_GATEWAY, bytes4), func(o *NexthopObject) { o.Gateway = addr4 }},
 		{"NHA_ENCAP", Cat(Attr(NHA_ENCAP_TYPE, NE(uint16(5))), Attr(NHA_ENCAP|0x8000, []byte{1, 2})),
 			func(o *NexthopObject) { o.Encap = Encap{5, []byte{1, 2}} }},
-		{"NHA_RES_GROUP and what comes after", Cat(Attr(12, Attr(1, NE(uint16(32)))), Attr(15, NE(uint32(0)))),
-			func(o *NexthopObject) {
-				o.Unknown = []wire.Attr{{Type: 12, Data: Attr(1, NE(uint16(32)))}, {Type: 15, Data: NE(uint32(0))}}
-			}},
 		{"wrong lengths", Cat(Attr(NHA_ID, []byte{1}), Attr(NHA_GROUP_TYPE, []byte{1}), Attr(NHA_OIF, []byte{1}),
 			Attr(NHA_GATEWAY, []byte{1}), Attr(NHA_ENCAP_TYPE, []byte{1})),
 			func(o *NexthopObject) {
@@ -65,26 +75,77 @@ func TestNexthopAttributes(t *testing.T) {
 					{Type: NHA_OIF, Data: []byte{1}}, {Type: NHA_GATEWAY, Data: []byte{1}},
 					{Type: NHA_ENCAP_TYPE, Data: []byte{1}}}
 			}},
-	} {
-		want := bare
-		c.set(&want)
-		b := append(slices.Clone(head), c.attrs...)
-		var got NexthopObject
-		if err := got.UnmarshalBinary(b); err != nil || !reflect.DeepEqual(got, want) {
-			t.Errorf("%s: %v\n got %+v\nwant %+v", c.name, err, got, want)
-		}
-		checkNexthop(t, b)
-	}
+	})
+}
+
+func TestNexthopGroupAttributes(t *testing.T) {
+	weights := Cat(NE(uint32(1)), []byte{0, 0, 0, 0}, NE(uint32(2)), []byte{254, 0, 0, 0}, NE(uint32(3)),
+		[]byte{255, 0, 0, 0}, NE(uint32(4)), []byte{0, 1, 0, 0}, NE(uint32(5)), []byte{255, 255, 0, 0})
+	resilient := Cat(Attr(0), Attr(1, NE(uint16(32))), Attr(2, NE(uint32(12000))), Attr(3, NE(uint32(0))),
+		Attr(4, NE(uint64(1<<33))))
+	timers := Resilient{Buckets: Some[uint16](32), IdleTimer: Some[uint32](12000), UnbalancedTimer: Some[uint32](0),
+		UnbalancedTime: Some[uint64](1 << 33)}
+	unknown := func(a ...wire.Attr) func(*NexthopObject) { return func(o *NexthopObject) { o.Unknown = a } }
+	checkNexthopAttrs(t, []nexthopAttrs{
+		{"NHA_GROUP", Cat(Attr(NHA_GROUP, weights), Attr(NHA_OP_FLAGS, NE(uint32(1<<31)))), func(o *NexthopObject) {
+			o.Group, o.OpFlags = []GroupMember{{1, 1}, {2, 255}, {3, 256}, {4, 257}, {5, 65536}}, Some[uint32](1<<31)
+		}},
+		{"NHA_GROUP before Linux 6.12", Cat(Attr(NHA_OP_FLAGS, NE(^uint32(1<<31))), Attr(NHA_GROUP, weights)),
+			func(o *NexthopObject) {
+				o.Group = []GroupMember{{1, 1}, {2, 255}, {3, 256}, {4, 1}, {5, 256}}
+				o.OpFlags = Some(^uint32(1 << 31))
+			}},
+		{"NHA_FDB", Attr(NHA_FDB), func(o *NexthopObject) { o.FDB = true }},
+		{"NHA_RES_GROUP", Attr(NHA_RES_GROUP|0x8000, resilient), func(o *NexthopObject) { o.Resilient = timers }},
+		{"NHA_RES_GROUP with more", Attr(NHA_RES_GROUP, resilient, Attr(5, NE(uint32(1)))), func(o *NexthopObject) {
+			o.Resilient = timers
+			o.Unknown = []wire.Attr{{Type: NHA_RES_GROUP, Data: Cat(resilient, Attr(5, NE(uint32(1))))}}
+		}},
+		{"NHA_RES_GROUP of wrong lengths", Attr(NHA_RES_GROUP, Attr(1, []byte{1}), Attr(3, NE(uint32(7)))),
+			func(o *NexthopObject) {
+				o.Resilient.UnbalancedTimer = Some[uint32](7)
+				o.Unknown = []wire.Attr{{Type: NHA_RES_GROUP, Data: Cat(Attr(1, []byte{1}), Attr(3, NE(uint32(7))))}}
+			}},
+		{"two of NHA_RES_GROUP", Cat(Attr(NHA_RES_GROUP, resilient), Attr(NHA_RES_GROUP)), func(*NexthopObject) {}},
+		{"statistics", Cat(Attr(NHA_HW_STATS_ENABLE, NE(uint32(1))), Attr(NHA_HW_STATS_USED, NE(uint32(0))),
+			Attr(NHA_GROUP_STATS, Attr(1, Attr(1, NE(uint32(9))), Attr(2, NE(uint32(5)))),
+				Attr(1, Attr(1, NE(uint32(8))), Attr(2, NE(uint64(1<<40))), Attr(3, NE(uint32(0))))),
+			Attr(NHA_HW_STATS_ENABLE, NE(uint32(1)))), // twice before 06aaf04ca815
+			func(o *NexthopObject) {
+				o.HWStats, o.HWStatsUsed = Some[uint32](1), Some[uint32](0)
+				o.Stats = []MemberStats{{ID: 9, Packets: Some[uint64](5)},
+					{ID: 8, Packets: Some[uint64](1 << 40), PacketsHW: Some[uint64](0)}}
+			}},
+		{"statistics with more", Attr(NHA_GROUP_STATS, Attr(2, []byte{1, 2}), Attr(1, Attr(4, NE(uint32(5))))),
+			func(o *NexthopObject) {
+				o.Stats = []MemberStats{{}}
+				o.Unknown = []wire.Attr{{Type: NHA_GROUP_STATS, Data: Cat(Attr(2, []byte{1, 2}),
+					Attr(1, Attr(4, NE(uint32(5)))))}}
+			}},
+		{"those of requests and buckets, and what may come",
+			Cat(Attr(9), Attr(10, NE(uint32(7))), Attr(13, Attr(1, NE(uint16(3)))), Attr(18, []byte{1})),
+			unknown(wire.Attr{Type: 9, Data: []byte{}}, wire.Attr{Type: 10, Data: NE(uint32(7))},
+				wire.Attr{Type: 13, Data: Attr(1, NE(uint16(3)))}, wire.Attr{Type: 18, Data: []byte{1}})},
+	})
+}
+
+func TestNexthopMalformed(t *testing.T) {
 	for _, c := range []struct {
 		b      []byte
+		what   string
 		offset int
 	}{
-		{nil, 0}, {head[:7], 7}, {append(slices.Clone(head), 3, 0, 0, 0), 8},
-		{Cat(head, Attr(NHA_BLACKHOLE), []byte{9, 0, 5, 0, 1, 2}), 12},
+		{nil, "nexthop", 0},
+		{nexthopHead[:7], "nexthop", 7},
+		{append(slices.Clone(nexthopHead), 3, 0, 0, 0), "nexthop", 8},
+		{Cat(nexthopHead, Attr(NHA_BLACKHOLE), []byte{9, 0, 5, 0, 1, 2}), "nexthop", 12},
+		{Cat(nexthopHead, Attr(NHA_RES_GROUP, Attr(1, NE(uint16(3))), []byte{9, 0, 2, 0})), "NHA_RES_GROUP", 8},
+		{Cat(nexthopHead, Attr(NHA_GROUP_STATS, []byte{9, 0, 2, 0})), "NHA_GROUP_STATS", 0},
+		{Cat(nexthopHead, Attr(NHA_GROUP_STATS, Attr(1, []byte{9, 0, 2, 0}))), "NHA_GROUP_STATS_ENTRY", 0},
 	} {
 		var o NexthopObject
 		var m *wire.MalformedError
-		if err := o.UnmarshalBinary(c.b); !errors.As(err, &m) || m.What != "nexthop" || m.Offset != c.offset {
+		if err := o.UnmarshalBinary(c.b); !errors.As(err, &m) || m.What != c.what || m.Offset != c.offset {
 			t.Errorf("%x: %v", c.b, err)
 		}
 	}

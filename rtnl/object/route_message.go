@@ -37,3 +37,6 @@ func (m *Message) RoutePrefix() netip.Prefix {
 
 // UsesObject reports whether a route uses a nexthop object.
 func (m *Message) UsesObject() bool { return m.has&(1<<rtaNHID) != 0 }
+
+// NexthopID returns the nexthop object that a route uses, 0 for none.
+func (m *Message) NexthopID() uint32 { return m.U32(rtaNHID) }

@@ -95,6 +95,9 @@ func tooLarge(t *tables.Table, rows, columns int, cost int64, limit memoryLimit)
 		advice += ", or narrow it with WHERE " + strings.Join(narrow, ", ") +
 			" or another = or IN (LIKE and LIMIT do not narrow what osquery reads)"
 	}
+	if t.Name == tables.Routes.Name {
+		advice += countsInstead
+	}
 	if limit.from != MaxResponseVariable {
 		advice += "; " + MaxResponseVariable + " in the environment sets another limit"
 	}
@@ -102,6 +105,9 @@ func tooLarge(t *tables.Table, rows, columns int, cost int64, limit memoryLimit)
 		"over the limit of %s MB (%s): %s", thousands(int(cost/mb)+1), thousands(rows), columns,
 		thousands(int(limit.bytes/mb)), limit.from, advice)
 }
+
+// countsInstead is what to do where routes are read only to be counted.
+var countsInstead = "; " + tables.Counts.Name + " has their number by family, table, protocol and others"
 
 // thousands formats n with commas.
 func thousands(n int) string {
