@@ -18,10 +18,11 @@ import (
 
 // roles are what this program is when it starts itself as another process.
 var roles = map[string]func(args []string) error{
-	"-fill":   fill,
-	"-floor":  floor,
-	"-floors": floors,
-	"-plugin": plugin,
+	"-fill":    fill,
+	"-floor":   floor,
+	"-lookups": bareLookups,
+	"-floors":  floors,
+	"-plugin":  plugin,
 }
 
 // inside names the folder for files, in the environment of the process that
@@ -217,6 +218,11 @@ func (b *bench) commands() ([]line, error) {
 		return nil, err
 	}
 	measurements = append(measurements, namespaces...)
+	lookups, err := b.lookups(floor)
+	if err != nil {
+		return nil, err
+	}
+	measurements = append(measurements, lookups...)
 	peers, missing := b.peers()
 	measurements = append(measurements, peers...)
 	if err := rounds(b.rounds, measurements); err != nil {
