@@ -2,7 +2,8 @@
 // tables and families, nexthop objects, links. It is for three things:
 //
 //   - to read it as it is at one moment, nothing missing and nothing twice, however much
-//     changes meanwhile: [Kernel.Read], [Kernel.Count], in any network namespace;
+//     changes meanwhile: [Kernel.Read], [Kernel.Count], in any network namespace; or to count
+//     it by what it is, without keeping it: [Request.CountBy];
 //   - to ask many times, cheaply: [Cache], [Instant];
 //   - to ask what the kernel would do with a packet: [Kernel.Lookups];
 //   - to be told of changes: [Kernel.Watch].
@@ -31,6 +32,7 @@
 //	parallel.go             a dump of IPv6 in parallel to one that is busy with IPv4
 //	session.go              what these share: connection, listener, references
 //	rt6_stats.go, release*.go   what the kernel counts of IPv6, and which kernel it is
+//	tally.go                routes that are counted by class instead of read
 //	instant.go, split.go    indexes of a snapshot; parts of it for several goroutines
 //	snapshot.go, request.go, errors.go   what is returned; what is asked for; what can fail
 package rtnl

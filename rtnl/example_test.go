@@ -37,6 +37,24 @@ func ExampleKernel_Read() {
 	// ipv6 ::/0 via fd00::1 dev eth0 metric 1024
 }
 
+// Count routes by who installed them, however many there are.
+func ExampleRequest_countBy() {
+	req := rtnl.RouteRequest(rtnl.Filter{Families: []object.Family{object.IPv4}, Tables: []uint32{object.RT_TABLE_MAIN}})
+	req.CountBy = &object.Grouping{Protocol: true, Nexthops: true, Defaults: true}
+	var kernel rtnl.Kernel
+	snapshot, err := kernel.Read(context.Background(), req)
+	if err != nil {
+		log.Fatal(err)
+	}
+	for _, group := range snapshot.Groups {
+		fmt.Println("protocol", group.Protocol, "routes", group.Routes, "nexthops", group.Nexthops,
+			"default routes", group.Defaults)
+	}
+	// Unordered output:
+	// protocol 2 routes 1 nexthops 1 default routes 0
+	// protocol 3 routes 1 nexthops 1 default routes 1
+}
+
 // Wait for changes of routes. Another program makes some, and one of interfaces, which
 // is not asked for.
 func ExampleKernel_Watch() {

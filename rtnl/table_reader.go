@@ -22,6 +22,7 @@ type tableReader struct {
 	missing  []object.Table // what the dumps do not tell for certain
 	unproved bool           // nor that these are all tables of IPv6, and another dump would not
 	lost     bool           // the listener heard of more growing objects than it keeps
+	again    bool           // there were dumps already, which were not enough
 }
 
 // begin plans the dumps.
@@ -78,7 +79,7 @@ func (t *tableReader) read() error {
 func (t *tableReader) sink(request object.DumpRequest, mem *consistency.Arena) *consistency.Sink {
 	families := t.filter().Families
 	dump := consistency.Dump{Kind: t.kind, Request: request}
-	if t.session.tries == 1 && t.session.counts(t.kind) {
+	if !t.again && t.session.tries <= lastCounting && t.session.counts(t.kind) {
 		// Where it proves not to be enough, several dumps together will be.
 		dump.CountBy = t.session.countBy
 	}
@@ -187,8 +188,13 @@ func (t *tableReader) referGrowing() {
 	})
 }
 
+// lastCounting is the last try in which objects are counted instead of kept: it leaves two
+// for dumps that are put together.
+const lastCounting = MaxTries - 2
+
 // retry notes which dumps have to be made again.
 func (t *tableReader) retry() {
+	t.again = true
 	for _, req := range t.requests() {
 		missing := slices.DeleteFunc(slices.Clone(t.missing), func(m object.Table) bool {
 			return !req.Asks(m) || t.counted() && m.Family == object.IPv6

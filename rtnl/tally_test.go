@@ -82,7 +82,8 @@ func countedFrom(s *Snapshot) map[object.Class]object.Counts {
 func TestTally(t *testing.T) {
 	nstest.New(t)
 	someOfAll(t)
-	nstest.Batch(t, "-N", "nexthop add id 6 via 10.9.0.3 dev w0", "nexthop add id 7 blackhole", "nexthop add id 8 group 5/6",
+	nstest.Batch(t, "-N", "nexthop add id 6 via 10.9.0.3 dev w0", "nexthop add id 7 blackhole",
+		"nexthop add id 8 group 5/6",
 		"nexthop add id 9 group 7", "nexthop add id 10 group 6", "nexthop add id 11 via fd09::2 dev w0",
 		"nexthop add id 12 group 11", "route add 22.0.0.0/8 nhid 8", "route add 23.0.0.0/8 nhid 7",
 		"route add 24.0.0.0/8 nhid 9", "route add 25.0.0.0/8 nhid 10", "route add fd21::/64 nhid 12",
@@ -101,7 +102,8 @@ func TestTally(t *testing.T) {
 			}
 			want := countedFrom(s)
 			cache := &Cache{}
-			for name, source := range map[string]reader{"kernel": new(Kernel), "cache": cache, "instant": s.Instant(nil)} {
+			sources := map[string]reader{"kernel": new(Kernel), "cache": cache, "instant": s.Instant(nil)}
+			for name, source := range sources {
 				counted := tally(t, source, request(f, object.Links.Kind), byAll)
 				if got := groupsOf(t, counted); !maps.Equal(got, want) || !counted.Consistent {
 					t.Errorf("%s, compat mode %s, %+v:\n got %+v\nwant %+v", name, compat, f, got, want)
@@ -129,7 +131,8 @@ func TestTallyHeld(t *testing.T) {
 	someOfAll(t)
 	cache := &Cache{}
 	defer cache.Close()
-	req := request(Filter{Dsts: []netip.Prefix{netip.MustParsePrefix("20.0.0.0/8"), netip.MustParsePrefix("21.0.0.0/8")}})
+	req := request(Filter{Dsts: []netip.Prefix{netip.MustParsePrefix("20.0.0.0/8"),
+		netip.MustParsePrefix("21.0.0.0/8")}})
 	for range 4 {
 		s := tally(t, cache, req, object.Grouping{Protocol: true, Nexthops: true})
 		if len(s.Groups) != 1 || s.Groups[0].Counts != (object.Counts{Routes: 2, Nexthops: 2}) {

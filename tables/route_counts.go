@@ -17,8 +17,9 @@ import (
 // nothing, as count(*), with as many rows as SELECT * has.
 var Counts = define(Table{
 	Name: "kernel_route_counts",
-	Description: "Number of routes of the Linux kernel and of their nexthops, one row for each combination of those of " +
-		"the columns family, table_id, table_name, protocol, type, scope, dev and dev_index that the query uses.",
+	Description: "Number of routes of the Linux kernel and of their nexthops, one row for each combination of " +
+		"those of the columns family, table_id, table_name, protocol, type, scope, dev and dev_index that the " +
+		"query uses.",
 	Examples: []string{
 		"SELECT protocol, routes FROM kernel_route_counts",
 		"SELECT family, table_name, routes, ecmp_routes FROM kernel_route_counts WHERE protocol = 'bgp'",
@@ -93,7 +94,7 @@ var countColumns = []column[countRow]{
 		holds(anyNumber),
 	bigint("nexthops",
 		"Number of their nexthops: the sum of nexthop_count in kernel_routes",
-		by(object.Grouping{Nexthops: true}), func(r *countRow) (int64, bool) { return present(r.Counts.Nexthops) }).
+		by(object.Grouping{Nexthops: true}), func(r *countRow) (int64, bool) { return present(r.Nexthops) }).
 		holds(anyNumber),
 	bigint("ecmp_routes",
 		"Number of routes with more than one nexthop",

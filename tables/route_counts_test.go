@@ -96,7 +96,8 @@ func (q *counting) answer(routes []row) []string {
 	}
 	var all []string
 	for key, s := range sums {
-		if !q.meets(func(column string) (string, bool) { return fmt.Sprint(s[column]), slices.Contains(counts, column) }) {
+		sum := func(column string) (string, bool) { return fmt.Sprint(s[column]), slices.Contains(counts, column) }
+		if !q.meets(sum) {
 			continue
 		}
 		for _, c := range counts {
@@ -201,7 +202,8 @@ func TestCounts(t *testing.T) {
 				got, ids := q.ask(t, src)
 				want := q.answer(routes)
 				if !slices.Equal(got, want) {
-					t.Fatalf("%s, compat mode %s, %v where %+v:\n got %s\nwant %s", name, compat, q.columns, q.Constraints,
+					t.Fatalf("%s, compat mode %s, %v where %+v:\n got %s\nwant %s", name, compat, q.columns,
+						q.Constraints,
 						strings.Join(got, "\n     "), strings.Join(want, "\n     "))
 				}
 				seen := map[int64]bool{}

@@ -102,7 +102,8 @@ func mergings() []merging {
 			only4, []byte{1}, 0, nil},
 		{"counted", []dumped{{datagrams: datagrams(fours(1, 2), append(fours(3), sixes(1)...)), change: counting}},
 			nil, nil, 4, nil},
-		{"counted but for multicast", []dumped{{datagrams: datagrams(append(fours(1), multicast...)), change: counting}},
+		{"counted but for multicast", []dumped{
+			{datagrams: datagrams(append(fours(1), multicast...)), change: counting}},
 			nil, []byte{1}, 1, nil},
 		{"counted where it changed", []dumped{
 			{datagrams: datagrams(fours(1, 2), fours(3)), heard: four2, change: counting}},

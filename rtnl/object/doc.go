@@ -11,6 +11,7 @@
 //	route_*.go  what a route's message tells undecoded, its nexthops, its kind
 //	lookup.go   a packet that the kernel is asked about, and what its answers have to do with routes
 //	filter.go   which routes are wanted, and what is asked of the kernel for them
+//	tally.go    Tally: routes counted by what they have in common, on the bytes
 //	kinds.go    Kinds: the list of those that are read
 //	id.go, cursor.go   the identity of a route; the routes in a run, one after the other
 package object

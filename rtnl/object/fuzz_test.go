@@ -17,6 +17,7 @@ func FuzzRoute(f *testing.F) {
 	f.Fuzz(func(t *testing.T, b []byte, bits uint32) {
 		checkRoute(t, b)
 		checkRouteFields(t, b, bits)
+		checkTally(t, b, bits)
 	})
 }
 

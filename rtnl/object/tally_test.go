@@ -130,6 +130,30 @@ func TestTally(t *testing.T) {
 	}
 }
 
+// checkTally counts one route by what bits say, which uses one of a few objects if it uses any.
+func checkTally(t testing.TB, b []byte, bits uint32) {
+	t.Helper()
+	m, err := check(Routes.Kind, b)
+	if err != nil {
+		return
+	}
+	bit := func(n int) bool { return bits>>n&1 != 0 }
+	by := Grouping{Family: bit(0), Table: bit(1), Protocol: bit(2), Type: bit(3), Scope: bit(4), Output: bit(5),
+		Nexthops: bit(6), Defaults: bit(7)}
+	var r Route
+	r.Decode(m, AllFields)
+	objects := talliedObjects(NewChance(uint64(bits)))
+	if r.NexthopID.OK && bit(8) {
+		objects[r.NexthopID.V] = objects[bits>>9%8]
+	}
+	class, n := classOf(by, &r, b[1], objects)
+	tally := NewTally(by)
+	tally.Add(m)
+	if got := tally.Resolve(objects); !maps.Equal(got, map[Class]Counts{class: n}) {
+		t.Fatalf("%x by %+v:\n got %+v\nwant %+v: %+v", b, by, got, class, n)
+	}
+}
+
 // TestTallyAnyKind counts objects of a kind that is in no class.
 func TestTallyAnyKind(t *testing.T) {
 	tally := NewTally(Grouping{})
