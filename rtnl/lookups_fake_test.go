@@ -132,3 +132,50 @@ func TestLookupFails(t *testing.T) {
 		t.Errorf("got %v, %v", l, err)
 	}
 }
+
+// TestLookupVRF has a VRF device: all links are read once, and only for a table that can be a
+// VRF's.
+func TestLookupVRF(t *testing.T) {
+	k := &fakeKernel{}
+	k.fake = fake{T: t, Answer: func(r fakeRequest) []event {
+		red := nltest.AppendLink(nil, &object.Link{Index: 9, Name: "red", Kind: "vrf", VRFTable: 500})
+		return []event{datagram(nltest.Padded(object.RTM_NEWLINK, wire.NLM_F_MULTI, r.Seq, red), done(r.Seq, 0))}
+	}}
+	l, err := k.kernel().Lookups(context.Background(), "", 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	for _, c := range []struct {
+		table uint32
+		name  string
+		read  int
+	}{{0, "", 0}, {254, "", 0}, {255, "", 0}, {500, "red", 1}, {600, "", 1}, {500, "red", 1}} {
+		if name, err := l.VRF(c.table); err != nil || name != c.name || len(k.Requests) != c.read {
+			t.Errorf("table %d: %q, %v after %d requests", c.table, name, err, len(k.Requests))
+		}
+	}
+}
+
+// TestLookupEnds has a context that ends.
+func TestLookupEnds(t *testing.T) {
+	ctx, cancel := context.WithCancel(context.Background())
+	k := &fakeKernel{fake: fake{T: t, Answer: func(fakeRequest) []event {
+		cancel()
+		return nil
+	}}}
+	l, err := k.kernel().Lookups(ctx, "", 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	req := to("10.1.2.3")
+	if found, err := l.Lookup(&req, WantAnswer); !errors.Is(err, ErrCanceled) {
+		t.Errorf("got %+v, %v", found, err)
+	}
+	if l.Close(); k.Open != 0 {
+		t.Errorf("%d sockets are still open", k.Open)
+	}
+	if l, err := k.kernel().Lookups(ctx, "", 0); !errors.Is(err, ErrCanceled) {
+		t.Errorf("got %v, %v", l, err)
+	}
+}
