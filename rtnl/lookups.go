@@ -123,7 +123,7 @@ func (k *Kernel) Lookups(ctx context.Context, ns Namespace, id uint64) (*Lookups
 		release()
 		return nil, err
 	}
-	c, err := k.dialer().Open(ctx, held, 0)
+	c, err := dialIn(k.dialer(), held, ns).Open(ctx, held, 0)
 	if err != nil {
 		release()
 		return nil, err
