@@ -92,6 +92,11 @@ func fixedNamespace(t *testing.T) {
 		"route add default via 2001:db8::1 dev eth0 proto ra metric 100 pref high",
 		"route add 2001:db8:ffff::/48 encap seg6 mode encap segs 2001:db8::5 dev eth0",
 	)
+	// As wg-quick has it.
+	nstest.Batch(t, "-4",
+		"rule add not fwmark 0xca6c table 1000",
+		"rule add table main suppress_prefixlength 0",
+	)
 	nstest.WaitRoutes(t, "multicast ff00::/8 dev eth0 ", "local 2001:db8::10 dev eth0 ")
 }
 

@@ -13,7 +13,10 @@ import (
 // floor is the role of a process that does the least that reading all routes
 // takes: a loop of read with a buffer of 64 KiB, in which nothing is decoded. It
 // prints how many bytes the kernel sent.
-func floor([]string) error {
+func floor([]string) error { return floorOf(unix.RTM_GETROUTE, unix.SizeofRtMsg) }
+
+// floorOf is floor of what messages of a type ask for, with a header of a size.
+func floorOf(typ uint16, header int) error {
 	fd, err := unix.Socket(unix.AF_NETLINK, unix.SOCK_RAW|unix.SOCK_CLOEXEC, unix.NETLINK_ROUTE)
 	if err != nil {
 		return err
@@ -22,9 +25,9 @@ func floor([]string) error {
 	if err := unix.SetsockoptInt(fd, unix.SOL_NETLINK, unix.NETLINK_GET_STRICT_CHK, 1); err != nil {
 		return err
 	}
-	request := make([]byte, unix.SizeofNlMsghdr+unix.SizeofRtMsg) // AF_UNSPEC
+	request := make([]byte, unix.SizeofNlMsghdr+header) // AF_UNSPEC
 	binary.NativeEndian.PutUint32(request, uint32(len(request)))
-	binary.NativeEndian.PutUint16(request[4:], unix.RTM_GETROUTE)
+	binary.NativeEndian.PutUint16(request[4:], typ)
 	binary.NativeEndian.PutUint16(request[6:], unix.NLM_F_REQUEST|unix.NLM_F_DUMP)
 	if err := unix.Sendto(fd, request, 0, &unix.SockaddrNetlink{Family: unix.AF_NETLINK}); err != nil {
 		return err
@@ -40,7 +43,7 @@ func floor([]string) error {
 		// or the last one of a datagram.
 		const size = unix.SizeofNlMsghdr + 4
 		if n < size || binary.NativeEndian.Uint16(buf[4:]) == unix.NLMSG_ERROR {
-			return errors.New("the kernel dumps no routes")
+			return errors.New("the kernel dumps nothing")
 		}
 		last := buf[n-size : n]
 		if binary.NativeEndian.Uint32(last) == size && binary.NativeEndian.Uint16(last[4:]) == unix.NLMSG_DONE {

@@ -20,9 +20,12 @@ import (
 var roles = map[string]func(args []string) error{
 	"-fill":    fill,
 	"-floor":   floor,
-	"-lookups": bareLookups,
 	"-floors":  floors,
+	"-lookups": bareLookups,
 	"-plugin":  plugin,
+
+	"-fillRules":    fillRules,
+	"-floorOfRules": floorOfRules,
 }
 
 // inside names the folder for files, in the environment of the process that
@@ -123,6 +126,11 @@ func (b *bench) run() (err error) {
 		return err
 	}
 	lines = append(lines, more...)
+	rules, err := b.rules()
+	if err != nil {
+		return err
+	}
+	lines = append(lines, rules...)
 	if b.extension {
 		more, err := b.extensions()
 		if err != nil {

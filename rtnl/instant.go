@@ -63,12 +63,14 @@ func (i *Instant) Read(ctx context.Context, req Request) (*Snapshot, error) {
 	req.completeCount()
 	s := i.snapshot.begin(&req)
 	for _, k := range join(req.Kinds, req.Along) {
-		if !k.Filtered || req.None {
+		if !(k.Filtered || k.ByFamily) || req.Of(k).None {
 			continue
 		}
 		req.Prepare()
 		var runs []object.Run
 		switch {
+		case !k.Filtered:
+			runs = i.matching(&req, k)
 		case len(req.IDs) > 0:
 			runs = i.identified(&req)
 		case len(req.Dsts) > 0 && len(req.Dsts) < fewDsts:
@@ -87,6 +89,14 @@ func (i *Instant) Read(ctx context.Context, req Request) (*Snapshot, error) {
 		s = s.counted(req.CountBy, nil)
 	}
 	return s, nil
+}
+
+// matching returns the objects of a kind that a request wants.
+func (i *Instant) matching(req *Request, k *object.Kind) (runs []object.Run) {
+	for _, run := range i.snapshot.Runs(k) {
+		runs = req.AppendMatching(runs, run)
+	}
+	return runs
 }
 
 // Count returns how many objects Read would find of the kinds that the request asks for.
@@ -111,7 +121,7 @@ func (s *Snapshot) begin(req *Request) *Snapshot {
 	}
 	chooses := req.Chooses()
 	for _, k := range object.Kinds {
-		if (req.brings(k) || k == chooses) && !(k.Filtered && req.All(k)) {
+		if (req.brings(k) || k == chooses) && !((k.Filtered || k.ByFamily) && req.All(k)) {
 			a.set(k, s.section(k))
 		}
 	}

@@ -20,52 +20,38 @@ import (
 	"kernelroutes/rtnl/wire"
 )
 
-// The kernel's policy rules are a kind that the package has never heard of
-// (linux/fib_rules.h).
 const (
-	rtmNewRule    = 32 // RTM_NEWRULE
-	rtmGetRule    = 34 // RTM_GETRULE
-	fraPriority   = 6  // FRA_PRIORITY
+	rtmGetRule    = object.RTM_GETRULE
+	fraPriority   = 6 // FRA_PRIORITY
 	fibRuleHdrLen = 12
 )
 
-// withRules puts the kind of rules in the place of nexthop objects until the test ends,
-// whose place in Kinds it takes: as one of which a dump brings all, or by table, one for
-// each family.
-func withRules(t *testing.T, byTable bool) *object.Kind {
+// withRules returns the kind of rules, as it is declared, or until the test ends in its place
+// one that the package has never heard of: whose objects a dump brings all (whole), or that is
+// dumped by table as routes are, in all families at once.
+func withRules(t *testing.T, how string) *object.Kind {
 	t.Helper()
+	if how == "as declared" {
+		return object.Rules.Kind
+	}
 	rules := &object.Kind{}
-	*rules = *object.NexthopObjects.Kind // its place cannot be set
-	place := rules.Ordinal()
-	rules.Name, rules.Plural, rules.Struct, rules.Header = "rule", "rules", "fib_rule_hdr", fibRuleHdrLen
-	rules.Get, rules.New, rules.Del, rules.Groups = rtmGetRule, rtmNewRule, rtmNewRule+1, []uint{8, 19}
-	rules.Number, rules.Refer, rules.Lacked, rules.Nested, rules.Details = nil, nil, "", nil, nil
-	rules.ByNumber, rules.LookupSince = object.Release{}, nil
-	rules.Request = func(uint32) []byte { return make([]byte, fibRuleHdrLen) }
-	if byTable {
-		rules.Request = nil
-		rules.Dump = func(r object.DumpRequest) []byte { return append([]byte{byte(r.Family)}, make([]byte, 11)...) }
-		rules.Table = func(m *object.Message) object.Table {
-			return object.Table{Family: object.Family(m.Payload()[0])}
-		}
-		rules.Position = func(m *object.Message) object.Position {
-			return object.Position{Priority: m.U32(fraPriority)}
-		}
-		rules.Order = func(object.Family) object.Order {
-			return object.Order{Compare: func(a, b *object.Position) int { return cmp.Compare(a.Priority, b.Priority) }}
-		}
+	*rules = *object.Rules.Kind // its place cannot be set
+	rules.ByFamily, rules.Unlocked, rules.Nested, rules.StaleWith = false, false, nil, nil
+	if how == "whole" {
+		rules.Request = func(uint32) []byte { return make([]byte, fibRuleHdrLen) }
+		rules.Dump, rules.Table, rules.Position, rules.Order = nil, nil, nil, nil
 	}
 	before := object.Kinds
 	t.Cleanup(func() { object.Kinds = before })
 	object.Kinds = slices.Clone(before)
-	object.Kinds[place] = rules
+	object.Kinds[rules.Ordinal()] = rules
 	return rules
 }
 
-// eachWay runs a test with both declarations of rules.
+// eachWay runs a test with all declarations of rules.
 func eachWay(t *testing.T, test func(t *testing.T, rules *object.Kind)) {
-	for _, byTable := range []bool{false, true} {
-		t.Run(fmt.Sprintf("by table %v", byTable), func(t *testing.T) { test(t, withRules(t, byTable)) })
+	for _, how := range []string{"as declared", "by table", "whole"} {
+		t.Run(how, func(t *testing.T) { test(t, withRules(t, how)) })
 	}
 }
 
@@ -136,7 +122,7 @@ func TestRules(t *testing.T) {
 		}
 		cache := Cache{Kernel: k}
 		defer cache.Close()
-		req.Filter = Filter{None: true, Families: []object.Family{object.IPv4}} // which is of routes
+		req.Filter = Filter{None: true, Families: []object.Family{object.IPv4}, EveryFamily: true} // which is of routes
 		for _, source := range []interface {
 			Read(context.Context, Request) (*Snapshot, error)
 		}{&k, &cache, s.Instant(nil)} {
@@ -160,7 +146,7 @@ func TestSplitRules(t *testing.T) {
 		for i := range uint32(all) {
 			payload := nltest.Cat(nltest.With(make([]byte, fibRuleHdrLen), 0, byte(object.IPv4)),
 				nltest.Attr(fraPriority, nltest.NE(i/5)))
-			if err := rules.Check(&m, nltest.Padded(rtmNewRule, 0, 0, payload)); err != nil {
+			if err := rules.Check(&m, nltest.Padded(object.RTM_NEWRULE, 0, 0, payload)); err != nil {
 				t.Fatal(err)
 			}
 			log.Add(&m)

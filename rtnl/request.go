@@ -110,7 +110,7 @@ func (r *Request) check() error {
 
 // Nothing reports whether no object can be wanted.
 func (r *Request) Nothing() bool {
-	return !slices.ContainsFunc(r.Kinds, func(k *object.Kind) bool { return !k.Filtered || !r.None })
+	return !slices.ContainsFunc(r.Kinds, func(k *object.Kind) bool { return !r.Of(k).None })
 }
 
 // few reports whether few objects of a kind are wanted, by their numbers, and nothing that
@@ -143,24 +143,42 @@ func (r Request) Union(o Request) Request {
 	r.completeCount()
 	o.completeCount()
 	u := Request{Namespace: r.Namespace, NamespaceID: r.NamespaceID, Kinds: join(r.Kinds, o.Kinds),
-		Along: join(r.Along, o.Along), Referred: join(r.Referred, o.Referred), Numbers: r.numbers(&o)}
-	// A filter says nothing where there is nothing to be filtered.
-	switch filters := func(r *Request) bool {
-		return slices.ContainsFunc(join(r.Kinds, r.Along), func(k *object.Kind) bool { return k.Filtered })
-	}; {
-	case filters(&r) && filters(&o):
-		u.Filter = r.Filter.Union(&o.Filter)
-	case filters(&r):
-		u.Filter = r.Filter.Union(&r.Filter)
-	case filters(&o):
-		u.Filter = o.Filter.Union(&o.Filter)
-	}
+		Along: join(r.Along, o.Along), Referred: join(r.Referred, o.Referred), Numbers: r.numbers(&o),
+		Filter: unionOfFilters(&r, &o)}
 	for _, f := range []*Filter{&r.Filter, &o.Filter} {
 		if k := f.Chooses(); k != nil {
 			u.Referred = join(u.Referred, []*object.Kind{k})
 		}
 	}
 	return u
+}
+
+// unionOfFilters returns a filter for all that either of two requests wants. A filter says
+// nothing where there is nothing to be filtered.
+func unionOfFilters(requests ...*Request) Filter {
+	routes, families := Filter{None: true}, Filter{None: true}
+	filtered, byFamily := false, false
+	for _, r := range requests {
+		kinds := join(r.Kinds, r.Along)
+		if slices.ContainsFunc(kinds, func(k *object.Kind) bool { return k.Filtered }) {
+			routes, filtered = routes.Union(&r.Filter), true
+		}
+		if i := slices.IndexFunc(kinds, func(k *object.Kind) bool { return k.ByFamily }); i >= 0 {
+			families, byFamily = families.Union(r.Of(kinds[i])), true
+		}
+	}
+	switch {
+	case !filtered && !byFamily:
+		return Filter{}
+	case !filtered:
+		return families
+	case byFamily:
+		// There are few objects of which the families alone choose: rather all of these than
+		// routes of more families.
+		routes.EveryFamily = (routes.None || len(routes.Families) > 0) &&
+			(routes.None != families.None || !slices.Equal(routes.Families, families.Families))
+	}
+	return routes
 }
 
 // join returns what is in one list or the other.

@@ -58,7 +58,7 @@ func (s *session) counts(k *object.Kind) bool {
 	if s.asked.CountBy != nil {
 		return k == object.Routes.Kind
 	}
-	return s.countBy != nil && s.asked.whole(k)
+	return s.countBy != nil && s.asked.whole(k) && !k.ByFamily // of which there are few
 }
 
 // giveBack ends the use of the buffers in which arenas began.

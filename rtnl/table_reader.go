@@ -32,22 +32,17 @@ func (t *tableReader) begin() {
 	}
 }
 
-func (t *tableReader) wantsAny() bool { return !t.kind.Filtered || !t.session.filter.None }
+func (t *tableReader) wantsAny() bool { return !t.filter().None }
 
 // filter says which objects are wanted: all of a kind that is not filtered.
-func (t *tableReader) filter() *Filter {
-	if t.kind.Filtered {
-		return &t.session.filter
-	}
-	return &Filter{}
-}
+func (t *tableReader) filter() *Filter { return t.session.filter.Of(t.kind) }
 
 // match reports whether an object is wanted.
 func (t *tableReader) match() func(*object.Message) bool {
 	if t.kind.Filtered {
 		return t.session.filter.Match
 	}
-	return func(*object.Message) bool { return true }
+	return t.session.filter.Lets
 }
 
 // requests returns the dumps that together bring every object that matches, but for
@@ -56,7 +51,7 @@ func (t *tableReader) requests() []object.DumpRequest {
 	if t.counted() {
 		return t.filter().WithoutIPv6().Requests()
 	}
-	return t.filter().Requests()
+	return t.filter().RequestsOf(t.kind)
 }
 
 // read runs the dumps that are to be run.
@@ -195,6 +190,12 @@ const lastCounting = MaxTries - 2
 // retry notes which dumps have to be made again.
 func (t *tableReader) retry() {
 	t.again = true
+	if t.kind.ByFamily {
+		for _, m := range t.missing {
+			t.todo = append(t.todo, object.DumpRequest{Family: m.Family})
+		}
+		return
+	}
 	for _, req := range t.requests() {
 		missing := slices.DeleteFunc(slices.Clone(t.missing), func(m object.Table) bool {
 			return !req.Asks(m) || t.counted() && m.Family == object.IPv6

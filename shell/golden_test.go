@@ -3,7 +3,6 @@ package shell
 import (
 	"bytes"
 	"context"
-	"slices"
 	"strings"
 	"testing"
 
@@ -33,20 +32,12 @@ func rows(t testing.TB, src tables.Source, table *tables.Table) (columns []strin
 	return columns, rows
 }
 
-// needsCondition reports whether not all rows of a table can be asked for.
-func needsCondition(table *tables.Table) bool {
-	return slices.ContainsFunc(table.Columns, func(c tables.ColumnInfo) bool { return c.Options&tables.Required != 0 })
-}
-
 // TestCapturedRowsThroughSQLite: all columns, in their order, are what SELECT * has,
 // and what is absent is NULL in a column of numbers, and empty in one of texts.
 func TestCapturedRowsThroughSQLite(t *testing.T) {
 	for _, c := range goldenCases {
 		src := openCapture(t, c.name)
-		for _, table := range tables.All() {
-			if needsCondition(table) {
-				continue
-			}
+		for _, table := range []*tables.Table{tables.Routes, tables.Nexthops} { // of what the captures have
 			columns, rows := rows(t, src, table)
 			want := strings.Join(columns, ",") + "\n"
 			for _, row := range rows {

@@ -88,7 +88,7 @@ func shown(t *testing.T, messages ...[]byte) string {
 		return err.Error()
 	}
 	var all strings.Builder
-	for _, table := range tables.Whole() {
+	for _, table := range tables.OfCaptures() {
 		for _, r := range scan(t, table, c) {
 			delete(r, "route_id")
 			fmt.Fprintln(&all, table.Name, r)

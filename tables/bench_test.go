@@ -74,7 +74,7 @@ func BenchmarkRows(b *testing.B) {
 func TestRowsDoNotAllocate(t *testing.T) {
 	for _, name := range []string{"basics-ipv4", "ecmp", "encaps"} {
 		capture := openCapture(t, name)
-		for _, table := range tables.Whole() {
+		for _, table := range tables.OfCaptures() {
 			r, err := table.Scan(context.Background(), capture, tables.Query{})
 			if err != nil {
 				t.Fatal(err)

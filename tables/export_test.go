@@ -24,3 +24,9 @@ func Whole() []*Table {
 func Keys(p netip.Prefix) (first, last string) {
 	return string(appendFirstKey(nil, p)), string(appendLastKey(nil, p))
 }
+
+// OfCaptures returns the tables that captures have rows of which know no other kinds than links,
+// nexthop objects and routes.
+func OfCaptures() []*Table {
+	return slices.DeleteFunc(Whole(), func(t *Table) bool { return t == Rules })
+}

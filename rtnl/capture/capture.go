@@ -74,10 +74,10 @@ func (c *Capture) Namespaces() (found []rtnl.FoundNamespace, unseen int, err err
 
 // Read returns what rtnl.Kernel.Read had returned for the request in the namespace that
 // was captured, at that time, but for the order of the routes and for cloned ones, which
-// no capture holds. Snapshot.Tries is 0. An *Error says that a recording has nothing of
-// what is asked for.
+// no capture holds. Snapshot.Tries is 0. An *Error says that a recording, or the capture of an
+// older version of this program, has nothing of what is asked for.
 func (c *Capture) Read(ctx context.Context, req rtnl.Request) (*rtnl.Snapshot, error) {
-	if err := c.coverage.lacks(&req); err != nil {
+	if err := c.lacks(&req); err != nil {
 		return nil, err
 	}
 	return c.instant.Read(ctx, req)
@@ -85,7 +85,7 @@ func (c *Capture) Read(ctx context.Context, req rtnl.Request) (*rtnl.Snapshot, e
 
 // Count returns how many objects Read would find of the kinds that the request asks for.
 func (c *Capture) Count(ctx context.Context, req rtnl.Request) (n int, consistent bool, err error) {
-	if err := c.coverage.lacks(&req); err != nil {
+	if err := c.lacks(&req); err != nil {
 		return 0, false, err
 	}
 	return c.instant.Count(ctx, req)

@@ -42,6 +42,9 @@ func capturedNamespace(t testing.TB) []byte {
 		"route add 10.5.0.0/16 nhid 4",
 		"route add 10.6.0.0/16 via inet6 fd00::2 dev v0 table 4294967294",
 		"route add blackhole 10.7.0.0/16 table 1000",
+		"rule add not fwmark 51820 table 51820",
+		"rule add table main suppress_prefixlength 0",
+		"rule add priority 100 from 10.0.0.0/8 iif v0 oif gone table 1000",
 	)
 	nstest.Batch(t, "-6",
 		"route add default via fd00::2 metric 4294967295",
@@ -49,12 +52,22 @@ func capturedNamespace(t testing.TB) []byte {
 		"route add fd04::/64 nexthop via fd00::2 nexthop via fd01::2",
 		"route add fd05::/64 encap seg6 mode encap segs fd00::9 dev v0",
 		"route add unreachable fd06::/64 table 1000",
+		"rule add priority 100 to fd00::/64 dport 53 table 1000",
 	)
 	var b bytes.Buffer
 	if err := Write(context.Background(), new(rtnl.Kernel), &b); err != nil {
 		t.Fatal(err)
 	}
 	return b.Bytes()
+}
+
+// rulesIn returns all that a snapshot knows of rules, in order within each family.
+func rulesIn(s *rtnl.Snapshot) (all []string) {
+	for r := range rtnl.All(s, object.Rules) {
+		all = append(all, fmt.Sprintf("%s %+v", r.AppendID(nil, 0), *r))
+	}
+	slices.SortStableFunc(all, func(a, b string) int { return strings.Compare(a[:5], b[:5]) })
+	return all
 }
 
 func TestCaptureAnswersAsTheKernel(t *testing.T) {
@@ -104,6 +117,19 @@ func TestCaptureAnswersAsTheKernel(t *testing.T) {
 		}
 		if !got.Consistent || got.Tries != 0 {
 			t.Errorf("%+v: consistent %v after %d tries", f, got.Consistent, got.Tries)
+		}
+	}
+	for _, f := range []rtnl.Filter{{}, {Families: []object.Family{object.IPv6}},
+		{Families: []object.Family{object.IPv4, object.IPMR}}, {None: true}} {
+		req := rtnl.Request{Kinds: []*object.Kind{object.Rules.Kind}, Filter: f}
+		want, err := new(rtnl.Kernel).Read(context.Background(), req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := c.Read(context.Background(), req)
+		if w, g := rulesIn(want), rulesIn(got); err != nil || !slices.Equal(w, g) || !got.Consistent ||
+			len(w) == 0 != f.None {
+			t.Errorf("%+v: %v\nkernel  %q\ncapture %q", f, err, w, g)
 		}
 	}
 	objects := rtnl.Request{Kinds: []*object.Kind{object.NexthopObjects.Kind}}

@@ -66,7 +66,7 @@ func (c *coverage) lacks(req *rtnl.Request) error {
 		switch {
 		case slices.Contains(c.lacked, k) && !slices.Contains(req.Along, k):
 			return errLacked(k)
-		case byTable(k) && !(k.Filtered && req.None) && !c.hasAny(k, &req.Filter):
+		case byTable(k) && !req.Of(k).None && !c.hasAny(k, req.Of(k)):
 			return &Error{fmt.Sprintf("the recording has no whole dump of the %s that are asked for, it has %s",
 				k.Plural, c.of(k)), remedy(k)}
 		}
@@ -100,8 +100,7 @@ func (c *coverage) any(k *object.Kind) bool {
 // hasAny reports whether the recording has a table of those that a filter wants.
 func (c *coverage) hasAny(k *object.Kind, f *rtnl.Filter) bool {
 	return slices.ContainsFunc(c.tables, func(has dumpedTable) bool {
-		return has.kind == k && (!k.Filtered ||
-			(has.Family == 0 || f.WantsFamily(has.Family)) && (has.ID == 0 || f.WantsTable(has.ID)))
+		return has.kind == k && (has.Family == 0 || f.WantsFamily(has.Family)) && (has.ID == 0 || f.WantsTable(has.ID))
 	})
 }
 

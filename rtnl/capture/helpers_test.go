@@ -41,6 +41,9 @@ func everything(t testing.TB, c *Capture) *rtnl.Snapshot {
 	t.Helper()
 	var has []*object.Kind
 	for _, k := range object.Kinds {
+		if slices.Contains(c.without, k) {
+			continue
+		}
 		of := c.coverage
 		if of == nil || !slices.Contains(of.lacked, k) && (!byTable(k) || of.hasAny(k, &rtnl.Filter{})) {
 			has = append(has, k)

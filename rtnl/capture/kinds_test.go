@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -15,22 +16,20 @@ import (
 	"kernelroutes/rtnl/wire"
 )
 
-// A rule of the kernel's is a kind that the package has never heard of.
 const (
-	rtmNewRule  = 32 // RTM_NEWRULE
-	rtmGetRule  = 34 // RTM_GETRULE
-	fraPriority = 6  // FRA_PRIORITY
+	rtmNewRule  = RTM_NEWRULE
+	rtmGetRule  = RTM_GETRULE
+	fraPriority = FRA_PRIORITY
 )
 
-// withRules puts the kind of rules, which is what the test says otherwise, in the place of
-// nexthop objects until the test ends.
+// withRules puts a kind of rules that the package has never heard of, which is what the test
+// says otherwise, in the place of the declared one until the test ends.
 func withRules(t *testing.T, change func(*Kind)) *Kind {
 	t.Helper()
-	rules := *NexthopObjects.Kind // its place in Kinds cannot be set
-	rules.Name, rules.Plural, rules.Struct, rules.Header = "rule", "rules", "fib_rule_hdr", 12
-	rules.Get, rules.New, rules.Del = rtmGetRule, rtmNewRule, rtmNewRule+1
+	rules := *Rules.Kind // its place in Kinds cannot be set
 	rules.Number = func(m *Message) uint32 { return m.U32(fraPriority) }
-	rules.Refer, rules.Request, rules.Lacked, rules.Remedy = nil, nil, "", ""
+	rules.Dump, rules.Table, rules.Position, rules.Order, rules.ByFamily = nil, nil, nil, nil, false
+	rules.StaleWith, rules.Nested, rules.Remedy = nil, nil, ""
 	rules.Asked = func([]byte) (DumpRequest, bool) { return DumpRequest{}, false }
 	change(&rules)
 	before := Kinds
@@ -56,7 +55,7 @@ func rulesOf(t *testing.T, c *Capture, k *Kind, f rtnl.Filter) (numbers []uint32
 		t.Fatal(err)
 	}
 	Each(s.Runs(k), func(m *Message) bool {
-		numbers = append(numbers, k.Number(m))
+		numbers = append(numbers, m.U32(fraPriority))
 		return true
 	})
 	return numbers
@@ -155,4 +154,67 @@ func TestAnotherKindByTable(t *testing.T) {
 	}
 	refused{"no table", recordingOf(linkDump(9), linked(9), Done(9, 0)),
 		"without a whole dump of rules or routes; record while `ip rule` runs, or record while `ip route"}.check(t)
+}
+
+// TestRecordedRules: rules are recorded family by family, as ip asks for them, and a request
+// for one family needs that one alone.
+func TestRecordedRules(t *testing.T) {
+	request := func(f Family) []byte { return Padded(rtmGetRule, dumpFlags, 3, ruleHeader(f)) }
+	file := recordingOf(request(IPv4), rule(3, IPv4, 9), rule(3, IPv4, 10), Done(3, 0),
+		Padded(rtmGetRule, dumpFlags, 4, ruleHeader(IPv6)), rule(4, IPv6, 11), Done(4, 0))
+	c := readTest(t, file)
+	if note := c.Notes()[0]; !strings.Contains(note, ": only ipv4 rules, ipv6 rules, no routes") {
+		t.Errorf("notes %q", note)
+	}
+	for _, tc := range []struct {
+		filter rtnl.Filter
+		want   []uint32
+	}{
+		{rtnl.Filter{}, []uint32{9, 10, 11}},
+		{rtnl.Filter{Families: []Family{IPv4}}, []uint32{9, 10}},
+		{rtnl.Filter{Families: []Family{IPv6}}, []uint32{11}},
+		{rtnl.Filter{None: true}, nil},
+		{rtnl.Filter{None: true, EveryFamily: true}, []uint32{9, 10, 11}},
+	} {
+		if got := rulesOf(t, c, Rules.Kind, tc.filter); !slices.Equal(got, tc.want) {
+			t.Errorf("%+v: rules %v, not %v", tc.filter, got, tc.want)
+		}
+	}
+	_, err := c.Read(context.Background(), rtnl.Request{Kinds: []*Kind{Rules.Kind},
+		Filter: rtnl.Filter{Families: []Family{IPMR}}})
+	want := "the recording has no whole dump of the rules that are asked for, it has only ipv4 rules, ipv6 rules; " +
+		"record while `ip rule` and `ip -6 rule` run"
+	if !errors.Is(err, ErrCapture) || err.Error() != want {
+		t.Errorf("got %v", err)
+	}
+}
+
+// TestCapturesOfBefore: a capture in which there can be no rules says so when it is asked for
+// them, and is as good as ever for all else; one of a host that has none has none.
+func TestCapturesOfBefore(t *testing.T) {
+	for _, file := range []string{"ecmp", "host-names"} {
+		b, err := os.ReadFile("../../testdata/captures/" + file + ".pcap")
+		if err != nil {
+			t.Fatal(err)
+		}
+		c := readTest(t, b)
+		_, err = c.Read(context.Background(), rtnl.Request{Kinds: []*Kind{Rules.Kind}})
+		if !errors.Is(err, ErrCapture) || err.Error() != "the capture has no rules: the version of this program that made "+
+			"it did not know them; make it again with the capture command" {
+			t.Errorf("%s: %v", file, err)
+		}
+		if _, _, err := c.Count(context.Background(), rtnl.Request{Kinds: []*Kind{Rules.Kind}}); err == nil {
+			t.Errorf("%s: rules are counted", file)
+		}
+		if _, err := c.Read(context.Background(), rtnl.RouteRequest(rtnl.Filter{})); err != nil {
+			t.Errorf("%s: %v", file, err)
+		}
+	}
+	var b bytes.Buffer
+	if err := write(rtnl.NewSnapshot(true, nil), &b, Host{}, testNames(t)); err != nil {
+		t.Fatal(err)
+	}
+	if got := rulesOf(t, readTest(t, b.Bytes()), Rules.Kind, rtnl.Filter{}); len(got) > 0 {
+		t.Errorf("rules %v", got)
+	}
 }

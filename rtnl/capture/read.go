@@ -27,6 +27,7 @@ type captureReader struct {
 	consistent bool
 	size       int            // bytes of names
 	kept       int            // bytes of messages
+	kinds      []string       // the names of those that were captured
 	unknown    map[uint16]int // messages that were passed over, by type
 	m          object.Message // the current one
 }
@@ -37,7 +38,8 @@ func readContents(r io.Reader) (*fileContents, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := captureReader{in: in, format: 1, logs: make([]object.Messages, len(object.Kinds))}
+	c := captureReader{in: in, format: 1, logs: make([]object.Messages, len(object.Kinds)),
+		kinds: firstKinds}
 	return c.read()
 }
 
@@ -163,6 +165,7 @@ func (c *captureReader) begin(text string) error {
 	}
 	c.format = format
 	c.contents.names = iproute2.NoNames()
+	c.kinds = parseKinds(rest)
 	c.contents.host, err = parseHost(rest)
 	return c.damaged(err)
 }
@@ -230,6 +233,9 @@ func (c *captureReader) finish() *fileContents {
 	messages := map[*object.Kind][]object.Run{}
 	for i, k := range object.Kinds {
 		messages[k] = c.logs[i].Runs
+		if !slices.Contains(c.kinds, k.Name) {
+			c.contents.without = append(c.contents.without, k)
+		}
 	}
 	c.contents.snapshot = rtnl.NewSnapshot(c.consistent, messages)
 	return &c.contents

@@ -30,7 +30,7 @@ func Write(ctx context.Context, k *rtnl.Kernel, w io.Writer) error {
 func write(s *rtnl.Snapshot, w io.Writer, host Host, names *iproute2.Names) error {
 	c := captureWriter{w: bufio.NewWriterSize(w, conn.MaxDatagram)}
 	c.begin(host.Time)
-	c.text(host.appendText(nil))
+	c.text(appendKinds(host.appendText(nil)))
 	if err := c.names(names); err != nil {
 		return err
 	}

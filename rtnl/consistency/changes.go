@@ -43,6 +43,7 @@ type changesOf struct {
 	numbered  object.Messages // messages about objects with a number
 	growing   object.Messages // messages about growing objects, in the order in which they came
 	entries   uint64
+	touched   touched // since the reading began
 }
 
 func (c *Changes) of(k *object.Kind) *changesOf {
@@ -125,13 +126,16 @@ func (c *Changes) clone() *Changes {
 	return n
 }
 
-// Next returns what the changes after these are added to: it has the growing objects, and
-// nothing else.
+// Next returns what the changes after these are added to: it has the growing objects and those
+// that were touched, and nothing else.
 func (c *Changes) Next() Changes {
 	next := Changes{Object: c.Object, lost: c.lost, size: c.size}
 	for i := range c.kinds {
 		if g := &c.kinds[i].growing; g.Count() > 0 {
 			next.of(object.Kinds[i]).growing = *g
+		}
+		if t := &c.kinds[i].touched; t.lost || t.objects != nil {
+			next.of(object.Kinds[i]).touched = *t
 		}
 	}
 	return next
@@ -141,6 +145,7 @@ func (c *Changes) Next() Changes {
 func (c *Changes) everything() {
 	for _, k := range object.Kinds {
 		c.of(k).any = true
+		c.of(k).touched = touched{lost: true}
 		c.of(k).entries += AnyEntries
 	}
 }
@@ -206,6 +211,9 @@ func (c *Changes) note(m *object.Message, gone bool) {
 	default:
 		n.any = true
 	}
+	if k.Same != nil {
+		n.touched.add(k.Same(m))
+	}
 	if k.Order == nil {
 		return
 	}
@@ -234,7 +242,8 @@ func (c *Changes) note(m *object.Message, gone bool) {
 // A Listener is a socket that hears of every change from when it was opened. The
 // kernel queues the message about an IPv6 route while it holds the table's lock,
 // and about others while it holds the RTNL lock, which a dump of all families
-// takes for each datagram: what a dump can have seen has been told when it ends.
+// takes for each datagram: what a dump can have seen has been told when it ends. Rules are
+// another matter: see object.Kind.Unlocked.
 type Listener struct{ conn *conn.Conn }
 
 // Listen opens a listener for changes of some kinds, and of those with which they become

@@ -8,6 +8,7 @@
 //	dump.go      Sink, Dump: what a dump brought, datagram by datagram
 //	gaps.go      Dump.FindGaps: what a dump may have passed over, once it is known what changed
 //	merge.go     Merge: one list from several dumps
+//	splice.go    the same of objects in an order that no position tells
 //	complete.go  Complete: objects that a dump saw while the kernel was adding to them
 //	arena.go     the memory that datagrams are received into
 package consistency

@@ -38,6 +38,7 @@ type Dump struct {
 	CountBy         *object.Grouping  // see counts; nil: all objects are kept
 	ParallelBytes   int               // size of the arena that the objects are in, if not the reader's
 
+	done        bool                           // NLMSG_DONE was in the datagram of the last object
 	tallies     map[object.Table]*object.Tally // of the tables whose objects are counted
 	interrupted bool                           // the kernel set NLM_F_DUMP_INTR
 	until       *Changes                       // what was heard until it ended, if that is known
@@ -104,9 +105,13 @@ func (s *Sink) Run(c *conn.Conn) error {
 	switch {
 	case errors.Is(err, syscall.ENOENT) && d.Request.Table != 0, errors.Is(err, syscall.ENODEV) && d.Request.OIF != 0:
 		// No such table or interface: no such routes.
+	case d.Kind.ByFamily && (errors.Is(err, syscall.EAFNOSUPPORT) || errors.Is(err, syscall.EOPNOTSUPP)):
+		// The kernel has no objects of the family (lookup_rules_ops), or was built without any
+		// (CONFIG_FIB_RULES).
 	case err != nil:
 		return err
 	}
+	d.done = err == nil && !c.Ended && !s.fresh
 	s.endPart()
 	s.Arena.keep(s.kept)
 	if s.Refer {

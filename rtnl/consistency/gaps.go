@@ -8,6 +8,9 @@ func (d *Dump) changed(t object.Table) bool {
 	return d.interrupted || !d.Reached(t) || d.heard.table(d.Kind, t)
 }
 
+// touched are the objects that were heard of since the reading began.
+func (d *Dump) touched() *touched { return &d.heard.heard(d.Kind).touched }
+
 // Reached reports whether the dump has certainly come to the end of a table: one of
 // IPv6 that may have ended too early, where a table comes after it. The kernel goes
 // by the low byte of a table's number (inet6_dump_fib).
@@ -53,7 +56,7 @@ func (d *Dump) FindGaps(heard *Changes) {
 			p.ends = sure || !p.cut
 		default:
 			// A dump of one family ends in the same way where an object does not fit.
-			p.ends = !p.cut || sure && d.Request.Family == 0
+			p.ends = !p.cut || sure && d.Request.Family == 0 || d.done && d.Kind.Unlocked
 		}
 	}
 }

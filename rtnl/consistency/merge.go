@@ -28,6 +28,10 @@ func (p *segment) last() object.Position  { return p.parts[len(p.parts)-1].last 
 // before or after. missing are the tables of which the segments leave something out;
 // what is known of them is in the list nevertheless.
 //
+// That nothing changed in a table is taken from a dump without locks only where the one after
+// it heard of nothing either (see unchanged), and before it what the segments prove. Where
+// neither does, it is as if nobody had touched an object that several segments have.
+//
 // Of a table that was counted (Dump.CountBy) there is a tally instead, where one dump is
 // enough; counted is nil if there is none. It is not where an object may be in part that the
 // kernel was adding to: growing are messages that tell of such objects (see Complete).
@@ -42,14 +46,16 @@ func Merge(dumps []*Dump, wanted func(object.Table) bool, growing []object.Run) 
 	for _, t := range order {
 		all := walks[t]
 		compare := all[0].dump.Kind.Order(t.Family).Compare
-		var unchanged *Dump // the newest in which nothing changed
-		for _, d := range dumps {
-			if d.Asked(t) && !d.changed(t) && !(d.counts(t) && grown[t]) {
-				unchanged = d
-			}
-		}
+		unchanged := unchanged(dumps, t, grown[t])
 		var taken walked // in full
 		whole := true
+		unlocked := compare != nil && all[0].dump.Kind.Unlocked && (len(all) > 1 || len(all[0].parts) == 1)
+		if unlocked {
+			if proved, whole := prove(all, compare, dumps[len(dumps)-1].touched()); whole {
+				list = append(list, proved...)
+				continue
+			}
+		}
 		switch i := slices.IndexFunc(all, func(w walked) bool { return w.dump == unchanged }); {
 		case i >= 0:
 			taken = all[i]
@@ -66,9 +72,16 @@ func Merge(dumps []*Dump, wanted func(object.Table) bool, growing []object.Run) 
 					taken = w
 				}
 			}
-			if taken.dump == nil {
-				list, whole = cover(list, compare, p)
+			if taken.dump != nil {
+				break
 			}
+			if unlocked {
+				if likely, ok := splice(all[0].dump.Kind, p, new(touched)); ok {
+					list, whole = append(list, likely...), false
+					break
+				}
+			}
+			list, whole = cover(list, compare, p)
 		}
 		for _, r := range taken.parts {
 			list = object.AppendRun(list, r.data)
@@ -84,6 +97,50 @@ func Merge(dumps []*Dump, wanted func(object.Table) bool, growing []object.Run) 
 		}
 	}
 	return list, counted, missing
+}
+
+// unchanged returns the newest dump while which nothing changed in a table; nil: there is none.
+//
+// Of a dump without locks that is known only once another one, which came after it, has heard
+// of nothing either: the kernel tells of a rule after it has let go of its lock (fib_newrule,
+// since Linux 6.15), so that the dump may have seen a change of which it is told later. Before
+// Linux 6.9 such a dump took the lock as the change did; there NLMSG_DONE comes alone.
+//
+// A dump that counts tells nothing of a table in which an object may have been in part (grown).
+func unchanged(dumps []*Dump, t object.Table, grown bool) (newest *Dump) {
+	var before *Dump // a dump without locks that heard of nothing
+	for _, d := range dumps {
+		switch {
+		case !d.Asked(t), d.counts(t) && grown:
+		case d.changed(t):
+			before = nil
+		case !d.Kind.Unlocked || !d.done:
+			newest, before = d, nil
+		default:
+			if before != nil {
+				newest = before
+			}
+			before = d
+		}
+	}
+	return newest
+}
+
+// prove puts a table together from dumps without locks, by what their datagrams have alone.
+func prove(all []walked, compare compare, t *touched) (list []object.Run, whole bool) {
+	p := segments(all)
+	if list, whole = cover(nil, compare, p); whole {
+		return list, true
+	}
+	return splice(all[0].dump.Kind, p, t)
+}
+
+// segments returns what dumps brought of a table, each part without a gap.
+func segments(all []walked) (p []segment) {
+	for _, w := range all {
+		p = appendSegments(p, w.parts)
+	}
+	return p
 }
 
 // A walked is what a dump brought of one table.

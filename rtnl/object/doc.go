@@ -7,11 +7,11 @@
 //	release.go  Release: which kernel can do what
 //	fields.go   Attribute: how an attribute is decoded, from the tag of its field
 //	run.go      Run, Messages: messages one after the other
-//	link.go, nexthop_object.go, nexthop.go, metrics.go, route.go   the values
+//	link.go, nexthop_object.go, nexthop.go, metrics.go, route.go, rule.go   the values
 //	route_*.go  what a route's message tells undecoded, its nexthops, its kind
 //	lookup.go   a packet that the kernel is asked about, and what its answers have to do with routes
-//	filter.go   which routes are wanted, and what is asked of the kernel for them
+//	filter.go   which routes, and rules, are wanted, and what is asked of the kernel for them
 //	tally.go    Tally: routes counted by what they have in common, on the bytes
 //	kinds.go    Kinds: the list of those that are read
-//	id.go, cursor.go   the identity of a route; the routes in a run, one after the other
+//	id.go, rule_id.go, cursor.go   the identities of routes and rules; the routes in a run, one after the other
 package object

@@ -168,6 +168,7 @@ var codecs = map[codecKey]codec{
 	{reflect.TypeFor[Opt[uint64]](), false}: {decodeOpt[uint64], getOpt[uint64]},
 	{reflect.TypeFor[Opt[uint16]](), true}:  {decodeOptBE[uint16], getOpt[uint16]},
 	{reflect.TypeFor[Opt[uint32]](), true}:  {decodeOptBE[uint32], getOpt[uint32]},
+	{reflect.TypeFor[Opt[uint64]](), true}:  {decodeOptBE[uint64], getOpt[uint64]},
 	{reflect.TypeFor[uint8](), false}:       {decode: decodeNumber[uint8]},
 	{reflect.TypeFor[uint16](), false}:      {decode: decodeNumber[uint16]},
 	{reflect.TypeFor[uint32](), false}:      {decode: decodeNumber[uint32]},
@@ -200,7 +201,7 @@ func decodeOpt[N integer](p unsafe.Pointer, d []byte) bool {
 }
 
 // decodeOptBE is decodeOpt of a number in network byte order.
-func decodeOptBE[N uint16 | uint32](p unsafe.Pointer, d []byte) bool {
+func decodeOptBE[N uint16 | uint32 | uint64](p unsafe.Pointer, d []byte) bool {
 	o := (*Opt[N])(p)
 	if len(d) != int(unsafe.Sizeof(o.V)) {
 		return false

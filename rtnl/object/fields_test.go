@@ -25,6 +25,7 @@ type sample struct {
 	U64    Opt[uint64] `x:"4 U64"`
 	U16BE  Opt[uint16] `x:"5 U16BE be"`
 	U32BE  Opt[uint32] `x:"6 U32BE be"`
+	U64BE  Opt[uint64] `x:"16 U64BE be"`
 	N8     uint8       `x:"7 N8"`
 	N16    uint16      `x:"8 N16"`
 	N32    uint32      `x:"9 N32"`
@@ -80,6 +81,8 @@ func TestFieldTypes(t *testing.T) {
 		{4, u64(nil, 1<<60+2), sample{U64: Some[uint64](1<<60 + 2)}, Some[uint64](1<<60 + 2)},
 		{5, []byte{1, 2}, sample{U16BE: Some[uint16](0x102)}, Some[uint64](0x102)},
 		{6, []byte{1, 2, 3, 4}, sample{U32BE: Some[uint32](0x1020304)}, Some[uint64](0x1020304)},
+		{16, []byte{1, 2, 3, 4, 5, 6, 7, 8}, sample{U64BE: Some[uint64](0x102030405060708)},
+			Some[uint64](0x102030405060708)},
 		{7, []byte{7}, sample{N8: 7}, Opt[uint64]{}},
 		{8, u16(nil, 0x102), sample{N16: 0x102}, Opt[uint64]{}},
 		{9, u32(nil, 0x1020304), sample{N32: 0x1020304}, Opt[uint64]{}},

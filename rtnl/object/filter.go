@@ -10,8 +10,12 @@ import (
 // each route is checked here in any case.
 type Filter struct {
 	// None is a condition that no route meets.
-	None      bool
-	Families  []Family
+	None     bool
+	Families []Family
+	// EveryFamily says that Families, and None, are of routes alone: of kinds of which the
+	// families alone choose (Kind.ByFamily) all objects are wanted.
+	EveryFamily bool
+
 	Tables    []uint32 // RTA_TABLE
 	Types     []RouteType
 	Protocols []uint8 // RTPROT_*
@@ -138,13 +142,37 @@ func union[T comparable](a, b []T) []T {
 	return out
 }
 
-// AppendMatching appends the parts of a run whose routes match.
+// Of returns the filter that chooses among the objects of a kind.
+func (f *Filter) Of(k *Kind) *Filter {
+	switch {
+	case k.Filtered:
+		return f
+	case k.ByFamily && !f.EveryFamily:
+		return &Filter{None: f.None, Families: f.Families}
+	}
+	return &Filter{}
+}
+
+// Lets reports whether an object of any kind is wanted: a route that matches, one of a kind of
+// which the families choose that is of such a family, any other.
+func (f *Filter) Lets(m *Message) bool {
+	switch k := m.kind; {
+	case k.Filtered:
+		return f.Match(m)
+	case k.ByFamily:
+		family := k.Table(m).Family
+		return family.AddrLen() > 0 && f.Of(k).WantsFamily(family)
+	}
+	return true
+}
+
+// AppendMatching appends the parts of a run whose objects are wanted.
 func (f *Filter) AppendMatching(list []Run, run Run) []Run {
 	var m Message
 	from, off := 0, 0
 	for left := run; left.Next(&m); {
 		next := run.Len() - left.Len()
-		if !f.Match(&m) {
+		if !f.Lets(&m) {
 			list = AppendRun(list, run.Cut(from, off))
 			from = next
 		}
@@ -236,6 +264,27 @@ func (r DumpRequest) Matches(m *Message) bool {
 // maxTableDumps is how many tables are dumped one by one rather than all tables
 // at once.
 const maxTableDumps = 8
+
+// RequestsOf returns the dumps that together bring every object of a kind that is wanted, each
+// only once.
+func (f *Filter) RequestsOf(k *Kind) []DumpRequest {
+	of := f.Of(k)
+	switch {
+	case !k.ByFamily:
+		return of.Requests()
+	case of.None:
+		return nil
+	case len(of.Families) == 0:
+		return []DumpRequest{{}}
+	}
+	var all []DumpRequest
+	families := slices.Clone(of.Families)
+	slices.Sort(families)
+	for _, family := range slices.Compact(families) {
+		all = append(all, DumpRequest{Family: family})
+	}
+	return all
+}
 
 // Requests returns the dumps that together bring every route that matches, each
 // only once.

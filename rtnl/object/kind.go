@@ -56,6 +56,9 @@ type Kind struct {
 	// Filtered says that objects may be many: a Filter chooses some of them, and Dumps are
 	// what brings these.
 	Filtered bool
+	// ByFamily says that of a Filter the families alone choose (Filter.Families): there are
+	// few objects, and the kernel is asked for those of one family at a time.
+	ByFamily bool
 	// Dump is the payload of the request for a dump by table; nil: all come at once.
 	Dump func(DumpRequest) []byte
 	// Table is the kernel's table that the object is in; nil: there is one.
@@ -64,6 +67,14 @@ type Kind struct {
 	// the kernel walks the tables of a family; nil: that is not known.
 	Position func(*Message) Position
 	Order    func(Family) Order
+
+	// Unlocked says that since Linux 6.9 a dump takes no lock: what a datagram has of a table
+	// is one walk over it, at the end of which NLMSG_DONE is in the last datagram, but a change
+	// may be told of after a dump has seen it. See consistency.Merge.
+	Unlocked bool
+	// Same returns a number that two messages about one object share, whatever state it is in;
+	// nil: Position tells objects apart well enough.
+	Same func(*Message) uint64
 
 	// Grows, if set, reports whether the kernel adds the object part by part and tells
 	// of it when it is whole, so that a dump may see less; Within reports whether an

@@ -1,0 +1,172 @@
+package consistency
+
+import (
+	"net/netip"
+	"strings"
+	"syscall"
+	"testing"
+
+	. "kernelroutes/internal/fakekernel"
+	. "kernelroutes/internal/nltest"
+	"kernelroutes/rtnl/object"
+)
+
+// ruleOf is a message about a rule, told by a letter from others of its priority: the same
+// letter twice is one rule.
+func ruleOf(name string) []byte {
+	priority := uint32(name[0])
+	var letter byte
+	if len(name) > 1 {
+		letter = name[1]
+	}
+	return RuleMessage(0, &object.Rule{Family: object.IPv4, Priority: priority, Table: 7,
+		Dst: netip.PrefixFrom(netip.AddrFrom4([4]byte{10, letter}), 16)})
+}
+
+// ruleDump has what datagrams of a dump hold, separated by "|", and what was heard while it
+// ran. Where DONE comes last it is in the last datagram, as since Linux 6.9.
+type ruleDump struct{ datagrams, heard string }
+
+// TestRulesMerge has what is proved of rules: digits are priorities, letters rules of one.
+func TestRulesMerge(t *testing.T) {
+	for _, tc := range []struct {
+		name  string
+		dumps []ruleDump
+		want  string
+		whole bool
+	}{
+		{"one datagram, while others change", []ruleDump{{"1 2 3 DONE", "9"}}, "1 2 3", true},
+		{"one datagram whose end is not told", []ruleDump{{"1 2 3", "9"}}, "1 2 3", false},
+		{"one that heard of nothing, before Linux 6.9", []ruleDump{{"1 2 | 3", ""}}, "1 2 3", true},
+		{"one that heard of nothing may hear of it yet", []ruleDump{{"1 2 | 3 DONE", ""}}, "1 2 3", false},
+		{"two that heard of nothing", []ruleDump{{"1 2 | 3 DONE", ""}, {"1 2 | 3 DONE", ""}}, "1 2 3", true},
+		{"the second one heard of it", []ruleDump{{"1 2 | 4 DONE", ""}, {"1 2 | 4 DONE", "1"}}, "1 2 4", false},
+		{"one begins where the other ended", []ruleDump{{"1 2 | 4 DONE", "1"}, {"1 | 2 3 4 DONE", "1"}}, "1 2 3 4", true},
+		{"as far as it is known where", []ruleDump{{"1 2 | 5 DONE", "1"}, {"1 2 3 4 | 5 DONE", "1"}}, "1 2 3 4 5", false},
+		{"and on", []ruleDump{{"1 2 | 5 6 DONE", "1"}, {"1 2 3 5 | 6 DONE", "1"}}, "1 2 3 5 6", true},
+
+		// Rules of one priority.
+		{"one datagram", []ruleDump{{"5a 5b DONE", "5a"}}, "5a 5b", true},
+		{"an untouched one leads on", []ruleDump{{"5a 5b | 5d DONE", "5x"}, {"5a 5b 5c | 5d DONE", "5x"}}, "", false},
+		{"over the gap", []ruleDump{{"5a 5b | 5d 5e DONE", "5x"}, {"5a 5b 5c 5d | 5e DONE", "5x"}},
+			"5a 5b 5c 5d 5e", true},
+		{"where the one before ends is touched",
+			[]ruleDump{{"5a 5b | 5d 5e DONE", "5b"}, {"5a | 5b 5c 5d | 5e DONE", "5b"}}, "", false},
+		{"but one before that is not",
+			[]ruleDump{{"5a 5b | 5d 5e DONE", "5b"}, {"5a 5b 5c 5d | 5e DONE", "5b"}}, "5a 5b 5c 5d 5e", true},
+		{"what is touched comes once",
+			[]ruleDump{{"5a 5t 5b | 5d DONE", "5t"}, {"5a 5b 5c 5d 5t DONE", ""}}, "5a 5b 5c 5d 5t", true},
+		{"taken before, it does not come again",
+			[]ruleDump{{"5a 5t 5b 5c | 5e DONE", "5t"}, {"5a 5b | 5c 5d 5e 5t 5f DONE", "5t"}}, "5a 5t 5b 5c 5d 5e 5f", true},
+		{"alike ones are none to go by",
+			[]ruleDump{{"5a 5b 5b | 5d DONE", "5x"}, {"5a | 5c 5b 5b 5d | 5e DONE", "5x"}}, "", false},
+		{"but stay as many",
+			[]ruleDump{{"5a 5b 5b 5c | 5e DONE", "5x"}, {"5a | 5b 5b 5c 5d 5e DONE", "5x"}}, "5a 5b 5b 5c 5d 5e", true},
+		{"it is not known what changed, but likely",
+			[]ruleDump{{"5a 5b | 5d 5e DONE", "?"}, {"5a 5b 5c 5d | 5e DONE", "5x"}}, "5a 5b 5c 5d 5e", false},
+	} {
+		var dumps []*Dump
+		heard := &Changes{}
+		for _, d := range tc.dumps {
+			s, err := runSink(t, answerRules(d.datagrams), func(s *Sink) { s.Dump.Kind = object.Rules.Kind })
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, name := range strings.Fields(d.heard) {
+				if name == "?" {
+					heard.everything()
+				} else {
+					heard.add(ruleOf(name))
+				}
+			}
+			s.Dump.FindGaps(heard)
+			dumps = append(dumps, &s.Dump)
+			next := heard.Next()
+			heard = &next
+		}
+		list, _, missing := Merge(dumps, wanted, nil)
+		var got []string
+		object.Each(list, func(m *object.Message) bool {
+			var r object.Rule
+			object.Rules.Decode(&r, m)
+			name := string(rune(r.Priority))
+			if letter := r.Dst.Addr().As4()[1]; letter != 0 {
+				name += string(rune(letter))
+			}
+			got = append(got, name)
+			return true
+		})
+		if whole := len(missing) == 0; whole != tc.whole || (tc.want != "" && strings.Join(got, " ") != tc.want) {
+			t.Errorf("%s: %q, whole %v, want %q, %v", tc.name, got, whole, tc.want, tc.whole)
+		}
+	}
+}
+
+// answerRules answers a dump with datagrams of rules.
+func answerRules(datagrams string) func(Request) []Event {
+	return func(r Request) (all []Event) {
+		done := false
+		for text := range strings.SplitSeq(datagrams, "|") {
+			var messages [][]byte
+			for _, name := range strings.Fields(text) {
+				if done = name == "DONE"; done {
+					messages = append(messages, Done(r.Seq, 0))
+					continue
+				}
+				m := ruleOf(name)
+				copy(m[8:], NE(r.Seq))
+				messages = append(messages, m)
+			}
+			all = append(all, Datagram(messages...))
+		}
+		if !done {
+			all = append(all, Datagram(Done(r.Seq, 0)))
+		}
+		return all
+	}
+}
+
+// TestNoRules: a kernel without rules, of a family or at all, has none; any other error is one.
+func TestNoRules(t *testing.T) {
+	for errno, ok := range map[syscall.Errno]bool{syscall.EAFNOSUPPORT: true, syscall.EOPNOTSUPP: true,
+		syscall.ENOENT: false, syscall.EINVAL: false} {
+		answer := func(r Request) []Event { return []Event{Datagram(Failed(r.Seq, uint32(errno)))} }
+		s, err := runSink(t, answer, func(s *Sink) {
+			s.Dump.Kind, s.Dump.Request.Family = object.Rules.Kind, object.IPMR
+		})
+		if (err == nil) != ok || len(s.Dump.Parts) > 0 || s.Dump.done {
+			t.Errorf("%v: %v, %d parts", errno, err, len(s.Dump.Parts))
+		}
+	}
+	if _, err := runSink(t, func(r Request) []Event {
+		return []Event{Datagram(Failed(r.Seq, uint32(syscall.EAFNOSUPPORT)))}
+	}, nil); err == nil {
+		t.Error("routes are none where their family is not known")
+	}
+}
+
+// TestTouched forgets which objects were touched where there are too many.
+func TestTouched(t *testing.T) {
+	var few touched
+	for i := range uint64(maxTouched) {
+		few.add(i)
+		few.add(i)
+	}
+	if few.lost || len(few.objects) != maxTouched {
+		t.Errorf("%d, lost %v", len(few.objects), few.lost)
+	}
+	if few.add(maxTouched); !few.lost {
+		t.Error("there are not too many")
+	}
+	var c Changes
+	c.add(ruleOf("1"))
+	c.add(ruleOf("2"))
+	next := c.Next()
+	next.add(ruleOf("3"))
+	if got := len(next.heard(object.Rules.Kind).touched.objects); got != 3 {
+		t.Errorf("%d rules are known to be touched", got)
+	}
+	if next.Told(links) || !next.Told(object.Rules.Kind) {
+		t.Error("what was told before is told again")
+	}
+}
