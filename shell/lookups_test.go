@@ -8,6 +8,7 @@ import (
 
 	"kernelroutes/internal/nstest"
 	"kernelroutes/rtnl"
+	"kernelroutes/tables"
 )
 
 // TestLookups asks of packets in SQL: one, several, those of another table, and joins what
@@ -76,5 +77,31 @@ func TestLookups(t *testing.T) {
 		"SELECT * FROM kernel_route_lookups WHERE destination = '10.0.0.1'", Options{}); err == nil ||
 		!strings.Contains(err.Error(), "look-ups are made by the kernel that runs") {
 		t.Errorf("of a capture: %v", err)
+	}
+}
+
+// TestLookupsOneColumn asks for little: what is shown does not hang on what else is.
+func TestLookupsOneColumn(t *testing.T) {
+	nstest.New(t)
+	nstest.Veth(t, "v0", "10.0.0.1/24")
+	nstest.IP(t, "route add default via 10.0.0.2 metric 7 proto dhcp")
+	for _, dst := range []string{"127.0.0.1", "10.0.0.1", "192.0.2.1", "::1"} {
+		one := func(column string) string {
+			var out bytes.Buffer
+			sql := "SELECT " + column + " FROM kernel_route_lookups WHERE destination = '" + dst + "'"
+			if err := Query(context.Background(), &out, &rtnl.Kernel{}, sql, Options{Format: List, NoHeader: true}); err != nil {
+				t.Fatal(err)
+			}
+			return strings.TrimSuffix(out.String(), "\n")
+		}
+		var columns, want []string
+		for _, c := range tables.Lookups.Columns {
+			if c.Options&tables.Hidden == 0 || c.Name == "destination_key" {
+				columns, want = append(columns, c.Name), append(want, one(c.Name))
+			}
+		}
+		if got := one(strings.Join(columns, ", ")); got != strings.Join(want, "|") {
+			t.Errorf("all columns are\n%s, each of them\n%s", got, strings.Join(want, "|"))
+		}
 	}
 }
