@@ -86,20 +86,19 @@ func lookups(t testing.TB) *Lookups {
 	return l
 }
 
-// TestLookupErrors has packets that go nowhere, and what ip says of them.
-func TestLookupErrors(t *testing.T) {
-	ways(t)
-	nstest.Sysctl(t, "net.ipv4.conf.all.forwarding", "1")
-	l := lookups(t)
-	v1 := dev(t, "v1")
+// A lookupErrorCase is a packet that goes nowhere, and what ip says; "": it cannot be asked so.
+type lookupErrorCase struct {
+	req  LookupRequest
+	want LookupError
+	ip   string
+}
+
+// lookupErrorCases are packets in the namespace of ways, some of which came in through v1.
+func lookupErrorCases(v1 uint32) []lookupErrorCase {
 	in := func(r *LookupRequest) { r.From, r.InDev = netip.MustParseAddr("10.0.1.9"), v1 }
 	const invalid, noHost, network, permission = "Invalid argument", "No route to host", "Network is unreachable",
 		"Permission denied"
-	for _, c := range []struct {
-		req  LookupRequest
-		want LookupError
-		ip   string
-	}{
+	return []lookupErrorCase{
 		{to("20.9.0.1"), Blackhole, invalid},
 		{to("20.11.0.1"), Unreachable, noHost},
 		{to("20.8.0.1"), Prohibit, permission},
@@ -136,7 +135,17 @@ func TestLookupErrors(t *testing.T) {
 		{to("fd20:9::1", func(r *LookupRequest) { r.InDev = v1 }), Blackhole, invalid},
 		{to("fd00::9", func(r *LookupRequest) { r.OutDev = v1 }), NoRoute, ""},
 		{to("ff0e::1", func(r *LookupRequest) { r.InDev = v1 }), Invalid, "Message too long"},
-	} {
+	}
+}
+
+// TestLookupErrors has packets that go nowhere, and what ip says of them.
+func TestLookupErrors(t *testing.T) {
+	ways(t)
+	nstest.Sysctl(t, "net.ipv4.conf.all.forwarding", "1")
+	l := lookups(t)
+	v1 := dev(t, "v1")
+	in := func(r *LookupRequest) { r.From, r.InDev = netip.MustParseAddr("10.0.1.9"), v1 }
+	for _, c := range lookupErrorCases(v1) {
 		for _, want := range []Want{0, WantAnswer, WantMatch, WantID, WantAnswer | WantID} {
 			found, err := l.Lookup(&c.req, want)
 			if err != nil || found.Error != c.want || found.Answer != nil || found.Match != nil || found.ID != "" ||
@@ -203,26 +212,15 @@ func TestLookupRefused(t *testing.T) {
 	}
 }
 
-// TestLookupIDs has routes of all kinds: the identity of the one that decides is that in a
-// dump, whatever it is of that is wanted with it.
-func TestLookupIDs(t *testing.T) {
-	ways(t)
-	for _, compat := range []string{"1", "0"} {
-		nstest.Sysctl(t, "net.ipv4.nexthop_compat_mode", compat)
-		testLookupIDs(t)
-	}
+// A lookupIDCase is a packet and the route that decides, without the hash; "": none does.
+type lookupIDCase struct {
+	req   LookupRequest
+	route string
+	dev   string // that it leaves through; "": one of several
 }
 
-func testLookupIDs(t *testing.T) {
-	dumped, err := new(Kernel).Read(t.Context(), RouteRequest(Filter{}))
-	if err != nil {
-		t.Fatal(err)
-	}
-	ids := map[string]*object.Route{}
-	for r := range dumped.Routes(object.AllFields) {
-		ids[string(r.AppendID(nil))] = r.Clone()
-	}
-	l := lookups(t)
+// lookupIDCases are packets in the namespace of ways.
+func lookupIDCases(t *testing.T) []lookupIDCase {
 	mark := func(r *LookupRequest) { r.Mark = object.Some(uint32(7)) }
 	https := func(r *LookupRequest) { r.IPProto, r.DPort = object.Some(uint8(6)), object.Some(uint16(443)) }
 	tos := func(r *LookupRequest) { r.TOS = object.Some(uint8(8)) }
@@ -230,11 +228,7 @@ func testLookupIDs(t *testing.T) {
 		index := dev(t, name)
 		return func(r *LookupRequest) { r.OutDev = index }
 	}
-	for _, c := range []struct {
-		req   LookupRequest
-		route string // that decides, without the hash; "": none does
-		dev   string
-	}{
+	return []lookupIDCase{
 		{to("1.2.3.4"), "ipv4:254:0.0.0.0/0", "v0"},
 		{to("1.2.3.4", tos), "ipv4:254:0.0.0.0/0", "v0"},
 		{to("50.1.1.1"), "ipv4:254:50.0.0.0/8", "v0"},
@@ -275,7 +269,30 @@ func testLookupIDs(t *testing.T) {
 		{to("fd30::5"), "ipv6:254:fd30::/16", ""},
 		{to("fd30::7"), "ipv6:254:fd30::/16", ""},
 		{to("fd30::c"), "ipv6:254:fd30::/16", ""},
-	} {
+	}
+}
+
+// TestLookupIDs has routes of all kinds: the identity of the one that decides is that in a
+// dump, whatever it is of that is wanted with it.
+func TestLookupIDs(t *testing.T) {
+	ways(t)
+	for _, compat := range []string{"1", "0"} {
+		nstest.Sysctl(t, "net.ipv4.nexthop_compat_mode", compat)
+		testLookupIDs(t)
+	}
+}
+
+func testLookupIDs(t *testing.T) {
+	dumped, err := new(Kernel).Read(t.Context(), RouteRequest(Filter{}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	ids := map[string]*object.Route{}
+	for r := range dumped.Routes(object.AllFields) {
+		ids[string(r.AppendID(nil))] = r.Clone()
+	}
+	l := lookups(t)
+	for _, c := range lookupIDCases(t) {
 		for _, want := range []Want{WantAnswer | WantID, WantID} {
 			found, err := l.Lookup(&c.req, want)
 			if err != nil || found.Error != "" || !found.Consistent {
@@ -305,87 +322,6 @@ func testLookupIDs(t *testing.T) {
 				t.Errorf("%+v: %+v is none of the nexthops %+v", c.req, found.Answer, hops)
 			}
 		}
-	}
-}
-
-// TestLookupSharedObject has IPv6 routes that use one nexthop object, which the kernel takes
-// for each other.
-func TestLookupSharedObject(t *testing.T) {
-	ways(t)
-	nstest.Batch(t, "-6", "route add fd60::/16 nhid 6 metric 9", "route add fd60::/16 nhid 6 metric 7",
-		"route add fd60:1::/32 nhid 6", "route add fd60:2::/32 nhid 8", "route add fd61::/16 nhid 6 table 500",
-		"route add fd62::/16 nhid 6 table 500", "route add fd62::/16 nhid 6")
-	l := lookups(t)
-	mark := func(r *LookupRequest) { r.Mark = object.Some(uint32(7)) }
-	for range 2 {
-		for _, c := range []struct {
-			req    LookupRequest
-			route  string // "": it cannot be told
-			metric uint32
-		}{
-			{to("fd33::1"), "ipv6:254:fd33::/16", 1024},
-			{to("fd60::1"), "ipv6:254:fd60::/16", 7},
-			{to("fd60:1::1"), "ipv6:254:fd60:1::/32", 1024},
-			{to("fd60:2::1"), "ipv6:254:fd60:2::/32", 1024},
-			{to("fd34::1"), "ipv6:254:fd34::/16", 1024},
-			{to("fd61::1", mark), "ipv6:500:fd61::/16", 1024},
-			{to("fd62::1"), "", 0},
-		} {
-			for _, want := range []Want{WantAnswer | WantID, WantAnswer | WantMatch, WantID} {
-				found, err := l.Lookup(&c.req, want)
-				if err != nil || found.Error != "" || !found.Consistent {
-					t.Fatalf("%+v: %+v, %v", c.req, found, err)
-				}
-				if known := found.Match != nil; known != (c.route != "") || known && found.Match.Priority.V != c.metric ||
-					want&WantID != 0 && found.ID[:max(strings.LastIndexByte(found.ID, ':'), 0)] != c.route ||
-					want&WantAnswer != 0 && (found.Answer.Table != 0) != known {
-					t.Errorf("%v, %d: got %s, %+v, want %s", c.req.Destination, want, found.ID, found.Match, c.route)
-				}
-			}
-		}
-	}
-}
-
-// TestLookupMergedTables has no rules but the first three: IPv4's tables local and main are one
-// to the kernel then, which says main.
-func TestLookupMergedTables(t *testing.T) {
-	nstest.New(t)
-	nstest.Veth(t, "v0", "10.0.0.1/24")
-	nstest.Batch(t, "-4", "route add default via 10.0.0.2", "route add local 98.0.0.0/8 dev lo table main",
-		"route add local 99.0.0.0/8 dev lo", "route add broadcast 97.0.0.0/24 dev v0 table main proto 99")
-	l := lookups(t)
-	for range 2 {
-		dumped, err := new(Kernel).Read(t.Context(), RouteRequest(Filter{}))
-		if err != nil {
-			t.Fatal(err)
-		}
-		ids := map[string]bool{}
-		for r := range dumped.Routes(object.FieldID) {
-			ids[string(r.AppendID(nil))] = true
-		}
-		for dst, want := range map[string]string{
-			"127.0.0.1": "ipv4:255:127.0.0.1/32:", "127.0.0.9": "ipv4:255:127.0.0.0/8:", "10.0.0.1": "ipv4:255:10.0.0.1/32:",
-			"10.0.0.255": "ipv4:255:10.0.0.255/32:", "98.0.0.1": "ipv4:254:98.0.0.0/8:", "99.0.0.1": "ipv4:255:99.0.0.0/8:",
-			"97.0.0.1": "ipv4:254:97.0.0.0/24:", "224.0.0.1": "ipv4:254:0.0.0.0/0:", "255.255.255.255": "ipv4:254:0.0.0.0/0:",
-			"10.0.0.9": "ipv4:254:10.0.0.0/24:", "1.2.3.4": "ipv4:254:0.0.0.0/0:",
-		} {
-			req := to(dst)
-			for _, wanted := range []Want{WantAnswer | WantID, WantID, WantAnswer | WantMatch} {
-				found, err := l.Lookup(&req, wanted)
-				if err != nil || !found.Consistent || wanted&WantID != 0 && (!strings.HasPrefix(found.ID, want) || !ids[found.ID]) {
-					t.Errorf("%s, %d: %+v, %v, want %s", dst, wanted, found, err, want)
-					continue
-				}
-				table := uint32(object.RT_TABLE_MAIN)
-				if strings.HasPrefix(want, "ipv4:255") {
-					table = object.RT_TABLE_LOCAL
-				}
-				if found.Match.Table != table || found.Answer != nil && found.Answer.Table != table {
-					t.Errorf("%s, %d: tables %d, %+v", dst, wanted, found.Match.Table, found.Answer)
-				}
-			}
-		}
-		nstest.IP(t, "rule add fwmark 9 lookup 77") // from now on they are two
 	}
 }
 
