@@ -21,6 +21,7 @@ var roles = map[string]func(args []string) error{
 	"-fill":    fill,
 	"-floor":   floor,
 	"-floors":  floors,
+	"-links":   linkFloor,
 	"-lookups": bareLookups,
 	"-plugin":  plugin,
 
@@ -123,6 +124,10 @@ func (b *bench) run() (err error) {
 	}
 	more, err := b.nexthops()
 	if err != nil {
+		return err
+	}
+	lines = append(lines, more...)
+	if more, err = b.interfaceConfig(); err != nil {
 		return err
 	}
 	lines = append(lines, more...)

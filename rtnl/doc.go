@@ -31,6 +31,7 @@
 //	whole_reader.go         kinds of which a dump brings all
 //	parallel.go             a dump of IPv6 in parallel to one that is busy with IPv4
 //	session.go              what these share: connection, listener, references
+//	sysctls.go              the settings of all and default, of which RTNetlink tells a few
 //	rt6_stats.go, release*.go   what the kernel counts of IPv6, and which kernel it is
 //	tally.go                routes that are counted by class instead of read
 //	instant.go, split.go    indexes of a snapshot; parts of it for several goroutines

@@ -178,4 +178,6 @@ func (t *Table) AppendValue(b []byte, rows Rows, col int) ([]byte, bool) {
 }
 
 // All returns the tables in the order in which they are listed.
-func All() []*Table { return []*Table{Routes, Nexthops, NexthopObjects, Rules, Counts, Lookups} }
+func All() []*Table {
+	return []*Table{Routes, Nexthops, NexthopObjects, Rules, Counts, InterfaceConfig, Lookups}
+}
