@@ -57,9 +57,9 @@ func (ns Namespace) ID() (uint64, error) {
 	}
 	switch {
 	case err != nil:
-		return 0, ns.failed(err)
+		return 0, Namespace(path).failed(err)
 	case int64(fs.Type) != unix.NSFS_MAGIC:
-		return 0, ns.failed(ErrNoNamespace)
+		return 0, Namespace(path).failed(ErrNoNamespace)
 	}
 	return st.Ino, nil
 }
