@@ -74,6 +74,8 @@ func (t *tableReader) read() error {
 func (t *tableReader) sink(request object.DumpRequest, mem *consistency.Arena) *consistency.Sink {
 	families := t.filter().Families
 	dump := consistency.Dump{Kind: t.kind, Request: request}
+	// Of a kernel whose release cannot be read that is not known.
+	dump.Locked = t.session.release != (release{}) && t.session.release.Before(6, 9, 0)
 	if !t.again && t.session.tries <= lastCounting && t.session.counts(t.kind) {
 		// Where it proves not to be enough, several dumps together will be.
 		dump.CountBy = t.session.countBy

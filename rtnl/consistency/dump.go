@@ -36,7 +36,10 @@ type Dump struct {
 	EndedBeforeIPv6 bool              // ended before IPv6
 	Truncated       bool              // it may have ended too early: see Reached
 	CountBy         *object.Grouping  // see counts; nil: all objects are kept
-	ParallelBytes   int               // size of the arena that the objects are in, if not the reader's
+	// Locked says that the kernel took the lock for each datagram that it takes for changes, and
+	// for telling of them, though the kind is Unlocked: before Linux 6.9.
+	Locked        bool
+	ParallelBytes int // size of the arena that the objects are in, if not the reader's
 
 	done        bool                           // NLMSG_DONE was in the datagram of the last object
 	tallies     map[object.Table]*object.Tally // of the tables whose objects are counted

@@ -1,6 +1,7 @@
 package consistency
 
 import (
+	"bytes"
 	"slices"
 
 	"kernelroutes/rtnl/object"
@@ -103,8 +104,9 @@ func Merge(dumps []*Dump, wanted func(object.Table) bool, growing []object.Run) 
 //
 // Of a dump without locks that is known only once another one, which came after it, has heard
 // of nothing either: the kernel tells of a rule after it has let go of its lock (fib_newrule,
-// since Linux 6.15), so that the dump may have seen a change of which it is told later. Before
-// Linux 6.9 such a dump took the lock as the change did; there NLMSG_DONE comes alone.
+// since Linux 6.15), so that the dump may have seen a change of which it is told later. That
+// may take longer than the other dump where whoever made the change has to wait for a
+// processor, but then the two dumps differ.
 //
 // A dump that counts tells nothing of a table in which an object may have been in part (grown).
 func unchanged(dumps []*Dump, t object.Table, grown bool) (newest *Dump) {
@@ -114,16 +116,34 @@ func unchanged(dumps []*Dump, t object.Table, grown bool) (newest *Dump) {
 		case !d.Asked(t), d.counts(t) && grown:
 		case d.changed(t):
 			before = nil
-		case !d.Kind.Unlocked || !d.done:
+		case !d.Kind.Unlocked || d.Locked:
 			newest, before = d, nil
 		default:
-			if before != nil {
+			if before != nil && alike(before, d, t) {
 				newest = before
 			}
 			before = d
 		}
 	}
 	return newest
+}
+
+// alike reports whether two dumps have the same of a table.
+func alike(a, b *Dump, t object.Table) bool {
+	return bytes.Equal(a.content(t), b.content(t))
+}
+
+// content returns the payloads of a table's messages.
+func (d *Dump) content(t object.Table) (b []byte) {
+	for _, p := range d.Parts {
+		if p.Table == t {
+			object.Each([]object.Run{p.data}, func(m *object.Message) bool {
+				b = append(b, m.Payload()...)
+				return true
+			})
+		}
+	}
+	return b
 }
 
 // prove puts a table together from dumps without locks, by what their datagrams have alone.

@@ -62,13 +62,15 @@ func splice(k *object.Kind, all []walked, t *touched) (list []object.Run, whole 
 	if k.Same == nil || t.lost {
 		return nil, false
 	}
-	chains, twice := chainsOf(k, all)
+	chains, twice, dumps := chainsOf(k, all)
 	for same, gone := range t.objects {
 		if gone && twice[same] == inOneSegment {
 			return nil, false
 		}
 	}
 	anchor := func(i item) bool { return !t.has(i.same) && twice[i.same] == 0 }
+	// One that a single dump brought may be new, and told of later.
+	known := func(i item) bool { return anchor(i) && dumps[i.same] > 1 }
 	var current *chain
 	most := -1
 	for i := range chains {
@@ -77,41 +79,34 @@ func splice(k *object.Kind, all []walked, t *touched) (list []object.Run, whole 
 		}
 	}
 	taken := map[uint64]bool{} // by item.same
-	at := 0
-	for range len(chains) {
-		if current == nil {
+	for from, n := 0, 0; current != nil && n < len(chains); n++ {
+		to := len(current.items)
+		for !current.ends && to > from && !anchor(current.items[to-1]) {
+			to--
+		}
+		items := current.items[from:to]
+		stayed := stayed(items, known, k.Order(all[0].parts[0].Family).Compare)
+		list = appendItems(list, items, func(i int) bool { return !t.objects[items[i].same] || stayed[i] }, taken)
+		switch {
+		case current.ends:
+			return list, true
+		case from == to:
 			return nil, false
 		}
-		items := current.items[at:]
-		if !current.ends {
-			last := len(items) - 1
-			for last >= 0 && !anchor(items[last]) {
-				last--
-			}
-			if last < 0 {
-				return nil, false
-			}
-			items = items[:last+1]
-		}
-		stayed := stayed(items, anchor, k.Order(all[0].parts[0].Family).Compare)
-		list = appendItems(list, items, func(i int) bool { return !t.objects[items[i].same] || stayed[i] }, taken)
-		if current.ends {
-			return list, true
-		}
-		current, at = farthest(chains, items[len(items)-1].same, anchor)
+		current, from = farthest(chains, current, to-1, anchor)
 	}
 	return nil, false
 }
 
 // stayed returns which items have been where they are since before the reading began: those with
 // an untouched one of their position behind them.
-func stayed(items []item, anchor func(item) bool, compare compare) []bool {
+func stayed(items []item, known func(item) bool, compare compare) []bool {
 	stayed := make([]bool, len(items))
 	var behind *item
 	for i := len(items) - 1; i >= 0; i-- {
 		n := &items[i]
 		stayed[i] = behind != nil && compare(&n.position, &behind.position) == 0
-		if anchor(*n) {
+		if known(*n) {
 			behind = n
 		}
 	}
@@ -125,9 +120,10 @@ const (
 	inOneSegment
 )
 
-// chainsOf takes the segments of dumps apart, and returns which objects came how often.
-func chainsOf(k *object.Kind, all []walked) (chains []chain, twice map[uint64]int) {
-	twice = map[uint64]int{}
+// chainsOf takes the segments of dumps apart, and returns which objects came how often, and in
+// how many dumps.
+func chainsOf(k *object.Kind, all []walked) (chains []chain, twice, dumps map[uint64]int) {
+	twice, dumps = map[uint64]int{}, map[uint64]int{}
 	for _, w := range all {
 		seen := map[uint64]int{} // in which segment
 		for n, s := range appendSegments(nil, w.parts) {
@@ -135,6 +131,7 @@ func chainsOf(k *object.Kind, all []walked) (chains []chain, twice map[uint64]in
 			for _, i := range c.items {
 				switch seen[i.same] {
 				case 0:
+					dumps[i.same]++
 				case n + 1:
 					twice[i.same] = inOneSegment
 				default:
@@ -145,7 +142,7 @@ func chainsOf(k *object.Kind, all []walked) (chains []chain, twice map[uint64]in
 			chains = append(chains, c)
 		}
 	}
-	return chains, twice
+	return chains, twice, dumps
 }
 
 func chainOf(k *object.Kind, s *segment) chain {
@@ -178,14 +175,19 @@ func (c *chain) reach(anchor func(item) bool, from int) (n int) {
 	return n
 }
 
-// farthest returns the chain that leads farthest beyond an object, and where it does; nil: none
-// does.
-func farthest(chains []chain, object uint64, anchor func(item) bool) (best *chain, at int) {
+// farthest returns the chain that leads farthest beyond an item of another one, and where it
+// does; nil: none does. It must have the untouched one before that, too: or that one might be
+// another one that is alike, both of which no dump happened to bring.
+func farthest(chains []chain, from *chain, n int, anchor func(item) bool) (best *chain, at int) {
+	before, found := from.before(n, anchor)
 	most := 0
 	for i := range chains {
 		c := &chains[i]
-		place, ok := c.place[object]
+		place, ok := c.place[from.items[n].same]
 		if !ok {
+			continue
+		}
+		if b, f := c.before(place, anchor); b != before || f != found || !found && !(from.begins && c.begins) {
 			continue
 		}
 		if n := c.reach(anchor, place+1); n > most {
@@ -193,6 +195,16 @@ func farthest(chains []chain, object uint64, anchor func(item) bool) (best *chai
 		}
 	}
 	return best, at
+}
+
+// before returns the anchor before an item.
+func (c *chain) before(n int, anchor func(item) bool) (same uint64, ok bool) {
+	for n--; n >= 0; n-- {
+		if anchor(c.items[n]) {
+			return c.items[n].same, true
+		}
+	}
+	return 0, false
 }
 
 // appendItems appends the messages of items, but for those that may have moved and were taken
