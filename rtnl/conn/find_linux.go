@@ -1,7 +1,6 @@
 package conn
 
 import (
-	"bufio"
 	"cmp"
 	"errors"
 	"fmt"
@@ -69,12 +68,15 @@ const procFolder = "/proc"
 type finder struct {
 	proc   string            // procFolder
 	paths  map[uint64]string // by inode
-	mounts map[string]bool   // the mount namespaces that were looked through
+	mounts map[string]bool   // what was looked through: see lookThrough
 	unseen int
 
 	wanted uint64   // 0: all are
 	file   *os.File // open, once the one was found that is wanted
 }
+
+// firstProcess is there as long as its PID namespace is.
+const firstProcess = "1"
 
 // find looks through all processes.
 func (f *finder) find() error {
@@ -89,8 +91,9 @@ func (f *finder) find() error {
 	}
 	f.mounts = map[string]bool{}
 	self := filepath.Join(f.proc, "thread-self")
-	if mounts, err := os.Readlink(self + "/ns/mnt"); err == nil {
-		f.lookThrough(mounts, self+"/mountinfo", "") // whose paths need no root of a process
+	f.lookThrough(self, "") // whose paths need no root of a process
+	if !slices.Contains(names, firstProcess) {
+		f.unseen++ // hidepid: nobody knows how many others there are
 	}
 	for _, pid := range names {
 		if _, err := strconv.Atoi(pid); err == nil && f.file == nil {
@@ -108,8 +111,8 @@ func (f *finder) process(dir string) {
 		return
 	}
 	for _, t := range threads {
-		task := filepath.Join(dir, "task", t.Name())
-		if err := f.task(task); err != nil {
+		// One that has ended says nothing of the others, even if it is the first.
+		if err := f.task(filepath.Join(dir, "task", t.Name())); errors.Is(err, fs.ErrPermission) {
 			f.refused(err)
 			return
 		}
@@ -131,12 +134,7 @@ func (f *finder) task(dir string) error {
 	if id, ok := Namespace(name).inode(); ok {
 		f.add(id, dir+"/ns/net")
 	}
-	mounts, err := os.Readlink(dir + "/ns/mnt")
-	if err != nil {
-		return err
-	}
-	f.lookThrough(mounts, dir+"/mountinfo", dir+"/root")
-	return nil
+	return f.lookThrough(dir, dir+"/root")
 }
 
 // add notes a namespace. If it is the one that is wanted the file is opened at once, and is
@@ -162,22 +160,29 @@ func (f *finder) add(id uint64, path string) {
 	f.file = file
 }
 
-// lookThrough looks for namespaces in the mounts of a mount namespace, whose paths are below
-// root.
-func (f *finder) lookThrough(mounts, mountinfo, root string) {
-	if f.mounts[mounts] {
-		return
-	}
-	file, err := os.Open(mountinfo)
+// lookThrough looks for namespaces in the mounts that a task sees, whose paths are below root.
+// Of a mount namespace it sees those below its own root (show_mountinfo), so that one after a
+// chroot sees others.
+func (f *finder) lookThrough(task, root string) error {
+	mounts, err := os.Readlink(task + "/ns/mnt")
 	if err != nil {
-		f.refused(err)
-		return
+		return err
 	}
-	defer file.Close()
+	top, err := os.Readlink(task + "/root")
+	if err != nil {
+		return err
+	}
+	if mounts += " " + top; f.mounts[mounts] {
+		return nil
+	}
+	text, err := os.ReadFile(task + "/mountinfo")
+	if err != nil {
+		return err
+	}
 	f.mounts[mounts] = true
-	for lines := bufio.NewScanner(file); lines.Scan(); {
+	for line := range strings.Lines(string(text)) {
 		// ID PARENT MAJOR:MINOR ROOT MOUNTPOINT ...: of a namespace the root is its name.
-		fields := strings.Fields(lines.Text())
+		fields := strings.Split(line, " ") // any other blank may be part of a name
 		if len(fields) < 5 {
 			continue
 		}
@@ -185,6 +190,7 @@ func (f *finder) lookThrough(mounts, mountinfo, root string) {
 			f.add(id, root+unescape(fields[4]))
 		}
 	}
+	return nil
 }
 
 // unescape undoes how the kernel writes blanks and backslashes in a path (seq_path): \040.

@@ -51,10 +51,21 @@ func TestFindInFakeProc(t *testing.T) {
 	task := func(pid, tid, net, mnt string) {
 		link(filepath.Join(pid, "task", tid, "ns/net"), net)
 		link(filepath.Join(pid, "task", tid, "ns/mnt"), mnt)
+		link(filepath.Join(pid, "task", tid, "root"), "/")
 	}
 	task("1", "1", "net:[10]", "mnt:[1]")
 	task("1", "7", "net:[11]", "mnt:[1]") // a thread of its own
 	task("20", "20", "net:[14]", "mnt:[2]")
+	if err := os.MkdirAll(filepath.Join(proc, "50/task/50"), 0o700); err != nil { // has ended, another thread has not
+		t.Fatal(err)
+	}
+	task("50", "51", "net:[15]", "mnt:[1]")
+	link("60/task/60/root", "/jail") // sees other mounts than process 1
+	link("60/task/60/ns/net", "net:[18]")
+	link("60/task/60/ns/mnt", "mnt:[1]")
+	write("60/task/60/mountinfo", "30 22 0:4 net:[16] /a\u00a0\rb rw shared:1 - nsfs nsfs rw\n"+
+		"31 22 0:5 / / rw - overlay o "+strings.Repeat("lowerdir+=/a", 10_000)+"\n"+
+		"30 22 0:4 net:[17] /c rw shared:1 - nsfs nsfs rw\n")
 	write("1/task/1/mountinfo", "22 1 0:20 / / rw - ext4 /dev/sda rw\n"+
 		`30 22 0:4 net:[12] /run/netns/with\040blank\134 rw shared:1 - nsfs nsfs rw`+"\n"+
 		"31 22 0:4 mnt:[99] /run/mnt rw - nsfs nsfs rw\nshort\n")
@@ -74,10 +85,18 @@ func TestFindInFakeProc(t *testing.T) {
 	want := map[uint64]string{
 		10: proc + "/1/task/1/ns/net", 11: proc + "/1/task/7/ns/net",
 		12: proc + `/1/task/1/root/run/netns/with blank\`, 13: proc + "/20/task/20/root/ns",
-		14: proc + "/20/task/20/ns/net",
+		14: proc + "/20/task/20/ns/net", 15: proc + "/50/task/51/ns/net",
+		16: proc + "/60/task/60/root/a\u00a0\rb", 17: proc + "/60/task/60/root/c", 18: proc + "/60/task/60/ns/net",
 	}
 	if fmt.Sprint(f.paths) != fmt.Sprint(want) || f.unseen != 0 {
 		t.Errorf("found %v, %d unseen", f.paths, f.unseen)
+	}
+	if err := os.RemoveAll(filepath.Join(proc, "1")); err != nil { // as with hidepid=invisible
+		t.Fatal(err)
+	}
+	hidden := finder{proc: proc, paths: map[uint64]string{}}
+	if err := hidden.find(); err != nil || hidden.unseen != 1 {
+		t.Errorf("%d unseen, %v", hidden.unseen, err)
 	}
 	f.refused(&os.PathError{Err: syscall.EACCES})
 	f.refused(&os.PathError{Err: syscall.ESRCH})
