@@ -111,6 +111,12 @@ func prepare() error {
 // confer no capabilities: the first thing that needs one tells.
 func checkRights() error {
 	runtime.LockOSThread()
+	if syscall.Gettid() == os.Getpid() { // the process's first thread would stay: another one has another
+		done := make(chan error)
+		go func() { done <- checkRights() }()
+		defer runtime.UnlockOSThread()
+		return <-done
+	}
 	if err := syscall.Unshare(syscall.CLONE_NEWNET); err != nil {
 		return fmt.Errorf("root of the user namespace may not make a network namespace: %w", err)
 	}

@@ -71,8 +71,15 @@ func (ns Namespace) do(to *os.File, f func() error) error {
 	done := make(chan error)
 	go func() {
 		runtime.LockOSThread()
-		err := ns.enter(to, f)
-		done <- err
+		if unix.Gettid() == unix.Getpid() {
+			// The process's first thread, which shows where the process is (/proc/PID/ns/net), would
+			// not end if it could not return. While this one has it, another one has another thread.
+			err := ns.do(to, f)
+			runtime.UnlockOSThread()
+			done <- err
+			return
+		}
+		done <- ns.enter(to, f)
 	}()
 	return <-done
 }
