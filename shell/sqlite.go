@@ -182,8 +182,9 @@ func (v *vtab) BestIndex(idx *sqlite3.IndexInfo) error {
 			inputs[input] = inputs[input] || c.Usable
 		}
 		op, ok := v.operator(c)
-		// Another collation makes more values equal than the table knows of.
-		if !ok || idx.Collation(i) != "BINARY" {
+		// Another collation makes more values equal than the table knows of, but that what rows
+		// are to show is what they show.
+		if !ok || idx.Collation(i) != "BINARY" && v.Columns[c.Column].Input == "" {
 			continue
 		}
 		a := argument{c.Column, op, op == tables.Equals && idx.In(i, 1), v.text[c.Column]}

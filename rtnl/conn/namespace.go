@@ -52,7 +52,8 @@ func (ns Namespace) failed(err error) error {
 	switch {
 	case err == ErrNoNamespace:
 		e.Kind, e.Err, e.Remedy = ErrNoNamespace, nil, noNamespaceRemedy
-	case errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ENOTDIR):
+	case errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ENOTDIR), errors.Is(err, syscall.ELOOP),
+		errors.Is(err, syscall.ENAMETOOLONG):
 		e.Kind, e.Remedy = ErrNoNamespace, noNamespaceRemedy
 	case errors.Is(err, fs.ErrPermission):
 		e.Kind = ErrPermission

@@ -195,7 +195,7 @@ func TestNoNamespace(t *testing.T) {
 	if err := unix.Mkfifo(fifo, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.WriteFile(file, nil, 0o600); err != nil {
+	if err := errors.Join(os.WriteFile(file, nil, 0o600), os.Symlink("loop", folder+"/loop")); err != nil {
 		t.Fatal(err)
 	}
 	before := nstest.OpenFiles(t)
@@ -207,6 +207,8 @@ func TestNoNamespace(t *testing.T) {
 		{folder + "/missing", conn.ErrNoNamespace, fs.ErrNotExist,
 			"no network namespace: no such file or directory; name a"},
 		{file + "/below", conn.ErrNoNamespace, unix.ENOTDIR, "no network namespace: not a directory; name a file"},
+		{folder + "/loop", conn.ErrNoNamespace, unix.ELOOP, "too many levels of symbolic links; name a file"},
+		{folder + "/" + strings.Repeat("x", 300), conn.ErrNoNamespace, unix.ENAMETOOLONG, ""},
 		{fifo, conn.ErrNoNamespace, conn.ErrNoNamespace, "no network namespace; name a file"},
 		{file, conn.ErrNoNamespace, conn.ErrNoNamespace, ""},
 		{folder, conn.ErrNoNamespace, conn.ErrNoNamespace, ""},
@@ -250,7 +252,7 @@ func TestNoWayBack(t *testing.T) {
 	const inside = "KERNEL_ROUTES_TEST_NO_WAY_BACK"
 	if os.Getenv(inside) == "" {
 		cmd := exec.Command("/proc/self/exe", "-test.run=^TestNoWayBack$", "-test.v")
-		cmd.Env = append(os.Environ(), inside+"=1")
+		cmd.Env = append(os.Environ(), inside+"=1", nstest.FreeThread+"=1")
 		cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWUSER | syscall.CLONE_NEWNS,
 			Pdeathsig:   syscall.SIGKILL,
 			UidMappings: []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Getuid(), Size: 1}},
