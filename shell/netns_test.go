@@ -78,6 +78,7 @@ func TestNetnsInJoins(t *testing.T) {
 		{n + " n", "(n.netns = '" + path + "' OR n.metric = 7) AND n.dst LIKE '20%/%' AND n.dst <> '20.2.0.0/16'",
 			"10.0.0.2 10.0.0.8"},
 		{n + " n", "n.netns = '" + path + "' COLLATE NOCASE AND n.dst = '20.0.0.0/8'", "10.0.0.2"},
+		{n + " n", "(n.netns = '" + path + "' OR n.pid_with_namespace = 0) AND n.dst = '20.0.0.0/8'", "10.0.0.2 10.0.0.3"},
 		// Own namespace alone.
 		{r + " r JOIN " + n + " n USING (route_id)", "r.dst = '20.0.0.0/8'", "10.0.0.3"},
 		{r + " r JOIN " + n + " n USING (dst, netns_id)", "n.metric = 7", "10.0.0.8"},

@@ -164,7 +164,20 @@ const (
 	otherRows, otherCost = 10_000, 1e6
 	indexRows, indexCost = 2, 10
 	noAnswer             = 1e30 // without a condition that is required
+	unsaidCost           = 10   // times the cost: see unsaid
 )
+
+// unsaid reports whether a column is used that says what to show, without an equality that says
+// so. SQLite may have one in an OR, whose sides it tries apart: (netns = 'a' OR netns_id = 5)
+// AND dst = 'x'. To ask for dst alone would lose what it means.
+func (v *vtab) unsaid(used []bool, inputs map[string]bool) bool {
+	for i, c := range v.Columns {
+		if _, said := inputs[c.Input]; c.Input != "" && c.Options&tables.Hidden != 0 && used[i] && !said {
+			return true
+		}
+	}
+	return false
+}
 
 // BestIndex hands every condition over that a table may make use of. SQLite
 // evaluates all of them again, so a table is free to ignore them.
@@ -212,6 +225,8 @@ func (v *vtab) BestIndex(idx *sqlite3.IndexInfo) error {
 	}
 	if required {
 		idx.EstimatedCost = noAnswer // so that SQLite tries another order of the tables
+	} else if v.unsaid(p.used, inputs) {
+		idx.EstimatedCost *= unsaidCost
 	}
 	idx.IdxNum = len(v.db.plans)
 	v.db.plans = append(v.db.plans, p)
