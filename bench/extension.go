@@ -38,7 +38,7 @@ const idleTime = 10 * time.Second
 
 // extensions measures the program as an extension of osquery.
 func (b *bench) extensions() (lines []line, err error) {
-	steps := []func() ([]line, error){b.responses, b.counts, b.registration, b.idle, b.size}
+	steps := []func() ([]line, error){b.responses, b.counts, b.extensionLookups, b.registration, b.idle, b.size}
 	for _, step := range steps {
 		more, err := step()
 		if err != nil {

@@ -15,8 +15,9 @@ import (
 // prints how many bytes the kernel sent.
 func floor([]string) error { return floorOf(unix.RTM_GETROUTE, unix.SizeofRtMsg) }
 
-// floorOf is floor of what messages of a type ask for, with a header of a size.
-func floorOf(typ uint16, header int) error {
+// floorOf is floor of what messages of a type ask for, with a header of a size and what comes
+// after it.
+func floorOf(typ uint16, header int, more ...byte) error {
 	fd, err := unix.Socket(unix.AF_NETLINK, unix.SOCK_RAW|unix.SOCK_CLOEXEC, unix.NETLINK_ROUTE)
 	if err != nil {
 		return err
@@ -25,7 +26,7 @@ func floorOf(typ uint16, header int) error {
 	if err := unix.SetsockoptInt(fd, unix.SOL_NETLINK, unix.NETLINK_GET_STRICT_CHK, 1); err != nil {
 		return err
 	}
-	request := make([]byte, unix.SizeofNlMsghdr+header) // AF_UNSPEC
+	request := append(make([]byte, unix.SizeofNlMsghdr+header), more...) // AF_UNSPEC
 	binary.NativeEndian.PutUint32(request, uint32(len(request)))
 	binary.NativeEndian.PutUint16(request[4:], typ)
 	binary.NativeEndian.PutUint16(request[6:], unix.NLM_F_REQUEST|unix.NLM_F_DUMP)

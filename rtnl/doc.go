@@ -5,6 +5,7 @@
 //     changes meanwhile: [Kernel.Read], [Kernel.Count], in any network namespace; or to count
 //     it by what it is, without keeping it: [Request.CountBy];
 //   - to ask many times, cheaply: [Cache], [Instant];
+//   - to ask what the kernel would do with a packet: [Kernel.Lookups];
 //   - to be told of changes: [Kernel.Watch].
 //
 // No privilege is needed, but for namespaces other than one's own. It is for Linux; on
@@ -24,11 +25,13 @@
 //
 //	cache.go, recall.go     Cache: what is held for look-ups; what was given out by identity
 //	kernel.go, watch.go     Kernel: Read, Count; Watch
+//	lookups.go, deciding.go what the kernel would do with a packet, and which route decides
 //	reading.go              the work on one snapshot: tries, until all is of one time
 //	table_reader.go         kinds that are dumped by table
 //	whole_reader.go         kinds of which a dump brings all
 //	parallel.go             a dump of IPv6 in parallel to one that is busy with IPv4
 //	session.go              what these share: connection, listener, references
+//	sysctls.go              the settings of all and default, of which RTNetlink tells a few
 //	rt6_stats.go, release*.go   what the kernel counts of IPv6, and which kernel it is
 //	tally.go                routes that are counted by class instead of read
 //	instant.go, split.go    indexes of a snapshot; parts of it for several goroutines

@@ -119,6 +119,9 @@ func (s *Snapshot) begin(req *Request) *Snapshot {
 		a.Consistent, a.Tries = true, 0
 		return a
 	}
+	if req.wantsSysctls() {
+		a.Sysctls = s.Sysctls
+	}
 	chooses := req.Chooses()
 	for _, k := range object.Kinds {
 		if (req.brings(k) || k == chooses) && !((k.Filtered || k.ByFamily) && req.All(k)) {

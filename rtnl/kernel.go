@@ -25,6 +25,7 @@ type Kernel struct {
 	// What tests replace: all of it, if dial is set.
 	dial    conn.Dialer // nil: the kernel
 	stats   string      // where rt6_stats is
+	sysctls string      // where sysctls are; "": nowhere
 	release string      // of the kernel, as uname prints it; "": a recent one
 }
 
@@ -70,10 +71,10 @@ func (k *Kernel) read(ctx context.Context, req Request, countBy *object.Grouping
 	if req.Nothing() {
 		return &Snapshot{Consistent: true}, nil, nil
 	}
-	r := &reading{session: &session{ctx: ctx, dial: k.dial, stats: k.stats, release: parseRelease(k.release),
-		asked: req, countBy: countBy}}
+	r := &reading{session: &session{ctx: ctx, dial: k.dial, stats: k.stats, sysctls: k.sysctls,
+		release: parseRelease(k.release), asked: req, countBy: countBy}}
 	if k.dial == nil {
-		r.dial, r.stats, r.release = conn.Dial, rt6StatsPath, hostRelease()
+		r.dial, r.stats, r.release, r.sysctls = conn.Dial, rt6StatsPath, hostRelease(), sysctlPath
 	}
 	r.asked.Prepare()
 	held, letGo, err := req.Namespace.Hold()
@@ -128,6 +129,9 @@ func (k *Kernel) warn(r *reading, s *Snapshot) {
 				changed := func(w *wholeReader) bool { return w.kind == kind && w.stale }
 				attrs = append(attrs, kind.Name+"s_changed", slices.ContainsFunc(r.whole, changed))
 			}
+		}
+		if r.conf.before != nil {
+			attrs = append(attrs, "sysctls_changed", r.conf.changed())
 		}
 		var what []string
 		for _, kind := range r.asked.Kinds {

@@ -15,12 +15,13 @@ type reading struct {
 	chosen bool           // whether the interfaces are known that the filter chooses
 	tabled []*tableReader // of the kinds that are dumped by table,
 	whole  []*wholeReader // and of the others, each before those that it refers to
+	conf   sysctlReader
 }
 
 // begin forgets what was read, so that all is read (again), at one time.
 func (r *reading) begin() {
 	r.session.begin()
-	r.chosen, r.tabled, r.whole = false, nil, nil
+	r.chosen, r.tabled, r.whole, r.conf = false, nil, nil, sysctlReader{}
 	for _, k := range slices.Backward(object.Kinds) {
 		switch {
 		case !r.asked.brings(k) && k != r.filter.Chooses():
@@ -96,6 +97,9 @@ func (r *reading) pack(s *Snapshot) {
 // them, so that the objects that they refer to are among it.
 func (r *reading) try() error {
 	defer r.close()
+	if err := r.conf.begin(r.session); err != nil {
+		return err
+	}
 	if err := r.choose(); err != nil {
 		return err
 	}
@@ -110,7 +114,7 @@ func (r *reading) try() error {
 			return err
 		}
 	}
-	return nil
+	return r.conf.end(r.session)
 }
 
 // choose has the filter choose, if it is to, and plans the dumps once that is done.
@@ -140,7 +144,7 @@ func (r *reading) wholeOf(k *object.Kind) *wholeReader {
 // assemble puts the snapshot together, after what was heard during the try. counted are
 // the objects that were counted instead of kept, nil for none.
 func (r *reading) assemble(heard *consistency.Changes) (s *Snapshot, counted *object.Tally) {
-	s = &Snapshot{Tries: r.tries}
+	s = &Snapshot{Tries: r.tries, Sysctls: r.conf.after}
 	for _, t := range r.tabled {
 		runs, tally := t.assemble(heard)
 		s.set(t.kind, &section{runs: runs})
@@ -162,7 +166,7 @@ func (r *reading) assemble(heard *consistency.Changes) (s *Snapshot, counted *ob
 // again reports whether the snapshot is not of one time.
 func (r *reading) again() bool {
 	return slices.ContainsFunc(r.tabled, func(t *tableReader) bool { return len(t.missing) > 0 || t.lost }) ||
-		slices.ContainsFunc(r.whole, func(w *wholeReader) bool { return w.stale })
+		slices.ContainsFunc(r.whole, func(w *wholeReader) bool { return w.stale }) || r.conf.changed()
 }
 
 // unproved reports whether it is not known that all objects came.
@@ -181,7 +185,7 @@ func (r *reading) markStale(heard *consistency.Changes) {
 
 // retry notes which dumps have to be made again.
 func (r *reading) retry() {
-	if slices.ContainsFunc(r.whole, func(w *wholeReader) bool { return w.stale }) {
+	if slices.ContainsFunc(r.whole, func(w *wholeReader) bool { return w.stale }) || r.conf.changed() {
 		// An object and what it refers to must be of one time.
 		r.begin()
 		return

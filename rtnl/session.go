@@ -18,6 +18,7 @@ type session struct {
 	ctx      context.Context
 	dial     conn.Dialer
 	stats    string
+	sysctls  string // where they are; "": they are not read
 	release  release
 	listener *consistency.Listener
 	conn     *conn.Conn // nil: it is yet to be opened
@@ -41,8 +42,9 @@ type session struct {
 // begin forgets what was read.
 func (s *session) begin() {
 	s.giveBack()
-	*s = session{ctx: s.ctx, dial: s.dial, stats: s.stats, release: s.release, listener: s.listener, asked: s.asked,
-		countBy: s.countBy, tries: s.tries, tooLarge: s.tooLarge, listenErr: s.listenErr, filter: s.asked.Filter}
+	*s = session{ctx: s.ctx, dial: s.dial, stats: s.stats, sysctls: s.sysctls, release: s.release,
+		listener: s.listener, asked: s.asked, countBy: s.countBy, tries: s.tries, tooLarge: s.tooLarge,
+		listenErr: s.listenErr, filter: s.asked.Filter}
 	s.mem = s.newArena()
 }
 

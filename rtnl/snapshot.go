@@ -20,6 +20,9 @@ type Snapshot struct {
 	Consistent bool
 	// Tries is how often the kernel was asked, at most MaxTries.
 	Tries int
+	// Sysctls are the settings of all and default where object.Netconfs were asked for, and
+	// all of them: as they were before and after all else was read. nil: they are not known.
+	Sysctls Sysctls
 	// Groups are the routes that were counted instead of read, in no order: see
 	// Request.CountBy. Of each class there is one.
 	Groups []Group
@@ -177,7 +180,8 @@ func (s *Snapshot) Cursor(want object.Fields) *object.Cursor {
 
 // with returns a copy of the snapshot with other objects of a kind.
 func (s *Snapshot) with(k *object.Kind, runs []object.Run) *Snapshot {
-	c := &Snapshot{Consistent: s.Consistent, Tries: s.Tries, Groups: s.Groups, sections: slices.Clone(s.sections)}
+	c := &Snapshot{Consistent: s.Consistent, Tries: s.Tries, Sysctls: s.Sysctls, Groups: s.Groups,
+		sections: slices.Clone(s.sections)}
 	c.set(k, &section{runs: runs})
 	return c
 }

@@ -2,6 +2,7 @@ package shell
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/binary"
 	"flag"
@@ -39,9 +40,11 @@ type goldenCase struct {
 	sysctl     [2]string
 	also       func(testing.TB)
 	module     bool // the older module's output is kept too
+	config     bool // so are the rows of kernel_interface_config
 }
 
 var goldenCases = []goldenCase{
+	{name: "interface-config", config: true, any: []string{"link set v1 mtu 1200"}, also: interfaceConfig},
 	{name: "basics-ipv4", module: true, ipv4: []string{
 		"route add default via 10.0.0.2 dev v0 proto dhcp src 10.0.0.1 metric 100",
 		"route add default via 10.0.1.2 dev v1 proto dhcp metric 200",
@@ -325,6 +328,12 @@ func expected(t testing.TB, c *goldenCase, src tables.Source) map[string][]byte 
 	all := map[string][]byte{
 		".routes.txt":   goldentest.Rows(rows(t, src, tables.Routes)),
 		".nexthops.txt": goldentest.Rows(rows(t, src, tables.Nexthops)),
+	}
+	if c.config {
+		columns, rows := rows(t, src, tables.InterfaceConfig)
+		family := slices.Index(columns, "family")
+		slices.SortStableFunc(rows, func(a, b []string) int { return cmp.Compare(a[family], b[family]) })
+		all[".config.txt"] = goldentest.Rows(columns, rows)
 	}
 	if c.module {
 		for ending, opts := range map[string]RoutesOptions{".old.json": {}, ".summary.txt": {Summary: true}} {

@@ -4,7 +4,7 @@
 //	attribute.go  Attr and the numbers in it: NE, BE, Str, Labels
 //	numbers.go    the kernel's numbers of attributes
 //	route.go      AppendRoute, AppendMultipath, AppendRouteMetrics
-//	objects.go    AppendLink, AppendNexthop
+//	objects.go    AppendLink, AppendLinkConfig, AppendNetconf, AppendNexthop
 //	message.go    whole messages: Route4, Route6, LinkMessage, NexthopMessage, Done, Failed
 //	sample.go     routes to begin with: V4, V6, ECMP, Mroute, ViaObject
 //	match.go      Matches: what a filter must say of a route

@@ -54,11 +54,23 @@ const (
 	NHA_OP_FLAG_RESP_GRP_RESVD_0 = 1 << 31
 
 	IFLA_IFNAME    = 3
+	IFLA_MTU       = 4
+	IFLA_MASTER    = 10
 	IFLA_OPERSTATE = 16
 	IFLA_LINKINFO  = 18
 	IFLA_INFO_KIND = 1
 	IFLA_INFO_DATA = 2
 	IFLA_VRF_TABLE = 1
+
+	IFLA_AF_SPEC         = 26
+	AF_INET              = 2
+	AF_INET6             = 10
+	IFLA_INET_CONF       = 1
+	IFLA_INET6_FLAGS     = 1
+	IFLA_INET6_CONF      = 2
+	IFLA_INET6_CACHEINFO = 5
+	IFLA_INET6_TOKEN     = 7
+	IFLA_INET6_RA_MTU    = 9
 )
 
 // Flags of nexthops, and other numbers of the kernel's.

@@ -72,6 +72,33 @@ func AppendNexthop(b []byte, o *object.NexthopObject) []byte {
 	return appendEncap(b, NHA_ENCAP_TYPE, o.Encap)
 }
 
+// AppendNetconf encodes what Netconf.UnmarshalBinary decodes.
+func AppendNetconf(b []byte, n *object.Netconf) []byte {
+	b = append(b, byte(n.Family), 0, 0, 0)
+	for i, o := range []object.Opt[uint32]{n.Index, n.Forwarding, n.RPFilter, n.MCForwarding, n.ProxyNeigh,
+		n.IgnoreLinkdown, n.Input, n.BCForwarding, n.ForceForwarding} {
+		if o.OK {
+			b = append(b, Attr(uint16(i+1), NE(o.V))...)
+		}
+	}
+	for _, a := range n.Unknown {
+		b = append(b, Attr(a.Type, a.Data)...)
+	}
+	return b
+}
+
+// AppendLinkConfig encodes an interface with arrays of settings.
+func AppendLinkConfig(b []byte, l *object.Link, ipv4, ipv6 []uint32) []byte {
+	array := func(values []uint32) (b []byte) {
+		for _, v := range values {
+			b = append(b, NE(v)...)
+		}
+		return b
+	}
+	return append(AppendLink(b, l), Attr(IFLA_AF_SPEC, Attr(AF_INET, Attr(IFLA_INET_CONF, array(ipv4))),
+		Attr(AF_INET6, Attr(IFLA_INET6_CONF, array(ipv6))))...)
+}
+
 // isUnknown reports whether an attribute comes before, of which not all was understood.
 func isUnknown(o *object.NexthopObject, typ uint16) bool {
 	return slices.ContainsFunc(o.Unknown, func(a wire.Attr) bool { return a.Type == typ })

@@ -7,12 +7,15 @@ package capture
 // whose payload is text: the first one says what the file is and where and when it
 // was made, see Host, and which kinds of objects were captured, so that a kind of which the
 // host has nothing differs from one that the writer did not know; the others have the names of
-// that host, each the name of a file of iproute2 (rt_tables, ...) and lines of that file. Text
-// that is not known is passed over.
+// that host, each the name of a file of iproute2 (rt_tables, ...) and lines of that file. One
+// that begins with "sysctl" has the settings of all and default as sysctl prints them
+// (net.ipv4.conf.all.rp_filter = 1): RTNetlink does not tell of most. Text that is not known is
+// passed over.
 //
 // Then come the messages as the kernel sent them, kind by kind in the order of
-// object.Kinds: the links (RTM_NEWLINK), the nexthop objects (RTM_NEWNEXTHOP), the rules
-// (RTM_NEWRULE), the routes (RTM_NEWROUTE). RTM_NEW messages of other types are passed over and told of. All that
+// object.Kinds: the links (RTM_NEWLINK), the netconf settings (RTM_NEWNETCONF), the nexthop
+// objects (RTM_NEWNEXTHOP), the rules (RTM_NEWRULE), the routes (RTM_NEWROUTE). RTM_NEW
+// messages of other types are passed over and told of. All that
 // a snapshot holds more is in the last packet, an NLMSG_DONE without an error: its text,
 // where the kernel's own words would be (NLMSGERR_ATTR_MSG), says how many messages came
 // before, and NLM_F_DUMP_INTR is set if the snapshot is not consistent. Nothing follows it.
@@ -32,4 +35,5 @@ const (
 	endBefore, endAfter = "kernel_routes capture of ", " messages"
 	maxText             = 128 << 10 // bytes of text in a packet
 	maxNamesText        = 16 << 20  // bytes of names in a file
+	sysctlText          = "sysctl"  // before the settings of all and default
 )

@@ -25,7 +25,8 @@ type captureReader struct {
 	logs       []object.Messages // the messages about objects, by kind
 	last       int               // the kind of the last one
 	consistent bool
-	size       int            // bytes of names
+	size       int            // bytes of text
+	sysctls    rtnl.Sysctls   // nil: there are none
 	kept       int            // bytes of messages
 	kinds      []string       // the names of those that were captured
 	unknown    map[uint16]int // messages that were passed over, by type
@@ -176,6 +177,9 @@ func (c *captureReader) text(b []byte) error {
 		return c.in.damaged("there is too much text in it")
 	}
 	file, lines, _ := bytes.Cut(b, []byte{'\n'})
+	if string(file) == sysctlText {
+		return c.damaged(c.readSysctls(string(lines)))
+	}
 	for _, f := range c.contents.names.Files() {
 		if f.File == string(file) {
 			if err := f.ReadLines(lines); err != nil {
@@ -183,6 +187,21 @@ func (c *captureReader) text(b []byte) error {
 			}
 			return nil
 		}
+	}
+	return nil
+}
+
+// readSysctls reads what captureWriter.sysctls wrote.
+func (c *captureReader) readSysctls(lines string) error {
+	for line := range strings.Lines(lines) {
+		name, value, ok := strings.Cut(strings.TrimSuffix(line, "\n"), " = ")
+		if !ok {
+			return fmt.Errorf("a setting without a value: %q", line)
+		}
+		if c.sysctls == nil {
+			c.sysctls = rtnl.Sysctls{}
+		}
+		c.sysctls[name] = value
 	}
 	return nil
 }
@@ -238,5 +257,6 @@ func (c *captureReader) finish() *fileContents {
 		}
 	}
 	c.contents.snapshot = rtnl.NewSnapshot(c.consistent, messages)
+	c.contents.snapshot.Sysctls = c.sysctls
 	return &c.contents
 }

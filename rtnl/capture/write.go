@@ -7,6 +7,8 @@ import (
 	"encoding/binary"
 	"fmt"
 	"io"
+	"maps"
+	"slices"
 	"strconv"
 	"time"
 
@@ -34,6 +36,7 @@ func write(s *rtnl.Snapshot, w io.Writer, host Host, names *iproute2.Names) erro
 	if err := c.names(names); err != nil {
 		return err
 	}
+	c.sysctls(s.Sysctls)
 	for _, k := range object.Kinds {
 		for _, run := range s.Runs(k) {
 			for msg := range wire.Messages(run.Bytes()) {
@@ -84,16 +87,30 @@ func (c *captureWriter) names(names *iproute2.Names) error {
 		if total += len(lines); total > maxNamesText {
 			return fmt.Errorf("the names in iproute2's files take more than %d MiB; take some out", maxNamesText>>20)
 		}
-		for len(lines) > 0 {
-			n := len(lines)
-			if n > maxText {
-				n = 1 + bytes.LastIndexByte(lines[:maxText], '\n')
-			}
-			c.text(append([]byte(f.File+"\n"), lines[:n]...))
-			lines = lines[n:]
-		}
+		c.lines(f.File, lines)
 	}
 	return nil
+}
+
+// sysctls writes the settings of all and default, if they are known.
+func (c *captureWriter) sysctls(all rtnl.Sysctls) {
+	var lines []byte
+	for _, name := range slices.Sorted(maps.Keys(all)) {
+		lines = fmt.Appendf(lines, "%s = %s\n", name, all[name])
+	}
+	c.lines(sysctlText, lines)
+}
+
+// lines writes lines under a title.
+func (c *captureWriter) lines(title string, lines []byte) {
+	for len(lines) > 0 {
+		n := len(lines)
+		if n > maxText {
+			n = 1 + bytes.LastIndexByte(lines[:maxText], '\n')
+		}
+		c.text(append([]byte(title+"\n"), lines[:n]...))
+		lines = lines[n:]
+	}
 }
 
 func (c *captureWriter) packet(msg []byte) {

@@ -419,20 +419,3 @@ func statsUnderstood(t testing.TB, d []byte) bool {
 	}
 	return understood
 }
-
-func checkLink(t testing.TB, b []byte) {
-	t.Helper()
-	b = ExactCopy(b)
-	var l, again Link
-	if err := l.UnmarshalBinary(b); err != nil {
-		checkError(t, b, err)
-		return
-	}
-	split(t, b[IfinfomsgLen:])
-	encoded := ExactCopy(AppendLink(nil, &l))
-	l.Name, l.Kind = escaped(l.Name), escaped(l.Kind)
-	if err := again.UnmarshalBinary(encoded); err != nil || again != l {
-		t.Fatalf("%x: %v\n was %+v\n  is %+v", b, err, l, again)
-	}
-	l.OperStateName()
-}

@@ -74,6 +74,18 @@ func TestCorpus(t *testing.T) {
 		}
 		seed(t, "FuzzNexthop", fmt.Sprint("kernel-", o.ID), payload)
 	}
+	for _, msg := range dump(t, RTM_GETNETCONF, Netconfs.Request(0)) {
+		payload := wire.Payload(msg)
+		checkNetconf(t, payload)
+		var n Netconf
+		if err := n.UnmarshalBinary(payload); err != nil || len(n.Unknown) > 0 || !n.Index.OK {
+			t.Fatalf("%v, %+v", err, n)
+		}
+		switch n.Index.V {
+		case NetconfAll, NetconfDefault, 1:
+			seed(t, "FuzzNetconf", fmt.Sprintf("kernel-%s-%d", n.Family, int32(n.Index.V)), payload)
+		}
+	}
 	for _, msg := range dump(t, RTM_GETLINK, Links.Request(0)) {
 		payload := wire.Payload(msg)
 		checkLink(t, payload)

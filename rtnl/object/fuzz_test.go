@@ -47,5 +47,13 @@ func FuzzLink(f *testing.F) {
 	f.Add(AppendLink(nil, &Link{Index: 2, Name: "eth0", OperState: 6}))
 	f.Add(AppendLink(nil, &Link{Index: 3, Name: "v0", Kind: "veth"}))
 	f.Add(AppendLink(nil, &Link{Index: 4, Name: "red", Kind: "vrf", VRFTable: 1001}))
+	f.Add(AppendLinkConfig(nil, &Link{Index: 5, Name: "v1"}, []uint32{1, 2, 3}, make([]uint32, 62)))
 	f.Fuzz(func(t *testing.T, b []byte) { checkLink(t, b) })
+}
+
+func FuzzNetconf(f *testing.F) {
+	f.Add(AppendNetconf(nil, &Netconf{Family: IPv4, Index: Some(uint32(NetconfAll)), RPFilter: Some(uint32(2))}))
+	f.Add(AppendNetconf(nil, &Netconf{Family: IPv6, Index: Some(uint32(NetconfDefault)), Forwarding: Some(uint32(1)),
+		ForceForwarding: Some(uint32(1)), ProxyNeigh: Some(^uint32(0))}))
+	f.Fuzz(func(t *testing.T, b []byte) { checkNetconf(t, b) })
 }

@@ -1,7 +1,7 @@
 package object
 
 // Kinds are the kinds that are read, each after those that it refers to.
-var Kinds = []*Kind{Links.Kind, NexthopObjects.Kind, Rules.Kind, Routes.Kind}
+var Kinds = []*Kind{Links.Kind, Netconfs.Kind, NexthopObjects.Kind, Rules.Kind, Routes.Kind}
 
 func init() {
 	if len(Kinds) > maxKinds {

@@ -41,7 +41,13 @@ var Links = Values[Link]{&Kind{
 	Remedy: "ask for dev_index instead, or record while `ip link` runs",
 	Struct: "ifinfomsg", Header: ifinfomsgLen,
 	Nested: func(m *Message) error {
-		return m.each(iflaLinkInfo, checkLinkInfo)
+		if err := m.each(iflaLinkInfo, checkLinkInfo); err != nil {
+			return err
+		}
+		if !hasSpec(m) {
+			return nil
+		}
+		return m.each(iflaAFSpec, checkSpec)
 	},
 	Number: func(m *Message) uint32 { return wire.U32(m.payload[4:]) },
 	Governs: func(m *Message) bool {

@@ -151,8 +151,9 @@ func TestReferences(t *testing.T) {
 // TestLogKnown: of a message of which only what is decoded is kept, the same is decoded.
 func TestLogKnown(t *testing.T) {
 	link := Cat(make([]byte, IfinfomsgLen), Attr(1, make([]byte, 6)), Attr(IFLA_IFNAME, Str("old")),
-		Attr(23, make([]byte, 200)),
-		Attr(IFLA_OPERSTATE, []byte{6}), Attr(26|NLA_F_NESTED, make([]byte, 700)), Attr(IFLA_IFNAME, Str("größe")),
+		Attr(23, make([]byte, 200)), Attr(IFLA_OPERSTATE, []byte{6}),
+		Attr(IFLA_AF_SPEC|NLA_F_NESTED, Attr(AF_INET, Attr(IFLA_INET_CONF, make([]byte, 700)))),
+		Attr(IFLA_IFNAME, Str("größe")),
 		Attr(IFLA_LINKINFO|NLA_F_NESTED, Attr(IFLA_INFO_KIND, Str("veth"))), Attr(70, nil))
 	nexthop := AppendNexthop(nil, NewChance(1).Nexthop())
 	var log, whole Messages
