@@ -125,7 +125,7 @@ func quote(value string) string {
 // all rows. It does so where the table has a constant condition too, and where it stands
 // before the other one.
 func (p *plan[R]) warnOfInputs(t *Table, q Query) {
-	said := map[string]bool{} // what was asked for, and what has been told
+	said := map[string]bool{netnsName: len(p.inodes) > 0} // what was asked for, and what has been told
 	for i := range p.checks {
 		said[p.columns[p.checks[i].column].Input] = true
 	}
