@@ -285,7 +285,7 @@ func (c *cursor) Filter(idxNum int, _ string, arg ...sqlite3.Value) error {
 	}
 	q := tables.Query{Constraints: c.where, Used: p.used, Joined: p.joined, RowIDs: c.db.rowIDs}
 	if !p.filtered { // else all has been said
-		q.Warn = c.db.warn
+		q.Warn, q.Elsewhere = c.db.warn, len(p.joined) > 0 && c.db.namesNamespaces()
 	}
 	p.filtered = true
 	rows, err := c.scan(c.db.ctx, c.db.src, q)
@@ -295,6 +295,15 @@ func (c *cursor) Filter(idxNum int, _ string, arg ...sqlite3.Value) error {
 	}
 	c.rows = rows
 	return c.Next()
+}
+
+// namesNamespaces reports whether a table of the statement is asked for some network namespace.
+func (db *database) namesNamespaces() bool {
+	return slices.ContainsFunc(db.plans, func(p indexPlan) bool {
+		return slices.ContainsFunc(p.args, func(a argument) bool {
+			return p.table.Columns[a.column].Input == tables.NamespaceInput
+		})
+	})
 }
 
 // constrain adds one condition. It returns false if no row can meet it.

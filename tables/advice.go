@@ -68,7 +68,8 @@ func (p *plan[R]) warn(ctx context.Context, table string, src Source, q Query, a
 		c := &p.checks[i]
 		col := &p.columns[c.column]
 		possible := func(v string) bool {
-			return col.domain.allows(p.names, v) || col.domain == outputs && !p.devs.lack(v)
+			return col.domain.allows(p.names, v) || col.domain == outputs && (q.Elsewhere || !p.devs.lack(v)) ||
+				col.domain == inputs && (q.Elsewhere || at.all())
 		}
 		if col.domain == nil || slices.Contains(q.Joined, c.column) || slices.ContainsFunc(c.values, possible) {
 			continue

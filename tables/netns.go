@@ -26,6 +26,9 @@ const (
 	netnsID   = "netns_id"
 )
 
+// NamespaceInput is ColumnInfo.Input of these columns.
+const NamespaceInput = netnsName
+
 // allNamespaces stands for each namespace that there is.
 const allNamespaces = "*"
 
@@ -101,7 +104,7 @@ func namespaceColumns[R any]() []column[R] {
 			"it shows the namespace that has it; absent if a capture does not say", nothing)
 	id.sharedNumber = func(s *scope) (int64, bool) { return int64(s.id), s.id != 0 }
 	pid, id = pid.holds(anyNumber), id.holds(anyNumber)
-	return []column[R]{name.hidden().input(netnsName), pid.hidden().input(netnsName), id.hidden().input(netnsName)}
+	return []column[R]{name.hidden().input(NamespaceInput), pid.hidden().input(NamespaceInput), id.hidden().input(NamespaceInput)}
 }
 
 // asked returns the values that a query asks for in a column.
