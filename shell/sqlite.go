@@ -285,7 +285,7 @@ func (c *cursor) Filter(idxNum int, _ string, arg ...sqlite3.Value) error {
 	}
 	q := tables.Query{Constraints: c.where, Used: p.used, Joined: p.joined, RowIDs: c.db.rowIDs}
 	if !p.filtered { // else all has been said
-		q.Warn, q.Elsewhere = c.db.warn, len(p.joined) > 0 && c.db.namesNamespaces()
+		q.Warn, q.Elsewhere = c.db.warn, c.db.rowIDs && c.db.namesNamespaces()
 	}
 	p.filtered = true
 	rows, err := c.scan(c.db.ctx, c.db.src, q)
