@@ -27,7 +27,7 @@ func Namespaces() (found []Found, unseen int, err error) {
 	}
 	f := finder{proc: procFolder, paths: map[uint64]string{own: ""}}
 	if err := f.find(); err != nil {
-		return nil, 0, &ReadError{Op: "find network namespaces", Err: err, Remedy: "check that /proc is mounted"}
+		return nil, 0, &ReadError{Op: "find network namespaces", Err: err, Remedy: procRemedy}
 	}
 	for id, path := range f.paths {
 		found = append(found, Found{Namespace(path), id})
@@ -62,7 +62,10 @@ func openInode(inode uint64) (*os.File, error) {
 	return nil, ErrNoNamespace
 }
 
-const procFolder = "/proc"
+const (
+	procFolder = "/proc"
+	procRemedy = "check that /proc is mounted"
+)
 
 // A finder looks for namespaces.
 type finder struct {

@@ -234,3 +234,27 @@ func TestNamespacesSeen(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// TestNoProc: without /proc it is not known which namespace one is in.
+func TestNoProc(t *testing.T) {
+	done := make(chan bool)
+	go func() {
+		defer close(done)
+		runtime.LockOSThread() // never unlocked: the thread ends
+		if err := errors.Join(unix.Unshare(unix.CLONE_FS|unix.CLONE_NEWNS),
+			unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""),
+			unix.Mount("none", "/proc", "tmpfs", 0, "")); err != nil {
+			t.Error(err)
+			return
+		}
+		_, err := Namespace("").ID()
+		_, _, all := Namespaces()
+		for _, err := range []error{err, all} {
+			if err == nil || err.Error() != "find the network namespace of this process: /proc/thread-self/ns/net: "+
+				"no such file or directory; check that /proc is mounted" {
+				t.Error(err)
+			}
+		}
+	}()
+	<-done
+}

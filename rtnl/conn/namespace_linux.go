@@ -56,6 +56,9 @@ func (ns Namespace) ID() (uint64, error) {
 		err = unix.Stat(path, &st)
 	}
 	switch {
+	case err != nil && ns == "":
+		return 0, &ReadError{Op: "find the network namespace of this process", Err: fmt.Errorf("%s: %w", path, err),
+			Remedy: procRemedy}
 	case err != nil:
 		return 0, ns.failed(err)
 	case int64(fs.Type) != unix.NSFS_MAGIC:
