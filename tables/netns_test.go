@@ -18,6 +18,7 @@ import (
 
 	"kernelroutes/internal/nstest"
 	"kernelroutes/rtnl"
+	"kernelroutes/rtnl/iproute2"
 	"kernelroutes/tables"
 )
 
@@ -145,6 +146,10 @@ func TestNetns(t *testing.T) {
 		{[]is{{"netns_id", fmt.Sprint(ids["red"])}}, []string{line(red, "", "0", "red")}},
 		{[]is{{"netns_id", fmt.Sprint(ids[""])}}, []string{line(own, "", "0", "")}},
 		{[]is{{"netns_id", fmt.Sprint(ids["red"])}, {"netns", "blue"}}, nil},
+		{[]is{{"netns_id", "0"}, {"netns_id", fmt.Sprint(ids[""])}, {"netns_id", "-1"},
+			{"netns_id", fmt.Sprint(ids["red"])}},
+			[]string{line(own, "", "0", ""), line(red, "", "0", "red")}},
+		{[]is{{"netns_id", "0"}}, nil},
 		{[]is{{"netns_id", "junk"}}, nil},
 	} {
 		var constraints []tables.Constraint
@@ -366,6 +371,32 @@ func TestNetnsThreads(t *testing.T) {
 	}
 	if now, err := own.ID(); err != nil || now != before {
 		t.Errorf("this thread is in %d, %v", now, err)
+	}
+}
+
+// TestOtherNamespaceOfSnapshot: what is of one namespace is no answer about another, however that is
+// named.
+func TestOtherNamespaceOfSnapshot(t *testing.T) {
+	nstest.New(t)
+	s, err := new(rtnl.Kernel).Read(t.Context(), rtnl.RouteRequest(rtnl.Filter{}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	src := s.Instant(iproute2.HostNames())
+	all := scan(t, tables.Routes, src)
+	if len(all) == 0 {
+		t.Fatal("no route")
+	}
+	for _, c := range []tables.Constraint{
+		where(tables.Routes, "netns", tables.Equals, "blue"),
+		where(tables.Routes, "netns", tables.Equals, "net:[5]"),
+		where(tables.Routes, "pid_with_namespace", tables.Equals, "1"),
+		where(tables.Routes, "netns_id", tables.Equals, "5"),
+		where(tables.Routes, "route_id", tables.Equals, all[0]["route_id"]+"@5"),
+	} {
+		if rows, err := scanErr(tables.Routes, src, c); !errors.Is(err, rtnl.ErrNoNamespace) || len(rows) > 0 {
+			t.Errorf("%v: %d rows, %v", c, len(rows), err)
+		}
 	}
 }
 
