@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 
 	"golang.org/x/sys/unix"
 )
@@ -32,6 +33,7 @@ func Namespaces() (found []Found, unseen int, err error) {
 	for id, path := range f.paths {
 		found = append(found, Found{Namespace(path), id})
 	}
+	foundLast.set(f.paths)
 	slices.SortFunc(found, func(a, b Found) int {
 		return cmp.Or(-cmp.Compare(bit(a.ID == own), bit(b.ID == own)), cmp.Compare(a.ID, b.ID))
 	})
@@ -50,16 +52,56 @@ func openInode(inode uint64) (*os.File, error) {
 	f := finder{proc: procFolder, paths: map[uint64]string{}, wanted: inode}
 	if own, err := Namespace("").ID(); err == nil && own == inode {
 		f.add(inode, ownNamespace)
-	} else if err := f.find(); err != nil {
-		return nil, err
+	} else if path := foundLast.get(inode); path != "" {
+		f.add(inode, path)
+	}
+	if f.file == nil {
+		f.unseen = 0
+		if err := f.find(); err != nil {
+			return nil, err
+		}
 	}
 	if f.file != nil {
+		foundLast.add(inode, f.paths[inode])
 		return f.file, nil
 	}
 	if f.unseen > 0 {
 		return nil, fmt.Errorf("no file leads to it that may be seen: %w", unix.EACCES)
 	}
 	return nil, ErrNoNamespace
+}
+
+// foundLast remembers where namespaces were found, for joins that ask for them again and again: to
+// look through all processes takes milliseconds. Who opens such a file looks whether it is still
+// the one that is wanted.
+var foundLast foundPaths
+
+type foundPaths struct {
+	mu    sync.Mutex
+	paths map[uint64]string // by inode
+}
+
+const maxFoundPaths = 10_000
+
+func (p *foundPaths) set(paths map[uint64]string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.paths = paths
+}
+
+func (p *foundPaths) get(inode uint64) string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.paths[inode]
+}
+
+func (p *foundPaths) add(inode uint64, path string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.paths == nil || len(p.paths) >= maxFoundPaths {
+		p.paths = map[uint64]string{}
+	}
+	p.paths[inode] = path
 }
 
 const (
@@ -160,7 +202,7 @@ func (f *finder) add(id uint64, path string) {
 		file.Close()
 		return
 	}
-	f.file = file
+	f.file, f.paths[id] = file, path
 }
 
 // lookThrough looks for namespaces in the mounts that a task sees, whose paths are below root.

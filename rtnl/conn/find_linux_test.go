@@ -258,3 +258,58 @@ func TestNoProc(t *testing.T) {
 	}()
 	<-done
 }
+
+// TestFoundLast: a namespace that was found is looked for where it was, and if that is another one
+// by now everywhere.
+func TestFoundLast(t *testing.T) {
+	nstest.New(t)
+	dir := t.TempDir()
+	inodes := map[string]uint64{}
+	path := func(name string) string { return filepath.Join(dir, name) }
+	for _, name := range []string{"a", "b", "c"} {
+		if err := os.WriteFile(path(name), nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	mount := func(name string) {
+		t.Run(name, func(t *testing.T) {
+			nstest.New(t)
+			inodes[name] = inode(t)
+			if err := unix.Mount(ownNamespace, path(name), "", unix.MS_BIND, ""); err != nil {
+				t.Fatal(err)
+			}
+		})
+	}
+	mount("a")
+	mount("b")
+	t.Cleanup(func() {
+		for _, name := range []string{"a", "b", "c"} {
+			unix.Unmount(path(name), unix.MNT_DETACH)
+		}
+	})
+	entered := func(name string) {
+		t.Helper()
+		want, in := inodes[name], uint64(0)
+		if err := NamespaceOf(want).Do(func() error { in = inode(t); return nil }); err != nil || in != want {
+			t.Errorf("%s is %d, and %d was entered: %v", name, want, in, err)
+		}
+	}
+	foundLast.set(map[uint64]string{inodes["a"]: path("a"), inodes["b"]: path("a")}) // the second is wrong
+	entered("a")
+	entered("b")
+	if got := foundLast.get(inodes["b"]); got != path("b") {
+		t.Errorf("b was found at %q", got)
+	}
+	if err := errors.Join(unix.Mount(path("a"), path("c"), "", unix.MS_BIND, ""),
+		unix.Unmount(path("a"), unix.MNT_DETACH), os.Remove(path("a")), unix.Mkfifo(path("a"), 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	entered("a")
+	foundLast.set(map[uint64]string{inodes["a"]: path("c")})
+	f := finder{proc: t.TempDir(), paths: map[uint64]string{}, wanted: inodes["a"]} // where there is nothing
+	if f.add(inodes["a"], foundLast.get(inodes["a"])); f.file == nil {
+		t.Error("it is not found where it was")
+	} else {
+		f.file.Close()
+	}
+}
