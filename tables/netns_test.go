@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -18,7 +19,6 @@ import (
 
 	"kernelroutes/internal/nstest"
 	"kernelroutes/rtnl"
-	"kernelroutes/rtnl/iproute2"
 	"kernelroutes/tables"
 )
 
@@ -374,64 +374,48 @@ func TestNetnsThreads(t *testing.T) {
 	}
 }
 
-// TestOtherNamespaceOfSnapshot: what is of one namespace is no answer about another, however that is
-// named.
-func TestOtherNamespaceOfSnapshot(t *testing.T) {
+// TestManyNamespaces reads many namespaces at once, each of which has one route of its own.
+func TestManyNamespaces(t *testing.T) {
 	nstest.New(t)
-	s, err := new(rtnl.Kernel).Read(t.Context(), rtnl.RouteRequest(rtnl.Filter{}))
-	if err != nil {
-		t.Fatal(err)
+	const many = 200
+	src := &seenKernel{found: []rtnl.FoundNamespace{{ID: ownInode(t)}}}
+	var made sync.WaitGroup
+	done := make(chan bool)
+	paths := make([]rtnl.FoundNamespace, many)
+	for i := range many {
+		made.Add(1)
+		go func() {
+			runtime.LockOSThread() // never unlocked: the thread ends
+			paths[i].Namespace = rtnl.Namespace(fmt.Sprintf("/proc/%d/task/%d/ns/net", os.Getpid(), unix.Gettid()))
+			err := syscall.Unshare(syscall.CLONE_NEWNET)
+			if err == nil {
+				err = exec.Command("ip", "route", "add", "blackhole", fmt.Sprintf("20.0.%d.0/24", i)).Run()
+			}
+			if err == nil {
+				paths[i].ID, err = paths[i].Namespace.ID()
+			}
+			if err != nil {
+				t.Error(err)
+			}
+			made.Done()
+			<-done
+		}()
 	}
-	src := s.Instant(iproute2.HostNames())
-	all := scan(t, tables.Routes, src)
-	if len(all) == 0 {
-		t.Fatal("no route")
+	made.Wait()
+	defer close(done)
+	src.found = append(src.found, paths...)
+	before := nstest.OpenFiles(t)
+	rows := scan(t, tables.Routes, src, where(tables.Routes, "netns", tables.Equals, "*"),
+		where(tables.Routes, "type", tables.Equals, "blackhole"))
+	got := columns(rows, "dst", "netns_id")
+	var want []string
+	for i, p := range paths {
+		want = append(want, fmt.Sprintf("20.0.%d.0/24 %d", i, p.ID))
 	}
-	for _, c := range []tables.Constraint{
-		where(tables.Routes, "netns", tables.Equals, "blue"),
-		where(tables.Routes, "netns", tables.Equals, "net:[5]"),
-		where(tables.Routes, "pid_with_namespace", tables.Equals, "1"),
-		where(tables.Routes, "netns_id", tables.Equals, "5"),
-		where(tables.Routes, "route_id", tables.Equals, all[0]["route_id"]+"@5"),
-	} {
-		if rows, err := scanErr(tables.Routes, src, c); !errors.Is(err, rtnl.ErrNoNamespace) || len(rows) > 0 {
-			t.Errorf("%v: %d rows, %v", c, len(rows), err)
-		}
+	if slices.Sort(want); !slices.Equal(got, want) {
+		t.Errorf("got %d routes %q", len(got), got)
 	}
-}
-
-// TestUnsaidInputs: it is told of a column that says what to show if nothing says so, and not where
-// the identity does. (osquery hands no empty text over, so that in a join by route_id and netns
-// none comes for the own namespace.)
-func TestUnsaidInputs(t *testing.T) {
-	nstest.New(t)
-	said := func(used string, constraints ...tables.Constraint) (all string) {
-		q := tables.Query{Used: make([]bool, len(tables.Routes.Columns)), Constraints: constraints, Dropped: true,
-			Warn: func(text string) { all += text }}
-		q.Used[tables.Routes.Column(used)] = true
-		if _, err := tables.Routes.Scan(t.Context(), &rtnl.Kernel{}, q); err != nil {
-			t.Fatal(err)
-		}
-		return all
-	}
-	id := where(tables.Routes, "route_id", tables.Equals, "ipv4:254:20.0.0.0/8:0123456789abcdef")
-	for _, tc := range []struct {
-		used string
-		is   []tables.Constraint
-		want string
-	}{
-		{"netns", nil, "netns is used, but no value"},
-		{"netns", []tables.Constraint{a20(tables.Routes)}, "netns is used, but no value"},
-		{"pid_with_namespace", nil, "pid_with_namespace is used, but no value"},
-		{"covers", nil, "covers is used, but no value"},
-		{"covers", []tables.Constraint{id}, "covers is used, but no value"},
-		{"netns", []tables.Constraint{where(tables.Routes, "netns", tables.Equals, "/proc/self/ns/net")}, ""},
-		{"netns", []tables.Constraint{id}, ""},
-		{"netns_id", nil, ""},
-		{"dst", nil, ""},
-	} {
-		if got := said(tc.used, tc.is...); !strings.Contains(got, tc.want) || (got == "") != (tc.want == "") {
-			t.Errorf("%s, %v: %q", tc.used, tc.is, got)
-		}
+	if after := nstest.OpenFiles(t); after > before {
+		t.Errorf("%d files are open, %d before", after, before)
 	}
 }
