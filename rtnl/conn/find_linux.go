@@ -55,18 +55,21 @@ func openInode(inode uint64) (*os.File, error) {
 	} else if path := foundLast.get(inode); path != "" {
 		f.add(inode, path)
 	}
-	if f.file == nil {
-		f.unseen = 0
+	// Twice, as what is mounted nowhere by now was perhaps unmounted in between.
+	for try := 0; f.file == nil && (try == 0 || try == 1 && f.hidden); try++ {
+		f.unseen, f.hidden = 0, false
 		if err := f.find(); err != nil {
 			return nil, err
 		}
 	}
-	if f.file != nil {
+	switch {
+	case f.file != nil:
 		foundLast.add(inode, f.paths[inode])
 		return f.file, nil
-	}
-	if f.unseen > 0 {
+	case f.unseen > 0:
 		return nil, fmt.Errorf("no file leads to it that may be seen: %w", unix.EACCES)
+	case f.hidden:
+		return nil, errHidden
 	}
 	return nil, ErrNoNamespace
 }
@@ -118,6 +121,7 @@ type finder struct {
 
 	wanted uint64   // 0: all are
 	file   *os.File // open, once the one was found that is wanted
+	hidden bool     // it is mounted where no path leads to it
 }
 
 // firstProcess is there as long as its PID namespace is.
@@ -233,6 +237,7 @@ func (f *finder) lookThrough(task, root string) error {
 		}
 		if id, ok := Namespace(fields[3]).inode(); ok {
 			f.add(id, root+unescape(fields[4]))
+			f.hidden = f.hidden || id == f.wanted && f.file == nil
 		}
 	}
 	return nil

@@ -312,4 +312,20 @@ func TestFoundLast(t *testing.T) {
 	} else {
 		f.file.Close()
 	}
+	// One that is there, but where no path leads.
+	if err := unix.Mount(path("b"), path("c"), "", unix.MS_BIND, ""); err != nil {
+		t.Fatal(err)
+	}
+	err := NamespaceOf(inodes["a"]).Do(func() error { t.Error("another one was entered"); return nil })
+	if !errors.Is(err, ErrPermission) {
+		t.Error(err)
+	}
+	// Where the tests' parents may not be seen, it may be elsewhere too.
+	if said := err.Error(); strings.Contains(said, "may be seen") == strings.Contains(said, "hides it; unmount what") {
+		t.Error(err)
+	}
+	if err := unix.Unmount(path("c"), unix.MNT_DETACH); err != nil {
+		t.Fatal(err)
+	}
+	entered("a")
 }
