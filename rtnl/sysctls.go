@@ -54,8 +54,8 @@ var confFolders = func() (folders []confFolder) {
 // RTNetlink tells of.
 func (r *Request) wantsSysctls() bool { return r.All(object.Netconfs.Kind) }
 
-// readSysctls reads the settings of all and default in a namespace. One that is not there, or
-// may not be read, is left out.
+// readSysctls reads the settings of all and default in a namespace. One that is not there is left
+// out, one that may not be read is "": a kernel that does not have a setting is told by that.
 func readSysctls(path string, ns Namespace) (Sysctls, error) {
 	all := Sysctls{}
 	err := ns.Do(func() error {
