@@ -72,6 +72,16 @@ var InterfaceConfig = define(Table{
 	kind:  object.Links.Kind,
 	needs: needs{along: kindSet(object.Netconfs.Kind)}, // what all has
 	rows:  configRows,
+	doubts: func(s *rtnl.Snapshot) string {
+		for _, value := range s.Sysctls {
+			if value != "" {
+				return ""
+			}
+		}
+		return "the settings of all and default are not known, but for a few that RTNetlink tells of: " +
+			"/proc/sys/net cannot be read, or the capture was made without them; " +
+			"effective_... is NULL where it takes others"
+	},
 })
 
 // configDevs are interfaces, and the two that are none.
