@@ -1,6 +1,7 @@
 package tables
 
 import (
+	"fmt"
 	"math"
 	"slices"
 	"strings"
@@ -49,8 +50,8 @@ var InterfaceConfig = define(Table{
 		"MTU of the interface in bytes, absent for all and default; what IPv6 uses is mtu6",
 		nothing, (*configRow).mtu),
 	text("family",
-		"Address family of the settings: ipv4 or ipv6; no row for ipv6 if the interface has none, as with an MTU "+
-			"below 1280",
+		"Address family of the settings: ipv4 or ipv6; no row for one that the interface does not have, as with an MTU "+
+			"below 1280 (ipv6) or 68 (ipv4)",
 		nothing, func(r *configRow, b []byte) []byte { return append(b, r.family.String()...) }).
 		perRow().holds(words(false, noNumber, familyNames(object.IPv4, object.IPv6), ipFamilies)),
 }, settingColumns(), []column[configRow]{
@@ -250,12 +251,18 @@ func settingColumns() (columns []column[configRow]) {
 }
 
 func settingDoc(s *object.Setting) string {
+	doc := s.Doc
 	for _, f := range configFamilies {
-		if !s.Has(f) {
-			return s.Doc + "; absent for " + f.String()
+		if most := s.Most(f); most > 0 {
+			doc += fmt.Sprintf("; what an interface has above %d is not sent whole", most)
 		}
 	}
-	return s.Doc
+	for _, f := range configFamilies {
+		if !s.Has(f) {
+			doc += "; absent for " + f.String()
+		}
+	}
+	return doc
 }
 
 // effectiveDoc says how the kernel works out what holds.

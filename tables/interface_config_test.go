@@ -169,6 +169,12 @@ func TestInterfaceConfig(t *testing.T) {
 			return
 		}
 	}
+	nstest.IP(t, "link set lo mtu 67") // nor is there IPv4 then, and of lo there is IPv6 with any
+	rows := configs(t, &rtnl.Kernel{})
+	checkConf(t, rows)
+	if rows[configKey{"ipv4", "lo"}] != nil || rows[configKey{"ipv6", "lo"}] == nil {
+		t.Error("lo with an MTU of 67 has IPv4, or no IPv6")
+	}
 }
 
 // TestInterfaceConfigLinks compares what is not a setting with ip.

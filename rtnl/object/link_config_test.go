@@ -110,7 +110,8 @@ func TestConfForms(t *testing.T) {
 	got := valuesOf(&linkConfig(t, AppendLinkConfig(nil, &Link{}, nil, sent)[IfinfomsgLen:]).IPv6)
 	seconds := []string{"router_solicitation_interval", "router_solicitation_delay", "router_solicitation_max_interval",
 		"router_probe_interval"}
-	positive := []string{"ra_defrtr_metric", "ioam6_id", "ioam6_id_wide"}
+	positive := []string{"ra_defrtr_metric", "ioam6_id", "ioam6_id_wide", "mldv1_unsolicited_report_interval",
+		"mldv2_unsolicited_report_interval"}
 	for name, v := range got {
 		want := int64(-2000)
 		switch {

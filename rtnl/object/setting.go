@@ -2,6 +2,7 @@ package object
 
 import (
 	"cmp"
+	"math"
 
 	"kernelroutes/rtnl/wire"
 )
@@ -31,7 +32,7 @@ type form uint8
 
 const (
 	signed   form = iota
-	unsigned      // where the file is one of proc_douintvec
+	unsigned      // where the file is one of proc_douintvec, or of jiffies_to_msecs as the number is
 	// seconds are sent in milliseconds (jiffies_to_msecs in ipv6_store_devconf) and shown by
 	// proc_dointvec_jiffies. More than 2147483 seconds, 24 days, do not fit.
 	seconds
@@ -69,6 +70,15 @@ func (s *Setting) File(f Family) string {
 // Combined reports whether what holds is for any family not just what the interface has,
 // and Holds says how that is worked out, for each family that has the setting.
 func (s *Setting) Combined() bool { return s.v4.holding != nil || s.v6.holding != nil }
+
+// Most is the highest value that the kernel sends as it is, of those that take more than the number
+// sent holds: an interface's higher ones are wrong. 0: there are none.
+func (s *Setting) Most(f Family) int64 {
+	if s.place(f).form == seconds {
+		return math.MaxInt32 / 1000
+	}
+	return 0
+}
 
 // Holds says how a family works out what holds.
 func (s *Setting) Holds(f Family) string {
@@ -254,6 +264,15 @@ var (
 		func(w work, own int64) (int64, bool) {
 			forwards, known := w.forwards()
 			return truth(own == 2 || !forwards && own != 0), known
+		}}
+	// ipv6_use_optimistic_addr
+	optimistic = &holding{"1 if the interface or all has it, and either optimistic_dad",
+		func(w work, own int64) (int64, bool) {
+			all, ok := w.ofAll()
+			dad := settingOf("optimistic_dad")
+			ownDAD, known := w.own.Value(dad)
+			allDAD, knownOfAll := w.all.Value(dad)
+			return truth(own|all != 0 && ownDAD|allDAD != 0), ok && known && knownOfAll
 		}}
 	// IGMP_V1_SEEN, IGMP_V2_SEEN: 3 forces nothing.
 	igmp = with("1 if the interface or all has 1, else 2 if either has 2, else 0", func(own, all int64) int64 {
