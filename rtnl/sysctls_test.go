@@ -114,6 +114,7 @@ func TestSysctlsMasked(t *testing.T) {
 	if err := errors.Join(os.MkdirAll(filepath.Join(folder, "rp_filter"), 0o755),
 		unix.Mkfifo(filepath.Join(folder, "log_martians"), 0o600),
 		os.WriteFile(filepath.Join(folder, "tag"), []byte("1\n"), 0),
+		os.WriteFile(filepath.Join(folder, "shared_media"), []byte("two\nlines\n"), 0o644),
 		os.WriteFile(filepath.Join(folder, "arp_filter"), []byte("1\n"), 0o644)); err != nil {
 		t.Fatal(err)
 	}
@@ -123,9 +124,10 @@ func TestSysctlsMasked(t *testing.T) {
 	}
 	all, err := readSysctls(root, "")
 	want := Sysctls{}
-	for name, value := range map[string]string{"rp_filter": "", "log_martians": "", "tag": "", "arp_filter": "1"} {
-		want["net.ipv4.conf.all."+name] = value
+	for _, name := range []string{"rp_filter", "log_martians", "tag", "shared_media", "arp_filter"} {
+		want["net.ipv4.conf.all."+name] = ""
 	}
+	want["net.ipv4.conf.all.arp_filter"] = "1"
 	if err != nil || !maps.Equal(all, want) {
 		t.Errorf("%v: got %v, want %v", err, all, want)
 	}
