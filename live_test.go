@@ -161,7 +161,11 @@ func TestGolden(t *testing.T) {
 		if table == tables.InterfaceConfig {
 			continue // the settings are this kernel's, and this host's: testdata/captures has fixed ones
 		}
-		out := run(t, "", "query", "--csv", "SELECT * FROM "+table.Name)
+		sql := "SELECT * FROM " + table.Name
+		if table == tables.Lookups {
+			sql += " WHERE destination IN (" + goldenDestinations + ")"
+		}
+		out := run(t, "", "query", "--csv", sql)
 		all, err := csv.NewReader(strings.NewReader(out)).ReadAll()
 		if err != nil {
 			t.Fatal(err)
@@ -213,3 +217,6 @@ func firstDifference(want, got string) string {
 	}
 	return ""
 }
+
+// goldenDestinations are looked up for the golden rows. None is reached in more than one way.
+const goldenDestinations = "'172.16.0.1', '192.0.2.1', '198.18.0.1', '198.51.100.1', '127.0.0.1', '::1', '2001:db9::1'"

@@ -18,11 +18,12 @@ import (
 
 // roles are what this program is when it starts itself as another process.
 var roles = map[string]func(args []string) error{
-	"-fill":   fill,
-	"-floor":  floor,
-	"-floors": floors,
-	"-links":  linkFloor,
-	"-plugin": plugin,
+	"-fill":    fill,
+	"-floor":   floor,
+	"-floors":  floors,
+	"-links":   linkFloor,
+	"-lookups": bareLookups,
+	"-plugin":  plugin,
 
 	"-fillRules":    fillRules,
 	"-floorOfRules": floorOfRules,
@@ -230,6 +231,11 @@ func (b *bench) commands() ([]line, error) {
 		return nil, err
 	}
 	measurements = append(measurements, namespaces...)
+	lookups, err := b.lookups(floor)
+	if err != nil {
+		return nil, err
+	}
+	measurements = append(measurements, lookups...)
 	peers, missing := b.peers()
 	measurements = append(measurements, peers...)
 	if err := rounds(b.rounds, measurements); err != nil {

@@ -1,10 +1,11 @@
 // Package rtnl reads the routing state of the Linux kernel over RTNetlink: routes of all
-// tables and families, policy rules, nexthop objects, links. It is for three things:
+// tables and families, policy rules, nexthop objects, links. It is for these things:
 //
 //   - to read it as it is at one moment, nothing missing and nothing twice, however much
 //     changes meanwhile: [Kernel.Read], [Kernel.Count], in any network namespace; or to count
 //     it by what it is, without keeping it: [Request.CountBy];
 //   - to ask many times, cheaply: [Cache], [Instant];
+//   - to ask what the kernel would do with a packet: [Kernel.Lookups];
 //   - to be told of changes: [Kernel.Watch].
 //
 // No privilege is needed, but for namespaces other than one's own. It is for Linux; on
@@ -24,6 +25,7 @@
 //
 //	cache.go, recall.go     Cache: what is held for look-ups; what was given out by identity
 //	kernel.go, watch.go     Kernel: Read, Count; Watch
+//	lookups.go, deciding.go what the kernel would do with a packet, and which route decides
 //	reading.go              the work on one snapshot: tries, until all is of one time
 //	table_reader.go         kinds that are dumped by table
 //	whole_reader.go         kinds of which a dump brings all

@@ -55,6 +55,33 @@ func ExampleRequest_countBy() {
 	// protocol 3 routes 1 nexthops 1 default routes 1
 }
 
+// Ask what the kernel would do with a packet of the VPN's own, which has a mark, and which route
+// decides that.
+func ExampleKernel_Lookups() {
+	var kernel rtnl.Kernel
+	lookups, err := kernel.Lookups(context.Background(), "", 0)
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer lookups.Close()
+	packet := rtnl.LookupRequest{Destination: netip.MustParseAddr("192.0.2.1"), Mark: object.Some[uint32](51820)}
+	found, err := lookups.Lookup(&packet, rtnl.WantAnswer|rtnl.WantMatch)
+	if err != nil {
+		log.Fatal(err)
+	}
+	if found.Error != "" {
+		fmt.Println(found.Error)
+		return
+	}
+	link, _, err := lookups.Link(found.Answer.OIF.V)
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println("via", found.Answer.Gateway, "dev", link.Name, "by", found.Match.Dst)
+	// Output:
+	// via 192.168.1.1 dev eth0 by 0.0.0.0/0
+}
+
 // Wait for changes of routes. Another program makes some, and one of interfaces, which
 // is not asked for.
 func ExampleKernel_Watch() {

@@ -188,7 +188,7 @@ func checkAdvice(t *testing.T, src *namedKernel, table *tables.Table, column, va
 func TestNoAdvice(t *testing.T) {
 	live(t)
 	src := newNamedKernel(map[string]string{"rt_tables": "254 inet\n"})
-	for _, table := range tables.All() {
+	for _, table := range tables.Whole() {
 		tried := map[[2]string]bool{}
 		for _, r := range scan(t, table, src) {
 			for _, col := range table.Columns {

@@ -3,6 +3,7 @@ package tables
 import (
 	"math"
 
+	"kernelroutes/rtnl"
 	"kernelroutes/rtnl/iproute2"
 	"kernelroutes/rtnl/object"
 	"kernelroutes/rtnl/wire"
@@ -15,6 +16,7 @@ type needs struct {
 	referred kinds         // objects of other kinds that the row's object refers to
 	along    kinds         // all objects of other kinds
 	hops     bool          // every nexthop of a route is worked out
+	found    rtnl.Want     // what is found out by a look-up
 
 	countBy object.Grouping // of a table in which routes are counted
 }
@@ -44,7 +46,7 @@ func (s kinds) list() (list []*object.Kind) {
 // and returns what is needed for both.
 func (n needs) and(o needs) needs {
 	return needs{n.fields | o.fields, n.referred | o.referred, n.along | o.along, n.hops || o.hops,
-		n.countBy.And(o.countBy)}
+		n.found | o.found, n.countBy.And(o.countBy)}
 }
 
 var (

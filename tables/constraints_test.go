@@ -221,7 +221,7 @@ var operators = []tables.Op{tables.Equals, tables.GreaterThan, tables.GreaterOrE
 // column's own values and with others, alone and in company.
 func TestConstraints(t *testing.T) {
 	for _, compat := range []string{"1", "0"} {
-		for _, table := range tables.All() {
+		for _, table := range tables.Whole() {
 			t.Run(table.Name+" compat "+compat, func(t *testing.T) {
 				live(t)
 				nstest.Sysctl(t, "net.ipv4.nexthop_compat_mode", compat)
@@ -349,7 +349,7 @@ func TestPushDown(t *testing.T) {
 		asksFor(t, tables.Routes, c.want, []tables.Constraint{where(tables.Routes, c.column, tables.Equals, c.expr)})
 	}
 	// Others are not pushed down.
-	for _, table := range tables.All() {
+	for _, table := range tables.Whole() {
 		for _, op := range operators[1:] {
 			for i := range table.Columns {
 				asksFor(t, table, f{}, []tables.Constraint{{Column: i, Op: op, Expr: "1"}})

@@ -10,7 +10,14 @@ func ForgetAdvice() { recent = adviceCache{} }
 
 // OfRoutes returns the tables whose rows are routes or parts of them.
 func OfRoutes() []*Table {
-	return slices.DeleteFunc(All(), func(t *Table) bool { return t.Column("route_id") < 0 || t.Column("dst") < 0 })
+	return slices.DeleteFunc(Whole(), func(t *Table) bool { return t.Column("route_id") < 0 || t.Column("dst") < 0 })
+}
+
+// Whole returns the tables of which all rows can be asked for: no condition is required.
+func Whole() []*Table {
+	return slices.DeleteFunc(All(), func(t *Table) bool {
+		return slices.ContainsFunc(t.Columns, func(c ColumnInfo) bool { return c.Options&Required != 0 })
+	})
 }
 
 // Keys returns the keys of a prefix.
@@ -21,5 +28,5 @@ func Keys(p netip.Prefix) (first, last string) {
 // OfCaptures returns the tables that captures have rows of which know no other kinds than links,
 // nexthop objects and routes.
 func OfCaptures() []*Table {
-	return slices.DeleteFunc(All(), func(t *Table) bool { return t == Rules })
+	return slices.DeleteFunc(Whole(), func(t *Table) bool { return t == Rules })
 }

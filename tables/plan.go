@@ -17,6 +17,9 @@ type source[R any] struct {
 	// rows returns an iterator over the rows that are in a snapshot; it returns nil at the
 	// end. A row is valid until the next.
 	rows func(*plan[R], *scope) func() *R
+	// find, if set, asks the kernel for what the rows are made of, in each namespace, in the
+	// place of a snapshot. Then rows is foundRows.
+	find func(context.Context, *plan[R], Source) ([]placed[[]R], error)
 	// single says that each object makes one row: then rows can be counted unread.
 	single bool
 	// splits says that the rows of one object can be made without other objects of its
@@ -42,10 +45,16 @@ func define[R any](t Table, columns []column[R], src source[R]) *Table {
 	columns = slices.Concat(namespaceColumns[R](), columns)
 	t.Columns = columnInfos(columns)
 	t.request = func(names *iproute2.Names, q Query) rtnl.Request {
+		if src.find != nil {
+			return rtnl.Request{}
+		}
 		return newPlan(&src, columns, names, q).request
 	}
 	t.scan = func(ctx context.Context, from Source, q Query) (Rows, error) {
 		p := newPlan(&src, columns, from.Names(), q)
+		if src.find != nil {
+			return p.find(ctx, &t, from, q)
+		}
 		if src.single && !p.reads {
 			return p.counted(ctx, &t, from, q)
 		}
@@ -85,6 +94,8 @@ type plan[R any] struct {
 	namesID bool        // column netns_id is used
 	covers  []cover     // nil: none is asked for
 	inodes  []uint64    // namespaces of the identities that are looked up; 0: that of the process
+
+	found map[*rtnl.Snapshot][]R // what source.find has found, by the scope's snapshot, which is empty
 }
 
 // newPlan works a query out.
@@ -129,7 +140,10 @@ func newPlan[R any](src *source[R], columns []column[R], names *iproute2.Names, 
 		p.group(columns, q)
 	}
 	p.inodes, p.covers = n.inodes, n.covers
-	p.request.Kinds, p.request.Referred = []*object.Kind{src.kind}, p.needs.referred.list()
+	if src.kind != nil {
+		p.request.Kinds = []*object.Kind{src.kind}
+	}
+	p.request.Referred = p.needs.referred.list()
 	p.request.Along = p.needs.along.list()
 	if p.needs.countBy != (object.Grouping{}) {
 		p.request.CountBy = &p.needs.countBy

@@ -212,7 +212,10 @@ func (r *rows[R]) RowID() int64 {
 		if c := &r.plan.key[i]; c.text != nil {
 			r.buf = append(c.text(r.row, r.buf), 0)
 		} else {
-			v, _ := c.number(r.row)
+			v, ok := c.number(r.row)
+			if !ok {
+				v = math.MinInt64 // which no column has
+			}
 			r.buf = binary.BigEndian.AppendUint64(r.buf, uint64(v))
 		}
 	}

@@ -3,6 +3,7 @@ package tables
 import (
 	"context"
 	"strconv"
+	"strings"
 
 	"kernelroutes/rtnl"
 	"kernelroutes/rtnl/iproute2"
@@ -83,6 +84,8 @@ type Source interface {
 	// Count returns how many objects Read would find of the kinds that the request asks
 	// for, and whether that is certain.
 	Count(context.Context, rtnl.Request) (n int, consistent bool, err error)
+	// Lookups prepares for look-ups in a namespace, which has the inode id if that is not 0.
+	Lookups(ctx context.Context, ns rtnl.Namespace, id uint64) (*rtnl.Lookups, error)
 	// Names are those of the host whose state it is.
 	Names() *iproute2.Names
 	// NamespaceID returns the inode of a network namespace; that of "" is 0 if nobody knows.
@@ -177,5 +180,14 @@ func (t *Table) AppendValue(b []byte, rows Rows, col int) ([]byte, bool) {
 
 // All returns the tables in the order in which they are listed.
 func All() []*Table {
-	return []*Table{Routes, Nexthops, NexthopObjects, Rules, Counts, InterfaceConfig}
+	return []*Table{Routes, Nexthops, NexthopObjects, Rules, Counts, InterfaceConfig, Lookups}
+}
+
+// Listed lists names as a sentence does: "a, b and c".
+func Listed(names []string) string {
+	if len(names) < 2 {
+		return strings.Join(names, "")
+	}
+	last := len(names) - 1
+	return strings.Join(names[:last], ", ") + " and " + names[last]
 }

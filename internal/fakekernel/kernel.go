@@ -49,6 +49,10 @@ type Request struct {
 	// for more than the kernel tells unasked.
 	Object  uint32
 	Details bool
+
+	// Lookup says that RTM_GETROUTE is for what becomes of a packet, Match that it is for
+	// the route that decides (RTM_F_FIB_MATCH).
+	Lookup, Match bool
 }
 
 // An Event is a datagram that can be received, or an error.
@@ -176,6 +180,10 @@ func (s *socket) Send(m netlink.Message) (netlink.Message, error) {
 				r.Details = true
 			}
 		}
+	}
+	if r.Type == object.RTM_GETROUTE && m.Data[1] != 0 { // rtm_dst_len
+		const fibMatch = 0x2000
+		want, r.Lookup, r.Match = netlink.Request, true, wire.U32(m.Data[8:])&fibMatch != 0
 	}
 	if m.Header.Flags != want {
 		k.T.Errorf("request %d has flags %v, not %v", r.Type, m.Header.Flags, want)

@@ -90,3 +90,8 @@ func (c *Capture) Count(ctx context.Context, req rtnl.Request) (n int, consisten
 	}
 	return c.instant.Count(ctx, req)
 }
+
+// Lookups returns rtnl.ErrNotRunning.
+func (c *Capture) Lookups(ctx context.Context, ns rtnl.Namespace, id uint64) (*rtnl.Lookups, error) {
+	return c.instant.Lookups(ctx, ns, id)
+}

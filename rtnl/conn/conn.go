@@ -138,8 +138,20 @@ type Sink struct {
 	Datagram func() (more bool)
 }
 
-// Get sends a request for one object and hands the answer to the sink's message. An
-// object that is not there is an error of the kernel's (ENODEV for an interface).
+// A KernelError is what the kernel answered a request with (NLMSG_ERROR).
+type KernelError struct {
+	// Err is the syscall.Errno itself, unless the kernel said in words what is wrong with
+	// the request.
+	Err error
+}
+
+func (e *KernelError) Error() string { return e.Err.Error() }
+
+// Unwrap gives errors.Is the syscall.Errno.
+func (e *KernelError) Unwrap() error { return e.Err }
+
+// Get sends a request for one object and hands the answer to message. An object that is
+// not there is a *KernelError (ENODEV for an interface).
 func (c *Conn) Get(typ uint16, request []byte, want uint16, message func(msg []byte) error) error {
 	if _, err := c.send(typ, wire.NLM_F_REQUEST, request); err != nil {
 		return err
@@ -159,7 +171,10 @@ func (c *Conn) Get(typ uint16, request []byte, want uint16, message func(msg []b
 		if err != nil {
 			return err
 		}
-		if done, err := c.messages(b[:n], &sink, &interrupted); done || err != nil {
+		switch done, err := c.messages(b[:n], &sink, &interrupted); {
+		case done && err != nil:
+			return &KernelError{err}
+		case done || err != nil:
 			return err
 		}
 	}

@@ -11,6 +11,7 @@
 //	link_config.go, netconf.go   the settings of interfaces, as the kernel sends them
 //	setting.go, settings.go      what a setting is and how the kernel works out what holds; all of them
 //	route_*.go  what a route's message tells undecoded, its nexthops, its kind
+//	lookup.go   a packet that the kernel is asked about, and what its answers have to do with routes
 //	filter.go   which routes, and rules, are wanted, and what is asked of the kernel for them
 //	tally.go    Tally: routes counted by what they have in common, on the bytes
 //	kinds.go    Kinds: the list of those that are read

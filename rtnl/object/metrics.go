@@ -70,6 +70,11 @@ func (m *Metrics) Get(n uint8) (uint32, bool) {
 	return m.values[n], m.has&(1<<n) != 0
 }
 
+// MTU returns the path MTU in bytes, and whether the route carries it.
+func (m *Metrics) MTU() (uint32, bool) { return m.Get(rtaxMTU) }
+
+const rtaxMTU = 2
+
 // decode reads the nested RTAX_* attributes. It returns false where one of them is not
 // known or not of the length it should have: then RTA_METRICS is kept as raw bytes too,
 // so that nothing is lost.

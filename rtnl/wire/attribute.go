@@ -109,6 +109,14 @@ func AppendU32(b []byte, typ uint16, v uint32) []byte {
 	return binary.NativeEndian.AppendUint32(b, v)
 }
 
+// AppendAttr appends an attribute with its padding. The data are no longer than 64 KiB.
+func AppendAttr(b []byte, typ uint16, data ...byte) []byte {
+	b = binary.NativeEndian.AppendUint16(b, uint16(AttrHeaderLen+len(data)))
+	b = binary.NativeEndian.AppendUint16(b, typ)
+	b = append(b, data...)
+	return append(b, make([]byte, Align(len(data))-len(data))...)
+}
+
 // U16 reads a number in the byte order of the host.
 func U16(b []byte) uint16 { return binary.NativeEndian.Uint16(b) }
 

@@ -58,6 +58,14 @@ func TestWalk(t *testing.T) {
 	if a := Walk(b[1:]); !a.Next() || a.Type != 3 || U32(a.Data) != 0x1020304 || a.Next() || !a.OK() {
 		t.Errorf("AppendU32 appends %x", b[1:])
 	}
+	for n := range 9 {
+		data := []byte("12345678")[:n]
+		b := AppendAttr([]byte{7}, 5, data...)
+		if a := Walk(b[1:]); !a.Next() || a.Type != 5 || !bytes.Equal(a.Data, data) || a.Next() || !a.OK() ||
+			len(b) != 1+AttrHeaderLen+Align(n) {
+			t.Errorf("AppendAttr of %d bytes appends %x", n, b[1:])
+		}
+	}
 }
 
 func TestAttrJSON(t *testing.T) {

@@ -2,7 +2,7 @@
 // host: messages (struct nlmsghdr) and attributes (struct nlattr). It knows nothing of
 // what they mean.
 //
-//	attribute.go  attributes: Walk over them, whether they Fit, AppendU32
+//	attribute.go  attributes: Walk over them, whether they Fit, AppendAttr
 //	message.go    headers of messages, runs of messages
 //	name.go       strings that may hold any byte, as valid UTF-8
 //	error.go      what is wrong with bytes, and where
