@@ -33,7 +33,7 @@ func readFiles(folder string, files []string, value func(file string, value []by
 		case err != nil:
 			return os.NewSyscallError("openat", err)
 		}
-		n, err := unix.Read(fd, buf[:])
+		n, _ := unix.Read(fd, buf[:])
 		unix.Close(fd)
 		value(file, buf[:max(n, 0)])
 	}
