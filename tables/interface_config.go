@@ -1,7 +1,6 @@
 package tables
 
 import (
-	"fmt"
 	"math"
 	"slices"
 	"strings"
@@ -251,18 +250,12 @@ func settingColumns() (columns []column[configRow]) {
 }
 
 func settingDoc(s *object.Setting) string {
-	doc := s.Doc
-	for _, f := range configFamilies {
-		if most := s.Most(f); most > 0 {
-			doc += fmt.Sprintf("; what an interface has above %d is not sent whole", most)
-		}
-	}
 	for _, f := range configFamilies {
 		if !s.Has(f) {
-			doc += "; absent for " + f.String()
+			return s.Doc + "; absent for " + f.String()
 		}
 	}
-	return doc
+	return s.Doc
 }
 
 // effectiveDoc says how the kernel works out what holds.

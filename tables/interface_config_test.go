@@ -77,7 +77,7 @@ func randomize(t *testing.T, r *rand.Rand) (written int) {
 		}
 		value := []int64{-1, 0, 0, 1, 1, 2, 3, 8, 64, 1280, 1400, 86400, 65535, 4294967294, 1<<31 - 1, -1 << 31}[r.IntN(16)]
 		if strings.HasPrefix(filepath.Base(file), "router_") {
-			value = r.Int64N(100000) // in seconds, which are sent in milliseconds
+			value = r.Int64N(40_000_000) - 10_000_000 // in seconds, which are sent in milliseconds
 		}
 		if os.WriteFile(file, []byte(strconv.FormatInt(value, 10)), 0) == nil {
 			written++

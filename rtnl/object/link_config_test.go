@@ -129,6 +129,19 @@ func TestConfForms(t *testing.T) {
 	}
 }
 
+// TestConfSeconds: seconds of which the milliseconds do not fit are what they were.
+func TestConfSeconds(t *testing.T) {
+	for _, want := range []int64{0, 1, -1, 3600, 2147483, 2147484, -2147484, 4294967, 4294968, 8589934, 21474836,
+		-21474836, 89478485, -89478485} {
+		sent := make([]uint32, 60)
+		sent[8] = uint32(want * 1000)
+		conf := linkConfig(t, AppendLinkConfig(nil, &Link{}, nil, sent)[IfinfomsgLen:]).IPv6
+		if got, ok := conf.Value(setting(t, "router_solicitation_interval")); got != want || !ok {
+			t.Errorf("%d s are %d", want, got)
+		}
+	}
+}
+
 // TestConfUnknown: what a newer kernel sends has the number that it will have there.
 func TestConfUnknown(t *testing.T) {
 	c := linkConfig(t, AppendLinkConfig(nil, &Link{}, make([]uint32, 35), append(make([]uint32, 60), 7))[IfinfomsgLen:])

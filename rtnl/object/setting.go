@@ -2,7 +2,6 @@ package object
 
 import (
 	"cmp"
-	"math"
 
 	"kernelroutes/rtnl/wire"
 )
@@ -34,9 +33,24 @@ const (
 	signed   form = iota
 	unsigned      // where the file is one of proc_douintvec, or of jiffies_to_msecs as the number is
 	// seconds are sent in milliseconds (jiffies_to_msecs in ipv6_store_devconf) and shown by
-	// proc_dointvec_jiffies. More than 2147483 seconds, 24 days, do not fit.
+	// proc_dointvec_jiffies.
 	seconds
 )
+
+// secondsOf returns seconds that were sent in milliseconds. More than 2147483 of them, 24 days, do
+// not fit and wrap around, which shows: what is sent is no whole number of seconds then, until it
+// has been set right by 2^32 as often as it wrapped. It can 21 times, where HZ is 24.
+func secondsOf(milliseconds uint32) int64 {
+	sent := int64(int32(milliseconds))
+	for n := range int64(22) {
+		for _, whole := range [...]int64{sent + n<<32, sent - n<<32} {
+			if whole%1000 == 0 {
+				return whole / 1000
+			}
+		}
+	}
+	return sent / 1000
+}
 
 // v4 and v6 are places of a family, by the number of the kernel's constant.
 func v4(ipv4Devconf int) place { return place{has: true, number: ipv4Devconf - 1} }
@@ -70,15 +84,6 @@ func (s *Setting) File(f Family) string {
 // Combined reports whether what holds is for any family not just what the interface has,
 // and Holds says how that is worked out, for each family that has the setting.
 func (s *Setting) Combined() bool { return s.v4.holding != nil || s.v6.holding != nil }
-
-// Most is the highest value that the kernel sends as it is, of those that take more than the number
-// sent holds: an interface's higher ones are wrong. 0: there are none.
-func (s *Setting) Most(f Family) int64 {
-	if s.place(f).form == seconds {
-		return math.MaxInt32 / 1000
-	}
-	return 0
-}
 
 // Holds says how a family works out what holds.
 func (s *Setting) Holds(f Family) string {
@@ -140,7 +145,7 @@ func (c *Conf) Value(s *Setting) (int64, bool) {
 	case unsigned:
 		return int64(v), true
 	case seconds:
-		return int64(int32(v) / 1000), true
+		return secondsOf(v), true
 	}
 	return int64(int32(v)), true
 }
