@@ -33,7 +33,8 @@ var Settings = []Setting{
 	{Name: "send_redirects", v4: v4(6).by(ored), Doc: "1: ICMP redirects are sent where packets are forwarded"},
 	// IN_DEV_SOURCE_ROUTE; ipv6_rthdr_rcv
 	{Name: "accept_source_route", v4: v4(9).by(anded), v6: v6(24).by(lowest),
-		Doc: "Source-routed packets: 0 dropped, 1 accepted; ipv6: routing header type 2 is accepted from 0 on"},
+		Doc: "Source-routed packets: 0 dropped, 1 accepted; ipv6: routing header type 2 is accepted from 0 on, by kernels " +
+			"built for Mobile IPv6"},
 	// IN_DEV_ACCEPT_LOCAL
 	{Name: "accept_local", v4: v4(23).by(ored), Doc: "1: packets with a local source address are accepted"},
 	// IN_DEV_ROUTE_LOCALNET
