@@ -204,8 +204,8 @@ func placesByName(src Source, own uint64, names []string) (all []place, err erro
 				return nil, err
 			}
 			if unseen > 0 {
-				return nil, fmt.Errorf("%s='*': the network namespaces of %d processes cannot be seen, so that some "+
-					"may be missing; %s", netnsName, unseen, asRoot)
+				return nil, fmt.Errorf("%s='*': the network namespaces of at least %d processes cannot be "+
+					"seen, so that some may be missing; %s", netnsName, unseen, asRoot)
 			}
 			for _, f := range found {
 				at := newPlace(f.Namespace, f.ID)
