@@ -2,6 +2,7 @@ package rtnl
 
 import (
 	"net/netip"
+	"slices"
 
 	"kernelroutes/rtnl/object"
 )
@@ -99,14 +100,21 @@ func (l *Lookups) setTable(table uint32) {
 	}
 }
 
-// decide finds the route that decides among those that use the same nexthop object of IPv6. The
-// kernel shows the first of them that a packet took on this processor, whichever decides now:
-// what it keeps for later packets belongs to the object, and remembers that route
-// (rt6_get_pcpu_route, Linux 5.3). It returns false if there is none any more.
+// decide finds the route that decides among those that use nexthop objects of IPv6. The kernel
+// shows the first of them that a packet took on this processor, whichever decides now: what it
+// keeps for later packets belongs to the object, of a group to the member, and remembers that
+// route (rt6_get_pcpu_route, Linux 5.3). It returns false if there is none any more.
 func (l *Lookups) decide(req *LookupRequest, want Want) (same bool, err error) {
-	shared, dst := l.found.Match.NexthopID, req.Destination.WithZone("")
+	dst := req.Destination.WithZone("")
 	l.found.Match = nil
 	l.setTable(0)
+	answer := l.found.Answer
+	if answer == nil {
+		if err := l.ask(req, false, &l.second); err != nil || l.second.err != "" {
+			return false, err
+		}
+		answer = &l.second.route
+	}
 	f := Filter{Families: []object.Family{object.IPv6}}
 	for bits := range dst.BitLen() + 1 {
 		p, _ := dst.Prefix(bits)
@@ -116,20 +124,11 @@ func (l *Lookups) decide(req *LookupRequest, want Want) (same bool, err error) {
 	if err != nil {
 		return false, err
 	}
-	// Of those in one table, which are as good as each other, it is the most specific one: such
-	// routes have no source (ip6_route_info_create). If several tables have one, it is not
-	// told which.
-	var found *object.Route
-	certain := true
-	for r := range s.Routes(object.AllFields) {
-		if r.NexthopID != shared {
-			continue
-		}
-		certain = certain && (found == nil || r.Table == found.Table)
-		if found == nil || r.Dst.Bits() > found.Dst.Bits() ||
-			r.Dst.Bits() == found.Dst.Bits() && r.Priority.V < found.Priority.V {
-			found = r.Clone()
-		}
+	found, certain := mostSpecific(s, func(n *object.Nexthop) bool {
+		return n.OIF == answer.OIF.V && n.Gateway == answer.Gateway
+	})
+	if found == nil { // another gateway on the same link was learnt (a redirect)
+		found, certain = mostSpecific(s, func(n *object.Nexthop) bool { return n.OIF == answer.OIF.V })
 	}
 	if found == nil || !certain {
 		return found != nil, nil
@@ -142,7 +141,31 @@ func (l *Lookups) decide(req *LookupRequest, want Want) (same bool, err error) {
 	return true, nil
 }
 
-// routes reads the routes that a filter lets through.
+// mostSpecific returns the most specific route of those that use nexthop objects and have a
+// nexthop that the packet takes: such routes have no source (ip6_route_info_create). It is not
+// certain that it decides if several tables have one.
+func mostSpecific(s *Snapshot, takes func(*object.Nexthop) bool) (found *object.Route, certain bool) {
+	var hops []object.Nexthop
+	certain = true
+	for r := range s.Routes(object.AllFields) {
+		if !r.NexthopID.OK {
+			continue
+		}
+		hops = s.Nexthops(r, hops[:0])
+		if !slices.ContainsFunc(hops, func(n object.Nexthop) bool { return takes(&n) }) {
+			continue
+		}
+		certain = certain && (found == nil || r.Table == found.Table)
+		if found == nil || r.Dst.Bits() > found.Dst.Bits() ||
+			r.Dst.Bits() == found.Dst.Bits() && r.Priority.V < found.Priority.V {
+			found = r.Clone()
+		}
+	}
+	return found, certain
+}
+
+// routes reads the routes that a filter lets through, and the nexthop objects that they use.
 func (l *Lookups) routes(f Filter) (*Snapshot, error) {
-	return l.read(l.ctx, Request{Namespace: l.ns, Kinds: []*object.Kind{object.Routes.Kind}, Filter: f})
+	return l.read(l.ctx, Request{Namespace: l.ns, Kinds: []*object.Kind{object.Routes.Kind},
+		Referred: []*object.Kind{object.NexthopObjects.Kind}, Filter: f})
 }
