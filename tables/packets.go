@@ -153,6 +153,7 @@ func parseAddr(column, value string) (netip.Addr, error) {
 
 // inRange returns the numbers that are asked for in a column, each once.
 func inRange(column string, most int64, values []string) (all []int64, err error) {
+	known := map[int64]bool{}
 	for _, v := range values {
 		b, ok := parseBound(Equals, v)
 		if ok && !b.isInt {
@@ -162,7 +163,8 @@ func inRange(column string, most int64, values []string) (all []int64, err error
 		if !ok || b.exact < 0 || b.exact > most {
 			return nil, fmt.Errorf("%s=%s is out of range: it is a whole number from 0 to %d", column, quote(v), most)
 		}
-		if !slices.Contains(all, b.exact) {
+		if !known[b.exact] {
+			known[b.exact] = true
 			all = append(all, b.exact)
 		}
 	}
