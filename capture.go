@@ -23,11 +23,12 @@ const standard = "-"
 func captureCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "capture FILE",
-		Short: "Write what the kernel says of its routes to a file",
-		Long: `Writes all routes, interfaces and nexthop objects to a file, as the kernel sends
-them, with the host's name, kernel release and network namespace, and its names
-of tables, protocols, scopes and realms. With --from FILE, query and routes
-answer from it on any host with the same byte order. The file is a pcap file
+		Short: "Write the kernel's routing state to a file",
+		Long: `Writes all routes, policy rules, interfaces with their settings and nexthop
+objects to a file, as the kernel sends them, with the host's name, kernel release
+and network namespace, and its names of tables, protocols, scopes and realms.
+With --from FILE, query and routes answer from it on any host with the same byte
+order, but for look-ups, which take the kernel itself. The file is a pcap file
 (LINKTYPE_NETLINK): Wireshark opens it, and what Wireshark saves can be read too,
 as can a recording of an nlmon interface that holds a whole dump of routes.
 

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net"
 	"os"
 	"os/exec"
 	"slices"
@@ -313,18 +314,7 @@ func TestOsqueryi(t *testing.T) {
 		}
 	}
 	fixedNamespace(t)
-	for _, sql := range []string{
-		"SELECT * FROM kernel_routes",
-		"SELECT * FROM kernel_routes WHERE table_name = 'main'",
-		"SELECT * FROM kernel_routes WHERE table_name IN ('main', '1000') AND family = 'ipv4'",
-		"SELECT count(*) AS n FROM kernel_routes",
-		"SELECT dst FROM kernel_routes WHERE metric IS NULL",
-		"SELECT dst FROM kernel_routes WHERE gateway = '' ORDER BY metric DESC LIMIT 3",
-		"SELECT r.dst, n.gateway, n.weight FROM kernel_routes r JOIN kernel_route_nexthops n USING (route_id)",
-		"SELECT n.* FROM kernel_route_nexthops n WHERE n.route_id IN " +
-			"(SELECT route_id FROM kernel_routes WHERE nexthop_count > 1)",
-		"SELECT dst FROM kernel_routes WHERE table_name = 'MAIN' COLLATE NOCASE",
-	} {
+	ask := func(sql string) ([]byte, error) {
 		dir, err := os.MkdirTemp("/tmp", "kr") // TMPDIR and t.TempDir may be too long for a socket
 		if err != nil {
 			t.Fatal(err)
@@ -337,11 +327,58 @@ func TestOsqueryi(t *testing.T) {
 		cmd.Stderr = &stderr
 		out, err := cmd.Output()
 		if err != nil {
-			t.Fatalf("%s: %v\n%s", sql, err, &stderr)
+			err = fmt.Errorf("%w\n%s", err, &stderr)
+		}
+		return out, err
+	}
+	for _, sql := range []string{
+		"SELECT * FROM kernel_routes",
+		"SELECT * FROM kernel_routes WHERE table_name = 'main'",
+		"SELECT * FROM kernel_routes WHERE table_name IN ('main', '1000') AND family = 'ipv4'",
+		"SELECT count(*) AS n FROM kernel_routes",
+		"SELECT dst FROM kernel_routes WHERE metric IS NULL",
+		"SELECT dst FROM kernel_routes WHERE gateway = '' ORDER BY metric DESC LIMIT 3",
+		"SELECT r.dst, n.gateway, n.weight FROM kernel_routes r JOIN kernel_route_nexthops n USING (route_id)",
+		"SELECT n.* FROM kernel_route_nexthops n WHERE n.route_id IN " +
+			"(SELECT route_id FROM kernel_routes WHERE nexthop_count > 1)",
+		"SELECT dst FROM kernel_routes WHERE table_name = 'MAIN' COLLATE NOCASE",
+		"SELECT * FROM kernel_route_rules",
+		"SELECT priority FROM kernel_route_rules WHERE inverted AND fwmark = 51820",
+		"SELECT * FROM kernel_nexthops WHERE nexthop_id IN (1, 10)",
+		"SELECT protocol, sum(routes) AS n FROM kernel_route_counts GROUP BY 1 ORDER BY 1",
+		"SELECT dev, family, effective_rp_filter FROM kernel_interface_config WHERE family = 'ipv4'",
+		"SELECT * FROM kernel_route_lookups WHERE destination = '203.0.113.77'",
+		"SELECT destination, mark, dev FROM kernel_route_lookups WHERE destination IN ('192.0.2.7', '203.0.113.77') " +
+			"AND mark IN (0, 51820) ORDER BY 1, 2",
+		"SELECT v.column1, l.dev, l.error FROM (VALUES ('198.51.100.7'), ('203.0.113.77')) v " +
+			"CROSS JOIN kernel_route_lookups l ON l.destination = v.column1",
+		"SELECT netns, pid_with_namespace, dst FROM kernel_routes WHERE netns = '/proc/self/ns/net' AND metric = 100",
+		"SELECT netns, pid_with_namespace, dst FROM kernel_routes WHERE pid_with_namespace = 0 AND metric = 100",
+		"SELECT dst FROM kernel_routes WHERE dst_first <= '4:0a010200' AND dst_last >= '4:0a0102ff' ORDER BY dst_len",
+		"SELECT dst, covers FROM kernel_routes WHERE covers = '10.1.2.0/24' ORDER BY dst_len",
+	} {
+		out, err := ask(sql)
+		if err != nil {
+			t.Fatalf("%s: %v", sql, err)
 		}
 		if got, want := decodeRows(t, out), decodeRows(t, []byte(run(t, "", "query", "--json", sql))); got != want {
 			t.Errorf("%s:\nosqueryi: %s\n   query: %s", sql, got, want)
 		}
+	}
+	if out, err := ask("SELECT * FROM kernel_route_lookups"); err == nil {
+		t.Errorf("look-ups without a destination are %s", out)
+	}
+	// A socket of this process, which is in the namespace.
+	socket, err := net.Dial("udp", "203.0.113.77:53")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer socket.Close()
+	sql := fmt.Sprintf("SELECT DISTINCT l.dev FROM process_open_sockets s CROSS JOIN kernel_route_lookups l "+
+		"ON l.destination = s.remote_address WHERE s.pid = %d AND s.remote_port = 53", os.Getpid())
+	out, err := ask(sql)
+	if err != nil || decodeRows(t, out) != "[map[dev:vpn0]]" {
+		t.Errorf("%s: %s, %v", sql, out, err)
 	}
 }
 

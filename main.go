@@ -130,11 +130,19 @@ func unknownCommand(cmd *cobra.Command, name string) error {
 func rootCommand(ext *extensionFlags) *cobra.Command {
 	root := &cobra.Command{
 		Use:   program,
-		Short: "Routes of the Linux kernel as SQL tables",
-		Long: `Routes of the Linux kernel as SQL tables: kernel_routes and kernel_route_nexthops.
+		Short: "The routing state of the Linux kernel as SQL tables",
+		Long: `The routing state of the Linux kernel as SQL tables:
+  kernel_routes            routes of all tables and families
+  kernel_route_nexthops    nexthops of routes
+  kernel_route_rules       policy rules: which table is consulted for what
+  kernel_nexthops          nexthop objects and groups
+  kernel_route_lookups     what the kernel would do with a packet
+  kernel_interface_config  how interfaces forward and what they accept
+  kernel_route_counts      how many routes there are of what
 
 With --socket it is an extension of osquery, which passes that flag. With a
-command it answers by itself. No privilege is needed for either.
+command it answers by itself. No privilege is needed for either, but for other
+network namespaces.
 
 Exit status: 0 if all went well, also if the reader of the output has had enough
 (| head); 1 if something failed; 2 if the command line means nothing; 130 if
@@ -209,10 +217,11 @@ The lines .tables and .schema [TABLE] show what there is to ask.
 in_cidr_block(cidr, address) fails for what is no address of cidr's family, as in
 osquery: ask for the family first, with iif or CASE. AND is no help, as SQLite may
 look at its second term first.`,
-		Example: `  kernel_routes.ext query "SELECT protocol, count(*) FROM kernel_routes GROUP BY protocol"
+		Example: `  kernel_routes.ext query "SELECT protocol, routes FROM kernel_route_counts"
   kernel_routes.ext query --json "SELECT * FROM kernel_routes WHERE dst IN ('0.0.0.0/0', '::/0')"
   kernel_routes.ext query "SELECT dst FROM kernel_routes ` +
 			`WHERE iif(gateway_family='ipv4', in_cidr_block('192.0.2.0/24', gateway), 0)"
+  kernel_routes.ext query "SELECT dev, gateway, error FROM kernel_route_lookups WHERE destination = '192.0.2.1'"
   echo "SELECT * FROM kernel_route_nexthops" | kernel_routes.ext query --csv`,
 		Args: func(cmd *cobra.Command, args []string) error {
 			if len(args) > 1 {
@@ -344,7 +353,7 @@ the specifications of all tables.`,
 			case len(args) > 1:
 				return usage(cmd, "more than one table: give one, or none for all")
 			case len(args) == 1 && !slices.Contains(names, args[0]):
-				return usage(cmd, "unknown table %q: the tables are %s", args[0], strings.Join(names, " and "))
+				return usage(cmd, "unknown table %q: the tables are %s", args[0], tables.Listed(names))
 			}
 			return nil
 		},

@@ -10,8 +10,8 @@ import (
 const osqueryTables = `
 CREATE TABLE processes (pid INTEGER, name TEXT, uid BIGINT);
 INSERT INTO processes VALUES (1, 'curl', 0);
-CREATE TABLE process_open_sockets (pid INTEGER, family INTEGER, protocol INTEGER, remote_address TEXT, remote_port INTEGER);
-INSERT INTO process_open_sockets VALUES (1, 2, 6, '10.1.2.3', 443), (1, 10, 6, '2001:db8:ffff::1', 443), (1, 1, 0, '', 0);
+CREATE TABLE process_open_sockets (pid INTEGER, family INTEGER, remote_address TEXT, remote_port INTEGER);
+INSERT INTO process_open_sockets VALUES (1, 2, '10.1.2.3', 443), (1, 10, '2001:db8:ffff::1', 443), (1, 1, '', 0);
 CREATE TABLE docker_containers (name TEXT, pid INTEGER, state TEXT);
 INSERT INTO docker_containers VALUES ('web', 0, 'running'), ('old', 0, 'exited');
 `

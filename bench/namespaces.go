@@ -29,11 +29,13 @@ func (b *bench) namespaces() ([]*measurement, error) {
 	}
 	bare := &measurement{what: fmt.Sprintf("floor in each of %d namespaces", manyNamespaces), ns: b.empty,
 		args: append([]string{"/proc/self/exe", "-floors"}, paths...)}
-	all := &measurement{what: fmt.Sprintf("query ... WHERE netns IN (%d paths)", manyNamespaces), ns: b.empty,
-		args: []string{executable(b.dir), "query", "--csv", "SELECT netns_id, dst, gateway, dev, metric FROM kernel_routes " +
-			"WHERE netns IN ('" + strings.Join(paths, "', '") + "')"}}
-	one := &measurement{what: "query ... WHERE netns = (one of them)", ns: b.empty, args: []string{executable(b.dir), "query",
-		"--csv", "SELECT netns_id, dst, gateway, dev, metric FROM kernel_routes WHERE netns = '" + paths[0] + "'"}}
+	query := func(what string, paths ...string) *measurement {
+		sql := "SELECT netns_id, dst, gateway, dev, metric FROM kernel_routes WHERE netns IN ('" +
+			strings.Join(paths, "', '") + "')"
+		return &measurement{what: what, ns: b.empty, args: []string{executable(b.dir), "query", "--csv", sql}}
+	}
+	all := query(fmt.Sprintf("query ... WHERE netns IN (%d paths)", manyNamespaces), paths...)
+	one := query("query ... WHERE netns IN (one of them)", paths[0])
 	return []*measurement{bare, all, one}, nil
 }
 

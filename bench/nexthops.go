@@ -3,10 +3,7 @@
 package main
 
 import (
-	"encoding/binary"
-	"errors"
 	"fmt"
-	"os"
 	"os/exec"
 	"strconv"
 	"strings"
@@ -85,32 +82,6 @@ func (b *bench) checkNexthops(ns *namespace, want int) error {
 // nexthopFloor is the role of a process that does the least that reading all nexthop objects
 // takes: see floor.
 func nexthopFloor([]string) error {
-	fd, err := unix.Socket(unix.AF_NETLINK, unix.SOCK_RAW|unix.SOCK_CLOEXEC, unix.NETLINK_ROUTE)
-	if err != nil {
-		return err
-	}
 	const nhmsg = 8
-	request := make([]byte, unix.SizeofNlMsghdr+nhmsg)
-	binary.NativeEndian.PutUint32(request, uint32(len(request)))
-	binary.NativeEndian.PutUint16(request[4:], unix.RTM_GETNEXTHOP)
-	binary.NativeEndian.PutUint16(request[6:], unix.NLM_F_REQUEST|unix.NLM_F_DUMP)
-	if err := unix.Sendto(fd, request, 0, &unix.SockaddrNetlink{Family: unix.AF_NETLINK}); err != nil {
-		return err
-	}
-	buf := make([]byte, 64<<10)
-	for total := 0; ; {
-		n, err := unix.Read(fd, buf)
-		if err != nil {
-			return err
-		}
-		total += n
-		const size = unix.SizeofNlMsghdr + 4
-		if n < size || binary.NativeEndian.Uint16(buf[4:]) == unix.NLMSG_ERROR {
-			return errors.New("the kernel dumps no nexthop objects")
-		}
-		if last := buf[n-size : n]; binary.NativeEndian.Uint16(last[4:]) == unix.NLMSG_DONE {
-			fmt.Fprintln(os.Stdout, total)
-			return nil
-		}
-	}
+	return floorOf(unix.RTM_GETNEXTHOP, nhmsg)
 }

@@ -1,5 +1,5 @@
 // Package rtnl reads the routing state of the Linux kernel over RTNetlink: routes of all
-// tables and families, policy rules, nexthop objects, links. It is for three things:
+// tables and families, policy rules, nexthop objects, links. It is for these things:
 //
 //   - to read it as it is at one moment, nothing missing and nothing twice, however much
 //     changes meanwhile: [Kernel.Read], [Kernel.Count], in any network namespace; or to count

@@ -18,8 +18,8 @@ func TestMain(m *testing.M) {
 }
 
 // exampleNetwork gives the namespace in which examples run an interface and
-// default routes, and returns when the kernel has added what goes with them. Errors are let pass: the processes that fuzz share the
-// namespace, and all but the first meet what is there.
+// default routes, and returns when the kernel has added what goes with them. Errors are let
+// pass: the processes that fuzz share the namespace, and all but the first meet what is there.
 func exampleNetwork() {
 	cmd := exec.Command("ip", "-force", "-batch", "-")
 	cmd.Stdin = strings.NewReader(`link add eth0 type veth peer name peer0

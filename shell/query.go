@@ -203,7 +203,7 @@ func (db *database) noSuchTable(name string) error {
 	for _, t := range db.tables {
 		names = append(names, t.Name)
 	}
-	return fmt.Errorf("no such table: %s; the tables are %s", shorten(name), strings.Join(names, " and "))
+	return fmt.Errorf("no such table: %s; the tables are %s", shorten(name), tables.Listed(names))
 }
 
 // explain makes SQLite's error one for the user: what failed and what to do.

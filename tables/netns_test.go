@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -366,5 +367,51 @@ func TestNetnsThreads(t *testing.T) {
 	}
 	if now, err := own.ID(); err != nil || now != before {
 		t.Errorf("this thread is in %d, %v", now, err)
+	}
+}
+
+// TestManyNamespaces reads many namespaces at once, each of which has one route of its own.
+func TestManyNamespaces(t *testing.T) {
+	nstest.New(t)
+	const many = 200
+	src := &seenKernel{found: []rtnl.FoundNamespace{{ID: ownInode(t)}}}
+	var made sync.WaitGroup
+	done := make(chan bool)
+	paths := make([]rtnl.FoundNamespace, many)
+	for i := range many {
+		made.Add(1)
+		go func() {
+			runtime.LockOSThread() // never unlocked: the thread ends
+			paths[i].Namespace = rtnl.Namespace(fmt.Sprintf("/proc/%d/task/%d/ns/net", os.Getpid(), unix.Gettid()))
+			err := syscall.Unshare(syscall.CLONE_NEWNET)
+			if err == nil {
+				err = exec.Command("ip", "route", "add", "blackhole", fmt.Sprintf("20.0.%d.0/24", i)).Run()
+			}
+			if err == nil {
+				paths[i].ID, err = paths[i].Namespace.ID()
+			}
+			if err != nil {
+				t.Error(err)
+			}
+			made.Done()
+			<-done
+		}()
+	}
+	made.Wait()
+	defer close(done)
+	src.found = append(src.found, paths...)
+	before := nstest.OpenFiles(t)
+	rows := scan(t, tables.Routes, src, where(tables.Routes, "netns", tables.Equals, "*"),
+		where(tables.Routes, "type", tables.Equals, "blackhole"))
+	got := columns(rows, "dst", "netns_id")
+	var want []string
+	for i, p := range paths {
+		want = append(want, fmt.Sprintf("20.0.%d.0/24 %d", i, p.ID))
+	}
+	if slices.Sort(want); !slices.Equal(got, want) {
+		t.Errorf("got %d routes %q", len(got), got)
+	}
+	if after := nstest.OpenFiles(t); after > before {
+		t.Errorf("%d files are open, %d before", after, before)
 	}
 }

@@ -3,6 +3,7 @@ package tables
 import (
 	"context"
 	"strconv"
+	"strings"
 
 	"kernelroutes/rtnl"
 	"kernelroutes/rtnl/iproute2"
@@ -180,4 +181,13 @@ func (t *Table) AppendValue(b []byte, rows Rows, col int) ([]byte, bool) {
 // All returns the tables in the order in which they are listed.
 func All() []*Table {
 	return []*Table{Routes, Nexthops, NexthopObjects, Rules, Counts, InterfaceConfig, Lookups}
+}
+
+// Listed lists names as a sentence does: "a, b and c".
+func Listed(names []string) string {
+	if len(names) < 2 {
+		return strings.Join(names, "")
+	}
+	last := len(names) - 1
+	return strings.Join(names[:last], ", ") + " and " + names[last]
 }

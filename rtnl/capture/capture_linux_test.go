@@ -119,19 +119,6 @@ func TestCaptureAnswersAsTheKernel(t *testing.T) {
 			t.Errorf("%+v: consistent %v after %d tries", f, got.Consistent, got.Tries)
 		}
 	}
-	for _, f := range []rtnl.Filter{{}, {Families: []object.Family{object.IPv6}},
-		{Families: []object.Family{object.IPv4, object.IPMR}}, {None: true}} {
-		req := rtnl.Request{Kinds: []*object.Kind{object.Rules.Kind}, Filter: f}
-		want, err := new(rtnl.Kernel).Read(context.Background(), req)
-		if err != nil {
-			t.Fatal(err)
-		}
-		got, err := c.Read(context.Background(), req)
-		if w, g := rulesIn(want), rulesIn(got); err != nil || !slices.Equal(w, g) || !got.Consistent ||
-			len(w) == 0 != f.None {
-			t.Errorf("%+v: %v\nkernel  %q\ncapture %q", f, err, w, g)
-		}
-	}
 	objects := rtnl.Request{Kinds: []*object.Kind{object.NexthopObjects.Kind}}
 	if n, consistent, err := c.Count(context.Background(), objects); n != 4 || !consistent || err != nil {
 		t.Errorf("%d nexthop objects, want all 4; consistent %v, error %v", n, consistent, err)
@@ -149,6 +136,27 @@ func TestCaptureAnswersAsTheKernel(t *testing.T) {
 	for c := s.Cursor(object.AllFields); c.Next(); {
 		if r := c.Route(); r.Multipath != nil || r.OIF.V != v1 && !r.NexthopID.OK {
 			t.Errorf("not single and over v1: %+v", *r)
+		}
+	}
+}
+
+// TestCaptureAnswersOfRules is TestCaptureAnswersAsTheKernel of policy rules.
+func TestCaptureAnswersOfRules(t *testing.T) {
+	c, err := Read(bytes.NewReader(capturedNamespace(t)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range []rtnl.Filter{{}, {Families: []object.Family{object.IPv6}},
+		{Families: []object.Family{object.IPv4, object.IPMR}}, {None: true}} {
+		req := rtnl.Request{Kinds: []*object.Kind{object.Rules.Kind}, Filter: f}
+		want, err := new(rtnl.Kernel).Read(context.Background(), req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := c.Read(context.Background(), req)
+		if w, g := rulesIn(want), rulesIn(got); err != nil || !slices.Equal(w, g) || !got.Consistent ||
+			len(w) == 0 != f.None {
+			t.Errorf("%+v: %v\nkernel  %q\ncapture %q", f, err, w, g)
 		}
 	}
 }

@@ -84,7 +84,8 @@ func TestNamespaces(t *testing.T) {
 	if both := slices.Compact(slices.Sorted(slices.Values(slices.Concat(one, other)))); len(both) != len(one)+len(other) {
 		t.Errorf("rows of two namespaces have the same rowid: %v, %v", one, other)
 	}
-	for _, bad := range []osquerytest.Term{osquerytest.Is("netns", "nosuch"), osquerytest.Is("pid_with_namespace", "4194304")} {
+	for _, bad := range []osquerytest.Term{osquerytest.Is("netns", "nosuch"),
+		osquerytest.Is("pid_with_namespace", "4194304")} {
 		if rows, err := m.Select(timeLimit(t), "kernel_routes", nil, bad); err == nil || len(rows) > 0 ||
 			!strings.Contains(err.Error(), "no network namespace") {
 			t.Errorf("%v: %d rows, %v", bad, len(rows), err)
