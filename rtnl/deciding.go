@@ -124,29 +124,30 @@ func (l *Lookups) decide(req *LookupRequest, want Want) (same bool, err error) {
 	if err != nil {
 		return false, err
 	}
-	found, certain := mostSpecific(s, func(n *object.Nexthop) bool {
-		return n.OIF == answer.OIF.V && n.Gateway == answer.Gateway
-	})
-	if found == nil { // another gateway on the same link was learnt (a redirect)
-		found, certain = mostSpecific(s, func(n *object.Nexthop) bool { return n.OIF == answer.OIF.V })
+	found := mostSpecific(s, func(n *object.Nexthop) bool { return n.OIF == answer.OIF.V && n.Gateway == answer.Gateway })
+	if len(found) == 0 { // another gateway on the same link was learnt (a redirect)
+		found = mostSpecific(s, func(n *object.Nexthop) bool { return n.OIF == answer.OIF.V })
 	}
-	if found == nil || !certain {
-		return found != nil, nil
+	if len(found) == 0 {
+		return false, nil
 	}
-	l.found.Match = found
-	l.setTable(found.Table)
+	decides, err := l.ruled(req, s, found)
+	if err != nil || decides == nil {
+		return true, err
+	}
+	l.found.Match = decides
+	l.setTable(decides.Table)
 	if want&WantID != 0 {
-		l.found.ID = string(found.AppendID(nil))
+		l.found.ID = string(decides.AppendID(nil))
 	}
 	return true, nil
 }
 
-// mostSpecific returns the most specific route of those that use nexthop objects and have a
-// nexthop that the packet takes: such routes have no source (ip6_route_info_create). It is not
-// certain that it decides if several tables have one.
-func mostSpecific(s *Snapshot, takes func(*object.Nexthop) bool) (found *object.Route, certain bool) {
+// mostSpecific returns the most specific route in each table of those that use nexthop objects
+// and have a nexthop that the packet takes: such routes have no source (ip6_route_info_create).
+func mostSpecific(s *Snapshot, takes func(*object.Nexthop) bool) map[uint32]*object.Route {
 	var hops []object.Nexthop
-	certain = true
+	all := map[uint32]*object.Route{}
 	for r := range s.Routes(object.AllFields) {
 		if !r.NexthopID.OK {
 			continue
@@ -155,13 +156,55 @@ func mostSpecific(s *Snapshot, takes func(*object.Nexthop) bool) (found *object.
 		if !slices.ContainsFunc(hops, func(n object.Nexthop) bool { return takes(&n) }) {
 			continue
 		}
-		certain = certain && (found == nil || r.Table == found.Table)
-		if found == nil || r.Dst.Bits() > found.Dst.Bits() ||
+		if found := all[r.Table]; found == nil || r.Dst.Bits() > found.Dst.Bits() ||
 			r.Dst.Bits() == found.Dst.Bits() && r.Priority.V < found.Priority.V {
-			found = r.Clone()
+			all[r.Table] = r.Clone()
 		}
 	}
-	return found, certain
+	return all
+}
+
+// ruled returns the route that decides of some routes, the most specific of their tables; nil: it
+// cannot be told. The snapshot has all routes that the packet may take.
+func (l *Lookups) ruled(req *LookupRequest, s *Snapshot, found map[uint32]*object.Route) (*object.Route, error) {
+	if len(found) == 1 {
+		for _, r := range found {
+			return r, nil
+		}
+	}
+	all, known, err := l.leads(req)
+	if err != nil || !known {
+		return nil, err
+	}
+	var decides *object.Route
+	for _, lead := range all {
+		r := found[lead.table]
+		switch {
+		case r == nil || r == decides:
+		case decides != nil:
+			return nil, nil
+		case lead.sure && !exceeded(s, r):
+			return r, nil
+		default:
+			decides = r
+		}
+	}
+	return decides, nil
+}
+
+// exceeded reports whether its table has a route that is preferred to a route: one of type throw
+// has the next rule looked at.
+func exceeded(s *Snapshot, r *object.Route) bool {
+	for other := range s.Routes(object.AllFields) {
+		if other.Table != r.Table {
+			continue
+		}
+		longer, metric := other.Dst.Bits()-r.Dst.Bits(), int64(other.Priority.V)-int64(r.Priority.V)
+		if longer > 0 || longer == 0 && (metric < 0 || metric == 0 && other.NexthopID != r.NexthopID) {
+			return true
+		}
+	}
+	return false
 }
 
 // routes reads the routes that a filter lets through, and the nexthop objects that they use.

@@ -30,7 +30,7 @@ func TestLookupSharedObject(t *testing.T) {
 			{to("fd60:2::1"), "ipv6:254:fd60:2::/32", 1024},
 			{to("fd34::1"), "ipv6:254:fd34::/16", 1024},
 			{to("fd61::1", mark), "ipv6:500:fd61::/16", 1024},
-			{to("fd62::1"), "", 0},
+			{to("fd62::1"), "ipv6:254:fd62::/16", 1024}, {to("fd62::1", mark), "ipv6:500:fd62::/16", 1024},
 		} {
 			for _, want := range []Want{WantAnswer | WantID, WantAnswer | WantMatch, WantID} {
 				found, err := l.Lookup(&c.req, want)
