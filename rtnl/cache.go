@@ -49,10 +49,12 @@ const holdTime = 3 * time.Second
 
 // maxHeldTables bounds how many tables of one family are held one by one: where
 // look-ups go to more, all tables are held at once. maxDirty bounds the destinations
-// that are asked of the kernel in spite of what is held.
+// that are asked of the kernel in spite of what is held, and maxMissed how often it is asked
+// for such a one before all is read anew.
 const (
 	maxHeldTables = 2
 	maxDirty      = 1000
+	maxMissed     = 3
 )
 
 // A heldKey is what look-ups must have in common.
@@ -66,6 +68,7 @@ type heldKey struct {
 type heldSnapshot struct {
 	instant *Instant
 	dirty   map[netip.Prefix]bool
+	missed  int // look-ups that the kernel was asked for in spite of it
 }
 
 // Names returns the names of this host.
@@ -192,6 +195,10 @@ func (c *Cache) lookup(ctx context.Context, req Request) (*Snapshot, error) {
 	}
 	for _, p := range req.Dsts {
 		if h.dirty[p.Masked()] {
+			// Many may want one that changed: the default route covers all addresses.
+			if h.missed++; h.missed == maxMissed {
+				*h = heldSnapshot{}
+			}
 			return nil, nil
 		}
 	}

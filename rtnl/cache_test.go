@@ -60,6 +60,17 @@ func TestCacheSpares(t *testing.T) {
 	if dials != 2 {
 		t.Errorf("the kernel was asked %d times", dials)
 	}
+	// One that changed is asked of the kernel, and if it is looked up again and again all is read.
+	nstest.IP(t, "route replace 20.0.7.0/24 via 10.0.0.99")
+	dials = 0
+	for range 20 {
+		if got := lookup(t, c, "20.0.7.0/24"); got != "10.0.0.99 v0;" {
+			t.Errorf("got %q of a route that changed", got)
+		}
+	}
+	if dials < 2 || dials > maxMissed+1 {
+		t.Errorf("the kernel was asked %d times", dials)
+	}
 	if got := lookup(t, c, "99.0.0.0/8"); got != "" {
 		t.Errorf("a route that is not there: %q", got)
 	}

@@ -58,6 +58,9 @@ type recalled struct {
 type identity uint64
 
 func identityOf(ns nsKey, hash uint64) identity {
+	if ns.id != 0 {
+		ns.path = ""
+	}
 	if ns != (nsKey{}) {
 		hash ^= maphash.Comparable(hashSeed, ns)
 	}
@@ -68,14 +71,24 @@ func identityOf(ns nsKey, hash uint64) identity {
 // paths, and a path may come to stand for another one.
 type nsKey struct {
 	id   uint64
-	path Namespace
+	path Namespace // with an id the one that leads there; "": the inode itself
 }
 
 func (r *Request) nsKey() nsKey {
-	if r.NamespaceID != 0 && r.Namespace != "" {
+	switch {
+	case r.NamespaceID == 0 || r.Namespace == "":
+		return nsKey{path: r.Namespace}
+	case r.Namespace.IsInode():
 		return nsKey{id: r.NamespaceID}
 	}
-	return nsKey{path: r.Namespace}
+	return nsKey{r.NamespaceID, r.Namespace}
+}
+
+// serves reports whether an answer about one namespace is one about another that is asked for.
+// When a namespace goes away the kernel gives its inode to the next one (proc_alloc_inum), which
+// then has another path.
+func (k nsKey) serves(asked nsKey) bool {
+	return k == asked || k.id != 0 && k.id == asked.id && asked.path == ""
 }
 
 // A recalledID is an identity that an answer gave out.
@@ -155,7 +168,7 @@ func (r *recall) find(ns nsKey, ids []string) (found []foundIDs, left []string) 
 	newest := map[*recalled][]string{}
 	for _, id := range ids {
 		k := r.ids[identityOf(ns, maphash.String(hashSeed, id))]
-		if k == nil || !k.asked.IsZero() && now.Sub(k.asked) > RecallTime {
+		if k == nil || !k.answer.namespace.serves(ns) || !k.asked.IsZero() && now.Sub(k.asked) > RecallTime {
 			left = append(left, id)
 			continue
 		}
@@ -183,7 +196,7 @@ func (r *recall) find(ns nsKey, ids []string) (found []foundIDs, left []string) 
 func (r *recall) newestOf(ns nsKey, ids []string) (newest *recalled) {
 	for e := r.answers.Front(); e != nil; e = e.Next() {
 		a := e.Value.(*recalled)
-		if a.namespace != ns || newest != nil && a.given < newest.given {
+		if !a.namespace.serves(ns) || newest != nil && a.given < newest.given {
 			continue
 		}
 		index := a.instant.byID()

@@ -79,6 +79,44 @@ func TestRecallTime(t *testing.T) {
 	}
 }
 
+// TestRecallOfRecycledInode: what was given out of a namespace is not known of another one that has
+// its inode by now.
+func TestRecallOfRecycledInode(t *testing.T) {
+	c, r, _ := recalling(t)
+	s, err := c.Kernel.Read(t.Context(), Request{Kinds: []*object.Kind{object.Routes.Kind}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.add(&Request{Namespace: "/run/netns/red", NamespaceID: 5}, s, nil)
+	ids := give(t, c)[:3]
+	for _, tc := range []struct {
+		is   Request
+		want bool
+	}{
+		{Request{Namespace: "/run/netns/red", NamespaceID: 5}, true},
+		{Request{Namespace: NamespaceOf(5), NamespaceID: 5}, true},
+		{Request{Namespace: "/run/netns/blue", NamespaceID: 5}, false},
+		{Request{Namespace: "/run/netns/red", NamespaceID: 6}, false},
+		{Request{Namespace: NamespaceOf(6), NamespaceID: 6}, false},
+		{Request{NamespaceID: 5}, true}, // the own one
+	} {
+		found, left := r.find(tc.is.nsKey(), ids)
+		if got := len(found) == 1 && len(left) == 0; got != tc.want || !got && len(found) > 0 {
+			t.Errorf("%s, %d: known: %v", tc.is.Namespace, tc.is.NamespaceID, got)
+		}
+	}
+}
+
+// TestRecallServes: an answer about a namespace by its path alone is none about the own one.
+func TestRecallServes(t *testing.T) {
+	own, path, inode := nsKey{}, nsKey{path: "/run/netns/red"}, nsKey{id: 5}
+	for _, pair := range [][2]nsKey{{path, own}, {own, path}, {inode, own}, {own, inode}, {inode, path}, {path, inode}} {
+		if pair[0].serves(pair[1]) {
+			t.Errorf("%v serves %v", pair[0], pair[1])
+		}
+	}
+}
+
 // TestRecallBound: as many answers are remembered as memory is allowed for, those
 // that were used last.
 func TestRecallBound(t *testing.T) {

@@ -54,15 +54,19 @@ var confFolders = func() (folders []confFolder) {
 // RTNetlink tells of.
 func (r *Request) wantsSysctls() bool { return r.All(object.Netconfs.Kind) }
 
-// readSysctls reads the settings of all and default in a namespace. One that is not there, or
-// may not be read, is left out.
+// readSysctls reads the settings of all and default in a namespace. One that is not there is left
+// out, one that may not be read or has no number is "": a kernel that does not have a setting is told by that.
 func readSysctls(path string, ns Namespace) (Sysctls, error) {
 	all := Sysctls{}
 	err := ns.Do(func() error {
 		for _, folder := range confFolders {
 			err := readFiles(path+"/"+strings.ReplaceAll(folder.name, ".", "/"), folder.files,
 				func(file string, value []byte) {
-					all[folder.name+file] = strings.TrimSuffix(string(value), "\n")
+					text := strings.TrimSuffix(string(value), "\n")
+					if _, err := strconv.ParseInt(text, 10, 64); err != nil {
+						text = "" // what a container has there instead
+					}
+					all[folder.name+file] = text
 				})
 			if err != nil {
 				return conn.NewReadError("read the settings "+folder.name+"*", err)

@@ -2,11 +2,14 @@ package rtnl
 
 import (
 	"context"
+	"errors"
 	"maps"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"golang.org/x/sys/unix"
 
 	"kernelroutes/internal/nstest"
 	"kernelroutes/rtnl/conn"
@@ -99,6 +102,43 @@ func TestSysctlsUnreadable(t *testing.T) {
 	// Nor is there anything of what has none.
 	if none := NewSnapshot(true, nil).Confs(); len(none) != 0 {
 		t.Error("settings out of nothing")
+	}
+}
+
+// TestSysctlsMasked: files that may not be read, or are others, as a container may have them, are
+// neither waited for nor taken for settings that the kernel does not have.
+func TestSysctlsMasked(t *testing.T) {
+	nstest.New(t)
+	root := t.TempDir()
+	folder := filepath.Join(root, "net/ipv4/conf/all")
+	if err := errors.Join(os.MkdirAll(filepath.Join(folder, "rp_filter"), 0o755),
+		unix.Mkfifo(filepath.Join(folder, "log_martians"), 0o600),
+		os.WriteFile(filepath.Join(folder, "tag"), []byte("1\n"), 0),
+		os.WriteFile(filepath.Join(folder, "shared_media"), []byte("two\nlines\n"), 0o644),
+		os.WriteFile(filepath.Join(folder, "arp_filter"), []byte("1\n"), 0o644)); err != nil {
+		t.Fatal(err)
+	}
+	none := make([]unix.CapUserData, 2) // the thread ends with the test
+	if err := unix.Capset(&unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}, &none[0]); err != nil {
+		t.Fatal(err)
+	}
+	all, err := readSysctls(root, "")
+	want := Sysctls{}
+	for _, name := range []string{"rp_filter", "log_martians", "tag", "shared_media", "arp_filter"} {
+		want["net.ipv4.conf.all."+name] = ""
+	}
+	want["net.ipv4.conf.all.arp_filter"] = "1"
+	if err != nil || !maps.Equal(all, want) {
+		t.Errorf("%v: got %v, want %v", err, all, want)
+	}
+	s := NewSnapshot(true, nil)
+	s.Sysctls = all
+	lacks := s.LackedSettings(object.IPv4)
+	for i := range object.Settings {
+		setting := &object.Settings[i]
+		if _, there := want["net.ipv4.conf.all."+setting.Name]; there && (*lacks)[setting] {
+			t.Errorf("the kernel lacks %s", setting.Name)
+		}
 	}
 }
 

@@ -27,6 +27,9 @@ func twoNamespaces(t *testing.T) (path string) {
 		nstest.Veth(t, "v0", "10.0.0.1/24")
 		nstest.Batch(t, "-4", fmt.Sprintf("route add 20.0.0.0/8 via 10.0.0.%d", i), "route add 21.0.0.0/8 via 10.0.0.9",
 			fmt.Sprintf("route add 20.%d.0.0/16 via 10.0.0.8 metric 7", i))
+		only := fmt.Sprintf("only%d", i)
+		nstest.Veth(t, only, fmt.Sprintf("10.%d.0.1/24", i))
+		nstest.IP(t, fmt.Sprintf("route add 23.0.0.0/8 via 10.%d.0.9", i))
 	}
 	t.Run("blue", func(s *testing.T) {
 		outer := t
@@ -77,6 +80,13 @@ func TestNetnsInJoins(t *testing.T) {
 		{n + " n", "n.netns IN ('" + path + "', '') AND n.dst = '20.0.0.0/8'", "10.0.0.3 10.0.0.2"},
 		{n + " n", "(n.netns = '" + path + "' OR n.metric = 7) AND n.dst LIKE '20%/%' AND n.dst <> '20.2.0.0/16'",
 			"10.0.0.2 10.0.0.8"},
+		{n + " n", "n.netns = '" + path + "' COLLATE NOCASE AND n.dst = '20.0.0.0/8'", "10.0.0.2"},
+		{n + " n", "(n.netns = '" + path + "' OR n.pid_with_namespace = 0) AND n.dst = '20.0.0.0/8'", "10.0.0.2 10.0.0.3"},
+		// What the first one has not got another one may have.
+		{r + " r JOIN " + n + " n USING (dst, netns_id)", "r.netns IN ('', '" + path + "') AND n.dev = 'only2' " +
+			"AND r.dst = '20.0.0.0/8'", ""},
+		{r + " r CROSS JOIN " + n + " n USING (route_id)", "r.netns IN ('', '" + path + "') AND n.dev = 'only2' " +
+			"AND r.dst = '23.0.0.0/8'", "10.2.0.9"},
 		// Own namespace alone.
 		{r + " r JOIN " + n + " n USING (route_id)", "r.dst = '20.0.0.0/8'", "10.0.0.3"},
 		{r + " r JOIN " + n + " n USING (dst, netns_id)", "n.metric = 7", "10.0.0.8"},

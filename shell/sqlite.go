@@ -164,7 +164,20 @@ const (
 	otherRows, otherCost = 10_000, 1e6
 	indexRows, indexCost = 2, 10
 	noAnswer             = 1e30 // without a condition that is required
+	unsaidCost           = 10   // times the cost: see unsaid
 )
+
+// unsaid reports whether a column is used that says what to show, without an equality that says
+// so. SQLite may have one in an OR, whose sides it tries apart: (netns = 'a' OR netns_id = 5)
+// AND dst = 'x'. To ask for dst alone would lose what it means.
+func (v *vtab) unsaid(used []bool, inputs map[string]bool) bool {
+	for i, c := range v.Columns {
+		if _, said := inputs[c.Input]; c.Input != "" && c.Options&tables.Hidden != 0 && used[i] && !said {
+			return true
+		}
+	}
+	return false
+}
 
 // BestIndex hands every condition over that a table may make use of. SQLite
 // evaluates all of them again, so a table is free to ignore them.
@@ -182,8 +195,9 @@ func (v *vtab) BestIndex(idx *sqlite3.IndexInfo) error {
 			inputs[input] = inputs[input] || c.Usable
 		}
 		op, ok := v.operator(c)
-		// Another collation makes more values equal than the table knows of.
-		if !ok || idx.Collation(i) != "BINARY" {
+		// Another collation makes more values equal than the table knows of, but that what rows
+		// are to show is what they show.
+		if !ok || idx.Collation(i) != "BINARY" && v.Columns[c.Column].Input == "" {
 			continue
 		}
 		a := argument{c.Column, op, op == tables.Equals && idx.In(i, 1), v.text[c.Column]}
@@ -211,6 +225,8 @@ func (v *vtab) BestIndex(idx *sqlite3.IndexInfo) error {
 	}
 	if required {
 		idx.EstimatedCost = noAnswer // so that SQLite tries another order of the tables
+	} else if v.unsaid(p.used, inputs) {
+		idx.EstimatedCost *= unsaidCost
 	}
 	idx.IdxNum = len(v.db.plans)
 	v.db.plans = append(v.db.plans, p)
@@ -269,7 +285,7 @@ func (c *cursor) Filter(idxNum int, _ string, arg ...sqlite3.Value) error {
 	}
 	q := tables.Query{Constraints: c.where, Used: p.used, Joined: p.joined, RowIDs: c.db.rowIDs}
 	if !p.filtered { // else all has been said
-		q.Warn = c.db.warn
+		q.Warn, q.Elsewhere = c.db.warn, c.db.rowIDs && c.db.namesNamespaces()
 	}
 	p.filtered = true
 	rows, err := c.scan(c.db.ctx, c.db.src, q)
@@ -279,6 +295,15 @@ func (c *cursor) Filter(idxNum int, _ string, arg ...sqlite3.Value) error {
 	}
 	c.rows = rows
 	return c.Next()
+}
+
+// namesNamespaces reports whether a table of the statement is asked for some network namespace.
+func (db *database) namesNamespaces() bool {
+	return slices.ContainsFunc(db.plans, func(p indexPlan) bool {
+		return slices.ContainsFunc(p.args, func(a argument) bool {
+			return p.table.Columns[a.column].Input == tables.NamespaceInput
+		})
+	})
 }
 
 // constrain adds one condition. It returns false if no row can meet it.

@@ -68,7 +68,8 @@ func (p *plan[R]) warn(ctx context.Context, table string, src Source, q Query, a
 		c := &p.checks[i]
 		col := &p.columns[c.column]
 		possible := func(v string) bool {
-			return col.domain.allows(p.names, v) || col.domain == outputs && !p.devs.lack(v)
+			return col.domain.allows(p.names, v) || col.domain == outputs && (q.Elsewhere || !p.devs.lack(v)) ||
+				col.domain == inputs && (q.Elsewhere || at.all())
 		}
 		if col.domain == nil || slices.Contains(q.Joined, c.column) || slices.ContainsFunc(c.values, possible) {
 			continue
@@ -125,7 +126,7 @@ func quote(value string) string {
 // all rows. It does so where the table has a constant condition too, and where it stands
 // before the other one.
 func (p *plan[R]) warnOfInputs(t *Table, q Query) {
-	said := map[string]bool{} // what was asked for, and what has been told
+	said := map[string]bool{netnsName: len(p.inodes) > 0} // what was asked for, and what has been told
 	for i := range p.checks {
 		said[p.columns[p.checks[i].column].Input] = true
 	}

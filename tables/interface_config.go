@@ -49,8 +49,8 @@ var InterfaceConfig = define(Table{
 		"MTU of the interface in bytes, absent for all and default; what IPv6 uses is mtu6",
 		nothing, (*configRow).mtu),
 	text("family",
-		"Address family of the settings: ipv4 or ipv6; no row for ipv6 if the interface has none, as with an MTU "+
-			"below 1280",
+		"Address family of the settings: ipv4 or ipv6; no row for one that the interface does not have, as with an MTU "+
+			"below 1280 (ipv6) or 68 (ipv4)",
 		nothing, func(r *configRow, b []byte) []byte { return append(b, r.family.String()...) }).
 		perRow().holds(words(false, noNumber, familyNames(object.IPv4, object.IPv6), ipFamilies)),
 }, settingColumns(), []column[configRow]{
@@ -72,6 +72,16 @@ var InterfaceConfig = define(Table{
 	kind:  object.Links.Kind,
 	needs: needs{along: kindSet(object.Netconfs.Kind)}, // what all has
 	rows:  configRows,
+	doubts: func(s *rtnl.Snapshot) string {
+		for _, value := range s.Sysctls {
+			if value != "" {
+				return ""
+			}
+		}
+		return "the settings of all and default are not known, but for a few that RTNetlink tells of: " +
+			"/proc/sys/net cannot be read, or the capture was made without them; " +
+			"effective_... is NULL where it takes others"
+	},
 })
 
 // configDevs are interfaces, and the two that are none.

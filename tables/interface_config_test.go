@@ -75,9 +75,9 @@ func randomize(t *testing.T, r *rand.Rand) (written int) {
 		if filepath.Base(file) == "stable_secret" {
 			continue
 		}
-		value := []int64{-1, 0, 0, 1, 1, 2, 3, 8, 64, 1280, 1400, 86400, 65535, 4294967294}[r.IntN(14)]
+		value := []int64{-1, 0, 0, 1, 1, 2, 3, 8, 64, 1280, 1400, 86400, 65535, 4294967294, 1<<31 - 1, -1 << 31}[r.IntN(16)]
 		if strings.HasPrefix(filepath.Base(file), "router_") {
-			value = r.Int64N(100000) // in seconds, which are sent in milliseconds
+			value = r.Int64N(40_000_000) - 10_000_000 // in seconds, which are sent in milliseconds
 		}
 		if os.WriteFile(file, []byte(strconv.FormatInt(value, 10)), 0) == nil {
 			written++
@@ -168,6 +168,12 @@ func TestInterfaceConfig(t *testing.T) {
 		if t.Failed() {
 			return
 		}
+	}
+	nstest.IP(t, "link set lo mtu 67") // nor is there IPv4 then, and of lo there is IPv6 with any
+	rows := configs(t, &rtnl.Kernel{})
+	checkConf(t, rows)
+	if rows[configKey{"ipv4", "lo"}] != nil || rows[configKey{"ipv6", "lo"}] == nil {
+		t.Error("lo with an MTU of 67 has IPv4, or no IPv6")
 	}
 }
 
@@ -283,6 +289,14 @@ func TestInterfaceConfigWithoutProc(t *testing.T) {
 		if got := rows[configKey{tc.family, tc.dev}][tc.column]; got != tc.want {
 			t.Errorf("%s of %s, %s, is %q, want %q", tc.column, tc.dev, tc.family, got, tc.want)
 		}
+	}
+	// It is said, and nothing where all is known.
+	if said := warnings(t, s.Instant(nil), tables.InterfaceConfig, "family", "ipv4"); len(said) != 1 ||
+		!strings.Contains(said[0], "the settings of all and default are not known") {
+		t.Errorf("what is said is %q", said)
+	}
+	if said := warnings(t, &namedKernel{}, tables.InterfaceConfig, "family", "ipv4"); len(said) > 0 {
+		t.Errorf("what is said is %q", said)
 	}
 	// A recording need not have netconf settings either.
 	s = rtnl.NewSnapshot(true, map[*object.Kind][]object.Run{object.Links.Kind: s.Runs(object.Links.Kind)})

@@ -130,7 +130,9 @@ func covers() column[routeRow] {
 	return c.pushed(pushCovers).hidden().input(c.Name).perRow().holds(&domain{
 		absent: true,
 		can:    func(_ *iproute2.Names, value string) bool { _, ok := parseCover(value); return ok },
-		advise: adviseAddr,
+		advise: func(*adviser, string) string {
+			return "it is an address or a prefix, like 192.0.2.1 or 2001:db8::/32"
+		},
 	})
 }
 

@@ -3,6 +3,7 @@ package tables_test
 import (
 	"fmt"
 	"math/rand/v2"
+	"net"
 	"net/netip"
 	"slices"
 	"strings"
@@ -203,6 +204,37 @@ func TestKeysOfOthers(t *testing.T) {
 		first, last := tables.Keys(netip.MustParsePrefix(p))
 		if got := fmt.Sprint(first, " ", last); got != want {
 			t.Errorf("%s: %s", p, got)
+		}
+	}
+}
+
+// TestCoveringMulticast: multicast routes cover their group.
+func TestCoveringMulticast(t *testing.T) {
+	nstest.New(t)
+	nstest.Veth(t, "v0", "10.0.0.1/24", "fd00::1/64")
+	v0, err := net.InterfaceByName("v0") // of the namespace that this thread is in
+	if err != nil {
+		t.Fatal(err)
+	}
+	for family, of := range map[string][2]string{"ipmr": {"10.0.0.9", "239.1.1.1"}, "ip6mr": {"fd00::9", "ff05::1"}} {
+		m := newMulticastRouter(t, family == "ip6mr", 0)
+		m.addInterface(0, uint32(v0.Index))
+		m.add(of[0], of[1], 0)
+		group := netip.MustParseAddr(of[1])
+		first, _ := tables.Keys(netip.PrefixFrom(group, group.BitLen()))
+		all := scan(t, tables.Routes, &rtnl.Kernel{}, where(tables.Routes, "family", tables.Equals, family))
+		if len(all) != 1 || all[0]["dst_first"] != first || all[0]["dst_last"] != first {
+			t.Fatalf("%s: %v", family, all)
+		}
+		for _, constraints := range [][]tables.Constraint{
+			{where(tables.Routes, "covers", tables.Equals, of[1])},
+			{where(tables.Routes, "dst_first", tables.LessOrEqual, first),
+				where(tables.Routes, "dst_last", tables.GreaterOrEqual, first)},
+		} {
+			rows := scan(t, tables.Routes, &rtnl.Kernel{}, constraints...)
+			if !slices.ContainsFunc(rows, func(r row) bool { return r["route_id"] == all[0]["route_id"] }) {
+				t.Errorf("%s: %v finds %v", family, constraints, rows)
+			}
 		}
 	}
 }

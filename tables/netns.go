@@ -26,6 +26,9 @@ const (
 	netnsID   = "netns_id"
 )
 
+// NamespaceInput is ColumnInfo.Input of these columns.
+const NamespaceInput = netnsName
+
 // allNamespaces stands for each namespace that there is.
 const allNamespaces = "*"
 
@@ -101,7 +104,11 @@ func namespaceColumns[R any]() []column[R] {
 			"it shows the namespace that has it; absent if a capture does not say", nothing)
 	id.sharedNumber = func(s *scope) (int64, bool) { return int64(s.id), s.id != 0 }
 	pid, id = pid.holds(anyNumber), id.holds(anyNumber)
-	return []column[R]{name.hidden().input(netnsName), pid.hidden().input(netnsName), id.hidden().input(netnsName)}
+	columns := []column[R]{name, pid, id}
+	for i := range columns {
+		columns[i] = columns[i].hidden().input(NamespaceInput)
+	}
+	return columns
 }
 
 // asked returns the values that a query asks for in a column.
@@ -149,25 +156,35 @@ func (p *plan[R]) places(src Source) ([]place, error) {
 	case len(pids) > 0:
 		return placesByPID(src, own, pids)
 	case len(ids) > 0:
+		inodes := []uint64{}
 		for _, id := range wholeNumbers(ids) {
-			all = append(all, placeWith(own, uint64(id)))
+			if id >= 0 { // or none has it
+				inodes = append(inodes, uint64(id))
+			}
 		}
-		return all, nil
+		return placesByInode(src, own, inodes)
 	case len(p.inodes) > 0:
-		for _, id := range p.inodes {
-			all = append(all, placeWith(own, id))
-		}
-		return all, nil
+		return placesByInode(src, own, p.inodes)
 	}
 	return []place{{id: own}}, nil
 }
 
-// placeWith returns the namespace with an inode; 0 stands for that of the process.
-func placeWith(own, id uint64) place {
-	if id == 0 || id == own {
-		return newPlace("", own)
+// placesByInode returns the namespaces with some inodes, each once; 0 stands for that of the process.
+func placesByInode(src Source, own uint64, inodes []uint64) (all []place, err error) {
+	for _, id := range inodes {
+		if (id == 0 || id == own) && slices.ContainsFunc(all, func(at place) bool { return at.namespace == "" }) {
+			continue
+		}
+		at := newPlace("", own)
+		if id != 0 && id != own {
+			at = newPlace(rtnl.NamespaceOf(id), id)
+			if _, err := src.NamespaceID(at.namespace); err != nil {
+				return nil, err // as a capture is of one
+			}
+		}
+		all = append(all, at)
 	}
-	return newPlace(rtnl.NamespaceOf(id), id)
+	return all, nil
 }
 
 // placeOf returns a namespace in which a row shows what was asked for.
@@ -187,8 +204,8 @@ func placesByName(src Source, own uint64, names []string) (all []place, err erro
 				return nil, err
 			}
 			if unseen > 0 {
-				return nil, fmt.Errorf("%s='*': the network namespaces of %d processes cannot be seen, so that some "+
-					"may be missing; %s", netnsName, unseen, asRoot)
+				return nil, fmt.Errorf("%s='*': the network namespaces of at least %d processes cannot be "+
+					"seen, so that some may be missing; %s", netnsName, unseen, asRoot)
 			}
 			for _, f := range found {
 				at := newPlace(f.Namespace, f.ID)

@@ -146,6 +146,10 @@ func TestNetns(t *testing.T) {
 		{[]is{{"netns_id", fmt.Sprint(ids["red"])}}, []string{line(red, "", "0", "red")}},
 		{[]is{{"netns_id", fmt.Sprint(ids[""])}}, []string{line(own, "", "0", "")}},
 		{[]is{{"netns_id", fmt.Sprint(ids["red"])}, {"netns", "blue"}}, nil},
+		{[]is{{"netns_id", "0"}, {"netns_id", fmt.Sprint(ids[""])}, {"netns_id", "-1"},
+			{"netns_id", fmt.Sprint(ids["red"])}},
+			[]string{line(own, "", "0", ""), line(red, "", "0", "red")}},
+		{[]is{{"netns_id", "0"}}, nil},
 		{[]is{{"netns_id", "junk"}}, nil},
 	} {
 		var constraints []tables.Constraint

@@ -28,6 +28,8 @@ type source[R any] struct {
 	// grouped says that the rows are numbers of routes, which are counted by the columns that
 	// are used of those that tell rows apart.
 	grouped bool
+	// doubts says what should be known of rows that are made of a snapshot; "", nil: nothing.
+	doubts func(*rtnl.Snapshot) string
 	// attributes returns those of the row's object, for columns that are optional; nil:
 	// that is not known.
 	attributes func(*R) object.Fields
@@ -202,6 +204,14 @@ func (p *plan[R]) tell(ctx context.Context, t *Table, from Source, q Query, scop
 	p.warn(ctx, t.Name, from, q, &scopes[0].place)
 	if q.Dropped {
 		p.warnOfInputs(t, q)
+	}
+	if p.source.doubts != nil {
+		for i := range scopes {
+			if doubt := p.source.doubts(scopes[i].snap); doubt != "" {
+				q.Warn(t.Name + ": " + doubt)
+				break
+			}
+		}
 	}
 	for i := range scopes {
 		if !scopes[i].snap.Consistent { // what the rows say in snapshot_consistent, if there are any

@@ -65,6 +65,10 @@ type Query struct {
 	// osquery does not tell which they are.
 	Joined []int
 
+	// Elsewhere says that more answers may be asked for, of other network namespaces: what is
+	// missing in one may be in another.
+	Elsewhere bool
+
 	// Dropped says that the engine may have left out conditions that it will check: osquery's
 	// SQLite does where one of them is with another table's column.
 	Dropped bool

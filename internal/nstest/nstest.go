@@ -22,6 +22,16 @@ import (
 // mount namespace that it came from.
 const inside = "KERNEL_ROUTES_TEST_NAMESPACE"
 
+// FreeThread is set in the environment where tests may run on the first thread of the process, which
+// does not end with its goroutine, so that New leaves it in a namespace.
+const FreeThread = "KERNEL_ROUTES_TEST_FREE_THREAD"
+
+func init() {
+	if os.Getenv(FreeThread) == "" {
+		runtime.LockOSThread() // the first thread is that of the main goroutine, which runs no test
+	}
+}
+
 // Inside reports whether this is the process that runs the tests: see Main.
 func Inside() bool { return os.Getenv(inside) != "" }
 
@@ -111,6 +121,12 @@ func prepare() error {
 // confer no capabilities: the first thing that needs one tells.
 func checkRights() error {
 	runtime.LockOSThread()
+	if syscall.Gettid() == os.Getpid() { // which would stay: another goroutine has another thread
+		done := make(chan error)
+		go func() { done <- checkRights() }()
+		defer runtime.UnlockOSThread()
+		return <-done
+	}
 	if err := syscall.Unshare(syscall.CLONE_NEWNET); err != nil {
 		return fmt.Errorf("root of the user namespace may not make a network namespace: %w", err)
 	}

@@ -1,7 +1,6 @@
 package conn
 
 import (
-	"bufio"
 	"cmp"
 	"errors"
 	"fmt"
@@ -11,6 +10,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 
 	"golang.org/x/sys/unix"
 )
@@ -28,11 +28,12 @@ func Namespaces() (found []Found, unseen int, err error) {
 	}
 	f := finder{proc: procFolder, paths: map[uint64]string{own: ""}}
 	if err := f.find(); err != nil {
-		return nil, 0, &ReadError{Op: "find network namespaces", Err: err, Remedy: "check that /proc is mounted"}
+		return nil, 0, &ReadError{Op: "find network namespaces", Err: err, Remedy: procRemedy}
 	}
 	for id, path := range f.paths {
 		found = append(found, Found{Namespace(path), id})
 	}
+	foundLast.set(f.paths)
 	slices.SortFunc(found, func(a, b Found) int {
 		return cmp.Or(-cmp.Compare(bit(a.ID == own), bit(b.ID == own)), cmp.Compare(a.ID, b.ID))
 	})
@@ -51,30 +52,80 @@ func openInode(inode uint64) (*os.File, error) {
 	f := finder{proc: procFolder, paths: map[uint64]string{}, wanted: inode}
 	if own, err := Namespace("").ID(); err == nil && own == inode {
 		f.add(inode, ownNamespace)
-	} else if err := f.find(); err != nil {
-		return nil, err
+	} else if path := foundLast.get(inode); path != "" {
+		f.add(inode, path)
 	}
-	if f.file != nil {
+	// Twice, as what is mounted nowhere by now was perhaps unmounted in between.
+	for try := 0; f.file == nil && (try == 0 || try == 1 && f.hidden); try++ {
+		f.unseen, f.hidden = 0, false
+		if err := f.find(); err != nil {
+			return nil, err
+		}
+	}
+	switch {
+	case f.file != nil:
+		foundLast.add(inode, f.paths[inode])
 		return f.file, nil
-	}
-	if f.unseen > 0 {
+	case f.unseen > 0:
 		return nil, fmt.Errorf("no file leads to it that may be seen: %w", unix.EACCES)
+	case f.hidden:
+		return nil, errHidden
 	}
 	return nil, ErrNoNamespace
 }
 
-const procFolder = "/proc"
+// foundLast remembers where namespaces were found, for joins that ask for them again and again: to
+// look through all processes takes milliseconds. Who opens such a file looks whether it is still
+// the one that is wanted.
+var foundLast foundPaths
+
+type foundPaths struct {
+	mu    sync.Mutex
+	paths map[uint64]string // by inode
+}
+
+const maxFoundPaths = 10_000
+
+func (p *foundPaths) set(paths map[uint64]string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.paths = paths
+}
+
+func (p *foundPaths) get(inode uint64) string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.paths[inode]
+}
+
+func (p *foundPaths) add(inode uint64, path string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.paths == nil || len(p.paths) >= maxFoundPaths {
+		p.paths = map[uint64]string{}
+	}
+	p.paths[inode] = path
+}
+
+const (
+	procFolder = "/proc"
+	procRemedy = "check that /proc is mounted"
+)
 
 // A finder looks for namespaces.
 type finder struct {
 	proc   string            // procFolder
 	paths  map[uint64]string // by inode
-	mounts map[string]bool   // the mount namespaces that were looked through
+	mounts map[string]bool   // what was looked through: see lookThrough
 	unseen int
 
 	wanted uint64   // 0: all are
 	file   *os.File // open, once the one was found that is wanted
+	hidden bool     // it is mounted where no path leads to it
 }
+
+// firstProcess is there as long as its PID namespace is.
+const firstProcess = "1"
 
 // find looks through all processes.
 func (f *finder) find() error {
@@ -89,8 +140,9 @@ func (f *finder) find() error {
 	}
 	f.mounts = map[string]bool{}
 	self := filepath.Join(f.proc, "thread-self")
-	if mounts, err := os.Readlink(self + "/ns/mnt"); err == nil {
-		f.lookThrough(mounts, self+"/mountinfo", "") // whose paths need no root of a process
+	f.lookThrough(self, "") // whose paths need no root of a process
+	if !slices.Contains(names, firstProcess) {
+		f.unseen++ // hidepid: nobody knows how many others there are
 	}
 	for _, pid := range names {
 		if _, err := strconv.Atoi(pid); err == nil && f.file == nil {
@@ -108,8 +160,8 @@ func (f *finder) process(dir string) {
 		return
 	}
 	for _, t := range threads {
-		task := filepath.Join(dir, "task", t.Name())
-		if err := f.task(task); err != nil {
+		// One that has ended says nothing of the others, even if it is the first.
+		if err := f.task(filepath.Join(dir, "task", t.Name())); errors.Is(err, fs.ErrPermission) {
 			f.refused(err)
 			return
 		}
@@ -131,12 +183,7 @@ func (f *finder) task(dir string) error {
 	if id, ok := Namespace(name).inode(); ok {
 		f.add(id, dir+"/ns/net")
 	}
-	mounts, err := os.Readlink(dir + "/ns/mnt")
-	if err != nil {
-		return err
-	}
-	f.lookThrough(mounts, dir+"/mountinfo", dir+"/root")
-	return nil
+	return f.lookThrough(dir, dir+"/root")
 }
 
 // add notes a namespace. If it is the one that is wanted the file is opened at once, and is
@@ -159,32 +206,41 @@ func (f *finder) add(id uint64, path string) {
 		file.Close()
 		return
 	}
-	f.file = file
+	f.file, f.paths[id] = file, path
 }
 
-// lookThrough looks for namespaces in the mounts of a mount namespace, whose paths are below
-// root.
-func (f *finder) lookThrough(mounts, mountinfo, root string) {
-	if f.mounts[mounts] {
-		return
-	}
-	file, err := os.Open(mountinfo)
+// lookThrough looks for namespaces in the mounts that a task sees, whose paths are below root.
+// Of a mount namespace it sees those below its own root (show_mountinfo), so that one after a
+// chroot sees others.
+func (f *finder) lookThrough(task, root string) error {
+	mounts, err := os.Readlink(task + "/ns/mnt")
 	if err != nil {
-		f.refused(err)
-		return
+		return err
 	}
-	defer file.Close()
+	top, err := os.Readlink(task + "/root")
+	if err != nil {
+		return err
+	}
+	if mounts += " " + top; f.mounts[mounts] {
+		return nil
+	}
+	text, err := os.ReadFile(task + "/mountinfo")
+	if err != nil {
+		return err
+	}
 	f.mounts[mounts] = true
-	for lines := bufio.NewScanner(file); lines.Scan(); {
+	for line := range strings.Lines(string(text)) {
 		// ID PARENT MAJOR:MINOR ROOT MOUNTPOINT ...: of a namespace the root is its name.
-		fields := strings.Fields(lines.Text())
+		fields := strings.Split(line, " ") // any other blank may be part of a name
 		if len(fields) < 5 {
 			continue
 		}
 		if id, ok := Namespace(fields[3]).inode(); ok {
 			f.add(id, root+unescape(fields[4]))
+			f.hidden = f.hidden || id == f.wanted && f.file == nil
 		}
 	}
+	return nil
 }
 
 // unescape undoes how the kernel writes blanks and backslashes in a path (seq_path): \040.

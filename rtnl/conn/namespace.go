@@ -52,13 +52,19 @@ func (ns Namespace) failed(err error) error {
 	switch {
 	case err == ErrNoNamespace:
 		e.Kind, e.Err, e.Remedy = ErrNoNamespace, nil, noNamespaceRemedy
-	case errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ENOTDIR):
+	case errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ENOTDIR), errors.Is(err, syscall.ELOOP),
+		errors.Is(err, syscall.ENAMETOOLONG):
 		e.Kind, e.Remedy = ErrNoNamespace, noNamespaceRemedy
+	case err == errHidden:
+		e.Kind, e.Remedy = ErrPermission, "unmount what is mounted over it"
 	case errors.Is(err, fs.ErrPermission):
 		e.Kind = ErrPermission
 		e.Remedy = "it takes CAP_SYS_ADMIN, and CAP_SYS_PTRACE for that of another user's process"
 	}
 	return e
 }
+
+// errHidden is of a namespace that a mount keeps alive, of which it is known that it is there.
+var errHidden = errors.New("it is mounted where another mount hides it")
 
 const noNamespaceRemedy = "name a file that stands for one, as /run/netns/NAME or /proc/PID/ns/net does"

@@ -56,6 +56,9 @@ func (ns Namespace) ID() (uint64, error) {
 		err = unix.Stat(path, &st)
 	}
 	switch {
+	case err != nil && ns == "":
+		return 0, &ReadError{Op: "find the network namespace of this process", Err: fmt.Errorf("%s: %w", path, err),
+			Remedy: procRemedy}
 	case err != nil:
 		return 0, ns.failed(err)
 	case int64(fs.Type) != unix.NSFS_MAGIC:
@@ -71,8 +74,15 @@ func (ns Namespace) do(to *os.File, f func() error) error {
 	done := make(chan error)
 	go func() {
 		runtime.LockOSThread()
-		err := ns.enter(to, f)
-		done <- err
+		if unix.Gettid() == unix.Getpid() {
+			// The process's first thread, which shows where the process is (/proc/PID/ns/net), would
+			// not end if it could not return. While this one has it, another one has another thread.
+			err := ns.do(to, f)
+			runtime.UnlockOSThread()
+			done <- err
+			return
+		}
+		done <- ns.enter(to, f)
 	}()
 	return <-done
 }

@@ -6,11 +6,15 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"runtime"
 	"strings"
 	"sync"
+	"sync/atomic"
+	"syscall"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -191,7 +195,7 @@ func TestNoNamespace(t *testing.T) {
 	if err := unix.Mkfifo(fifo, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.WriteFile(file, nil, 0o600); err != nil {
+	if err := errors.Join(os.WriteFile(file, nil, 0o600), os.Symlink("loop", folder+"/loop")); err != nil {
 		t.Fatal(err)
 	}
 	before := nstest.OpenFiles(t)
@@ -203,6 +207,8 @@ func TestNoNamespace(t *testing.T) {
 		{folder + "/missing", conn.ErrNoNamespace, fs.ErrNotExist,
 			"no network namespace: no such file or directory; name a"},
 		{file + "/below", conn.ErrNoNamespace, unix.ENOTDIR, "no network namespace: not a directory; name a file"},
+		{folder + "/loop", conn.ErrNoNamespace, unix.ELOOP, "too many levels of symbolic links; name a file"},
+		{folder + "/" + strings.Repeat("x", 300), conn.ErrNoNamespace, unix.ENAMETOOLONG, ""},
 		{fifo, conn.ErrNoNamespace, conn.ErrNoNamespace, "no network namespace; name a file"},
 		{file, conn.ErrNoNamespace, conn.ErrNoNamespace, ""},
 		{folder, conn.ErrNoNamespace, conn.ErrNoNamespace, ""},
@@ -238,4 +244,63 @@ func TestForbiddenNamespace(t *testing.T) {
 	if !errors.Is(err, conn.ErrPermission) || !strings.Contains(err.Error(), "CAP_SYS_ADMIN") {
 		t.Error(err)
 	}
+}
+
+// TestNoWayBack enters a namespace from one that it may not return to, for that belongs to another
+// user namespace. Threads that did so end; the first thread of a process would not.
+func TestNoWayBack(t *testing.T) {
+	const inside = "KERNEL_ROUTES_TEST_NO_WAY_BACK"
+	if os.Getenv(inside) == "" {
+		cmd := exec.Command("/proc/self/exe", "-test.run=^TestNoWayBack$", "-test.v")
+		cmd.Env = append(os.Environ(), inside+"=1", nstest.FreeThread+"=1")
+		cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWUSER | syscall.CLONE_NEWNS,
+			Pdeathsig:   syscall.SIGKILL,
+			UidMappings: []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Getuid(), Size: 1}},
+			GidMappings: []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Getgid(), Size: 1}}}
+		if out, err := cmd.CombinedOutput(); err != nil || !strings.Contains(string(out), "--- PASS: TestNoWayBack") {
+			t.Fatalf("%v\n%s", err, out)
+		}
+		return
+	}
+	own := nameOf(t, ownNamespace)
+	process := exec.Command("sleep", "20")
+	// Without Pdeathsig: the thread that starts it may end.
+	process.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNET}
+	if err := process.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer func() { process.Process.Kill(); process.Wait() }()
+	ns := conn.Namespace(fmt.Sprintf("/proc/%d/ns/net", process.Process.Pid))
+	var first atomic.Bool
+	for range 50 {
+		var all sync.WaitGroup
+		for range 8 {
+			all.Go(func() {
+				err := ns.Do(func() error {
+					if unix.Gettid() == unix.Getpid() {
+						first.Store(true)
+					}
+					if nameOf(t, ownNamespace) == own {
+						t.Error("not in the namespace")
+					}
+					return nil
+				})
+				if err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		all.Wait()
+		runtime.Gosched()
+	}
+	if name := nameOf(t, "/proc/self/ns/net"); name != own || first.Load() {
+		t.Errorf("the process is in %s, not %s", name, own)
+	}
+	for range 100 { // until threads have ended
+		if len(stray(t, nameOf(t, string(ns)))) == 0 {
+			return
+		}
+		time.Sleep(50 * time.Millisecond)
+	}
+	t.Error("threads are left in the namespace")
 }

@@ -61,7 +61,10 @@ func rules(f Family) map[string]func(p pair) int64 {
 	each(and, "mc_forwarding", "ndisc_evict_nocarrier")                      // ip6_mc_input, ndisc_netdev_event
 	each(lower, "accept_source_route", "seg6_enabled", "rpl_seg_enabled")    // exthdrs.c
 	each(higher, "accept_dad")                                               // addrconf_dad_begin
-	each(or, "disable_policy", "enhanced_dad", "optimistic_dad", "use_optimistic", "proxy_ndp", "ndisc_notify")
+	each(or, "disable_policy", "enhanced_dad", "optimistic_dad", "proxy_ndp", "ndisc_notify")
+	rules["use_optimistic"] = func(p pair) int64 { // ipv6_use_optimistic_addr
+		return number(p.or("optimistic_dad") && p.or("use_optimistic"))
+	}
 	rules["forwarding"] = func(p pair) int64 { // ip6_forward
 		return number(!(p.all["forwarding"] == 0 && p.dev["force_forwarding"] == 0))
 	}
@@ -105,8 +108,9 @@ func TestEffective(t *testing.T) {
 				rule = func(p pair) int64 { return p.dev[s.Name] }
 			}
 			for n := range 5 * 5 * 2 * 2 {
-				p := pair{map[string]int64{"forwarding": int64(n / 25 % 2), "force_forwarding": int64(n / 50)},
-					map[string]int64{"forwarding": int64(n / 50)}}
+				one, other := int64(n/25%2), int64(n/50)
+				p := pair{map[string]int64{"forwarding": one, "force_forwarding": other, "optimistic_dad": one},
+					map[string]int64{"forwarding": other, "optimistic_dad": other}}
 				p.dev[s.Name], p.all[s.Name] = int64(n%5-1), int64(n/5%5-1)
 				got, ok := conf(f, p.dev).Effective(s, conf(f, p.all))
 				switch {

@@ -110,7 +110,8 @@ func TestConfForms(t *testing.T) {
 	got := valuesOf(&linkConfig(t, AppendLinkConfig(nil, &Link{}, nil, sent)[IfinfomsgLen:]).IPv6)
 	seconds := []string{"router_solicitation_interval", "router_solicitation_delay", "router_solicitation_max_interval",
 		"router_probe_interval"}
-	positive := []string{"ra_defrtr_metric", "ioam6_id", "ioam6_id_wide"}
+	positive := []string{"ra_defrtr_metric", "ioam6_id", "ioam6_id_wide", "mldv1_unsolicited_report_interval",
+		"mldv2_unsolicited_report_interval"}
 	for name, v := range got {
 		want := int64(-2000)
 		switch {
@@ -125,6 +126,19 @@ func TestConfForms(t *testing.T) {
 	}
 	if len(got) != 59 { // all but stable_secret, which is never sent
 		t.Errorf("%d settings", len(got))
+	}
+}
+
+// TestConfSeconds: seconds of which the milliseconds do not fit are what they were.
+func TestConfSeconds(t *testing.T) {
+	for _, want := range []int64{0, 1, -1, 3600, 2147483, 2147484, -2147484, 4294967, 4294968, 8589934, 21474836,
+		-21474836, 89478485, -89478485} {
+		sent := make([]uint32, 60)
+		sent[8] = uint32(want * 1000)
+		conf := linkConfig(t, AppendLinkConfig(nil, &Link{}, nil, sent)[IfinfomsgLen:]).IPv6
+		if got, ok := conf.Value(setting(t, "router_solicitation_interval")); got != want || !ok {
+			t.Errorf("%d s are %d", want, got)
+		}
 	}
 }
 

@@ -31,11 +31,26 @@ type form uint8
 
 const (
 	signed   form = iota
-	unsigned      // where the file is one of proc_douintvec
+	unsigned      // where the file is one of proc_douintvec, or of jiffies_to_msecs as the number is
 	// seconds are sent in milliseconds (jiffies_to_msecs in ipv6_store_devconf) and shown by
-	// proc_dointvec_jiffies. More than 2147483 seconds, 24 days, do not fit.
+	// proc_dointvec_jiffies.
 	seconds
 )
+
+// secondsOf returns seconds that were sent in milliseconds. More than 2147483 of them, 24 days, do
+// not fit and wrap around, which shows: what is sent is no whole number of seconds then, until it
+// has been set right by 2^32 as often as it wrapped. It can 21 times, where HZ is 24.
+func secondsOf(milliseconds uint32) int64 {
+	sent := int64(int32(milliseconds))
+	for n := range int64(22) {
+		for _, whole := range [...]int64{sent + n<<32, sent - n<<32} {
+			if whole%1000 == 0 {
+				return whole / 1000
+			}
+		}
+	}
+	return sent / 1000
+}
 
 // v4 and v6 are places of a family, by the number of the kernel's constant.
 func v4(ipv4Devconf int) place { return place{has: true, number: ipv4Devconf - 1} }
@@ -130,7 +145,7 @@ func (c *Conf) Value(s *Setting) (int64, bool) {
 	case unsigned:
 		return int64(v), true
 	case seconds:
-		return int64(int32(v) / 1000), true
+		return secondsOf(v), true
 	}
 	return int64(int32(v)), true
 }
@@ -254,6 +269,15 @@ var (
 		func(w work, own int64) (int64, bool) {
 			forwards, known := w.forwards()
 			return truth(own == 2 || !forwards && own != 0), known
+		}}
+	// ipv6_use_optimistic_addr
+	optimistic = &holding{"1 if the interface or all has it, and either optimistic_dad",
+		func(w work, own int64) (int64, bool) {
+			all, ok := w.ofAll()
+			dad := settingOf("optimistic_dad")
+			ownDAD, known := w.own.Value(dad)
+			allDAD, knownOfAll := w.all.Value(dad)
+			return truth(own|all != 0 && ownDAD|allDAD != 0), ok && known && knownOfAll
 		}}
 	// IGMP_V1_SEEN, IGMP_V2_SEEN: 3 forces nothing.
 	igmp = with("1 if the interface or all has 1, else 2 if either has 2, else 0", func(own, all int64) int64 {

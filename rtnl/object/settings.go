@@ -33,7 +33,8 @@ var Settings = []Setting{
 	{Name: "send_redirects", v4: v4(6).by(ored), Doc: "1: ICMP redirects are sent where packets are forwarded"},
 	// IN_DEV_SOURCE_ROUTE; ipv6_rthdr_rcv
 	{Name: "accept_source_route", v4: v4(9).by(anded), v6: v6(24).by(lowest),
-		Doc: "Source-routed packets: 0 dropped, 1 accepted; ipv6: routing header type 2 is accepted from 0 on"},
+		Doc: "Source-routed packets: 0 dropped, 1 accepted; ipv6: routing header type 2 is accepted from 0 on, by kernels " +
+			"built for Mobile IPv6"},
 	// IN_DEV_ACCEPT_LOCAL
 	{Name: "accept_local", v4: v4(23).by(ored), Doc: "1: packets with a local source address are accepted"},
 	// IN_DEV_ROUTE_LOCALNET
@@ -42,8 +43,9 @@ var Settings = []Setting{
 	{Name: "src_valid_mark", v4: v4(24).by(ored), Doc: "1: the check of the source minds the packet's mark"},
 	// IN_DEV_LOG_MARTIANS
 	{Name: "log_martians", v4: v4(11).by(ored), Doc: "1: packets with impossible addresses are logged"},
-	// IN_DEV_BOOTP_RELAY
-	{Name: "bootp_relay", v4: v4(10).by(anded), Doc: "1: packets from 0.0.0.0/8 to others are accepted, for a relay"},
+	// IN_DEV_BOOTP_RELAY, which nothing uses up to Linux 6.18
+	{Name: "bootp_relay", v4: v4(10).by(anded),
+		Doc: "1: packets from 0.0.0.0/8 to others are accepted, for a relay; no kernel does so yet"},
 	// ip_rcv_finish_core; ip6_rcv_core
 	{Name: "drop_unicast_in_l2_multicast", v4: v4(30).by(ored), v6: v6(40).by(itself),
 		Doc: "1: unicast packets in link-layer multicast frames are dropped (Linux 4.6)"},
@@ -56,7 +58,7 @@ var Settings = []Setting{
 
 	// ARP. IN_DEV_PROXY_ARP, IN_DEV_PROXY_ARP_PVLAN
 	{Name: "proxy_arp", v4: v4(3).by(ored),
-		Doc: "1: ARP requests are answered for addresses that are routed elsewhere"},
+		Doc: "1: where the interface forwards, ARP requests are answered for addresses that are routed elsewhere"},
 	{Name: "proxy_arp_pvlan", v4: v4(25).by(ored), Doc: "1: so are those for addresses behind the same interface"},
 	{Name: "medium_id", v4: v4(14), Doc: "Medium of the interface for proxy_arp: 0 its own, -1 no proxy"},
 	// IN_DEV_ARPFILTER
@@ -94,8 +96,10 @@ var Settings = []Setting{
 		Doc: "Time between IGMPv1 and v2 reports of joining, in ms"},
 	{Name: "igmpv3_unsolicited_report_interval", v4: v4(28), Doc: "Time between IGMPv3 reports of joining, in ms"},
 	{Name: "force_mld_version", v6: v6(16).by(mld), Doc: "Version of MLD that is used, 0 for what routers use"},
-	{Name: "mldv1_unsolicited_report_interval", v6: v6(30), Doc: "Time between MLDv1 reports of joining, in ms"},
-	{Name: "mldv2_unsolicited_report_interval", v6: v6(31), Doc: "Time between MLDv2 reports of joining, in ms"},
+	{Name: "mldv1_unsolicited_report_interval", v6: v6(30).as(unsigned),
+		Doc: "Time between MLDv1 reports of joining, in ms"},
+	{Name: "mldv2_unsolicited_report_interval", v6: v6(31).as(unsigned),
+		Doc: "Time between MLDv2 reports of joining, in ms"},
 
 	// IPv6. To set all's disable_ipv6 sets every interface's.
 	{Name: "disable_ipv6", v6: v6(26), Doc: "1: the interface has no IPv6 addresses and drops IPv6 packets"},
@@ -150,10 +154,11 @@ var Settings = []Setting{
 		Doc: "1: probes have a nonce, so that loops are no duplicates (Linux 4.10)"},
 	// ipv6_allow_optimistic_dad; ipv6_use_optimistic_addr
 	{Name: "optimistic_dad", v6: v6(23).by(ored), Doc: "1: addresses may be used while they are probed"},
-	{Name: "use_optimistic", v6: v6(34).by(ored),
+	{Name: "use_optimistic", v6: v6(34).by(optimistic),
 		Doc: "1: such are source addresses too, with optimistic_dad (Linux 3.18)"},
 	// ndisc_recv_ns (ip6_forward asks all alone)
-	{Name: "proxy_ndp", v6: v6(22).by(ored), Doc: "1: solicitations are answered for addresses of ip neigh add proxy"},
+	{Name: "proxy_ndp", v6: v6(22).by(ored),
+		Doc: "1: where the interface has forwarding, solicitations are answered for addresses of ip neigh add proxy"},
 	{Name: "force_tllao", v6: v6(28), Doc: "1: answers to unicast solicitations have the link-layer address too"},
 	// ndisc_netdev_event
 	{Name: "ndisc_notify", v6: v6(29).by(ored), Doc: "1: neighbours are told when the interface comes up or changes"},
