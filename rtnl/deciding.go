@@ -2,6 +2,7 @@ package rtnl
 
 import (
 	"net/netip"
+	"slices"
 
 	"kernelroutes/rtnl/object"
 )
@@ -99,14 +100,21 @@ func (l *Lookups) setTable(table uint32) {
 	}
 }
 
-// decide finds the route that decides among those that use the same nexthop object of IPv6. The
-// kernel shows the first of them that a packet took on this processor, whichever decides now:
-// what it keeps for later packets belongs to the object, and remembers that route
-// (rt6_get_pcpu_route, Linux 5.3). It returns false if there is none any more.
+// decide finds the route that decides among those that use nexthop objects of IPv6. The kernel
+// shows the first of them that a packet took on this processor, whichever decides now: what it
+// keeps for later packets belongs to the object, of a group to the member, and remembers that
+// route (rt6_get_pcpu_route, Linux 5.3). It returns false if there is none any more.
 func (l *Lookups) decide(req *LookupRequest, want Want) (same bool, err error) {
-	shared, dst := l.found.Match.NexthopID, req.Destination.WithZone("")
+	dst := req.Destination.WithZone("")
 	l.found.Match = nil
 	l.setTable(0)
+	answer := l.found.Answer
+	if answer == nil {
+		if err := l.ask(req, false, &l.second); err != nil || l.second.err != "" {
+			return false, err
+		}
+		answer = &l.second.route
+	}
 	f := Filter{Families: []object.Family{object.IPv6}}
 	for bits := range dst.BitLen() + 1 {
 		p, _ := dst.Prefix(bits)
@@ -116,33 +124,91 @@ func (l *Lookups) decide(req *LookupRequest, want Want) (same bool, err error) {
 	if err != nil {
 		return false, err
 	}
-	// Of those in one table, which are as good as each other, it is the most specific one: such
-	// routes have no source (ip6_route_info_create). If several tables have one, it is not
-	// told which.
-	var found *object.Route
-	certain := true
-	for r := range s.Routes(object.AllFields) {
-		if r.NexthopID != shared {
-			continue
-		}
-		certain = certain && (found == nil || r.Table == found.Table)
-		if found == nil || r.Dst.Bits() > found.Dst.Bits() ||
-			r.Dst.Bits() == found.Dst.Bits() && r.Priority.V < found.Priority.V {
-			found = r.Clone()
-		}
+	found := mostSpecific(s, func(n *object.Nexthop) bool { return n.OIF == answer.OIF.V && n.Gateway == answer.Gateway })
+	if len(found) == 0 { // another gateway on the same link was learnt (a redirect)
+		found = mostSpecific(s, func(n *object.Nexthop) bool { return n.OIF == answer.OIF.V })
 	}
-	if found == nil || !certain {
-		return found != nil, nil
+	if len(found) == 0 {
+		return false, nil
 	}
-	l.found.Match = found
-	l.setTable(found.Table)
+	decides, err := l.ruled(req, s, found)
+	if err != nil || decides == nil {
+		return true, err
+	}
+	l.found.Match = decides
+	l.setTable(decides.Table)
 	if want&WantID != 0 {
-		l.found.ID = string(found.AppendID(nil))
+		l.found.ID = string(decides.AppendID(nil))
 	}
 	return true, nil
 }
 
-// routes reads the routes that a filter lets through.
+// mostSpecific returns the most specific route in each table of those that use nexthop objects
+// and have a nexthop that the packet takes: such routes have no source (ip6_route_info_create).
+func mostSpecific(s *Snapshot, takes func(*object.Nexthop) bool) map[uint32]*object.Route {
+	var hops []object.Nexthop
+	all := map[uint32]*object.Route{}
+	for r := range s.Routes(object.AllFields) {
+		if !r.NexthopID.OK {
+			continue
+		}
+		hops = s.Nexthops(r, hops[:0])
+		if !slices.ContainsFunc(hops, func(n object.Nexthop) bool { return takes(&n) }) {
+			continue
+		}
+		if found := all[r.Table]; found == nil || r.Dst.Bits() > found.Dst.Bits() ||
+			r.Dst.Bits() == found.Dst.Bits() && r.Priority.V < found.Priority.V {
+			all[r.Table] = r.Clone()
+		}
+	}
+	return all
+}
+
+// ruled returns the route that decides of some routes, the most specific of their tables; nil: it
+// cannot be told. The snapshot has all routes that the packet may take.
+func (l *Lookups) ruled(req *LookupRequest, s *Snapshot, found map[uint32]*object.Route) (*object.Route, error) {
+	if len(found) == 1 {
+		for _, r := range found {
+			return r, nil
+		}
+	}
+	all, known, err := l.leads(req)
+	if err != nil || !known {
+		return nil, err
+	}
+	var decides *object.Route
+	for _, lead := range all {
+		r := found[lead.table]
+		switch {
+		case r == nil || r == decides:
+		case decides != nil:
+			return nil, nil
+		case lead.sure && !exceeded(s, r):
+			return r, nil
+		default:
+			decides = r
+		}
+	}
+	return decides, nil
+}
+
+// exceeded reports whether its table has a route that is preferred to a route: one of type throw
+// has the next rule looked at.
+func exceeded(s *Snapshot, r *object.Route) bool {
+	for other := range s.Routes(object.AllFields) {
+		if other.Table != r.Table {
+			continue
+		}
+		longer, metric := other.Dst.Bits()-r.Dst.Bits(), int64(other.Priority.V)-int64(r.Priority.V)
+		if longer > 0 || longer == 0 && (metric < 0 || metric == 0 && other.NexthopID != r.NexthopID) {
+			return true
+		}
+	}
+	return false
+}
+
+// routes reads the routes that a filter lets through, and the nexthop objects that they use.
 func (l *Lookups) routes(f Filter) (*Snapshot, error) {
-	return l.read(l.ctx, Request{Namespace: l.ns, Kinds: []*object.Kind{object.Routes.Kind}, Filter: f})
+	return l.read(l.ctx, Request{Namespace: l.ns, Kinds: []*object.Kind{object.Routes.Kind},
+		Referred: []*object.Kind{object.NexthopObjects.Kind}, Filter: f})
 }

@@ -1,6 +1,7 @@
 package rtnl
 
 import (
+	"strconv"
 	"strings"
 	"testing"
 
@@ -29,7 +30,7 @@ func TestLookupSharedObject(t *testing.T) {
 			{to("fd60:2::1"), "ipv6:254:fd60:2::/32", 1024},
 			{to("fd34::1"), "ipv6:254:fd34::/16", 1024},
 			{to("fd61::1", mark), "ipv6:500:fd61::/16", 1024},
-			{to("fd62::1"), "", 0},
+			{to("fd62::1"), "ipv6:254:fd62::/16", 1024}, {to("fd62::1", mark), "ipv6:500:fd62::/16", 1024},
 		} {
 			for _, want := range []Want{WantAnswer | WantID, WantAnswer | WantMatch, WantID} {
 				found, err := l.Lookup(&c.req, want)
@@ -86,5 +87,31 @@ func TestLookupMergedTables(t *testing.T) {
 			}
 		}
 		nstest.IP(t, "rule add fwmark 9 lookup 77") // from now on they are two
+	}
+}
+
+// TestLookupSharedMember has IPv6 routes whose nexthop objects have members in common, which the
+// kernel takes for each other too.
+func TestLookupSharedMember(t *testing.T) {
+	ways(t)
+	nstest.IP(t, "nexthop add id 9 group 7/6")
+	nstest.Batch(t, "-6", "route add fd60::/16 nhid 9", "route add fd61::/16 nhid 9 metric 9",
+		"route add fd61::/16 nhid 7 metric 7")
+	l := lookups(t)
+	index := map[string]uint32{"v0": dev(t, "v0"), "v1": dev(t, "v1")}
+	for n := range 20 {
+		for prefix, out := range map[string]string{"fd33": "v0", "fd34": "", "fd60": "", "fd61": "v1"} {
+			req := to(prefix + "::" + strconv.Itoa(n))
+			for _, want := range []Want{WantAnswer | WantID, WantID} {
+				found, err := l.Lookup(&req, want)
+				if err != nil || !found.Consistent || found.Match == nil || found.Match.Dst.String() != prefix+"::/16" ||
+					!strings.HasPrefix(found.ID, "ipv6:254:"+prefix+"::/16:") {
+					t.Fatalf("%v, %d: %+v, %v", req.Destination, want, found, err)
+				}
+				if want&WantAnswer != 0 && out != "" && found.Answer.OIF.V != index[out] {
+					t.Errorf("%v leaves through %d", req.Destination, found.Answer.OIF.V)
+				}
+			}
+		}
 	}
 }

@@ -26,6 +26,7 @@
 //	cache.go, recall.go     Cache: what is held for look-ups; what was given out by identity
 //	kernel.go, watch.go     Kernel: Read, Count; Watch
 //	lookups.go, deciding.go what the kernel would do with a packet, and which route decides
+//	ruling.go, vrfs.go      which tables rules lead it to; which of them are of VRFs
 //	reading.go              the work on one snapshot: tries, until all is of one time
 //	table_reader.go         kinds that are dumped by table
 //	whole_reader.go         kinds of which a dump brings all

@@ -95,8 +95,10 @@ type Lookups struct {
 	// read reads routes, where it takes a dump to know an identity.
 	read func(context.Context, Request) (*Snapshot, error)
 
-	links   map[uint32]object.Link // by index; the zero Link: there is none
-	all     *Snapshot              // of all links; nil: they have not been needed
+	open  func() (*conn.Conn, error)
+	links map[uint32]object.Link // by index; the zero Link: there is none
+	vrfs  map[uint32]object.Link // by VRFTable; nil: they have not been needed
+
 	request []byte
 	first   answer
 	second  answer
@@ -123,12 +125,14 @@ func (k *Kernel) Lookups(ctx context.Context, ns Namespace, id uint64) (*Lookups
 		release()
 		return nil, err
 	}
-	c, err := dialIn(k.dialer(), held, ns).Open(ctx, held, 0)
+	open := func() (*conn.Conn, error) { return dialIn(k.dialer(), held, ns).Open(ctx, held, 0) }
+	c, err := open()
 	if err != nil {
 		release()
 		return nil, err
 	}
-	return &Lookups{ctx: ctx, ns: held, release: release, conn: c, read: k.Read, links: map[uint32]object.Link{}}, nil
+	return &Lookups{ctx: ctx, ns: held, release: release, conn: c, open: open, read: k.Read,
+		links: map[uint32]object.Link{}}, nil
 }
 
 // Lookups prepares for look-ups as Kernel.Lookups does: they are of the time when they are
@@ -323,24 +327,6 @@ func (l *Lookups) Link(index uint32) (object.Link, bool, error) {
 		l.links[index] = link
 	}
 	return link, link.Index != 0, nil
-}
-
-// VRF returns the name of the VRF device whose routing table has a number, "" for none. It
-// takes a dump of the links once, but for tables that no VRF has.
-func (l *Lookups) VRF(table uint32) (string, error) {
-	const defaultTable = 253
-	switch table {
-	case 0, defaultTable, object.RT_TABLE_MAIN, object.RT_TABLE_LOCAL:
-		return "", nil
-	}
-	if l.all == nil {
-		s, err := l.read(l.ctx, Request{Namespace: l.ns, Kinds: []*object.Kind{object.Links.Kind}})
-		if err != nil {
-			return "", err
-		}
-		l.all = s
-	}
-	return l.all.VRF(table), nil
 }
 
 // LinkByName returns an interface by its name, or by another name that it has.

@@ -133,30 +133,6 @@ func TestLookupFails(t *testing.T) {
 	}
 }
 
-// TestLookupVRF has a VRF device: all links are read once, and only for a table that can be a
-// VRF's.
-func TestLookupVRF(t *testing.T) {
-	k := &fakeKernel{}
-	k.fake = fake{T: t, Answer: func(r fakeRequest) []event {
-		red := nltest.AppendLink(nil, &object.Link{Index: 9, Name: "red", Kind: "vrf", VRFTable: 500})
-		return []event{datagram(nltest.Padded(object.RTM_NEWLINK, wire.NLM_F_MULTI, r.Seq, red), done(r.Seq, 0))}
-	}}
-	l, err := k.kernel().Lookups(context.Background(), "", 0)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	for _, c := range []struct {
-		table uint32
-		name  string
-		read  int
-	}{{0, "", 0}, {254, "", 0}, {255, "", 0}, {500, "red", 1}, {600, "", 1}, {500, "red", 1}} {
-		if name, err := l.VRF(c.table); err != nil || name != c.name || len(k.Requests) != c.read {
-			t.Errorf("table %d: %q, %v after %d requests", c.table, name, err, len(k.Requests))
-		}
-	}
-}
-
 // TestLookupEnds has a context that ends.
 func TestLookupEnds(t *testing.T) {
 	ctx, cancel := context.WithCancel(context.Background())

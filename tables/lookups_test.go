@@ -187,7 +187,7 @@ func TestLookupsRefused(t *testing.T) {
 		{"destination=192.0.2.1 in_dev=eth7", "in_dev='eth7': there is no such interface"},
 		{"destination=192.0.2.1 out_dev=v0|eth7", "out_dev='eth7': there is no such interface"},
 		{"destination=192.0.2.1 out_dev=9999", "out_dev='9999': there is no such interface"},
-		{"destination=fe80::1%eth7", "out_dev='eth7': there is no such interface"},
+		{"destination=fe80::1%eth7", "the zone of destination='eth7': there is no such interface"},
 		{"destination=fe80::1%v0 out_dev=v1", "destination='fe80::1%v0' is to be reached through another interface than"},
 		{"destination=192.0.2.1 mark=-1", "mark='-1' is out of range: it is a whole number from 0 to 4294967295"},
 		{"destination=192.0.2.1 mark=4294967296", "from 0 to 4294967295"},

@@ -277,8 +277,10 @@ func wholeNumbers(values []string) (all []int64) {
 
 // distinct returns each of the values once.
 func distinct(values []string) (all []string) {
+	known := make(map[string]bool, len(values)) // an IN list may be long
 	for _, v := range values {
-		if !slices.Contains(all, v) {
+		if !known[v] {
+			known[v] = true
 			all = append(all, v)
 		}
 	}

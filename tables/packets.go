@@ -153,6 +153,7 @@ func parseAddr(column, value string) (netip.Addr, error) {
 
 // inRange returns the numbers that are asked for in a column, each once.
 func inRange(column string, most int64, values []string) (all []int64, err error) {
+	known := map[int64]bool{}
 	for _, v := range values {
 		b, ok := parseBound(Equals, v)
 		if ok && !b.isInt {
@@ -162,7 +163,8 @@ func inRange(column string, most int64, values []string) (all []int64, err error
 		if !ok || b.exact < 0 || b.exact > most {
 			return nil, fmt.Errorf("%s=%s is out of range: it is a whole number from 0 to %d", column, quote(v), most)
 		}
-		if !slices.Contains(all, b.exact) {
+		if !known[b.exact] {
+			known[b.exact] = true
 			all = append(all, b.exact)
 		}
 	}
@@ -198,22 +200,18 @@ func (r *lookupRow) lookup(l *rtnl.Lookups, needs needs) (err error) {
 	if req.InDev, err = indexOf(l, "in_dev", r.inDev); err != nil {
 		return err
 	}
-	out := r.outDev
-	if out == "" {
-		out = r.zone
-	}
-	if req.OutDev, err = indexOf(l, "out_dev", out); err != nil {
+	if req.OutDev, err = indexOf(l, "out_dev", r.outDev); err != nil {
 		return err
 	}
-	if r.zone != "" && r.outDev != "" {
-		zone, err := indexOf(l, "the zone of destination", r.zone)
-		if err == nil && zone != req.OutDev {
-			err = fmt.Errorf("destination=%s is to be reached through another interface than out_dev=%s",
-				quote(r.destination), quote(r.outDev))
-		}
-		if err != nil {
-			return err
-		}
+	zone, err := indexOf(l, "the zone of destination", r.zone)
+	switch {
+	case err != nil:
+		return err
+	case zone != 0 && req.OutDev != 0 && zone != req.OutDev:
+		return fmt.Errorf("destination=%s is to be reached through another interface than out_dev=%s",
+			quote(r.destination), quote(r.outDev))
+	case zone != 0:
+		req.OutDev = zone
 	}
 	found, err := l.Lookup(&req, needs.found)
 	if err != nil {
@@ -260,6 +258,9 @@ func (p *plan[R]) find(ctx context.Context, t *Table, from Source, q Query) (Row
 	}
 	if q.Warn != nil && len(scopes) > 0 {
 		p.warn(ctx, t.Name, from, q, &scopes[0].place)
+		if q.Dropped {
+			p.warnOfInputs(t, q)
+		}
 	}
 	return p.rows(scopes), nil
 }

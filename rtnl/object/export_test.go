@@ -1,5 +1,8 @@
 package object
 
+// KindRequest is VRFRequest for another kind of interface.
+func KindRequest(kind string, large bool) []byte { return kindRequest(kind, large) }
+
 // Set sets a metric that is no algorithm of congestion control.
 func (m *Metrics) Set(n uint8, v uint32) { m.has, m.values[n] = m.has|1<<n, v }
 

@@ -267,3 +267,16 @@ func LinkRequest(name string) []byte {
 	b := Links.Request(0)
 	return wire.AppendAttr(b, typ, append([]byte(name), 0)...)
 }
+
+// VRFRequest is the payload of RTM_GETLINK for a dump of the VRF devices alone. If it is large,
+// the kernel makes room for whatever a link has, and to know how much that is looks at every
+// link (rtnl_calcit); else it does not begin the dump where the first one takes more than a page.
+func VRFRequest(large bool) []byte { return kindRequest(kindVRF, large) }
+
+func kindRequest(kind string, large bool) []byte {
+	b := Links.Request(0)
+	if !large {
+		b = b[:ifinfomsgLen] // without IFLA_EXT_MASK
+	}
+	return wire.AppendAttr(b, iflaLinkInfo, wire.AppendAttr(nil, iflaInfoKind, append([]byte(kind), 0)...)...)
+}

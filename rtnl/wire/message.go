@@ -19,13 +19,14 @@ const (
 
 // Flags of messages.
 const (
-	NLM_F_REQUEST   = 0x1
-	NLM_F_MULTI     = 0x2
-	NLM_F_ACK       = 0x4
-	NLM_F_DUMP_INTR = 0x10
-	NLM_F_DUMP      = 0x300
-	NLM_F_CAPPED    = 0x100
-	NLM_F_ACK_TLVS  = 0x200
+	NLM_F_REQUEST       = 0x1
+	NLM_F_MULTI         = 0x2
+	NLM_F_ACK           = 0x4
+	NLM_F_DUMP_INTR     = 0x10
+	NLM_F_DUMP_FILTERED = 0x20
+	NLM_F_DUMP          = 0x300
+	NLM_F_CAPPED        = 0x100
+	NLM_F_ACK_TLVS      = 0x200
 )
 
 // NETLINK_ROUTE is the protocol of RTNetlink.
