@@ -11,6 +11,7 @@
 //	keys.go       addresses and prefixes as texts in their order
 //	domains.go, advice.go   which values a column can have; the warning that none is asked for
 //	route_row.go, routes.go, nexthops.go, nexthop_objects.go, route_counts.go, rules.go   the tables
+//	interface_config.go   the table of the settings of interfaces
 //	lookups.go, packets.go   the table of what becomes of packets; which packets a query is about
 //	spec.go       the specification in osquery's format, and README's block
 package tables
