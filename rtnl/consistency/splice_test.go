@@ -39,61 +39,65 @@ func ruleName(m *object.Message) string {
 // Linux 6.9; the others are older.
 type ruleDump struct{ datagrams, heard string }
 
-// TestRulesMerge has what is proved of rules: digits are priorities, letters rules of one.
-func TestRulesMerge(t *testing.T) {
-	for _, tc := range []struct {
-		name  string
-		dumps []ruleDump
-		want  string
-		whole bool
-	}{
-		{"one datagram, while others change", []ruleDump{{"1 2 3 DONE", "9"}}, "1 2 3", true},
-		{"one datagram whose end is not told", []ruleDump{{"1 2 3", "9"}}, "1 2 3", false},
-		{"one that heard of nothing, before Linux 6.9", []ruleDump{{"1 2 | 3", ""}}, "1 2 3", true},
-		{"one that heard of nothing may hear of it yet", []ruleDump{{"1 2 | 3 DONE", ""}}, "1 2 3", false},
-		{"nor is it known where NLMSG_DONE came alone", []ruleDump{{"1 2 | 3 | DONE", ""}}, "1 2 3", false},
-		{"two that heard of nothing", []ruleDump{{"1 2 | 3 DONE", ""}, {"1 2 | 3 DONE", ""}}, "1 2 3", true},
-		{"two that are not alike", []ruleDump{{"1 2 | 3 DONE", ""}, {"1 2 | 2 3 DONE", ""}}, "", false},
-		{"the second one heard of it", []ruleDump{{"1 2 | 4 DONE", ""}, {"1 2 | 4 DONE", "1"}}, "1 2 4", false},
-		{"one begins where the other ended", []ruleDump{{"1 2 | 4 DONE", "1"}, {"1 | 2 3 4 DONE", "1"}}, "", false},
-		{"or before that", []ruleDump{{"1 2 3 | 5 DONE", "1"}, {"1 | 2 3 4 5 DONE", "1"}}, "1 2 3 4 5", true},
-		{"as far as it is known where", []ruleDump{{"1 2 | 5 DONE", "1"}, {"1 2 3 4 | 5 DONE", "1"}}, "1 2 3 4 5", false},
-		{"and on", []ruleDump{{"1 2 | 5 6 7 DONE", "1"}, {"1 2 3 5 6 | 7 DONE", "1"}}, "1 2 3 5 6 7", true},
+// ruleMerges are dumps of rules and what is proved of them: digits are priorities, letters rules
+// of one.
+var ruleMerges = []struct {
+	name  string
+	dumps []ruleDump
+	want  string
+	whole bool
+}{
+	{"one datagram, while others change", []ruleDump{{"1 2 3 DONE", "9"}}, "1 2 3", true},
+	{"one datagram whose end is not told", []ruleDump{{"1 2 3", "9"}}, "1 2 3", false},
+	{"one that heard of nothing, before Linux 6.9", []ruleDump{{"1 2 | 3", ""}}, "1 2 3", true},
+	{"one that heard of nothing may hear of it yet", []ruleDump{{"1 2 | 3 DONE", ""}}, "1 2 3", false},
+	{"nor is it known where NLMSG_DONE came alone", []ruleDump{{"1 2 | 3 | DONE", ""}}, "1 2 3", false},
+	{"two that heard of nothing", []ruleDump{{"1 2 | 3 DONE", ""}, {"1 2 | 3 DONE", ""}}, "1 2 3", true},
+	{"two that are not alike", []ruleDump{{"1 2 | 3 DONE", ""}, {"1 2 | 2 3 DONE", ""}}, "", false},
+	{"the second one heard of it", []ruleDump{{"1 2 | 4 DONE", ""}, {"1 2 | 4 DONE", "1"}}, "1 2 4", false},
+	{"one begins where the other ended", []ruleDump{{"1 2 | 4 DONE", "1"}, {"1 | 2 3 4 DONE", "1"}}, "", false},
+	{"or before that", []ruleDump{{"1 2 3 | 5 DONE", "1"}, {"1 | 2 3 4 5 DONE", "1"}}, "1 2 3 4 5", true},
+	{"as far as it is known where", []ruleDump{{"1 2 | 5 DONE", "1"}, {"1 2 3 4 | 5 DONE", "1"}}, "1 2 3 4 5", false},
+	{"and on", []ruleDump{{"1 2 | 5 6 7 DONE", "1"}, {"1 2 3 5 6 | 7 DONE", "1"}}, "1 2 3 5 6 7", true},
 
-		// Rules of one priority.
-		{"one datagram", []ruleDump{{"5a 5b DONE", "5a"}}, "5a 5b", true},
-		{"an untouched one leads on", []ruleDump{{"5a 5b | 5d DONE", "5x"}, {"5a 5b 5c | 5d DONE", "5x"}}, "", false},
-		{"over the gap", []ruleDump{{"5a 5b | 5d 5e 5f DONE", "5x"}, {"5a 5b 5c 5d 5e | 5f DONE", "5x"}},
-			"5a 5b 5c 5d 5e 5f", true},
-		{"where the one before ends is touched",
-			[]ruleDump{{"5a 5b | 5d 5e DONE", "5b"}, {"5a | 5b 5c 5d | 5e DONE", "5b"}}, "", false},
-		{"but one before that is not",
-			[]ruleDump{{"5a 5b | 5d 5e 5f DONE", "5b"}, {"5a 5b 5c 5d 5e | 5f DONE", "5b"}}, "5a 5b 5c 5d 5e 5f", true},
-		{"nor the one before it, which another one may be like",
-			[]ruleDump{{"5a 5b | 5d 5e DONE", "5x"}, {"5a 5b 5c 5d | 5e DONE", "5x"}}, "", false},
-		{"what is touched comes once",
-			[]ruleDump{{"5a 5t 5b | 5d DONE", "5t"}, {"5a 5b 5c 5d 5t DONE", ""}}, "5a 5b 5c 5d 5t", true},
-		{"taken before, it does not come again",
-			[]ruleDump{{"5a 5t 5b 5c | 5e DONE", "-5t"}, {"5a | 5b 5c 5d 5e 5f 5t DONE", "5t"}}, "5a 5t 5b 5c 5d 5e 5f", true},
-		{"but one that did not go is another one", []ruleDump{{"5a 5t 5b 5c | 5e DONE", "5x"},
-			{"5a | 5b 5c 5d 5e 5t 5f 5t DONE", "5t"}}, "5a 5t 5b 5c 5d 5e 5t 5f 5t", true},
-		{"of several, it is not known which went", []ruleDump{{"5a 5t 5b 5c | 5e DONE", "5x"},
-			{"5a 5b | 5c 5d 5e 5t 5f 5t DONE", "5t -5t"}}, "", false},
-		{"alike ones are none to go by",
-			[]ruleDump{{"5a 5b 5b | 5d DONE", "5x"}, {"5a | 5c 5b 5b 5d | 5e DONE", "5x"}}, "", false},
-		{"but stay as many",
-			[]ruleDump{{"5a 5b 5b 5f 5c | 5e DONE", "5x"}, {"5a | 5b 5b 5f 5c 5d 5e DONE", "5x"}},
-			"5a 5b 5b 5f 5c 5d 5e", true},
-		{"alike ones in different datagrams are none to go by either",
-			[]ruleDump{{"5a 5b | 5c 5d | 5a 5b | 5c 5e DONE", "5x"}, {"5a 5b 5c | 5d 5a 5b | 5c 5e DONE", "5x"}}, "", false},
-		{"others among them are", []ruleDump{{"5a 5b 5e 5f 5a | 5b 5g 5h DONE", "5x"},
-			{"5a 5b | 5e 5f 5a 5b 5g 5h | 5i DONE", "5i"}}, "5a 5b 5e 5f 5a 5b 5g 5h", true},
-		{"one went, and another one was before an untouched one all the time", []ruleDump{
-			{"5a 5t 5b 5c | 5e 5f DONE", "-5t"}, {"5a | 5b 5c 5t 5d | 5e 5f 5t DONE", "5t"},
-			{"5a 5b | 5c 5t 5d 5e 5f | 5t DONE", ""}}, "5a 5t 5b 5c 5t 5d 5e 5f", true},
-		{"it is not known what changed, but likely",
-			[]ruleDump{{"5a 5b | 5d 5e 5f DONE", "?"}, {"5a 5b 5c 5d 5e | 5f DONE", "5x"}}, "5a 5b 5c 5d 5e 5f", false},
-	} {
+	// Rules of one priority.
+	{"one datagram", []ruleDump{{"5a 5b DONE", "5a"}}, "5a 5b", true},
+	{"an untouched one leads on", []ruleDump{{"5a 5b | 5d DONE", "5x"}, {"5a 5b 5c | 5d DONE", "5x"}}, "", false},
+	{"over the gap", []ruleDump{{"5a 5b | 5d 5e 5f DONE", "5x"}, {"5a 5b 5c 5d 5e | 5f DONE", "5x"}},
+		"5a 5b 5c 5d 5e 5f", true},
+	{"where the one before ends is touched",
+		[]ruleDump{{"5a 5b | 5d 5e DONE", "5b"}, {"5a | 5b 5c 5d | 5e DONE", "5b"}}, "", false},
+	{"but one before that is not",
+		[]ruleDump{{"5a 5b | 5d 5e 5f DONE", "5b"}, {"5a 5b 5c 5d 5e | 5f DONE", "5b"}}, "5a 5b 5c 5d 5e 5f", true},
+	{"nor the one before it, which another one may be like",
+		[]ruleDump{{"5a 5b | 5d 5e DONE", "5x"}, {"5a 5b 5c 5d | 5e DONE", "5x"}}, "", false},
+	{"what is touched comes once",
+		[]ruleDump{{"5a 5t 5b | 5d DONE", "5t"}, {"5a 5b 5c 5d 5t DONE", ""}}, "5a 5b 5c 5d 5t", true},
+	{"taken before, it does not come again",
+		[]ruleDump{{"5a 5t 5b 5c | 5e DONE", "-5t"}, {"5a | 5b 5c 5d 5e 5f 5t DONE", "5t"}}, "5a 5t 5b 5c 5d 5e 5f", true},
+	{"but one that did not go is another one", []ruleDump{{"5a 5t 5b 5c | 5e DONE", "5x"},
+		{"5a | 5b 5c 5d 5e 5t 5f 5t DONE", "5t"}}, "5a 5t 5b 5c 5d 5e 5t 5f 5t", true},
+	{"of several, it is not known which went", []ruleDump{{"5a 5t 5b 5c | 5e DONE", "5x"},
+		{"5a 5b | 5c 5d 5e 5t 5f 5t DONE", "5t -5t"}}, "", false},
+	{"alike ones are none to go by",
+		[]ruleDump{{"5a 5b 5b | 5d DONE", "5x"}, {"5a | 5c 5b 5b 5d | 5e DONE", "5x"}}, "", false},
+	{"but stay as many",
+		[]ruleDump{{"5a 5b 5b 5f 5c | 5e DONE", "5x"}, {"5a | 5b 5b 5f 5c 5d 5e DONE", "5x"}},
+		"5a 5b 5b 5f 5c 5d 5e", true},
+	{"alike ones in different datagrams are none to go by either",
+		[]ruleDump{{"5a 5b | 5c 5d | 5a 5b | 5c 5e DONE", "5x"}, {"5a 5b 5c | 5d 5a 5b | 5c 5e DONE", "5x"}}, "", false},
+	{"others among them are", []ruleDump{{"5a 5b 5e 5f 5a | 5b 5g 5h DONE", "5x"},
+		{"5a 5b | 5e 5f 5a 5b 5g 5h | 5i DONE", "5i"}}, "5a 5b 5e 5f 5a 5b 5g 5h", true},
+	{"one went, and another one was before an untouched one all the time", []ruleDump{
+		{"5a 5t 5b 5c | 5e 5f DONE", "-5t"}, {"5a | 5b 5c 5t 5d | 5e 5f 5t DONE", "5t"},
+		{"5a 5b | 5c 5t 5d 5e 5f | 5t DONE", ""}}, "5a 5t 5b 5c 5t 5d 5e 5f", true},
+	{"it is not known what changed, but likely",
+		[]ruleDump{{"5a 5b | 5d 5e 5f DONE", "?"}, {"5a 5b 5c 5d 5e | 5f DONE", "5x"}}, "5a 5b 5c 5d 5e 5f", false},
+}
+
+// TestRulesMerge has what is proved of rules.
+func TestRulesMerge(t *testing.T) {
+	for _, tc := range ruleMerges {
 		var dumps []*Dump
 		heard := &Changes{}
 		for _, d := range tc.dumps {
