@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"iter"
 	"os"
 	"path/filepath"
 	"slices"
@@ -19,8 +20,8 @@ import (
 // keeps alive, once, in the order of their inodes: the calling thread's first. (A socket or
 // another open file keeps one alive too, but no path leads to it.)
 //
-// Unseen is the number of processes whose namespace may not be seen: it takes CAP_SYS_PTRACE
-// for those of other users. Theirs may be missing.
+// Unseen is the number of processes whose namespace may not be seen, and is none of these: it
+// takes CAP_SYS_PTRACE for those of other users. Theirs may be missing.
 func Namespaces() (found []Found, unseen int, err error) {
 	own, err := Namespace("").ID()
 	if err != nil {
@@ -117,6 +118,8 @@ type finder struct {
 	proc   string            // procFolder
 	paths  map[uint64]string // by inode
 	mounts map[string]bool   // what was looked through: see lookThrough
+	tasks  map[uint64]string // one that is in it, by inode
+	closed closedTasks
 	unseen int
 
 	wanted uint64   // 0: all are
@@ -138,7 +141,7 @@ func (f *finder) find() error {
 	if err != nil {
 		return err
 	}
-	f.mounts = map[string]bool{}
+	f.mounts, f.tasks, f.closed = map[string]bool{}, map[uint64]string{}, closedTasks{}
 	self := filepath.Join(f.proc, "thread-self")
 	f.lookThrough(self, "") // whose paths need no root of a process
 	if !slices.Contains(names, firstProcess) {
@@ -149,6 +152,7 @@ func (f *finder) find() error {
 			f.process(filepath.Join(f.proc, pid))
 		}
 	}
+	f.settle()
 	return nil
 }
 
@@ -177,10 +181,16 @@ func (f *finder) refused(err error) {
 
 func (f *finder) task(dir string) error {
 	name, err := os.Readlink(dir + "/ns/net")
+	if errors.Is(err, fs.ErrPermission) {
+		return f.closed.add(dir)
+	}
 	if err != nil {
 		return err
 	}
 	if id, ok := Namespace(name).inode(); ok {
+		if f.tasks[id] == "" {
+			f.tasks[id] = dir
+		}
 		f.add(id, dir+"/ns/net")
 	}
 	return f.lookThrough(dir, dir+"/root")
@@ -229,18 +239,27 @@ func (f *finder) lookThrough(task, root string) error {
 		return err
 	}
 	f.mounts[mounts] = true
-	for line := range strings.Lines(string(text)) {
-		// ID PARENT MAJOR:MINOR ROOT MOUNTPOINT ...: of a namespace the root is its name.
-		fields := strings.Split(line, " ") // any other blank may be part of a name
-		if len(fields) < 5 {
-			continue
-		}
-		if id, ok := Namespace(fields[3]).inode(); ok {
-			f.add(id, root+unescape(fields[4]))
-			f.hidden = f.hidden || id == f.wanted && f.file == nil
-		}
+	for id, path := range mountedIn(string(text)) {
+		f.add(id, root+path)
+		f.hidden = f.hidden || id == f.wanted && f.file == nil
 	}
 	return nil
+}
+
+// mountedIn yields the namespaces that are mounted, and where.
+func mountedIn(mountinfo string) iter.Seq2[uint64, string] {
+	return func(yield func(uint64, string) bool) {
+		for line := range strings.Lines(mountinfo) {
+			// ID PARENT MAJOR:MINOR ROOT MOUNTPOINT ...: of a namespace the root is its name.
+			fields := strings.Split(line, " ") // any other blank may be part of a name
+			if len(fields) < 5 {
+				continue
+			}
+			if id, ok := Namespace(fields[3]).inode(); ok && !yield(id, unescape(fields[4])) {
+				return
+			}
+		}
+	}
 }
 
 // unescape undoes how the kernel writes blanks and backslashes in a path (seq_path): \040.
