@@ -5,5 +5,6 @@
 //	conn.go        Conn: dumps, single requests, notifications
 //	errors.go      what can fail, and what to do
 //	namespace*.go  Namespace: where sockets are opened
+//	find*.go, closed_linux.go  Namespaces: those that there are
 //	dial_*.go      Dial: the kernel's sockets
 package conn
