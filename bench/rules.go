@@ -85,7 +85,8 @@ func (b *bench) rules() ([]line, error) {
 		args: []string{self, "-floorOfRules"}}
 	ip := &measurement{what: "ip -j -d rule > FILE", ns: ns, file: file, args: []string{"ip", "-j", "-d", "rule"}}
 	query := func(columns string) *measurement {
-		return &measurement{what: "query --json SELECT " + columns + " FROM kernel_route_rules > FILE", ns: ns, file: file,
+		return &measurement{what: "query --json SELECT " + columns + " FROM kernel_route_rules > FILE", ns: ns,
+			file: file,
 			args: []string{executable(b.dir), "query", "--json", "SELECT " + columns + " FROM kernel_route_rules"}}
 	}
 	all := []*measurement{floor, ip, query("priority, src, table_name, protocol"), query("*"), query("count(*)")}

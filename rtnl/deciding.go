@@ -17,7 +17,8 @@ func (l *Lookups) explain(req *LookupRequest) error {
 		return nil
 	}
 	dst, from := req.Destination.Unmap(), req.From.Unmap()
-	suspect := from.IsValid() && !from.IsUnspecified() && (from.IsMulticast() || from.IsLoopback() || from == broadcast4)
+	suspect := from.IsValid() && !from.IsUnspecified() &&
+		(from.IsMulticast() || from.IsLoopback() || from == broadcast4)
 	if req.InDev == 0 && !suspect {
 		return nil // ip_route_output_key_hash_rcu, __mkroute_output
 	}
@@ -124,7 +125,9 @@ func (l *Lookups) decide(req *LookupRequest, want Want) (same bool, err error) {
 	if err != nil {
 		return false, err
 	}
-	found := mostSpecific(s, func(n *object.Nexthop) bool { return n.OIF == answer.OIF.V && n.Gateway == answer.Gateway })
+	found := mostSpecific(s, func(n *object.Nexthop) bool {
+		return n.OIF == answer.OIF.V && n.Gateway == answer.Gateway
+	})
 	if len(found) == 0 { // another gateway on the same link was learnt (a redirect)
 		found = mostSpecific(s, func(n *object.Nexthop) bool { return n.OIF == answer.OIF.V })
 	}

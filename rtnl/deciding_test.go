@@ -37,7 +37,8 @@ func TestLookupSharedObject(t *testing.T) {
 				if err != nil || found.Error != "" || !found.Consistent {
 					t.Fatalf("%+v: %+v, %v", c.req, found, err)
 				}
-				if known := found.Match != nil; known != (c.route != "") || known && found.Match.Priority.V != c.metric ||
+				if known := found.Match != nil; known != (c.route != "") || known &&
+					found.Match.Priority.V != c.metric ||
 					want&WantID != 0 && found.ID[:max(strings.LastIndexByte(found.ID, ':'), 0)] != c.route ||
 					want&WantAnswer != 0 && (found.Answer.Table != 0) != known {
 					t.Errorf("%v, %d: got %s, %+v, want %s", c.req.Destination, want, found.ID, found.Match, c.route)
@@ -65,15 +66,19 @@ func TestLookupMergedTables(t *testing.T) {
 			ids[string(r.AppendID(nil))] = true
 		}
 		for dst, want := range map[string]string{
-			"127.0.0.1": "ipv4:255:127.0.0.1/32:", "127.0.0.9": "ipv4:255:127.0.0.0/8:", "10.0.0.1": "ipv4:255:10.0.0.1/32:",
-			"10.0.0.255": "ipv4:255:10.0.0.255/32:", "98.0.0.1": "ipv4:254:98.0.0.0/8:", "99.0.0.1": "ipv4:255:99.0.0.0/8:",
-			"97.0.0.1": "ipv4:254:97.0.0.0/24:", "224.0.0.1": "ipv4:254:0.0.0.0/0:", "255.255.255.255": "ipv4:254:0.0.0.0/0:",
-			"10.0.0.9": "ipv4:254:10.0.0.0/24:", "1.2.3.4": "ipv4:254:0.0.0.0/0:",
+			"127.0.0.1": "ipv4:255:127.0.0.1/32:", "127.0.0.9": "ipv4:255:127.0.0.0/8:",
+			"10.0.0.1":   "ipv4:255:10.0.0.1/32:",
+			"10.0.0.255": "ipv4:255:10.0.0.255/32:", "98.0.0.1": "ipv4:254:98.0.0.0/8:",
+			"99.0.0.1": "ipv4:255:99.0.0.0/8:",
+			"97.0.0.1": "ipv4:254:97.0.0.0/24:", "224.0.0.1": "ipv4:254:0.0.0.0/0:",
+			"255.255.255.255": "ipv4:254:0.0.0.0/0:",
+			"10.0.0.9":        "ipv4:254:10.0.0.0/24:", "1.2.3.4": "ipv4:254:0.0.0.0/0:",
 		} {
 			req := to(dst)
 			for _, wanted := range []Want{WantAnswer | WantID, WantID, WantAnswer | WantMatch} {
 				found, err := l.Lookup(&req, wanted)
-				if err != nil || !found.Consistent || wanted&WantID != 0 && (!strings.HasPrefix(found.ID, want) || !ids[found.ID]) {
+				if err != nil || !found.Consistent || wanted&WantID != 0 && (!strings.HasPrefix(found.ID, want) ||
+					!ids[found.ID]) {
 					t.Errorf("%s, %d: %+v, %v, want %s", dst, wanted, found, err, want)
 					continue
 				}
@@ -104,7 +109,8 @@ func TestLookupSharedMember(t *testing.T) {
 			req := to(prefix + "::" + strconv.Itoa(n))
 			for _, want := range []Want{WantAnswer | WantID, WantID} {
 				found, err := l.Lookup(&req, want)
-				if err != nil || !found.Consistent || found.Match == nil || found.Match.Dst.String() != prefix+"::/16" ||
+				if err != nil || !found.Consistent || found.Match == nil ||
+					found.Match.Dst.String() != prefix+"::/16" ||
 					!strings.HasPrefix(found.ID, "ipv6:254:"+prefix+"::/16:") {
 					t.Fatalf("%v, %d: %+v, %v", req.Destination, want, found, err)
 				}

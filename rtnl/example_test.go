@@ -39,7 +39,8 @@ func ExampleKernel_Read() {
 
 // Count routes by who installed them, however many there are.
 func ExampleRequest_countBy() {
-	req := rtnl.RouteRequest(rtnl.Filter{Families: []object.Family{object.IPv4}, Tables: []uint32{object.RT_TABLE_MAIN}})
+	req := rtnl.RouteRequest(rtnl.Filter{Families: []object.Family{object.IPv4},
+		Tables: []uint32{object.RT_TABLE_MAIN}})
 	req.CountBy = &object.Grouping{Protocol: true, Nexthops: true, Defaults: true}
 	var kernel rtnl.Kernel
 	snapshot, err := kernel.Read(context.Background(), req)

@@ -31,7 +31,8 @@ func TestLookupAsksAgain(t *testing.T) {
 		asked   int
 		check   func(*Lookup) bool
 	}{
-		{"nothing changes", WantAnswer | WantMatch, []way{one, one, one}, 3, func(l *Lookup) bool { return l.Consistent }},
+		{"nothing changes", WantAnswer | WantMatch, []way{one, one, one}, 3,
+			func(l *Lookup) bool { return l.Consistent }},
 		{"only the answer", WantAnswer, []way{one}, 1, func(l *Lookup) bool { return l.Match == nil }},
 		{"only the route", WantMatch, []way{one}, 1, func(l *Lookup) bool { return l.Answer == nil && l.Match != nil }},
 		{"another answer", WantAnswer | WantMatch, []way{one, two, two, two, two, two}, 6,
@@ -48,7 +49,8 @@ func TestLookupAsksAgain(t *testing.T) {
 			func(l *Lookup) bool { return l.Error == "" && l.Match == nil && l.Consistent }},
 		{"there is a route after all", WantMatch, []way{noRoute, one, one}, 3,
 			func(l *Lookup) bool { return l.Error == "" && l.Match != nil && l.Consistent }},
-		{"unreachable", WantMatch, []way{unreachable, unreachable}, 2, func(l *Lookup) bool { return l.Error == NoRoute }},
+		{"unreachable", WantMatch, []way{unreachable, unreachable}, 2,
+			func(l *Lookup) bool { return l.Error == NoRoute }},
 		{"a redirect", WantAnswer | WantMatch, []way{two, one, two, one, two, one, two}, 7,
 			func(l *Lookup) bool { return l.Consistent && l.Match.Gateway != l.Answer.Gateway }},
 		{"another route between the same answers", WantAnswer | WantMatch, []way{one, two, one, one, one}, 7,
@@ -65,7 +67,8 @@ func TestLookupAsksAgain(t *testing.T) {
 			if w.table == 0 && w != none {
 				return []event{datagram(nltest.Failed(r.Seq, w.gateway))}
 			}
-			route := object.Route{Family: object.IPv4, Table: w.table, Type: object.Unicast, OIF: object.Some(uint32(3)),
+			route := object.Route{Family: object.IPv4, Table: w.table, Type: object.Unicast,
+				OIF:     object.Some(uint32(3)),
 				Dst:     netip.MustParsePrefix("10.0.0.0/8"),
 				Gateway: netip.AddrFrom4([4]byte{10, 0, 0, byte(w.gateway)})}
 			if !r.Match { // how long ago is no matter
@@ -98,14 +101,16 @@ func TestLookupFails(t *testing.T) {
 		answer func(seq uint32) event
 		want   string
 	}{
-		{func(seq uint32) event { return datagram(words(seq, uint32(syscall.EINVAL))) }, "invalid argument: bad request"},
+		{func(seq uint32) event { return datagram(words(seq, uint32(syscall.EINVAL))) },
+			"invalid argument: bad request"},
 		{func(seq uint32) event { return datagram(words(seq, uint32(syscall.EACCES))) }, "bad request"},
 		{func(seq uint32) event { return datagram(nltest.Failed(seq, uint32(syscall.EPERM))) }, "not permitted"},
 		{func(seq uint32) event { return datagram(nltest.Failed(seq, 0)) }, "gave no answer"},
 		{func(uint32) event { return failure(syscall.EACCES) }, "not permitted"},
 		{func(uint32) event { return failure(syscall.EINVAL) }, "invalid argument"},
 		{func(uint32) event { return event{Datagram: []byte{1}} }, "malformed"},
-		{func(seq uint32) event { return datagram(nltest.Padded(object.RTM_NEWROUTE, 0, seq, nil)) }, "malformed route"},
+		{func(seq uint32) event { return datagram(nltest.Padded(object.RTM_NEWROUTE, 0, seq, nil)) },
+			"malformed route"},
 	} {
 		k := &fakeKernel{fake: fake{T: t, Answer: func(r fakeRequest) []event { return []event{c.answer(r.Seq)} }}}
 		l, err := k.kernel().Lookups(context.Background(), "", 0)

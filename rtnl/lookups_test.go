@@ -198,7 +198,8 @@ func TestLookupRefused(t *testing.T) {
 		{to("1.2.3.4", from("10.0.0.9"), func(r *LookupRequest) { r.InDev = 9999 }),
 			"no such device; the interface that was given has gone away"},
 		{to("fd00::1", func(r *LookupRequest) { r.InDev = 9999 }), "no such device"},
-		{to("1.2.3.4", from("fd00::1")), "look up the route to 1.2.3.4: the source fd00::1 is an address of another family"},
+		{to("1.2.3.4", from("fd00::1")), "look up the route to 1.2.3.4: the source fd00::1 is an address of another " +
+			"family"},
 		{to("fd00::1", from("::ffff:10.0.0.1")), "is an address of another family"},
 		{LookupRequest{}, "there is no destination"},
 	} {
@@ -312,7 +313,8 @@ func testLookupIDs(t *testing.T) {
 			if err != nil || link.Name != c.dev && c.dev != "" {
 				t.Errorf("%+v: leaves through %+v, %v, want %s", c.req, link, err, c.dev)
 			}
-			if !known || link.Name == "lo" || route.Dst.Bits() == 0 && c.dev != "" && found.Answer.Type != object.Unicast {
+			if !known || link.Name == "lo" || route.Dst.Bits() == 0 && c.dev != "" &&
+				found.Answer.Type != object.Unicast {
 				continue // the kernel answers otherwise than by a nexthop of the route
 			}
 			hops := dumped.Nexthops(route, nil)

@@ -110,7 +110,8 @@ func TestRecallOfRecycledInode(t *testing.T) {
 // TestRecallServes: an answer about a namespace by its path alone is none about the own one.
 func TestRecallServes(t *testing.T) {
 	own, path, inode := nsKey{}, nsKey{path: "/run/netns/red"}, nsKey{id: 5}
-	for _, pair := range [][2]nsKey{{path, own}, {own, path}, {inode, own}, {own, inode}, {inode, path}, {path, inode}} {
+	for _, pair := range [][2]nsKey{{path, own}, {own, path}, {inode, own}, {own, inode}, {inode, path}, {path,
+		inode}} {
 		if pair[0].serves(pair[1]) {
 			t.Errorf("%v serves %v", pair[0], pair[1])
 		}

@@ -95,7 +95,8 @@ func (r *Request) checkNamespace(held Namespace) error {
 		return err
 	}
 	return &ReadError{Op: "enter network namespace " + string(r.Namespace), Kind: ErrNoNamespace,
-		Err: fmt.Errorf("the file stands for net:[%d] by now, not for net:[%d]", id, r.NamespaceID), Remedy: "ask again"}
+		Err:    fmt.Errorf("the file stands for net:[%d] by now, not for net:[%d]", id, r.NamespaceID),
+		Remedy: "ask again"}
 }
 
 // check returns an error for a request that names no kind, which is a mistake and no

@@ -16,7 +16,8 @@ func TestLookupVRF(t *testing.T) {
 	links := func(seq uint32, flags uint16, tail []byte, all ...object.Link) []event {
 		var dump [][]byte
 		for _, l := range all {
-			dump = append(dump, nltest.Padded(object.RTM_NEWLINK, wire.NLM_F_MULTI|flags, seq, nltest.AppendLink(nil, &l)))
+			dump = append(dump, nltest.Padded(object.RTM_NEWLINK, wire.NLM_F_MULTI|flags, seq, nltest.AppendLink(nil,
+				&l)))
 		}
 		return []event{datagram(append(dump, tail)...)}
 	}

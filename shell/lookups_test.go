@@ -89,7 +89,8 @@ func TestLookupsOneColumn(t *testing.T) {
 		one := func(column string) string {
 			var out bytes.Buffer
 			sql := "SELECT " + column + " FROM kernel_route_lookups WHERE destination = '" + dst + "'"
-			if err := Query(context.Background(), &out, &rtnl.Kernel{}, sql, Options{Format: List, NoHeader: true}); err != nil {
+			if err := Query(context.Background(), &out, &rtnl.Kernel{}, sql, Options{Format: List,
+				NoHeader: true}); err != nil {
 				t.Fatal(err)
 			}
 			return strings.TrimSuffix(out.String(), "\n")

@@ -81,7 +81,8 @@ func TestNetnsInJoins(t *testing.T) {
 		{n + " n", "(n.netns = '" + path + "' OR n.metric = 7) AND n.dst LIKE '20%/%' AND n.dst <> '20.2.0.0/16'",
 			"10.0.0.2 10.0.0.8"},
 		{n + " n", "n.netns = '" + path + "' COLLATE NOCASE AND n.dst = '20.0.0.0/8'", "10.0.0.2"},
-		{n + " n", "(n.netns = '" + path + "' OR n.pid_with_namespace = 0) AND n.dst = '20.0.0.0/8'", "10.0.0.2 10.0.0.3"},
+		{n + " n", "(n.netns = '" + path + "' OR n.pid_with_namespace = 0) AND n.dst = '20.0.0.0/8'",
+			"10.0.0.2 10.0.0.3"},
 		// What the first one has not got another one may have.
 		{r + " r JOIN " + n + " n USING (dst, netns_id)", "r.netns IN ('', '" + path + "') AND n.dev = 'only2' " +
 			"AND r.dst = '20.0.0.0/8'", ""},
@@ -119,14 +120,18 @@ func TestKeysInJoins(t *testing.T) {
 			"AND p.dst_last <= r.dst_last WHERE r.dst = '20.0.0.0/8' AND p.dst <> r.dst AND" + main +
 			" ORDER BY 1": "20.1.0.0/16 20.1.2.0/24",
 		// What covers a prefix.
-		"SELECT r.dst FROM kernel_routes r WHERE r.dst_first <= '4:14010200' AND r.dst_last >= '4:140102ff' AND" + main +
+		"SELECT r.dst FROM kernel_routes r WHERE r.dst_first <= '4:14010200' AND r.dst_last >= '4:140102ff' AND" +
+			main +
 			" ORDER BY dst_len": "0.0.0.0/0 20.0.0.0/8 20.1.0.0/16 20.1.2.0/24",
-		"SELECT r.dst FROM kernel_routes r WHERE '6:20010db8000100000000000000000001' BETWEEN r.dst_first AND r.dst_last " +
+		"SELECT r.dst FROM kernel_routes r WHERE '6:20010db8000100000000000000000001' BETWEEN r.dst_first AND " +
+			"r.dst_last " +
 			"AND" + main + " ORDER BY dst_len": "2001:db8::/32 2001:db8:1::/48",
-		"SELECT r.dst FROM (VALUES ('20.1.2.3'), ('2001:db8:1::1')) v JOIN kernel_routes r ON r.covers = v.column1 WHERE" +
+		"SELECT r.dst FROM (VALUES ('20.1.2.3'), ('2001:db8:1::1')) v JOIN kernel_routes r ON r.covers = v.column1 " +
+			"WHERE" +
 			main + " AND r.dst_len > 0 ORDER BY v.column1, r.dst_len": "20.0.0.0/8 " +
 			"20.1.0.0/16 20.1.2.0/24 2001:db8::/32 2001:db8:1::/48",
-		"SELECT r.dst FROM kernel_routes r JOIN (VALUES ('20.1.2.3'), ('2001:db8:1::1')) v ON r.covers = v.column1 WHERE" +
+		"SELECT r.dst FROM kernel_routes r JOIN (VALUES ('20.1.2.3'), ('2001:db8:1::1')) v ON r.covers = v.column1 " +
+			"WHERE" +
 			main + " AND r.dst_len > 0 ORDER BY v.column1, r.dst_len": "20.0.0.0/8 " +
 			"20.1.0.0/16 20.1.2.0/24 2001:db8::/32 2001:db8:1::/48",
 		"SELECT count(*) FROM kernel_routes WHERE dst_first > 7":                                            "0",

@@ -14,7 +14,8 @@ import (
 // InterfaceConfig is the table kernel_interface_config.
 var InterfaceConfig = define(Table{
 	Name: "kernel_interface_config",
-	Description: "Settings of each network interface for IPv4 and IPv6 (/proc/sys/net/ipv4/conf, ipv6/conf), and what " +
+	Description: "Settings of each network interface for IPv4 and IPv6 (/proc/sys/net/ipv4/conf, ipv6/conf), and " +
+		"what " +
 		"holds where the kernel combines them with those of all.",
 	Examples: []string{
 		"SELECT dev, rp_filter, effective_rp_filter FROM kernel_interface_config WHERE family = 'ipv4'",
@@ -49,7 +50,8 @@ var InterfaceConfig = define(Table{
 		"MTU of the interface in bytes, absent for all and default; what IPv6 uses is mtu6",
 		nothing, (*configRow).mtu),
 	text("family",
-		"Address family of the settings: ipv4 or ipv6; no row for one that the interface does not have, as with an MTU "+
+		"Address family of the settings: ipv4 or ipv6; no row for one that the interface does not have, as with an "+
+			"MTU "+
 			"below 1280 (ipv6) or 68 (ipv4)",
 		nothing, func(r *configRow, b []byte) []byte { return append(b, r.family.String()...) }).
 		perRow().holds(words(false, noNumber, familyNames(object.IPv4, object.IPv6), ipFamilies)),

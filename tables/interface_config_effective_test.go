@@ -144,7 +144,8 @@ func TestInterfaceConfigChurn(t *testing.T) {
 				consistent++
 			}
 			if r["family"] == "ipv4" && r["dev_index"] != "" && r["effective_rp_filter"] != max(want, r["rp_filter"]) {
-				t.Errorf("rp_filter of %s is %s, all %s: %s holds", r["dev"], r["rp_filter"], want, r["effective_rp_filter"])
+				t.Errorf("rp_filter of %s is %s, all %s: %s holds", r["dev"], r["rp_filter"], want,
+					r["effective_rp_filter"])
 			}
 		}
 		if is := seen[configKey{"ipv4", "x0"}] > 0; is != there {

@@ -80,7 +80,8 @@ func randomize(t *testing.T, r *rand.Rand) (written int) {
 		if filepath.Base(file) == "stable_secret" {
 			continue
 		}
-		value := []int64{-1, 0, 0, 1, 1, 2, 3, 8, 64, 1280, 1400, 86400, 65535, 4294967294, 1<<31 - 1, -1 << 31}[r.IntN(16)]
+		value := []int64{-1, 0, 0, 1, 1, 2, 3, 8, 64, 1280, 1400, 86400, 65535, 4294967294, 1<<31 - 1,
+			-1 << 31}[r.IntN(16)]
 		if strings.HasPrefix(filepath.Base(file), "router_") {
 			value = r.Int64N(40_000_000) - 10_000_000 // in seconds, which are sent in milliseconds
 		}
@@ -361,7 +362,8 @@ func TestInterfaceConfigColumns(t *testing.T) {
 		}
 	}
 	// What CIS 3.3 asks for.
-	for _, name := range strings.Fields("rp_filter accept_redirects secure_redirects send_redirects accept_source_route " +
+	for _, name := range strings.Fields("rp_filter accept_redirects secure_redirects send_redirects " +
+		"accept_source_route " +
 		"log_martians proxy_arp forwarding accept_ra") {
 		if !slices.ContainsFunc(tables.InterfaceConfig.Columns, func(c tables.ColumnInfo) bool {
 			return c.Name == "effective_"+name

@@ -244,7 +244,8 @@ func addHidden(t testing.TB, r row) {
 	for column, all := range map[string]string{"dst": "", "src": "/0"} {
 		p := r[column]
 		if p == "" && all != "" {
-			p = map[string]string{"ipv4": "0.0.0.0/0", "ipmr": "0.0.0.0/0", "ipv6": "::/0", "ip6mr": "::/0"}[r["family"]]
+			p = map[string]string{"ipv4": "0.0.0.0/0", "ipmr": "0.0.0.0/0", "ipv6": "::/0",
+				"ip6mr": "::/0"}[r["family"]]
 		}
 		_, n, err := net.ParseCIDR(p)
 		if err != nil {

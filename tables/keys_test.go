@@ -19,7 +19,8 @@ func nested(t *testing.T) {
 	nstest.New(t)
 	nstest.Veth(t, "v0", "10.0.0.1/24", "fd00::1/64")
 	nstest.Batch(t, "-4", "route add default via 10.0.0.2", "route add 0.0.0.0/1 via 10.0.0.3",
-		"route add 128.0.0.0/1 via 10.0.0.3", "route add 20.0.0.0/8 via 10.0.0.2", "route add 20.16.0.0/12 via 10.0.0.2",
+		"route add 128.0.0.0/1 via 10.0.0.3", "route add 20.0.0.0/8 via 10.0.0.2",
+		"route add 20.16.0.0/12 via 10.0.0.2",
 		"route add 20.16.1.0/24 nexthop via 10.0.0.2 nexthop via 10.0.0.3", "route add 20.16.1.1/32 via 10.0.0.2",
 		"route add 20.16.0.0/12 via 10.0.0.4 table 77", "route add 255.255.255.255/32 via 10.0.0.2 table 77")
 	nstest.Batch(t, "-6", "route add default via fd00::2", "route add 2000::/3 via fd00::2",
@@ -55,7 +56,10 @@ func TestCovering(t *testing.T) {
 			t.Fatal(err)
 		}
 		first, last := tables.Keys(p.Masked())
-		want := dstsOf(chosen(all, func(dst netip.Prefix) bool { return dst.Bits() <= p.Bits() && dst.Contains(p.Addr()) }))
+		want := dstsOf(chosen(all, func(dst netip.Prefix) bool {
+			return dst.Bits() <= p.Bits() &&
+				dst.Contains(p.Addr())
+		}))
 		if len(want) == 0 {
 			t.Fatalf("nothing covers %s: this proves nothing", c)
 		}

@@ -51,7 +51,8 @@ func (s *lookupScene) destination() string {
 		return pick(s.Rand, low, low, low, s.in(dev, 1), s.in(dev, 9), "::1", "2001:db8::7", "ff0e::1", "ff02::1")
 	}
 	low := fmt.Sprintf("2%d.%d.0.%d", a, b, 1+s.IntN(50))
-	return pick(s.Rand, low, low, low, s.in(dev, 1), s.in(dev, 9), s.in(dev, 255), "127.0.0.1", "192.0.2.7", "224.0.0.9",
+	return pick(s.Rand, low, low, low, s.in(dev, 1), s.in(dev, 9), s.in(dev, 255), "127.0.0.1", "192.0.2.7",
+		"224.0.0.9",
 		"239.1.2.3", "255.255.255.255",
 		"0.0.0.0")
 }
@@ -96,7 +97,8 @@ func (s *lookupScene) rule(priority int) string {
 	condition := pick(s.Rand, fmt.Sprintf("fwmark %d", 1+s.IntN(3)), "from "+s.in(s.IntN(3), 1),
 		"from "+s.in(s.IntN(3), 9), fmt.Sprintf("iif v%d", s.IntN(3)), fmt.Sprintf("oif v%d", s.IntN(3)),
 		"to "+s.prefix(), "tos 8",
-		"uidrange 0-0 to "+s.prefix(), "ipproto tcp dport 443", "ipproto udp sport 1000-2000", "not fwmark 1 to "+s.prefix())
+		"uidrange 0-0 to "+s.prefix(), "ipproto tcp dport 443", "ipproto udp sport 1000-2000",
+		"not fwmark 1 to "+s.prefix())
 	action := "lookup " + pick(s.Rand, lookupTables[1:]...)
 	if s.IntN(5) == 0 {
 		action = pick(s.Rand, "blackhole", "prohibit", "unreachable")
@@ -316,7 +318,8 @@ func testLookup(t *testing.T, src tables.Source, known map[string]row, p row, se
 			t.Errorf("%v: shows %s %q", p, column, got[column])
 		}
 	}
-	columns := []string{"family", "type", "gateway", "gateway_family", "dev", "prefsrc", "table_id", "table_name", "mtu",
+	columns := []string{"family", "type", "gateway", "gateway_family", "dev", "prefsrc", "table_id", "table_name",
+		"mtu",
 		"metric", "protocol", "matched_dst"}
 	if want["nexthop_id"] != "" {
 		// Here ip has shown any of the routes that use the object, until it is another one.

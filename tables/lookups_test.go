@@ -64,7 +64,8 @@ func TestLookups(t *testing.T) {
 		{[]string{"destination=192.0.2.1"}, row{"destination_key": "4:c0000201", "family": "ipv4", "type": "unicast",
 			"table_id": "254", "table_name": "main", "gateway": "10.0.0.2", "gateway_family": "ipv4", "dev": "v0",
 			"dev_kind": "veth", "prefsrc": "10.0.0.1", "mtu": "", "metric": "100", "protocol": "dhcp",
-			"matched_dst": "0.0.0.0/0", "error": "", "vrf": "", "snapshot_consistent": "1", "from_addr": "", "in_dev": "",
+			"matched_dst": "0.0.0.0/0", "error": "", "vrf": "", "snapshot_consistent": "1", "from_addr": "",
+			"in_dev":  "",
 			"out_dev": "", "mark": "", "tos": "", "uid": "", "ip_proto": "", "sport": "", "dport": ""}},
 		{[]string{"destination=20.1.1.1"}, row{"mtu": "1400", "gateway": "10.0.1.2", "dev": "v1", "metric": "0",
 			"protocol": "boot", "matched_dst": "20.0.0.0/8"}},
@@ -188,7 +189,8 @@ func TestLookupsRefused(t *testing.T) {
 		{"destination=192.0.2.1 out_dev=v0|eth7", "out_dev='eth7': there is no such interface"},
 		{"destination=192.0.2.1 out_dev=9999", "out_dev='9999': there is no such interface"},
 		{"destination=fe80::1%eth7", "the zone of destination='eth7': there is no such interface"},
-		{"destination=fe80::1%v0 out_dev=v1", "destination='fe80::1%v0' is to be reached through another interface than"},
+		{"destination=fe80::1%v0 out_dev=v1", "destination='fe80::1%v0' is to be reached through another interface " +
+			"than"},
 		{"destination=192.0.2.1 mark=-1", "mark='-1' is out of range: it is a whole number from 0 to 4294967295"},
 		{"destination=192.0.2.1 mark=4294967296", "from 0 to 4294967295"},
 		{"destination=192.0.2.1 mark=1.5", "it is a whole number"},
@@ -208,7 +210,8 @@ func TestLookupsRefused(t *testing.T) {
 			conditions[i] = strings.Replace(conditions[i], "=_1", "= 1", 1)
 		}
 		rows, err := looked(t, &rtnl.Kernel{}, conditions...)
-		if err == nil || !strings.HasPrefix(err.Error(), "kernel_route_lookups: ") || !strings.Contains(err.Error(), c.want) {
+		if err == nil || !strings.HasPrefix(err.Error(), "kernel_route_lookups: ") || !strings.Contains(err.Error(),
+			c.want) {
 			t.Errorf("%s: %v, %v, want %s", c.where, rows, err, c.want)
 		}
 	}
@@ -263,7 +266,8 @@ func TestLookupsNamespaces(t *testing.T) {
 	for _, r := range rows {
 		got = append(got, r["netns"]+" "+r["destination"]+" "+r["gateway"])
 	}
-	want := []string{"blue 20.0.0.1 10.0.0.3", "blue 21.0.0.1 10.0.0.2", "red 20.0.0.1 10.0.0.2", "red 21.0.0.1 10.0.0.2"}
+	want := []string{"blue 20.0.0.1 10.0.0.3", "blue 21.0.0.1 10.0.0.2", "red 20.0.0.1 10.0.0.2",
+		"red 21.0.0.1 10.0.0.2"}
 	if err != nil || !slices.Equal(got, want) {
 		t.Errorf("%v, %v, want %v", got, err, want)
 	}
@@ -272,7 +276,8 @@ func TestLookupsNamespaces(t *testing.T) {
 // TestLookupsJoinAmidChanges changes through which way packets go: no row mixes two ways.
 func TestLookupsJoinAmidChanges(t *testing.T) {
 	lookupNetwork(t)
-	lines := []string{"route replace 60.0.0.0/8 via 10.0.0.7 proto 100", "route replace 60.0.0.0/8 via 10.0.1.7 proto 101",
+	lines := []string{"route replace 60.0.0.0/8 via 10.0.0.7 proto 100",
+		"route replace 60.0.0.0/8 via 10.0.1.7 proto 101",
 		"route replace 60.0.0.0/8 via 10.0.1.6 proto 102"}
 	protocols := map[string]string{"10.0.0.7": "100", "10.0.1.7": "101", "10.0.1.6": "102"}
 	nstest.Batch(t, "-4", lines[0])

@@ -45,7 +45,8 @@ func BenchmarkNamespaces(b *testing.B) {
 	}
 	b.Run("query", func(b *testing.B) {
 		perNamespace(b, func() {
-			rows, err := tables.Routes.Scan(b.Context(), &rtnl.Kernel{}, tables.Query{Constraints: constraints, Used: used})
+			rows, err := tables.Routes.Scan(b.Context(), &rtnl.Kernel{}, tables.Query{Constraints: constraints,
+				Used: used})
 			if err != nil {
 				b.Fatal(err)
 			}

@@ -232,7 +232,8 @@ func TestAllNamespaces(t *testing.T) {
 		src.found = append(src.found, rtnl.FoundNamespace{Namespace: rtnl.Namespace("/run/netns/" + n), ID: ids[n]})
 	}
 	all := func() ([]string, error) {
-		rows, err := scanErr(tables.Nexthops, src, where(tables.Nexthops, "netns", tables.Equals, "*"), a20(tables.Nexthops))
+		rows, err := scanErr(tables.Nexthops, src, where(tables.Nexthops, "netns", tables.Equals, "*"),
+			a20(tables.Nexthops))
 		return columns(rows, "gateway", "netns", "netns_id"), err
 	}
 	want := func(names ...string) (lines []string) {
@@ -262,7 +263,8 @@ func TestAllNamespaces(t *testing.T) {
 		once.Do(func() {
 			if err := errors.Join(os.WriteFile("/run/netns/moved", nil, 0o600),
 				unix.Mount("/run/netns/blue", "/run/netns/moved", "", unix.MS_BIND, ""),
-				unix.Unmount("/run/netns/blue", unix.MNT_DETACH), unix.Unmount("/run/netns/gone", unix.MNT_DETACH)); err != nil {
+				unix.Unmount("/run/netns/blue", unix.MNT_DETACH), unix.Unmount("/run/netns/gone",
+					unix.MNT_DETACH)); err != nil {
 				t.Error(err)
 			}
 		})
@@ -306,7 +308,8 @@ func TestNetnsJoin(t *testing.T) {
 		seen := map[string]bool{}
 		for _, name := range []string{"", "red", "blue"} {
 			for _, r := range scan(t, tables.Routes, src, where(tables.Routes, "netns", tables.Equals, name),
-				where(tables.Routes, "table_name", tables.Equals, "main"), where(tables.Routes, "family", tables.Equals, "ipv4")) {
+				where(tables.Routes, "table_name", tables.Equals, "main"), where(tables.Routes, "family", tables.Equals,
+					"ipv4")) {
 				if id := r["route_id"]; seen[id] || strings.Contains(id, "@") != (name != "") {
 					t.Errorf("%s has %s, as another one", name, id)
 				}

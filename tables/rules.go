@@ -137,14 +137,16 @@ var ruleSelectors = []column[ruleRow]{
 		func(r *ruleRow) (int64, bool) { return int64(r.SPorts.V.Start), r.SPorts.OK }),
 	port("sport_end", "Last source port of the packets, absent where sport_start is",
 		func(r *ruleRow) (int64, bool) { return int64(r.SPorts.V.End), r.SPorts.OK }),
-	port("sport_mask", "Bits of the source port that are compared, 65535 for all; absent for a range of ports and for any",
+	port("sport_mask", "Bits of the source port that are compared, 65535 for all; absent for a range of ports and "+
+		"for any",
 		func(r *ruleRow) (int64, bool) { return opt(r.SourcePortMask()) }),
 	port("dport_start", "First destination port of the packets, which is compared under dport_mask if it is the only "+
 		"one; absent for any",
 		func(r *ruleRow) (int64, bool) { return int64(r.DPorts.V.Start), r.DPorts.OK }),
 	port("dport_end", "Last destination port of the packets, absent where dport_start is",
 		func(r *ruleRow) (int64, bool) { return int64(r.DPorts.V.End), r.DPorts.OK }),
-	port("dport_mask", "Bits of the destination port that are compared, 65535 for all; absent for a range of ports and "+
+	port("dport_mask", "Bits of the destination port that are compared, 65535 for all; absent for a range of ports "+
+		"and "+
 		"for any",
 		func(r *ruleRow) (int64, bool) { return opt(r.DestinationPortMask()) }),
 }

@@ -238,7 +238,8 @@ func TestRuleConditions(t *testing.T) {
 // TestRulesOfOlderKernels: what a kernel does not send is absent, or what it stands for.
 func TestRulesOfOlderKernels(t *testing.T) {
 	attr := nltest.Attr
-	payload := nltest.Cat([]byte{byte(object.IPv4), 0, 0, 0, 254, 0, 0, byte(object.FR_ACT_TO_TBL)}, nltest.NE[uint32](0),
+	payload := nltest.Cat([]byte{byte(object.IPv4), 0, 0, 0, 254, 0, 0, byte(object.FR_ACT_TO_TBL)},
+		nltest.NE[uint32](0),
 		attr(nltest.FRA_FWMARK, nltest.NE[uint32](1)), attr(nltest.FRA_DSCP, []byte{46}),
 		attr(nltest.FRA_SPORT_RANGE, nltest.NE[uint16](80), nltest.NE[uint16](80)),
 		attr(nltest.FRA_DPORT_RANGE, nltest.NE[uint16](80), nltest.NE[uint16](81)),

@@ -31,7 +31,8 @@ func anyRule(c nltest.Chance, f object.Family, users uint32, newer bool) *object
 	case 1:
 		r.Action = object.FR_ACT_NOP
 	case 2:
-		r.Action = []object.RuleAction{object.FR_ACT_BLACKHOLE, object.FR_ACT_UNREACHABLE, object.FR_ACT_PROHIBIT}[c.IntN(3)]
+		r.Action = []object.RuleAction{object.FR_ACT_BLACKHOLE, object.FR_ACT_UNREACHABLE,
+			object.FR_ACT_PROHIBIT}[c.IntN(3)]
 	case 3:
 		r.L3MDev = object.Some[uint8](1)
 	default:
@@ -141,7 +142,8 @@ func probeRule(t *testing.T, r *object.Rule) (got row, ok bool) {
 	if err := nstest.Send(t, object.RTM_NEWRULE, 0, nltest.AppendRule(nil, r)); err != nil {
 		return nil, false
 	}
-	rows := scan(t, tables.Rules, new(rtnl.Kernel), where(tables.Rules, "priority", tables.Equals, fmt.Sprint(r.Priority)))
+	rows := scan(t, tables.Rules, new(rtnl.Kernel), where(tables.Rules, "priority", tables.Equals,
+		fmt.Sprint(r.Priority)))
 	if err := nstest.Send(t, object.RTM_DELRULE, 0, nltest.AppendRule(nil, r)); err != nil || len(rows) != 1 {
 		t.Fatal(err, rows)
 	}
@@ -153,7 +155,8 @@ func wantRule(r *object.Rule, names *iproute2.Names) row {
 	want := row{"family": r.Family.String(), "priority": fmt.Sprint(r.Priority),
 		"inverted": fmt.Sprint(r.Flags & object.FIB_RULE_INVERT / object.FIB_RULE_INVERT),
 		"tos":      fmt.Sprint(r.TOS), "protocol": names.Protocol(r.Protocol.V), "l3mdev": fmt.Sprint(r.L3MDev.V),
-		"unknown_attrs": "[]", "snapshot_consistent": "1", "iif": r.IIF, "oif": r.OIF, "action": map[object.RuleAction]string{
+		"unknown_attrs": "[]", "snapshot_consistent": "1", "iif": r.IIF, "oif": r.OIF,
+		"action": map[object.RuleAction]string{
 			object.FR_ACT_TO_TBL: "table", object.FR_ACT_GOTO: "goto", object.FR_ACT_NOP: "nop",
 			object.FR_ACT_BLACKHOLE: "blackhole", object.FR_ACT_UNREACHABLE: "unreachable",
 			object.FR_ACT_PROHIBIT: "prohibit"}[r.Action]}

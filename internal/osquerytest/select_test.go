@@ -96,7 +96,8 @@ func TestSelectByOptions(t *testing.T) {
 	}{
 		{"IN of a column that is not optimized", columns, []Term{Is("plain", many...)},
 			[]string{`[{"op":2,"expr":"a"}]`, `[{"op":2,"expr":"b"}]`}},
-		{"IN of one that is", columns, []Term{Is("netns", many...)}, []string{`[{"op":2,"expr":"a"},{"op":2,"expr":"b"}]`}},
+		{"IN of one that is", columns, []Term{Is("netns", many...)},
+			[]string{`[{"op":2,"expr":"a"},{"op":2,"expr":"b"}]`}},
 		{"nothing in IN", columns, []Term{Is("netns", "", "a")}, []string{`[{"op":2,"expr":""},{"op":2,"expr":"a"}]`}},
 		{"nothing", columns, []Term{Is("netns", "")}, []string{`[]`}},
 		{"the order of numbers", columns, []Term{{"number", 4, []string{"7"}}}, []string{`[{"op":4,"expr":"7"}]`}},

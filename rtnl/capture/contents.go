@@ -25,7 +25,8 @@ type fileContents struct {
 func (f *fileContents) lacks(req *rtnl.Request) error {
 	for _, k := range req.Kinds {
 		if slices.Contains(f.without, k) && !req.Nothing() {
-			return &Error{fmt.Sprintf("the capture has no %s: the version of this program that made it did not know them",
+			return &Error{fmt.Sprintf("the capture has no %s: the version of this program that made it did not know "+
+				"them",
 				k.Plural), makeAgain}
 		}
 	}

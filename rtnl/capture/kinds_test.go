@@ -199,7 +199,8 @@ func TestCapturesOfBefore(t *testing.T) {
 		}
 		c := readTest(t, b)
 		_, err = c.Read(context.Background(), rtnl.Request{Kinds: []*Kind{Rules.Kind}})
-		if !errors.Is(err, ErrCapture) || err.Error() != "the capture has no rules: the version of this program that made "+
+		if !errors.Is(err, ErrCapture) || err.Error() != "the capture has no rules: the version of this program that "+
+			"made "+
 			"it did not know them; make it again with the capture command" {
 			t.Errorf("%s: %v", file, err)
 		}

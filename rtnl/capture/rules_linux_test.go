@@ -23,11 +23,12 @@ func TestRecordingOfRules(t *testing.T) {
 		recording [][]byte
 		families  []Family
 	}{
-		"all families":          {ask(1, 7, header(0)), nil},
-		"all, not strict":       {ask(0, 7, header(0)), nil},
-		"IPv4":                  {ask(1, 7, header(IPv4)), []Family{IPv4}},
-		"IPv4, the old way":     {ask(0, 7, old), []Family{IPv4}},
-		"IPv4, and IPv6":        {slices.Concat(ask(1, 7, header(IPv4)), ask(1, 8, header(IPv6))), []Family{IPv4, IPv6}},
+		"all families":      {ask(1, 7, header(0)), nil},
+		"all, not strict":   {ask(0, 7, header(0)), nil},
+		"IPv4":              {ask(1, 7, header(IPv4)), []Family{IPv4}},
+		"IPv4, the old way": {ask(0, 7, old), []Family{IPv4}},
+		"IPv4, and IPv6": {slices.Concat(ask(1, 7, header(IPv4)), ask(1, 8, header(IPv6))),
+			[]Family{IPv4, IPv6}},
 		"IPv6 after all of it":  {slices.Concat(ask(1, 7, header(0)), ask(1, 8, header(IPv6))), nil},
 		"multicast, if any are": {slices.Concat(ask(1, 7, header(0)), ask(1, 8, header(IPMR))), nil},
 	} {

@@ -52,7 +52,8 @@ func TestSysctlText(t *testing.T) {
 		if text != "" {
 			c.text([]byte(text))
 		}
-		c.packet(MessageOf(object.RTM_NEWLINK, wire.NLM_F_MULTI, 1, AppendLink(nil, &object.Link{Index: 1, Name: "lo"})))
+		c.packet(MessageOf(object.RTM_NEWLINK, wire.NLM_F_MULTI, 1, AppendLink(nil, &object.Link{Index: 1,
+			Name: "lo"})))
 		c.n++
 		c.end(true)
 		if err := c.w.Flush(); err != nil {

@@ -15,7 +15,8 @@ func checkChanges(t testing.TB, b []byte) {
 	b = slices.Clip(slices.Clone(b))
 	var heard Changes
 	heard.add(b)
-	routes, links, objects, rules := object.Routes.Kind, object.Links.Kind, object.NexthopObjects.Kind, object.Rules.Kind
+	routes, links, objects, rules := object.Routes.Kind, object.Links.Kind, object.NexthopObjects.Kind,
+		object.Rules.Kind
 	all := func() bool { return heard.Any(routes) && heard.Any(links) && heard.Any(objects) }
 	whole := true
 	for rest := b; len(rest) > 0 && whole; {
@@ -39,7 +40,8 @@ func checkChanges(t testing.TB, b []byte) {
 				break
 			}
 			touched := heard.heard(rules).touched
-			if !heard.table(rules, rules.Table(&m)) || !heard.Told(rules) || !touched.lost && !touched.has(rules.Same(&m)) {
+			if !heard.table(rules, rules.Table(&m)) || !heard.Told(rules) || !touched.lost &&
+				!touched.has(rules.Same(&m)) {
 				t.Fatalf("%x: a change of a rule was missed", b)
 			}
 		case object.RTM_NEWNETCONF, object.RTM_DELNETCONF:

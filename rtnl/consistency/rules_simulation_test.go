@@ -134,7 +134,8 @@ func TestSimulationRules(t *testing.T) {
 			})
 			for name, most := range l.most {
 				if n := count(l.stayed, name); got[name] < n || got[name] > most {
-					t.Errorf("seed %d: %d of %s, of which there were %d all the time and %d at most\n  %s", seed, got[name],
+					t.Errorf("seed %d: %d of %s, of which there were %d all the time and %d at most\n  %s", seed,
+						got[name],
 						name, n, most, strings.Join(history, "\n  "))
 				}
 			}

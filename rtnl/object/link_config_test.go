@@ -44,7 +44,8 @@ func TestLinkConfig(t *testing.T) {
 			Attr(NLA_F_NESTED|AF_INET6, Attr(IFLA_INET6_FLAGS, NE(uint32(0x80000000))),
 				Attr(IFLA_INET6_CACHEINFO, NE(uint32(65535)), NE(uint32(11)), NE(uint32(30000)), NE(uint32(1000))),
 				Attr(IFLA_INET6_CONF, NE(uint32(0)), NE(uint32(64)), NE(uint32(1280))),
-				Attr(IFLA_INET6_TOKEN, netip.MustParseAddr("::5").AsSlice()), Attr(IFLA_INET6_RA_MTU, NE(uint32(9000))))))
+				Attr(IFLA_INET6_TOKEN, netip.MustParseAddr("::5").AsSlice()), Attr(IFLA_INET6_RA_MTU,
+					NE(uint32(9000))))))
 	if c.Link != (Link{Index: 9, Name: "v0"}) || c.MTU != Some(uint32(1400)) || c.Master != 7 ||
 		c.Flags6 != Some(uint32(0x80000000)) || c.Times6 != Some(LinkTimes{65535, 11, 30000, 1000}) ||
 		c.Token != netip.MustParseAddr("::5") || c.RAMTU != Some(uint32(9000)) {
@@ -217,8 +218,10 @@ func setting(t testing.TB, name string) *Setting {
 
 func TestNetconf(t *testing.T) {
 	head := []byte{AF_INET, 0, 0, 0}
-	full := Netconf{Family: IPv4, Index: Some(uint32(NetconfAll)), Forwarding: Some(uint32(1)), RPFilter: Some(uint32(2)),
-		MCForwarding: Some(uint32(3)), ProxyNeigh: Some(uint32(4)), IgnoreLinkdown: Some(uint32(5)), Input: Some(uint32(6)),
+	full := Netconf{Family: IPv4, Index: Some(uint32(NetconfAll)), Forwarding: Some(uint32(1)),
+		RPFilter:     Some(uint32(2)),
+		MCForwarding: Some(uint32(3)), ProxyNeigh: Some(uint32(4)), IgnoreLinkdown: Some(uint32(5)),
+		Input:        Some(uint32(6)),
 		BCForwarding: Some(uint32(7)), ForceForwarding: Some(^uint32(0)),
 		Unknown: []wire.Attr{{Type: 10, Data: NE(uint32(8))}}}
 	for _, c := range []struct {

@@ -9,7 +9,8 @@ var Settings = []Setting{
 	// Forwarding. IN_DEV_FORWARD asks the interface alone; to set all, or net.ipv4.ip_forward,
 	// sets every interface's. ip6_forward.
 	{Name: "forwarding", v4: v4(1).by(itself), v6: v6(0).by(forwards6),
-		Doc: "1: packets that come in are forwarded; for ipv6, where all alone decides, the interface acts as a router"},
+		Doc: "1: packets that come in are forwarded; for ipv6, where all alone decides, the interface acts as a " +
+			"router"},
 	// ip6_forward, Linux 6.17
 	{Name: "force_forwarding", v6: v6(59), Doc: "1: packets that come in are forwarded even if all does not forward"},
 	// IN_DEV_MFORWARD. ip6_mc_input asks all, ip6_mr_input for the interface.
@@ -33,7 +34,8 @@ var Settings = []Setting{
 	{Name: "send_redirects", v4: v4(6).by(ored), Doc: "1: ICMP redirects are sent where packets are forwarded"},
 	// IN_DEV_SOURCE_ROUTE; ipv6_rthdr_rcv
 	{Name: "accept_source_route", v4: v4(9).by(anded), v6: v6(24).by(lowest),
-		Doc: "Source-routed packets: 0 dropped, 1 accepted; ipv6: routing header type 2 is accepted from 0 on, by kernels " +
+		Doc: "Source-routed packets: 0 dropped, 1 accepted; ipv6: routing header type 2 is accepted from 0 on, by " +
+			"kernels " +
 			"built for Mobile IPv6"},
 	// IN_DEV_ACCEPT_LOCAL
 	{Name: "accept_local", v4: v4(23).by(ored), Doc: "1: packets with a local source address are accepted"},
@@ -167,7 +169,8 @@ var Settings = []Setting{
 	{Name: "ndisc_tclass", v6: v6(50), Doc: "Traffic class of neighbour discovery (Linux 4.14)"},
 	{Name: "drop_unsolicited_na", v6: v6(41), Doc: "1: unsolicited neighbour advertisements are dropped (Linux 4.6)"},
 	{Name: "accept_untracked_na", v6: v6(57),
-		Doc: "Advertisements of unknown neighbours: 0 ignored, 1 accepted, 2 within the interface's subnets (Linux 5.19)"},
+		Doc: "Advertisements of unknown neighbours: 0 ignored, 1 accepted, 2 within the interface's subnets (Linux " +
+			"5.19)"},
 	{Name: "suppress_frag_ndisc", v6: v6(32), Doc: "1: neighbour discovery in fragments is dropped (RFC 6980)"},
 
 	// Routing headers and options. ipv6_srh_rcv, ipv6_rpl_srh_rcv

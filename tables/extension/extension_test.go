@@ -107,7 +107,8 @@ func TestPanic(t *testing.T) {
 			}
 		}
 	}
-	if log := p.log.String(); !strings.Contains(log, "a broken scan") || !strings.Contains(log, "extension.scanPanics") {
+	if log := p.log.String(); !strings.Contains(log, "a broken scan") || !strings.Contains(log,
+		"extension.scanPanics") {
 		t.Errorf("no panic with its stack in the log:\n%s", log)
 	}
 }

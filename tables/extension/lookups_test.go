@@ -81,7 +81,8 @@ func TestLookups(t *testing.T) {
 		{[]osquerytest.Term{osquerytest.Is("destination", "127.0.0.1"), osquerytest.Is("out_dev", "nix")},
 			"out_dev='nix': there is no such interface"},
 		{[]osquerytest.Term{osquerytest.Is("mark", "5")}, "without a required column"}, // osquery's own words
-		{[]osquerytest.Term{osquerytest.Is("destination", "")}, "which destination? Say WHERE destination = '192.0.2.1'"},
+		{[]osquerytest.Term{osquerytest.Is("destination", "")},
+			"which destination? Say WHERE destination = '192.0.2.1'"},
 	} {
 		if rows, err := ask(c.terms...); err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%v: %v, %v, want %s", c.terms, rows, err, c.want)

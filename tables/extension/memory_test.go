@@ -33,7 +33,8 @@ func TestMeasuredMemory(t *testing.T) {
 	} {
 		table := &tables.Table{Name: "measured"}
 		for i := range tc.columns {
-			table.Columns = append(table.Columns, tables.ColumnInfo{Name: fmt.Sprint("column_", i), Type: tables.BigInt})
+			table.Columns = append(table.Columns, tables.ColumnInfo{Name: fmt.Sprint("column_", i),
+				Type: tables.BigInt})
 		}
 		q := allUsed(table)
 		q.RowIDs = true // as in every query that uses a column

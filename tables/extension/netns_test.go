@@ -81,7 +81,8 @@ func TestNamespaces(t *testing.T) {
 		return ids
 	}
 	one, other := numbers(blue), numbers(osquerytest.Is("netns", "/proc/self/ns/net"))
-	if both := slices.Compact(slices.Sorted(slices.Values(slices.Concat(one, other)))); len(both) != len(one)+len(other) {
+	if both := slices.Compact(slices.Sorted(slices.Values(slices.Concat(one,
+		other)))); len(both) != len(one)+len(other) {
 		t.Errorf("rows of two namespaces have the same rowid: %v, %v", one, other)
 	}
 	for _, bad := range []osquerytest.Term{osquerytest.Is("netns", "nosuch"),

@@ -227,7 +227,8 @@ func TestManyValues(t *testing.T) {
 		return `{"constraints":[{"name":"dst","list":[` + strings.Repeat(value+",", n-1) + value +
 			`],"affinity":"TEXT"}],"colsUsed":[]}`
 	}
-	if q, err := parseRequest(tables.Routes, values(`{"op":2,"expr":"x"}`)); err != nil || len(q.Constraints) < 400_000 {
+	if q, err := parseRequest(tables.Routes, values(`{"op":2,"expr":"x"}`)); err != nil ||
+		len(q.Constraints) < 400_000 {
 		t.Errorf("short values: %d, %v", len(q.Constraints), err)
 	}
 	if _, err := parseRequest(tables.Routes, values(`{}`)); !errors.Is(err, errTooLarge) {

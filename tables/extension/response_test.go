@@ -168,7 +168,8 @@ func TestResponseOfRoutes(t *testing.T) {
 func TestResponseCancelled(t *testing.T) {
 	ctx, cancel := context.WithCancelCause(t.Context())
 	cancel(fmt.Errorf("no time"))
-	_, err := newResponse(ctx, threeColumns, tables.Query{Used: make([]bool, 3)}, values(threeColumns, nil), memoryLimit{})
+	_, err := newResponse(ctx, threeColumns, tables.Query{Used: make([]bool, 3)}, values(threeColumns, nil),
+		memoryLimit{})
 	if err == nil || err.Error() != "no time" {
 		t.Errorf("%v, want the reason", err)
 	}
@@ -269,7 +270,8 @@ func TestResponseOfManyRoutes(t *testing.T) {
 		filtered := tables.Query{Used: q.Used, Constraints: []tables.Constraint{
 			{Column: table.Column("metric"), Op: tables.GreaterThan, Expr: "13999"}}}
 		few := answer(filtered)
-		if n := map[*tables.Table]int{tables.Routes: 1000, tables.Nexthops: 1100}[table]; few.parts != nil || few.rows != n {
+		if n := map[*tables.Table]int{tables.Routes: 1000, tables.Nexthops: 1100}[table]; few.parts != nil ||
+			few.rows != n {
 			t.Errorf("%s: %d rows, want %d", table.Name, few.rows, n)
 		}
 		// They are still too many to be held.
