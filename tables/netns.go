@@ -264,12 +264,8 @@ func placesByPID(src Source, own uint64, pids []string) (all []place, err error)
 // wholeNumbers returns the values that are such, each once. No row can have any other.
 func wholeNumbers(values []string) (all []int64) {
 	for _, v := range values {
-		b, ok := parseBound(Equals, v)
-		if !b.isInt {
-			b.exact = int64(b.value)
-		}
-		if ok && float64(b.exact) == b.value && !slices.Contains(all, b.exact) {
-			all = append(all, b.exact)
+		if n, ok := wholeNumber(v); ok && !slices.Contains(all, n) {
+			all = append(all, n)
 		}
 	}
 	return all

@@ -155,17 +155,13 @@ func parseAddr(column, value string) (netip.Addr, error) {
 func inRange(column string, most int64, values []string) (all []int64, err error) {
 	known := map[int64]bool{}
 	for _, v := range values {
-		b, ok := parseBound(Equals, v)
-		if ok && !b.isInt {
-			b.exact = int64(b.value)
-			ok = float64(b.exact) == b.value
-		}
-		if !ok || b.exact < 0 || b.exact > most {
+		n, ok := wholeNumber(v)
+		if !ok || n < 0 || n > most {
 			return nil, fmt.Errorf("%s=%s is out of range: it is a whole number from 0 to %d", column, quote(v), most)
 		}
-		if !known[b.exact] {
-			known[b.exact] = true
-			all = append(all, b.exact)
+		if !known[n] {
+			known[n] = true
+			all = append(all, n)
 		}
 	}
 	return all, nil

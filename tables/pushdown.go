@@ -3,6 +3,7 @@ package tables
 import (
 	"bytes"
 	"errors"
+	"math"
 	"net/netip"
 	"slices"
 	"strconv"
@@ -268,12 +269,21 @@ func matching[T ~uint8](values []string, name func(T) string) []T {
 func numbers(values []string) []uint32 {
 	out := []uint32{}
 	for _, v := range values {
-		b, ok := parseBound(Equals, v)
-		if n := uint32(b.value); ok && float64(n) == b.value {
-			out = append(out, n)
+		if n, ok := wholeNumber(v); ok && 0 <= n && n <= math.MaxUint32 {
+			out = append(out, uint32(n))
 		}
 	}
 	return out
+}
+
+// wholeNumber reads a number as parseBound does, if it is a whole one of 64 bits.
+func wholeNumber(value string) (n int64, ok bool) {
+	b, ok := parseBound(Equals, value)
+	if b.isInt {
+		return b.exact, ok
+	}
+	n = int64(b.value)
+	return n, ok && float64(n) == b.value
 }
 
 func pushFamily(n *pushdown, values []string) {

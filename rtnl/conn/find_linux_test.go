@@ -196,7 +196,7 @@ func TestNamespacesSeen(t *testing.T) {
 		return
 	}
 	if err := unix.Mount("proc", "/proc", "proc", 0, ""); err != nil {
-		t.Skip(err)
+		t.Skipf("mount procfs: %v", err)
 	}
 	nstest.New(t)
 	sleeping := exec.Command("sleep", "60")
