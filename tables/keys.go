@@ -62,19 +62,22 @@ func appendLastKey(b []byte, p netip.Prefix) []byte {
 	return appendAddrKey(b, lastOf(p))
 }
 
-// sources returns the source addresses that a route is for: all of its family where it is not
-// restricted; not valid for MPLS.
-func (r *routeRow) sources() netip.Prefix {
+// orAny returns a prefix, or all addresses of the family where it is not valid; for MPLS it
+// stays so.
+func orAny(p netip.Prefix, f object.Family) netip.Prefix {
 	switch {
-	case r.Src.IsValid():
-		return r.Src
-	case r.Family.AddrLen() == 4:
+	case p.IsValid():
+		return p.Masked() // a rule keeps bits beyond the length
+	case f.AddrLen() == 4:
 		return netip.PrefixFrom(netip.IPv4Unspecified(), 0)
-	case r.Family.AddrLen() == 16:
+	case f.AddrLen() == 16:
 		return netip.PrefixFrom(netip.IPv6Unspecified(), 0)
 	}
 	return netip.Prefix{}
 }
+
+// sources returns the source addresses that a route is for.
+func (r *routeRow) sources() netip.Prefix { return orAny(r.Src, r.Family) }
 
 // prefixKeys are the hidden columns of routes' prefixes.
 func prefixKeys() []column[routeRow] {
@@ -92,6 +95,24 @@ func prefixKeys() []column[routeRow] {
 			func(r *routeRow, b []byte) []byte { return appendFirstKey(b, r.sources()) }),
 		key("src_last", "Last source address that the route is for", object.FieldSrc, nil,
 			func(r *routeRow, b []byte) []byte { return appendLastKey(b, r.sources()) }),
+	}
+}
+
+// rulePrefixKeys are those of rules' prefixes.
+func rulePrefixKeys() []column[ruleRow] {
+	key := func(name, what string, value func(*ruleRow, []byte) []byte) column[ruleRow] {
+		const form = " that the rule is for, as text in the order of addresses: 4: or 6: and hexadecimal digits"
+		return text(name, what+form, nothing, value).ranged(nil).hidden().holds(keys)
+	}
+	return []column[ruleRow]{
+		key("dst_first", "First destination",
+			func(r *ruleRow, b []byte) []byte { return appendFirstKey(b, orAny(r.Dst, r.Family)) }),
+		key("dst_last", "Last destination",
+			func(r *ruleRow, b []byte) []byte { return appendLastKey(b, orAny(r.Dst, r.Family)) }),
+		key("src_first", "First source",
+			func(r *ruleRow, b []byte) []byte { return appendFirstKey(b, orAny(r.Src, r.Family)) }),
+		key("src_last", "Last source",
+			func(r *ruleRow, b []byte) []byte { return appendLastKey(b, orAny(r.Src, r.Family)) }),
 	}
 }
 

@@ -70,6 +70,16 @@ var nexthopColumns = []column[routeRow]{
 	ofRoute("newdst"),
 	unknownAttrs("Attributes of the nexthop", nothing, func(r *routeRow) []wire.Attr { return r.hop.Unknown }),
 	ofRoute("snapshot_consistent"),
+	// What a question about where traffic leaves needs to know of the route, without a join.
+	ofRoute("type"),
+	ofRoute("protocol"),
+	ofRoute("scope"),
+	ofRoute("dst_len"),
+	ofRoute("tos"),
+	ofRoute("dev_kind").describe("Kind of the output interface: veth, bridge, wireguard, tun, ...; empty for hardware " +
+		"and where dev is"),
+	ofRoute("dev_operstate"),
+	ofRoute("vrf"),
 	ofRoute("dst_first"),
 	ofRoute("dst_last"),
 	ofRoute("src_first"),

@@ -48,7 +48,7 @@ var ruleColumns = slices.Concat(ruleSelectors, ruleActions, []column[ruleRow]{
 	text("vrf",
 		"Name of the VRF device whose routing table table_id is, empty for none",
 		needVRFs, func(r *ruleRow, b []byte) []byte { return append(b, r.snap.VRF(r.Table)...) }),
-})
+}, rulePrefixKeys())
 
 // ruleSelectors are the columns that say which packets a rule is for.
 var ruleSelectors = []column[ruleRow]{
