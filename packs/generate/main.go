@@ -1,0 +1,53 @@
+// Command generate writes the packs for osquery and Fleet from their declarations:
+//
+//	go run ./packs/generate                          # into packs/
+//	go run ./packs/generate --lists mine --to out    # with a team's own lists
+package main
+
+import (
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"kernelroutes/packs"
+)
+
+func main() {
+	from := flag.String("from", "packs", "`folder` with checks, lists and parts")
+	lists := flag.String("lists", "", "`folder` with lists that take the place of those of the same name")
+	to := flag.String("to", "", "`folder` to write to (default: that of --from)")
+	flag.Parse()
+	if *to == "" {
+		*to = *from
+	}
+	if err := generate(*from, *lists, *to); err != nil {
+		fmt.Fprintln(os.Stderr, "cannot make the packs:", err)
+		os.Exit(1)
+	}
+}
+
+func generate(from, lists, to string) error {
+	files := os.DirFS(from)
+	if lists != "" {
+		files = packs.WithLists(files, os.DirFS(lists))
+	}
+	all, err := packs.Load(files)
+	if err != nil {
+		return err
+	}
+	outputs, err := packs.Files(all)
+	if err != nil {
+		return err
+	}
+	for name, data := range outputs {
+		path := filepath.Join(to, name)
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+			return err
+		}
+		if err := os.WriteFile(path, data, 0o644); err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,167 @@
+package packs
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"kernelroutes/rtnl"
+	"kernelroutes/shell"
+)
+
+// A proof is a file of testdata/attacks: what is done to healthy hosts, and the rows that a
+// check has then.
+type proof struct {
+	Check   string   `yaml:"check"`
+	Attacks []attack `yaml:"attacks"`
+}
+
+type attack struct {
+	What string           `yaml:"what"`
+	Host string           `yaml:"host"`
+	Run  string           `yaml:"run"`  // commands of the shell, run where the host's script is
+	Rows []map[string]any `yaml:"rows"` // all rows, in any order, with some of their columns
+}
+
+// attackFolder has a file for each check.
+const attackFolder = "../testdata/attacks"
+
+func loadPacks(t *testing.T) []*Pack {
+	t.Helper()
+	packs, err := Load(os.DirFS("."))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return packs
+}
+
+// policies returns the checks of which no host may have rows.
+func policies(t *testing.T) (checks []*Check) {
+	for _, p := range loadPacks(t) {
+		if p.Policy {
+			checks = append(checks, p.Checks...)
+		}
+	}
+	return checks
+}
+
+// TestHealthy runs every check on every healthy host: there is no row.
+func TestHealthy(t *testing.T) {
+	for _, host := range hosts(t) {
+		t.Run(host, func(t *testing.T) {
+			buildHost(t, host)
+			for _, c := range policies(t) {
+				if rows := ask(t, c.standIn()+c.SQL()); len(rows) > 0 {
+					t.Errorf("%s: %v", c.Name, rows)
+				}
+				if rows := ask(t, c.standIn()+c.PolicySQL()); len(rows) != 1 {
+					t.Errorf("%s: the policy has %d rows, so that the host fails", c.Name, len(rows))
+				}
+			}
+		})
+	}
+}
+
+// TestAttacked does to hosts what the checks are there for: they have exactly the rows that are
+// at fault.
+func TestAttacked(t *testing.T) {
+	for _, c := range policies(t) {
+		t.Run(c.Name, func(t *testing.T) {
+			var p proof
+			if err := decode(os.DirFS(attackFolder), c.Name+".yml", &p); err != nil {
+				t.Fatal(err)
+			}
+			found := 0
+			for _, a := range p.Attacks {
+				t.Run(strings.ReplaceAll(a.What, "/", "-"), func(t *testing.T) {
+					buildHost(t, a.Host)
+					runShell(t, a.Run)
+					rows := ask(t, c.standIn()+c.SQL())
+					if !sameRows(rows, a.Rows) {
+						t.Errorf("on %s:\n%s\nhas the rows\n%v\nnot\n%v", a.Host, a.Run, rows, a.Rows)
+					}
+					passes := len(ask(t, c.standIn()+c.PolicySQL())) == 1
+					if passes != (len(a.Rows) == 0) {
+						t.Errorf("the policy passes: %v", passes)
+					}
+				})
+				found += len(a.Rows)
+			}
+			if p.Check != c.Name || found == 0 {
+				t.Errorf("%s.yml: is of %q, and finds %d rows", c.Name, p.Check, found)
+			}
+		})
+	}
+	files, err := filepath.Glob(attackFolder + "/*")
+	if err != nil || len(files) != len(policies(t)) {
+		t.Errorf("%d files in %s for %d checks: %v", len(files), attackFolder, len(policies(t)), err)
+	}
+}
+
+// standIn makes a table that is not there yet.
+func (c *Check) standIn() string { return "" }
+
+// ask runs a statement on the embedded SQLite in the test's namespace.
+func ask(t *testing.T, sql string) (rows []map[string]string) {
+	t.Helper()
+	var out bytes.Buffer
+	err := shell.Query(context.Background(), &out, new(rtnl.Kernel), sql, shell.Options{Format: shell.JSON,
+		Warn: func(text string) { t.Errorf("%s\nwarns: %s", sql, text) }})
+	if err != nil {
+		t.Fatalf("%s\n%v", sql, err)
+	}
+	if err := json.Unmarshal(out.Bytes(), &rows); err != nil {
+		t.Fatalf("%v\n%s", err, &out)
+	}
+	return rows
+}
+
+// sameRows reports whether rows are those that are wanted, in any order.
+func sameRows(rows []map[string]string, wanted []map[string]any) bool {
+	if len(rows) != len(wanted) {
+		return false
+	}
+	taken := make([]bool, len(rows))
+	for _, w := range wanted {
+		found := false
+		for i, r := range rows {
+			if !taken[i] && matches(r, w) {
+				taken[i], found = true, true
+				break
+			}
+		}
+		if !found {
+			return false
+		}
+	}
+	return true
+}
+
+func matches(row map[string]string, wanted map[string]any) bool {
+	for name, want := range wanted {
+		got, ok := row[name]
+		text, err := json.Marshal(want)
+		if s, is := want.(string); is {
+			text = []byte(s)
+		}
+		if !ok || err != nil || got != string(text) {
+			return false
+		}
+	}
+	return true
+}
+
+// runShell runs commands in the test's namespace, where the hosts' scripts are.
+func runShell(t *testing.T, commands string) {
+	t.Helper()
+	cmd := exec.Command("sh", "-euc", ". ./lib.sh\n"+commands)
+	cmd.Dir = hostFolder
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("%s\n%v\n%s", commands, err, out)
+	}
+}
