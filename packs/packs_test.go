@@ -169,3 +169,34 @@ func difference(a, b map[string]int) (more, less []string) {
 	}
 	return more, less
 }
+
+// TestInventory sees that every snapshot has a row on some host.
+func TestInventory(t *testing.T) {
+	some := map[string]bool{}
+	var checks []*Check
+	for _, p := range loadPacks(t) {
+		for _, c := range p.Available() {
+			if c.Logged == Snapshot {
+				checks = append(checks, c)
+			}
+		}
+	}
+	for _, host := range hosts(t) {
+		t.Run(host, func(t *testing.T) {
+			buildHost(t, host)
+			for _, c := range checks {
+				// Of all namespaces some are another user's: it warns of them.
+				rows, err := query(c.SQL(), func(string) {})
+				if err != nil {
+					t.Errorf("%s: %v", c.Name, err)
+				}
+				some[c.Name] = some[c.Name] || len(rows) > 0
+			}
+		})
+	}
+	for _, c := range checks {
+		if !some[c.Name] {
+			t.Errorf("%s has no row on any host", c.Name)
+		}
+	}
+}

@@ -126,18 +126,23 @@ func (a attack) check(t *testing.T, c *Check) {
 func (c *Check) standIn() string { return "" }
 
 // ask runs a statement on the embedded SQLite in the test's namespace.
-func ask(t *testing.T, sql string) (rows []map[string]string) {
+func ask(t *testing.T, sql string) []map[string]string {
 	t.Helper()
-	var out bytes.Buffer
-	err := shell.Query(context.Background(), &out, new(rtnl.Kernel), sql, shell.Options{Format: shell.JSON,
-		Warn: func(text string) { t.Errorf("%s\nwarns: %s", sql, text) }})
+	rows, err := query(sql, func(text string) { t.Errorf("%s\nwarns: %s", sql, text) })
 	if err != nil {
 		t.Fatalf("%s\n%v", sql, err)
 	}
-	if err := json.Unmarshal(out.Bytes(), &rows); err != nil {
-		t.Fatalf("%v\n%s", err, &out)
-	}
 	return rows
+}
+
+func query(sql string, warn func(text string)) (rows []map[string]string, err error) {
+	var out bytes.Buffer
+	opts := shell.Options{Format: shell.JSON, Warn: warn}
+	if err := shell.Query(context.Background(), &out, new(rtnl.Kernel), sql, opts); err != nil {
+		return nil, err
+	}
+	err = json.Unmarshal(out.Bytes(), &rows)
+	return rows, err
 }
 
 // sameRows reports whether rows are those that are wanted, in any order.
