@@ -1,7 +1,6 @@
 package packs
 
 import (
-	"os"
 	"os/exec"
 	"path/filepath"
 	"strconv"
@@ -44,8 +43,7 @@ func buildHost(t *testing.T, name string) {
 	nstest.IP(t, "link set lo down")
 	cmd := exec.Command("sh", "-eu", name+".sh")
 	cmd.Dir = hostFolder
-	cmd.Env = append(os.Environ(), "OUTSIDE="+strconv.Itoa(neighbour(t)))
-	os.Setenv("OUTSIDE", "")
+	t.Setenv("OUTSIDE", strconv.Itoa(neighbour(t)))
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("%s: %v\n%s", name, err, out)
 	}
