@@ -16,6 +16,14 @@ func Files(packs []*Pack) (map[string][]byte, error) {
 		if files["fleet/"+p.Name+".yml"], err = p.Fleet(); err != nil {
 			return nil, err
 		}
+		policies, reports, err := p.GitOps()
+		if err != nil {
+			return nil, err
+		}
+		if policies != nil {
+			files["fleet/gitops/"+p.Name+".policies.yml"] = policies
+		}
+		files["fleet/gitops/"+p.Name+".reports.yml"] = reports
 	}
 	return files, nil
 }

@@ -50,7 +50,7 @@ func TestGenerated(t *testing.T) {
 	for name, data := range files {
 		compareFile(t, name, data)
 	}
-	for _, pattern := range []string{"*.conf", "fleet/*"} {
+	for _, pattern := range []string{"*.conf", "fleet/*.yml", "fleet/gitops/*"} {
 		there, err := filepath.Glob(pattern)
 		if err != nil {
 			t.Fatal(err)

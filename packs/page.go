@@ -74,9 +74,19 @@ with ` + "`--extensions_require=kernel_routes`" + ` among the flags, so that no 
 extension has registered. The packs have no discovery query: it would find no table right after
 a start, and leave its pack asleep for an hour.
 
-Fleet: ` + "`fleetctl apply -f packs/fleet/route-compliance.yml`" + `, or name the file in the
-repository of ` + "`fleetctl gitops`" + `. Each check is a policy, which a host passes that has no such
-row, and a query whose results are logged: the rows that are at fault.
+Fleet: ` + "`fleetctl apply -f packs/fleet/route-compliance.yml`" + `. For ` + "`fleetctl gitops`" + ` the same is
+in lists, which a fleet's file names:
+
+` + "```yaml" + `
+policies:
+  - path: ../packs/fleet/gitops/route-compliance.policies.yml
+reports:
+  - path: ../packs/fleet/gitops/route-compliance.reports.yml
+  - path: ../packs/fleet/gitops/route-drift.reports.yml
+` + "```" + `
+
+Each check of route-compliance is a policy, which a host passes that has no such row, and a
+query whose results are logged: the rows that are at fault.
 
 A check whose row is meant gets it into a list (see [Lists](#lists)): edit the file in
 ` + "`lists/`" + `, and make the packs anew. A team that keeps its lists elsewhere names the folder, in
