@@ -1,0 +1,81 @@
+package packs
+
+import (
+	"os"
+	"testing"
+	"testing/fstest"
+)
+
+// TestAllowed edits the lists that are empty, or that ask for less than benchmarks do: what was a
+// finding is none then, or the other way round.
+func TestAllowed(t *testing.T) {
+	const forwarding = "set_sysctl net.ipv4.ip_forward 1"
+	for _, c := range []struct {
+		check, list, host, run string
+		without, with          int // rows
+	}{
+		{"forwarding_enabled", "name: router_address\ncolumns: [dst, why]\nrows:\n  - [192.0.2.66/32, NAT]",
+			"networkd-two-uplinks", forwarding, 2, 0},
+		{"forwarding_between_networks", "name: router_address\ncolumns: [dst, why]\nrows:\n" +
+			"  - ['2001:db8:2::2/128', NAT]", "networkd-two-uplinks", forwarding, 2, 0},
+		{"routing_daemon_route", "name: router_address\ncolumns: [dst, why]\nrows:\n  - [192.168.1.20/32, its own BGP]",
+			"laptop-networkd", "ip route add 10.99.0.0/16 via 192.168.1.1 proto bgp", 1, 0},
+		// Another host's address, and an address that is only routed to, tell nothing. What a host does counts no more.
+		{"forwarding_between_networks", "name: router_address\ncolumns: [dst, why]\nrows:\n" +
+			"  - [198.51.100.66/32, other]", "networkd-two-uplinks", forwarding + "\nip route add 198.51.100.66 via 192.0.2.65 proto bgp", 0, 2},
+		{"routing_daemon_route", "name: routing_protocol\ncolumns: [protocol]\nrows:\n  - [ospf]",
+			"laptop-networkd", "ip route add 10.99.0.0/16 via 192.168.1.1 proto bgp", 1, 0},
+		{"forwarding_between_networks", "name: bridging_device\ncolumns: [pattern, why]\nrows:\n  - [eth1, storage]",
+			"networkd-two-uplinks", forwarding, 2, 0},
+		{"reverse_path_filter_off", "name: rp_filter_at_fault\ncolumns: [value]\nrows:\n  - [0]\n  - [2]",
+			"networkd-two-uplinks", "", 0, 2},
+		{"icmp_redirects_accepted", "name: setting_allowed\ncolumns: [setting, pattern, why]\nrows:\n" +
+			"  - [accept_redirects, eth1, two routers]\n  - [accept_ra, '%', another setting]",
+			"networkd-two-uplinks", "set_sysctl net.ipv4.conf.all.accept_redirects 1", 2, 1},
+		{"router_advertisements_accepted", "name: setting_allowed\ncolumns: [setting, pattern, why]\nrows:\n" +
+			"  - [accept_ra, enp%, ifupdown]",
+			"laptop-networkd", "set_sysctl net.ipv6.conf.enp1s0.accept_ra 1", 1, 0},
+	} {
+		t.Run(c.check, func(t *testing.T) {
+			buildHost(t, c.host)
+			runShell(t, c.run)
+			if rows := ask(t, withList(t, c.check, "")); len(rows) != c.without {
+				t.Errorf("without a list there are %d rows, want %d: %v", len(rows), c.without, rows)
+			}
+			if rows := ask(t, withList(t, c.check, c.list)); len(rows) != c.with {
+				t.Errorf("with\n%s\nthere are %d rows, want %d: %v", c.list, len(rows), c.with, rows)
+			}
+		})
+	}
+}
+
+// withList is the SQL of a check where a list has a team's rows.
+func withList(t *testing.T, check, list string) string {
+	t.Helper()
+	files := fstest.MapFS{}
+	if list != "" {
+		var l List
+		text := []byte(list + "\nwhat: ours\n")
+		if err := decode(fstest.MapFS{"list": {Data: text}}, "list", &l); err != nil {
+			t.Fatal(err)
+		}
+		files[l.Name+".yml"] = &fstest.MapFile{Data: text}
+	}
+	overlaid, err := WithLists(os.DirFS("."), files)
+	if err != nil {
+		t.Fatal(err)
+	}
+	all, err := Load(overlaid)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range all {
+		for _, c := range p.Checks {
+			if c.Name == check {
+				return c.SQL()
+			}
+		}
+	}
+	t.Fatalf("there is no check %s", check)
+	return ""
+}
