@@ -49,6 +49,46 @@ func TestAllowed(t *testing.T) {
 	}
 }
 
+// TestSettingAllowed weakens all settings of an interface: what is allowed by one setting's name
+// is none of the others' findings.
+func TestSettingAllowed(t *testing.T) {
+	buildHost(t, "laptop-networkd")
+	runShell(t, `
+		for setting in accept_redirects secure_redirects send_redirects accept_source_route; do
+			set_sysctl net.ipv4.conf.all.$setting 1
+			set_sysctl net.ipv4.conf.enp1s0.$setting 1
+		done
+		for setting in log_martians rp_filter; do
+			set_sysctl net.ipv4.conf.all.$setting 0
+			set_sysctl net.ipv4.conf.enp1s0.$setting 0
+		done
+		set_sysctl net.ipv6.conf.enp1s0.accept_ra 1`)
+	settings := map[string]string{
+		"icmp_redirects_accepted":        "accept_redirects",
+		"secure_redirects_accepted":      "secure_redirects",
+		"redirects_sent":                 "send_redirects",
+		"source_routes_accepted":         "accept_source_route",
+		"reverse_path_filter_off":        "rp_filter",
+		"martians_not_logged":            "log_martians",
+		"router_advertisements_accepted": "accept_ra",
+	}
+	for check, own := range settings {
+		list := "name: setting_allowed\ncolumns: [setting, pattern, why]\nrows:"
+		others := list
+		for _, setting := range settings {
+			if setting != own {
+				others += "\n  - [" + setting + ", '%', test]"
+			}
+		}
+		if rows := ask(t, withList(t, check, others)); len(rows) != 1 {
+			t.Errorf("%s: where other settings are allowed there are the rows %v", check, rows)
+		}
+		if rows := ask(t, withList(t, check, list+"\n  - ["+own+", 'enp%', test]")); len(rows) != 0 {
+			t.Errorf("%s: what is allowed has the rows %v", check, rows)
+		}
+	}
+}
+
 // withList is the SQL of a check where a list has a team's rows.
 func withList(t *testing.T, check, list string) string {
 	t.Helper()
