@@ -167,7 +167,7 @@ func unique(documents []Document) error {
 // ambiguous returns the values below node that fleetctl takes for truth values.
 func ambiguous(node *yaml.Node) (found []finding) {
 	walk(node, nil, func(path []string, n *yaml.Node) {
-		plain := n.Kind == yaml.ScalarNode && n.Style == 0 && n.Tag == "!!str"
+		plain := n.Kind == yaml.ScalarNode && n.Style == 0
 		if plain && slices.Contains(yaml11, strings.ToLower(n.Value)) {
 			text := fmt.Sprintf("%s is a truth value in YAML 1.1, which fleetctl reads: quote it", n.Value)
 			found = append(found, finding{path, text})

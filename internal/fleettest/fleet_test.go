@@ -81,7 +81,7 @@ func TestWrong(t *testing.T) {
 		{"no name", query, "  name: Default routes\n", "", "missing property 'name'"},
 		{"a name of none", policy, "Traffic of tunnels goes through them", "''", "spec.name: '' does not match"},
 		{"a name too long", policy, "Traffic", strings.Repeat("x", 230), "maxLength"},
-		{"a report's name that is not ASCII", query, "Default routes", "Rouțes", "spec.name: 'Rouțes' does not match"},
+		{"a report's name beyond ASCII", query, "Default routes", "Rouțes", "spec.name: 'Rouțes' does not match"},
 		{"another apiVersion", policy, "v1", "v2", "a.yml:1: policy apiVersion: value must be 'v1'"},
 		{"another kind", policy, "kind: policy", "kind: pack", "its kind is pack: use policy, query or report"},
 		{"no kind", policy, "kind: policy\n", "", "its kind is <nil>"},
