@@ -67,9 +67,9 @@ func TestRuleKeysInSQL(t *testing.T) {
 			t.Errorf("%s: rules %q, want %q", unpushed, got, c.want)
 		}
 	}
-	// Which routes a rule leads its packets to, where none of table 100 is for 20.2.0.0/16.
-	if got := list(t, "SELECT r.priority, t.dst FROM kernel_route_rules r JOIN kernel_routes t USING (family, table_id) "+
-		"WHERE r.table_id = 100 AND t.dst_first <= r.dst_last AND t.dst_last >= r.dst_first ORDER BY t.dst",
+	// Which routes a rule leads its packets to: it has none for 20.2.0.0/16.
+	if got := list(t, "SELECT r.priority, t.dst FROM kernel_route_rules r JOIN kernel_routes t USING (family, "+
+		"table_id) WHERE r.table_id = 100 AND t.dst_first <= r.dst_last AND t.dst_last >= r.dst_first ORDER BY t.dst",
 	); got != "100|20.1.0.0/16\n100|20.1.9.0/24" {
 		t.Errorf("routes of rule 100 are %q", got)
 	}
@@ -108,7 +108,8 @@ func TestNexthopsOfRoutes(t *testing.T) {
 		"route add 23.0.0.0/8 nhid 3 proto bgp", "route add 24.0.0.0/8 nhid 4", "route add 25.0.0.0/8 nhid 5",
 		"route add blackhole 26.0.0.0/8", "route add 27.0.0.0/24 tos 0x10 via 10.0.0.2", "route add 28.0.0.0/8 dev lo",
 		"route add fd01::/64 nexthop via fd00::2 nexthop via fd00::3")
-	conditions := []string{"type = 'unicast' AND dev_kind IN ('tun', 'veth')", "type = 'unicast' AND dev_kind = 'bridge'",
+	conditions := []string{"type = 'unicast' AND dev_kind IN ('tun', 'veth')",
+		"type = 'unicast' AND dev_kind = 'bridge'",
 		"type IN ('local', 'broadcast') AND dev_kind <> 'veth'", "type <> 'unicast' AND dev_kind > ''",
 		"type = 'UNICAST' COLLATE NOCASE AND dev_kind = 'BRIDGE' COLLATE NOCASE", "type = 'unicast' AND dev_kind = ''",
 		"dev_kind IS NOT 'veth' AND protocol = 'bgp'", "dev_operstate = 'UP' AND type = 'unicast'",
@@ -117,15 +118,15 @@ func TestNexthopsOfRoutes(t *testing.T) {
 		"vrf = '' AND type = 'unicast'"}
 	nothing := []string{"type = 'blackhole'", "dev_kind = 'tun'", "dev_operstate = 'DORMANT'", "protocol = 'ospf'"}
 	find := func(where string) string {
-		return list(t, "SELECT dst, nexthop_index, dev, type, protocol, scope, dst_len, tos, dev_kind, dev_operstate, vrf "+
-			"FROM kernel_route_nexthops WHERE "+where+" ORDER BY route_id, nexthop_index")
+		return list(t, "SELECT dst, nexthop_index, dev, type, protocol, scope, dst_len, tos, dev_kind, dev_operstate, "+
+			"vrf FROM kernel_route_nexthops WHERE "+where+" ORDER BY route_id, nexthop_index")
 	}
 	for _, compat := range []string{"1", "0"} {
 		nstest.Sysctl(t, "net.ipv4.nexthop_compat_mode", compat)
 		for _, where := range slices.Concat(conditions, nothing) {
 			plain := where
-			for _, c := range []string{"type", "protocol", "scope", "dst_len", "tos", "dev_kind", "dev_operstate", "vrf",
-				"dev "} {
+			for _, c := range []string{"type", "protocol", "scope", "dst_len", "tos", "dev_kind", "dev_operstate",
+				"vrf", "dev "} {
 				if strings.HasPrefix(plain, c) {
 					plain = "+" + plain
 				}

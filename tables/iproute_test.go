@@ -269,8 +269,8 @@ func addKeys(r row) {
 }
 
 // sharedColumns are the columns of a nexthop that are its route's.
-var sharedColumns = []string{"family", "table_id", "table_name", "dst", "metric", "type", "protocol", "scope", "dst_len",
-	"tos", "vrf", "dst_first", "dst_last", "src_first", "src_last"}
+var sharedColumns = []string{"family", "table_id", "table_name", "dst", "metric", "type", "protocol", "scope",
+	"dst_len", "tos", "vrf", "dst_first", "dst_last", "src_first", "src_last"}
 
 // blackhole reports whether a nexthop object is a blackhole, or a group of one.
 func (v *ipView) blackhole(id string) bool {

@@ -71,8 +71,9 @@ var nexthopColumns = []column[routeRow]{
 	unknownAttrs("Attributes of the nexthop", nothing, func(r *routeRow) []wire.Attr { return r.hop.Unknown }),
 	ofRoute("snapshot_consistent"),
 	// What a question about where traffic leaves needs to know of the route, without a join.
-	ofRoute("type").describe("Type of the route: unicast, local, broadcast, anycast, multicast and others; routes that " +
-		"have no nexthops, as a blackhole, have no row"),
+	ofRoute("type").describe(
+		"Type of the route: unicast, local, broadcast, anycast, multicast and others; a route without nexthops, as a " +
+			"blackhole, has no row"),
 	ofRoute("protocol"),
 	ofRoute("scope"),
 	ofRoute("dst_len"),
