@@ -204,6 +204,9 @@ func TestHosts(t *testing.T) {
 					t.Errorf("without carrier: %s", line)
 				}
 			}
+			if testing.Short() {
+				return
+			}
 			if again := routingOf(t, name); again != routing {
 				t.Errorf("another time it is different: %s", firstDifference(routing, again))
 			}
@@ -222,6 +225,9 @@ func checkScript(t *testing.T, name string) {
 		t.Error("no comment says the source, with a version: # Source: ...")
 	}
 	lines := strings.Split(strings.TrimSuffix(string(text), "\n"), "\n")
+	if last := lines[len(lines)-1]; last != "settled" {
+		t.Errorf("the last line is %q, not settled", last)
+	}
 	if len(lines) > 60 {
 		t.Errorf("%d lines, at most 60 can be read at once", len(lines))
 	}

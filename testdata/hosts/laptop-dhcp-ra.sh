@@ -7,3 +7,4 @@ hardened strict
 unplugged enp0s31f6 2
 networkmanager_wifi
 networkmanager_ra
+settled
