@@ -184,7 +184,7 @@ func matches(row map[string]string, wanted map[string]any) bool {
 func runShell(t *testing.T, commands string) {
 	t.Helper()
 	cmd := exec.Command("sh", "-euc", ". ./lib.sh\n"+commands)
-	cmd.Dir = hostFolder
+	cmd.Dir = hostsFolder
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("%s\n%v\n%s", commands, err, out)
 	}
