@@ -72,7 +72,7 @@ func (m *Manager) Run(ctx context.Context, sql string) (Result, error) {
 	if name := newerSyntax(sql); name != "" {
 		return Result{}, fmt.Errorf("near %q: syntax error", name)
 	}
-	for sql != "" {
+	for sql = materialized(sql); sql != ""; {
 		if sql, err = db.statement(sql); err != nil {
 			db.result.Rows = nil
 			break

@@ -13,9 +13,9 @@ import (
 // (3.51). They change which table is asked first, and how often.
 const newerPlanning = 0x10000000 | 0x20000000 | 0x40000000
 
-// Where struct sqlite3 has errMask and dbOptFlags on a machine with pointers of 32 bits, which
-// the library emulates.
-const atErrMask, atOptFlags = 72, 76
+// Where struct sqlite3 has errMask, dbOptFlags and enc on a machine with pointers of 32 bits,
+// which the library emulates.
+const atErrMask, atOptFlags, atEnc = 72, 80, 84
 
 // planAsOlder makes SQLite plan as osquery's older one. SQLite has sqlite3_test_control for it,
 // which the library does not pass on: it sets a word of the connection, and so does this.
@@ -34,7 +34,7 @@ func planAsOlder(conn *sqlite3.Conn) error {
 	db := memory.Elem().FieldByName("Buf").Bytes()[handle.Uint():]
 	// The library asks for extended error codes, so the mask is of all bits.
 	mask, flags := binary.LittleEndian.Uint32(db[atErrMask:]), binary.LittleEndian.Uint32(db[atOptFlags:])
-	if mask != 0xffffffff || flags != 0 {
+	if mask != 0xffffffff || flags != 0 || db[atEnc] != 1 { // SQLITE_UTF8
 		return changed
 	}
 	binary.LittleEndian.PutUint32(db[atOptFlags:], newerPlanning)

@@ -74,6 +74,7 @@ const (
 	opLessOrEqual    = 8
 	opLess           = 16
 	opGreaterOrEqual = 32
+	opLimit          = 73 // and OFFSET is 74: both come as if for the first column
 )
 
 // noIndex is the cost without a constraint that a table is told of; with any, it is 1. So two
@@ -84,8 +85,9 @@ const noIndex = 1_000_000
 func (v *vtab) BestIndex(idx *sqlite3.IndexInfo) error {
 	s := scan{used: idx.ColumnsUsed}
 	cost, isRequired, isGiven := float64(noIndex), false, false
+	limited := !outer(idx)
 	for i, c := range idx.Constraint {
-		if !c.Usable || c.Column < 0 || c.Column >= len(v.columns) {
+		if !c.Usable || c.Column < 0 || c.Column >= len(v.columns) || c.Op >= opLimit && !limited {
 			continue
 		}
 		col := v.columns[c.Column]
@@ -120,6 +122,20 @@ func (v *vtab) BestIndex(idx *sqlite3.IndexInfo) error {
 	return nil
 }
 
+// outer reports whether a comparison has a value that is not in the statement itself, as another
+// table's column in a sub-query. Then osquery's SQLite, in contrast to newer ones, tells nothing of
+// LIMIT, which EXISTS has too.
+func outer(idx *sqlite3.IndexInfo) bool {
+	for i, c := range idx.Constraint {
+		if c.Usable && c.Op <= opGreaterOrEqual && !idx.In(i, -1) {
+			if _, err := idx.RHSValue(i); err != nil {
+				return true
+			}
+		}
+	}
+	return false
+}
+
 func ordered(op int) bool {
 	return op == opGreater || op == opLessOrEqual || op == opLess || op == opGreaterOrEqual
 }
@@ -151,6 +167,8 @@ func (c *cursor) Filter(idxNum int, _ string, arg ...sqlite3.Value) error {
 		}
 		told[a.column] = append(told[a.column], values...)
 	}
+	// LIMIT before OFFSET, and both behind all others, as in older SQLite.
+	slices.SortStableFunc(told[0], func(a, b constraint) int { return cmp.Compare(max(a.Op, 72), max(b.Op, 72)) })
 	if !satisfied {
 		//lint:ignore ST1005 the words are osquery's
 		return c.fail(fmt.Errorf("Table %s was queried without a required column in the WHERE clause", c.name))
