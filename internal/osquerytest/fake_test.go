@@ -3,6 +3,7 @@ package osquerytest
 import (
 	"context"
 	"os"
+	"strconv"
 	"testing"
 	"time"
 
@@ -52,7 +53,7 @@ func (f *fakeTable) Ping() osquery.ExtensionStatus { return osquery.ExtensionSta
 func (f *fakeTable) Routes() (routes osquery.ExtensionPluginResponse) {
 	for _, c := range f.columns {
 		routes = append(routes, map[string]string{"id": "column", "name": c.name, "type": c.affinity,
-			"op": string([]byte{'0' + byte(c.options/10), '0' + byte(c.options%10)})})
+			"op": strconv.Itoa(c.options)})
 	}
 	return routes
 }

@@ -16,6 +16,12 @@ import (
 // told (xBestIndex and xFilter of osquery/sql/virtual_table.cpp), what becomes of the values of
 // rows (dynamic_table_row.cpp), and which statements are refused (sqlite_util.cpp). These
 // decisions, not the rows alone, make the order in which SQLite joins tables.
+//
+// The library's SQLite is newer than osquery's, and is kept from most of what it plans otherwise
+// (sqlplanner.go, sqlcte.go, outer in sqltable.go). What is left: the order of tables of which
+// several are materialized CTEs or osquery's own, so that a required column may be told of that
+// osquery would not be told of (CROSS JOIN decides it in both); pairs in IN, as (a, b) IN (VALUES
+// ...); and whether LIMIT is told, which means nothing to a table.
 
 // A Result is what a query came to.
 type Result struct {

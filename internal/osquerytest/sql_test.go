@@ -129,7 +129,8 @@ func TestValues(t *testing.T) {
 		{"i", "010", "integer 8"}, {"i", "08", "integer 0"}, {"i", " 9", "integer 9"}, {"i", "12abc", "integer 12"},
 		{"i", "0x", "integer 0"}, {"i", "-5", "integer -5"}, {"i", "+5", "integer 5"}, {"i", "-", "null "},
 		{"i", "", "null "}, {"i", "x", "null "}, {"i", "9223372036854775808", "null "},
-		{"b", "4294967295", "integer 4294967295"}, {"b", "-0x1f", "integer -31"}, {"b", "99999999999999999999", "null "},
+		{"b", "4294967295", "integer 4294967295"}, {"b", "-0x1f", "integer -31"},
+		{"b", "99999999999999999999", "null "},
 		{"u", "9223372036854775807", "integer 9223372036854775807"}, {"u", "18446744073709551615", "null "},
 		{"d", "1.5", "real 1.5"}, {"d", "1.5x", "null "}, {"d", "", "null "}, {"d", " 2", "real 2.0"},
 		{"t", "", "text "}, {"t", "a\x00b", "text a"}, {"t", "0x10", "text 0x10"},
@@ -164,8 +165,8 @@ func TestValues(t *testing.T) {
 
 // TestRefused has what osquery refuses, and what it does not.
 func TestRefused(t *testing.T) {
-	failing := &fakeTable{name: "failing", columns: []column{{"a", "TEXT", 0, false}}, failure: "no, and that is that",
-		rows: []map[string]string{{"a": "1"}}}
+	failing := &fakeTable{name: "failing", columns: []column{{"a", "TEXT", 0, false}},
+		failure: "no, and that is that", rows: []map[string]string{{"a": "1"}}}
 	m := fakeExtension(t, append(recordedTables(), failing)...)
 	const some = "SELECT group_concat(route_id"
 	for sql, want := range map[string]string{
