@@ -160,16 +160,9 @@ func (m *Manager) openDatabase(ctx context.Context) (*database, error) {
 // prepare makes SQLite osquery's: its planner, its settings, its functions, its tables.
 func (db *database) prepare(all []*table, define func(*sqlite3.Conn) error) error {
 	err := errors.Join(planAsOlder(db.Conn), db.Exec("PRAGMA temp_store = memory"), db.defineFunctions(define))
-	for option, on := range map[sqlite3.DBConfig]bool{ // SQLite's defaults, which the library changes
-		sqlite3.DBCONFIG_DQS_DML:        true,
-		sqlite3.DBCONFIG_DQS_DDL:        true,
-		sqlite3.DBCONFIG_TRUSTED_SCHEMA: true,
-		sqlite3.DBCONFIG_ENABLE_FKEY:    false,
-	} {
-		_, e := db.Config(option, on)
-		err = errors.Join(err, e)
-	}
-	err = errors.Join(err, db.SetAuthorizer(db.authorize))
+	// "x" is a text where no column is called x: SQLite's default, which the library changes.
+	_, e := db.Config(sqlite3.DBCONFIG_DQS_DML, true)
+	err = errors.Join(err, e, db.SetAuthorizer(db.authorize))
 	for _, t := range all {
 		connect := func(conn *sqlite3.Conn, _, _, _ string, _ ...string) (*vtab, error) {
 			return &vtab{table: t, db: db}, conn.DeclareVTab(t.schema())

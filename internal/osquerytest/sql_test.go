@@ -144,6 +144,8 @@ func TestValues(t *testing.T) {
 	table.rows = []map[string]string{{"rowid": "77"}}
 	for sql, want := range map[string]string{
 		"SELECT typeof(t) || typeof(i) || typeof(d) AS x FROM v": "textnullnull", // absent
+		`SELECT "a b" AS x`: "a b",
+		`CREATE TEMP VIEW w AS SELECT "a b" AS x; SELECT x FROM w`: "a b",
 		"SELECT NULL AS x":                            "",
 		"SELECT 'a' || char(0) || 'b' AS x":           "a",
 		"SELECT 2.0 AS x":                             "2.0",
@@ -170,11 +172,11 @@ func TestRefused(t *testing.T) {
 	m := fakeExtension(t, append(recordedTables(), failing)...)
 	const some = "SELECT group_concat(route_id"
 	for sql, want := range map[string]string{
-		"ATTACH '/tmp/x' AS x":                                                       "not authorized",
-		"PRAGMA temp_store_directory = '/tmp'":                                       "not authorized",
-		"CREATE INDEX i ON kernel_routes (dst)":                                      "virtual tables may not be indexed",
-		"CREATE TEMP TABLE x (a PRIMARY KEY)":                                        "not authorized",
-		"CREATE TABLE y (a); CREATE TRIGGER x AFTER INSERT ON y BEGIN SELECT 1; END": "not authorized",
+		"ATTACH '/tmp/x' AS x":                                                 "not authorized",
+		"PRAGMA temp_store_directory = '/tmp'":                                 "not authorized",
+		"CREATE INDEX i ON kernel_routes (dst)":                                "virtual tables may not be indexed",
+		"CREATE TEMP TABLE x (a PRIMARY KEY)":                                  "not authorized",
+		"CREATE TABLE y (a); CREATE TRIGGER x DELETE ON y BEGIN SELECT 1; END": "not authorized",
 		"SAVEPOINT x":                                    "not authorized",
 		"SELECT regexp('a', 'b')":                        "no such function: regexp",
 		"SELECT 'a' REGEXP 'b'":                          "no such function: regexp",
