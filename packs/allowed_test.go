@@ -20,7 +20,7 @@ func TestAllowed(t *testing.T) {
 			"  - ['2001:db8:2::2/128', NAT]", "networkd-two-uplinks", forwarding, 2, 0},
 		{"routing_daemon_route", "name: router_address\ncolumns: [dst, why]\nrows:\n  - [192.168.1.20/32, its own BGP]",
 			"laptop-networkd", "ip route add 10.99.0.0/16 via 192.168.1.1 proto bgp", 1, 0},
-		// Another host's address, and an address that is only routed to, tell nothing. What a host does counts no more.
+		// An address that is only routed to tells nothing, and what a host does counts no more.
 		{"forwarding_between_networks", "name: router_address\ncolumns: [dst, why]\nrows:\n" +
 			"  - [198.51.100.66/32, other]", "networkd-two-uplinks", forwarding + "\nip route add 198.51.100.66 via 192.0.2.65 proto bgp", 0, 2},
 		{"routing_daemon_route", "name: routing_protocol\ncolumns: [protocol]\nrows:\n  - [ospf]",
