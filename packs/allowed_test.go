@@ -22,7 +22,8 @@ func TestAllowed(t *testing.T) {
 			"laptop-networkd", "ip route add 10.99.0.0/16 via 192.168.1.1 proto bgp", 1, 0},
 		// An address that is only routed to tells nothing, and what a host does counts no more.
 		{"forwarding_between_networks", "name: router_address\ncolumns: [dst, why]\nrows:\n" +
-			"  - [198.51.100.66/32, other]", "networkd-two-uplinks", forwarding + "\nip route add 198.51.100.66 via 192.0.2.65 proto bgp", 0, 2},
+			"  - [198.51.100.66/32, other]", "networkd-two-uplinks",
+			forwarding + "\nip route add 198.51.100.66 via 192.0.2.65 proto bgp", 0, 2},
 		{"routing_daemon_route", "name: routing_protocol\ncolumns: [protocol]\nrows:\n  - [ospf]",
 			"laptop-networkd", "ip route add 10.99.0.0/16 via 192.168.1.1 proto bgp", 1, 0},
 		{"forwarding_between_networks", "name: bridging_device\ncolumns: [pattern, why]\nrows:\n  - [eth1, storage]",
