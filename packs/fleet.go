@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"go.yaml.in/yaml/v3"
@@ -129,8 +130,10 @@ func (c *Check) tags() []string {
 		tags = append(tags, id)
 	}
 	for _, b := range c.AskedBy {
-		name, _, _ := strings.Cut(b, ":")
-		tags = append(tags, name)
+		// One of several items of a benchmark.
+		if name, _, _ := strings.Cut(b, ":"); !slices.Contains(tags, name) {
+			tags = append(tags, name)
+		}
 	}
 	return tags
 }
