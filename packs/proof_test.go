@@ -11,6 +11,7 @@ import (
 	"strings"
 	"testing"
 
+	"kernelroutes/internal/osquerytest"
 	"kernelroutes/rtnl"
 	"kernelroutes/shell"
 )
@@ -62,15 +63,20 @@ func TestMatrix(t *testing.T) {
 	for _, host := range m.Hosts {
 		t.Run(host, func(t *testing.T) {
 			buildHost(t, host)
+			o := startOsquery(t)
 			for _, c := range policies(t) {
 				rows := ask(t, c.standIn()+c.SQL())
+				var cost osquerytest.Cost
+				if c.available() {
+					cost = o.compare(t, c.SQL(), rows)
+				}
 				if len(rows) > 0 {
 					t.Errorf("%s: %v", c.Name, rows)
 				}
 				if passed := ask(t, c.standIn()+c.PolicySQL()); (len(passed) == 1) != (len(rows) == 0) {
 					t.Errorf("%s: %d rows, but the policy has %d", c.Name, len(rows), len(passed))
 				}
-				m.Cells[c.Name][host] = Cell{Rows: len(rows)}
+				m.Cells[c.Name][host] = Cell{Rows: len(rows), Requests: cost.Requests, Sent: cost.Rows}
 			}
 		})
 	}
@@ -114,6 +120,9 @@ func (a attack) check(t *testing.T, c *Check) {
 	buildHost(t, a.Host)
 	runShell(t, a.Run)
 	rows := ask(t, c.standIn()+c.SQL())
+	if c.available() {
+		startOsquery(t).compare(t, c.SQL(), rows)
+	}
 	if !sameRows(rows, a.Rows) {
 		t.Errorf("on %s:\n%s\nhas the rows\n%v\nnot\n%v", a.Host, a.Run, rows, a.Rows)
 	}
@@ -184,7 +193,7 @@ func matches(row map[string]string, wanted map[string]any) bool {
 func runShell(t *testing.T, commands string) {
 	t.Helper()
 	cmd := exec.Command("sh", "-euc", ". ./lib.sh\n"+commands)
-	cmd.Dir = hostFolder
+	cmd.Dir = hostsFolder
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("%s\n%v\n%s", commands, err, out)
 	}
