@@ -36,6 +36,17 @@ func TestAllowed(t *testing.T) {
 		{"router_advertisements_accepted", "name: setting_allowed\ncolumns: [setting, pattern, why]\nrows:\n" +
 			"  - [accept_ra, enp%, ifupdown]",
 			"laptop-networkd", "set_sysctl net.ipv6.conf.enp1s0.accept_ra 1", 1, 0},
+		{"duplicate_default", "name: second_default\ncolumns: [gateway, dev, why]\nrows:\n" +
+			"  - [192.168.1.1, enp1s0, the router]",
+			"laptop-networkd", "ip route append default via 192.168.1.66 dev enp1s0 metric 1024", 2, 1},
+		{"default_gateway_unreachable", "name: gateway_outside\ncolumns: [gateway, dev, why]\nrows:\n" +
+			"  - [198.18.%, eth%, our provider]", "gcp-instance", "ip route del 10.128.0.1 dev ens4", 1, 1},
+		{"default_gateway_unreachable", "name: gateway_outside\ncolumns: [gateway, dev, why]\nrows:\n" +
+			"  - [10.128.%, ens4, our provider]", "gcp-instance", "ip route del 10.128.0.1 dev ens4", 1, 0},
+		{"metadata_route", "name: metadata_gateway\ncolumns: [gateway, dev, why]\nrows:\n" +
+			"  - [10.1.0.2, eth0, OpenStack]", "azure-vm",
+			"ip route append 169.254.169.254 via 10.1.0.2 dev eth0 metric 9\n" +
+				"ip route append 169.254.169.254 via 10.1.0.3 dev eth0 metric 9", 2, 1},
 	} {
 		t.Run(c.check, func(t *testing.T) {
 			buildHost(t, c.host)
