@@ -4,8 +4,7 @@
 -- is inverted (not) is for nearly all: its destinations are taken for any.
 consulting_rule(rule_id, family, table_id, priority, above, dst, first, last, inverted, general) AS MATERIALIZED (
   SELECT rule_id, family, table_id, priority, coalesce(suppress_prefixlength, -1),
-    CASE inverted WHEN 1 THEN '' ELSE dst END,
-    CASE inverted WHEN 1 THEN substr(dst_first, 1, 2) ELSE dst_first END,
+    dst, CASE inverted WHEN 1 THEN substr(dst_first, 1, 2) ELSE dst_first END,
     CASE inverted WHEN 1 THEN substr(dst_first, 1, 2) || 'g' ELSE dst_last END,
     inverted,
     oif = '' AND (inverted = 1 OR src = '' AND iif IN ('', 'lo') AND coalesce(fwmark, 0) = 0
