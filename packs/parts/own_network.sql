@@ -8,8 +8,11 @@ own_network(family, dev, first, last) AS MATERIALIZED (
   UNION
   SELECT family, dev, first, last FROM (
     SELECT h.family, h.dev, h.first, h.last, max(h.dst_len) AS dst_len
-    FROM local_address a JOIN host_leg h ON h.family = a.family AND h.dev = a.dev AND a.first BETWEEN h.first AND h.last
-    WHERE h.gateway = '' AND h.dst_len < CASE h.family WHEN 'ipv4' THEN 32 ELSE 128 END
-    GROUP BY a.family, a.dev, a.first)
+    FROM kernel_route_nexthops a CROSS JOIN host_leg h ON h.family = a.family AND h.dev = a.dev
+      AND a.dst_first BETWEEN h.first AND h.last
+    WHERE a.type = 'local' AND a.dev IN (
+        SELECT dev FROM host_leg WHERE gateway = '' AND protocol IN ('dhcp', 'ra', 'static'))
+      AND h.gateway = '' AND h.dst_len < CASE h.family WHEN 'ipv4' THEN 32 ELSE 128 END
+    GROUP BY a.family, a.dev, a.dst_first)
   WHERE dst_len >= CASE family WHEN 'ipv4' THEN 8 ELSE 10 END
 )

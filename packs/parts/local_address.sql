@@ -1,4 +1,0 @@
--- The addresses of this host, and those that it takes for its own: prefixes of type local.
-local_address(family, dst, dst_len, vrf, dev, first, last) AS MATERIALIZED (
-  SELECT family, dst, dst_len, vrf, dev, dst_first, dst_last FROM kernel_route_nexthops WHERE type = 'local'
-)
