@@ -27,10 +27,12 @@ type Pack struct {
 // Logged says how osquery logs the rows of a scheduled query.
 type Logged string
 
-// A snapshot logs all rows each time, a difference those that came and went.
+// A snapshot logs all rows each time, a difference those that came and went, additions those
+// that came.
 const (
 	Snapshot   Logged = "snapshot"
 	Difference Logged = "difference"
+	Additions  Logged = "additions"
 )
 
 // A Check is a query, with all that is to be said of it.
@@ -46,7 +48,8 @@ type Check struct {
 	Interval    int      `yaml:"interval"` // seconds
 	Cost        string   `yaml:"cost"`     // measured
 	FalseAlarms string   `yaml:"false_alarms"`
-	Needs       string   `yaml:"needs"` // a table; the check is left out as long as it is not there
+	Logged      Logged   `yaml:"logged"` // if not as the pack
+	Needs       string   `yaml:"needs"`  // a table; the check is left out as long as it is not there
 	Query       string   `yaml:"query"`
 
 	Pack *Pack `yaml:"-"`
@@ -136,8 +139,13 @@ func (p *Pack) valid(folder string) error {
 		return fmt.Errorf("its name is %q, that of its folder %q; give both the same", p.Name, folder)
 	case p.Title == "" || p.What == "":
 		return errors.New("title and what must be there")
-	case p.Logged != Snapshot && p.Logged != Difference:
-		return fmt.Errorf("logged is %q; it must be %s or %s", p.Logged, Snapshot, Difference)
+	}
+	return p.Logged.valid()
+}
+
+func (l Logged) valid() error {
+	if l != Snapshot && l != Difference && l != Additions {
+		return fmt.Errorf("logged is %q; it must be %s, %s or %s", l, Snapshot, Difference, Additions)
 	}
 	return nil
 }
@@ -155,6 +163,9 @@ func (p *Pack) load(files fs.FS, dir string, defs []*definition) error {
 		c := &Check{Pack: p}
 		if err := decode(files, file, c); err != nil {
 			return err
+		}
+		if c.Logged == "" {
+			c.Logged = p.Logged
 		}
 		if err := c.valid(strings.TrimSuffix(path.Base(file), ".yml")); err != nil {
 			return fmt.Errorf("%s: %w", file, err)
@@ -189,6 +200,9 @@ func (c *Check) valid(file string) error {
 		return errors.New("query has a semicolon; it must be one statement, without its end")
 	case c.Pack.Policy && (c.Resolution == "" || c.FalseAlarms == ""):
 		return errors.New("resolution and false_alarms must be there: somebody acts on its rows")
+	}
+	if err := c.Logged.valid(); err != nil {
+		return err
 	}
 	for _, t := range c.Attack {
 		if !technique.MatchString(t) {

@@ -60,14 +60,13 @@ func (p *Pack) Fleet() ([]byte, error) {
 				return nil, err
 			}
 		}
-		logging := map[Logged]string{Snapshot: "snapshot", Difference: "differential"}[p.Logged]
 		err := add("query", fleetQuery{
 			Name:        c.fleetName(),
 			Platform:    "linux",
 			Description: oneLine(c.Finds),
 			Query:       c.SQL() + ";",
 			Interval:    c.Interval,
-			Logging:     logging,
+			Logging:     fleetLogging[c.Logged],
 			Automations: true,
 			MinVersion:  osqueryVersion,
 		})
@@ -76,6 +75,13 @@ func (p *Pack) Fleet() ([]byte, error) {
 		}
 	}
 	return out.Bytes(), e.Close()
+}
+
+// fleetLogging are Fleet's words.
+var fleetLogging = map[Logged]string{
+	Snapshot:   "snapshot",
+	Difference: "differential",
+	Additions:  "differential_ignore_removals",
 }
 
 // fleetName is what the check's query is called in Fleet, where a policy may have the title.

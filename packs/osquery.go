@@ -23,8 +23,8 @@ type confQuery struct {
 	Interval    int    `json:"interval"`
 	Description string `json:"description"`
 	Value       string `json:"value"`
-	Snapshot    bool   `json:"snapshot,omitempty"`
-	Removed     bool   `json:"removed,omitempty"`
+	Snapshot    *bool  `json:"snapshot,omitempty"`
+	Removed     *bool  `json:"removed,omitempty"`
 }
 
 // Conf returns the pack as osquery reads it: strict JSON. There is no discovery query: it would
@@ -32,14 +32,18 @@ type confQuery struct {
 func (p *Pack) Conf() ([]byte, error) {
 	c := conf{Platform: "linux", Version: osqueryVersion, Queries: &orderedmap{}}
 	for _, k := range p.Available() {
-		c.Queries.add(k.Name, confQuery{
+		q := confQuery{
 			Query:       oneLine(k.SQL()) + ";",
 			Interval:    k.Interval,
 			Description: oneLine(k.Finds),
 			Value:       oneLine(k.Why),
-			Snapshot:    p.Logged == Snapshot,
-			Removed:     p.Logged == Difference,
-		})
+		}
+		if k.Logged == Snapshot {
+			q.Snapshot = new(true)
+		} else {
+			q.Removed = new(k.Logged == Difference)
+		}
+		c.Queries.add(k.Name, q)
 	}
 	var out bytes.Buffer
 	e := json.NewEncoder(&out)

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"flag"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -50,56 +51,74 @@ func policies(t *testing.T) (checks []*Check) {
 	return checks
 }
 
-// TestHealthy runs every check on every healthy host: there is no row.
-func TestHealthy(t *testing.T) {
-	for _, host := range hosts(t) {
+// TestMatrix runs every check on every healthy host, where there is no row, and does to hosts
+// what the checks are there for: they have exactly the rows that are at fault. README.md shows
+// what it saw.
+func TestMatrix(t *testing.T) {
+	m := Matrix{hosts(t), map[string]map[string]Cell{}}
+	for _, c := range policies(t) {
+		m.Cells[c.Name] = map[string]Cell{}
+	}
+	for _, host := range m.Hosts {
 		t.Run(host, func(t *testing.T) {
 			buildHost(t, host)
 			for _, c := range policies(t) {
-				if rows := ask(t, c.standIn()+c.SQL()); len(rows) > 0 {
+				rows := ask(t, c.standIn()+c.SQL())
+				if len(rows) > 0 {
 					t.Errorf("%s: %v", c.Name, rows)
 				}
-				if rows := ask(t, c.standIn()+c.PolicySQL()); len(rows) != 1 {
-					t.Errorf("%s: the policy has %d rows, so that the host fails", c.Name, len(rows))
+				if passed := ask(t, c.standIn()+c.PolicySQL()); (len(passed) == 1) != (len(rows) == 0) {
+					t.Errorf("%s: %d rows, but the policy has %d", c.Name, len(rows), len(passed))
 				}
+				m.Cells[c.Name][host] = Cell{Rows: len(rows)}
 			}
 		})
 	}
-}
-
-// TestAttacked does to hosts what the checks are there for: they have exactly the rows that are
-// at fault.
-func TestAttacked(t *testing.T) {
 	for _, c := range policies(t) {
-		t.Run(c.Name, func(t *testing.T) {
-			var p proof
-			if err := decode(os.DirFS(attackFolder), c.Name+".yml", &p); err != nil {
-				t.Fatal(err)
-			}
-			found := 0
-			for _, a := range p.Attacks {
-				t.Run(strings.ReplaceAll(a.What, "/", "-"), func(t *testing.T) {
-					buildHost(t, a.Host)
-					runShell(t, a.Run)
-					rows := ask(t, c.standIn()+c.SQL())
-					if !sameRows(rows, a.Rows) {
-						t.Errorf("on %s:\n%s\nhas the rows\n%v\nnot\n%v", a.Host, a.Run, rows, a.Rows)
-					}
-					passes := len(ask(t, c.standIn()+c.PolicySQL())) == 1
-					if passes != (len(a.Rows) == 0) {
-						t.Errorf("the policy passes: %v", passes)
-					}
-				})
-				found += len(a.Rows)
-			}
-			if p.Check != c.Name || found == 0 {
-				t.Errorf("%s.yml: is of %q, and finds %d rows", c.Name, p.Check, found)
-			}
-		})
+		t.Run(c.Name, func(t *testing.T) { attackAll(t, c, m.Cells[c.Name]) })
 	}
 	files, err := filepath.Glob(attackFolder + "/*")
 	if err != nil || len(files) != len(policies(t)) {
 		t.Errorf("%d files in %s for %d checks: %v", len(files), attackFolder, len(policies(t)), err)
+	}
+	if flag.Lookup("test.run").Value.String() != "" && !*update {
+		return // some of it may have been left out
+	}
+	compareFile(t, "README.md", Page(loadPacks(t), m))
+}
+
+// attackAll does what the proof of a check says, and counts what was found.
+func attackAll(t *testing.T, c *Check, cells map[string]Cell) {
+	var p proof
+	if err := decode(os.DirFS(attackFolder), c.Name+".yml", &p); err != nil {
+		t.Fatal(err)
+	}
+	rows := 0
+	for _, a := range p.Attacks {
+		cell := cells[a.Host]
+		if len(a.Rows) > 0 {
+			cell.Attacks++
+		}
+		if t.Run(strings.ReplaceAll(a.What, "/", "-"), func(t *testing.T) { a.check(t, c) }) && len(a.Rows) > 0 {
+			cell.Found++
+		}
+		cells[a.Host] = cell
+		rows += len(a.Rows)
+	}
+	if p.Check != c.Name || rows == 0 {
+		t.Errorf("%s.yml is of %q, and finds %d rows", c.Name, p.Check, rows)
+	}
+}
+
+func (a attack) check(t *testing.T, c *Check) {
+	buildHost(t, a.Host)
+	runShell(t, a.Run)
+	rows := ask(t, c.standIn()+c.SQL())
+	if !sameRows(rows, a.Rows) {
+		t.Errorf("on %s:\n%s\nhas the rows\n%v\nnot\n%v", a.Host, a.Run, rows, a.Rows)
+	}
+	if passes := len(ask(t, c.standIn()+c.PolicySQL())) == 1; passes != (len(a.Rows) == 0) {
+		t.Errorf("the policy passes: %v", passes)
 	}
 }
 
@@ -107,18 +126,23 @@ func TestAttacked(t *testing.T) {
 func (c *Check) standIn() string { return "" }
 
 // ask runs a statement on the embedded SQLite in the test's namespace.
-func ask(t *testing.T, sql string) (rows []map[string]string) {
+func ask(t *testing.T, sql string) []map[string]string {
 	t.Helper()
-	var out bytes.Buffer
-	err := shell.Query(context.Background(), &out, new(rtnl.Kernel), sql, shell.Options{Format: shell.JSON,
-		Warn: func(text string) { t.Errorf("%s\nwarns: %s", sql, text) }})
+	rows, err := query(sql, func(text string) { t.Errorf("%s\nwarns: %s", sql, text) })
 	if err != nil {
 		t.Fatalf("%s\n%v", sql, err)
 	}
-	if err := json.Unmarshal(out.Bytes(), &rows); err != nil {
-		t.Fatalf("%v\n%s", err, &out)
-	}
 	return rows
+}
+
+func query(sql string, warn func(text string)) (rows []map[string]string, err error) {
+	var out bytes.Buffer
+	opts := shell.Options{Format: shell.JSON, Warn: warn}
+	if err := shell.Query(context.Background(), &out, new(rtnl.Kernel), sql, opts); err != nil {
+		return nil, err
+	}
+	err = json.Unmarshal(out.Bytes(), &rows)
+	return rows, err
 }
 
 // sameRows reports whether rows are those that are wanted, in any order.

@@ -1,0 +1,217 @@
+package packs
+
+import (
+	"bytes"
+	"encoding/json"
+	"flag"
+	"fmt"
+	"maps"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+
+	"kernelroutes/internal/nstest"
+	"kernelroutes/tables"
+)
+
+var update = flag.Bool("update", false, "write what is made of the declarations")
+
+// compareFile compares with a file of this folder, or writes it.
+func compareFile(t *testing.T, file string, got []byte) {
+	t.Helper()
+	if *update {
+		if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(file, got, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Equal(got, want) {
+		t.Errorf("%s is not what the declarations make; run go test ./packs -update and look at the difference", file)
+	}
+}
+
+// TestGenerated compares what is there with what the declarations make. There is no other file.
+func TestGenerated(t *testing.T) {
+	files, err := Files(loadPacks(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, data := range files {
+		compareFile(t, name, data)
+	}
+	for _, pattern := range []string{"*.conf", "fleet/*"} {
+		there, err := filepath.Glob(pattern)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, file := range there {
+			if files[file] == nil {
+				t.Errorf("%s is there, but is made of nothing", file)
+			}
+		}
+	}
+}
+
+// TestConf reads the packs as strictly as osquery does.
+func TestConf(t *testing.T) {
+	for _, p := range loadPacks(t) {
+		data, err := p.Conf()
+		if err != nil {
+			t.Fatal(err)
+		}
+		var c struct {
+			Platform string `json:"platform"`
+			Version  string `json:"version"`
+			Queries  map[string]confQuery
+		}
+		d := json.NewDecoder(bytes.NewReader(data))
+		// A discovery query, too, is a field that is not known here.
+		d.DisallowUnknownFields()
+		if err := d.Decode(&c); err != nil {
+			t.Fatalf("%s: %v", p.Name, err)
+		}
+		if c.Platform != "linux" || c.Version != osqueryVersion || len(c.Queries) != len(p.Available()) {
+			t.Errorf("%s: platform %q, version %q, %d queries", p.Name, c.Platform, c.Version, len(c.Queries))
+		}
+		for name, q := range c.Queries {
+			if (q.Snapshot == nil) == (q.Removed == nil) || strings.Contains(q.Query, "\n") ||
+				strings.Contains(q.Query, "--") || !strings.HasSuffix(q.Query, ";") {
+				t.Errorf("%s: %s: %+v", p.Name, name, q)
+			}
+		}
+	}
+}
+
+// changing finds what makes a differential query log a line every time: columns that change
+// with time, those that tell the state of an interface, and all.
+var changing = regexp.MustCompile(`(?i)\b(` +
+	strings.Join(append(volatile(), "flags", "dev_operstate"), "|") + `)\b`)
+
+// volatile returns the names of the columns that change with time.
+func volatile() (names []string) {
+	for _, t := range tables.All() {
+		for _, c := range t.Columns {
+			if c.Volatile {
+				names = append(names, c.Name)
+			}
+		}
+	}
+	return names
+}
+
+// TestStable runs the queries that log differences on every host: none shows a column that
+// changes with time, and twenty runs one after the other have the same rows. A route more is one
+// row more of all of them together.
+func TestStable(t *testing.T) {
+	var checks []*Check
+	for _, p := range loadPacks(t) {
+		for _, c := range p.Available() {
+			if c.Logged != Snapshot {
+				checks = append(checks, c)
+			}
+		}
+	}
+	for _, host := range hosts(t) {
+		t.Run(host, func(t *testing.T) {
+			buildHost(t, host)
+			first := rowsOf(t, checks)
+			for range nstest.Amount(19, 3) {
+				if more, less := difference(first, rowsOf(t, checks)); len(more)+len(less) > 0 {
+					t.Fatalf("a quiet host has the rows\n%v\nmore, and\n%v\nless", more, less)
+				}
+			}
+			nstest.IP(t, "route add 203.0.113.128/25 dev lo proto kernel")
+			more, less := difference(first, rowsOf(t, checks))
+			if len(more) != 1 || len(less) > 0 {
+				t.Errorf("a route more has the rows\n%v\nmore, and\n%v\nless", more, less)
+			}
+		})
+	}
+}
+
+// rowsOf returns all rows of checks, as texts, with how often each is there.
+func rowsOf(t *testing.T, checks []*Check) map[string]int {
+	t.Helper()
+	all := map[string]int{}
+	for _, c := range checks {
+		for _, r := range ask(t, c.SQL()) {
+			for name := range r {
+				if c := changing.FindString(name); c == name {
+					t.Fatalf("%v shows %s, which changes with time", r, name)
+				}
+			}
+			all[fmt.Sprint(c.Name, r)]++
+		}
+	}
+	return all
+}
+
+// difference returns the rows that b has more and less often than a.
+func difference(a, b map[string]int) (more, less []string) {
+	for _, r := range slices.Sorted(maps.Keys(b)) {
+		if b[r] > a[r] {
+			more = append(more, r)
+		}
+	}
+	for _, r := range slices.Sorted(maps.Keys(a)) {
+		if a[r] > b[r] {
+			less = append(less, r)
+		}
+	}
+	return more, less
+}
+
+// TestInventory sees that every snapshot has a row on some host. One shows all network
+// namespaces, which takes to see all processes: those of a PID namespace of its own.
+func TestInventory(t *testing.T) {
+	const inside = "KERNEL_ROUTES_TEST_PID_NAMESPACE"
+	if os.Getenv(inside) == "" {
+		cmd := exec.Command("/proc/self/exe", "-test.run=^TestInventory$", "-test.v")
+		cmd.Env = append(os.Environ(), inside+"=1")
+		cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWPID | syscall.CLONE_NEWNS}
+		out, err := cmd.CombinedOutput()
+		switch {
+		case strings.Contains(string(out), "--- SKIP"):
+			t.Skip("procfs cannot be mounted in a user namespace here: " + string(out))
+		case err != nil || !strings.Contains(string(out), "--- PASS: TestInventory"):
+			t.Fatalf("%v\n%s", err, out)
+		}
+		return
+	}
+	if err := syscall.Mount("proc", "/proc", "proc", 0, ""); err != nil {
+		t.Skipf("mount procfs: %v", err)
+	}
+	some := map[string]bool{}
+	var checks []*Check
+	for _, p := range loadPacks(t) {
+		for _, c := range p.Available() {
+			if c.Logged == Snapshot {
+				checks = append(checks, c)
+			}
+		}
+	}
+	for _, host := range hosts(t) {
+		t.Run(host, func(t *testing.T) {
+			buildHost(t, host)
+			for _, c := range checks {
+				some[c.Name] = some[c.Name] || len(ask(t, c.SQL())) > 0
+			}
+		})
+	}
+	for _, c := range checks {
+		if !some[c.Name] {
+			t.Errorf("%s has no row on any host", c.Name)
+		}
+	}
+}
