@@ -13,6 +13,7 @@ import (
 
 	"kernelroutes/rtnl"
 	"kernelroutes/shell"
+	"kernelroutes/tables"
 )
 
 // A proof is a file of testdata/attacks: what is done to healthy hosts, and the rows that a
@@ -135,10 +136,15 @@ func ask(t *testing.T, sql string) []map[string]string {
 	return rows
 }
 
-func query(sql string, warn func(text string)) (rows []map[string]string, err error) {
+func query(sql string, warn func(text string)) ([]map[string]string, error) {
+	return queryOf(new(rtnl.Kernel), sql, warn)
+}
+
+// queryOf runs a statement on the embedded SQLite, on what the source has.
+func queryOf(from tables.Source, sql string, warn func(text string)) (rows []map[string]string, err error) {
 	var out bytes.Buffer
 	opts := shell.Options{Format: shell.JSON, Warn: warn}
-	if err := shell.Query(context.Background(), &out, new(rtnl.Kernel), sql, opts); err != nil {
+	if err := shell.Query(context.Background(), &out, from, sql, opts); err != nil {
 		return nil, err
 	}
 	err = json.Unmarshal(out.Bytes(), &rows)
