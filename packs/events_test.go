@@ -9,8 +9,8 @@ import (
 
 // eventColumns are the columns of kernel_route_events that a check may ask for.
 var eventColumns = []string{"seq", "boot_seq_lost", "time", "action", "object", "family", "type", "protocol",
-	"table_name", "dst", "gateway", "dev", "metric", "old_gateway", "old_dev", "port_id", "pid", "process_name", "process_path",
-	"parent_pid", "uid", "cgroup", "author_certainty"}
+	"table_name", "dst", "gateway", "dev", "metric", "old_gateway", "old_dev", "port_id", "pid", "process_name",
+	"process_path", "parent_pid", "uid", "cgroup", "author_certainty"}
 
 // eventNumbers are those of them that are NULL where they are absent.
 var eventNumbers = []string{"seq", "boot_seq_lost", "time", "metric", "port_id", "pid", "parent_pid", "uid"}
