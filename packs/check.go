@@ -196,8 +196,12 @@ func (c *Check) valid(file string) error {
 		return fmt.Errorf("interval is %d; it must be between 60 and %d seconds", c.Interval, maxInterval)
 	case !slices.Contains(severities, c.Severity):
 		return fmt.Errorf("severity is %q; it must be one of %q", c.Severity, severities)
-	case strings.Contains(c.Query, ";"):
-		return errors.New("query has a semicolon; it must be one statement, without its end")
+	case strings.ContainsAny(c.Query, ";$"):
+		return errors.New("query has a semicolon or a dollar; it must be one statement, without its end, and Fleet " +
+			"takes a dollar for a variable")
+	case !queryName.MatchString(c.Name) || strings.HasSuffix(c.Name, "epoch") || strings.HasSuffix(c.Name, "counter"):
+		return fmt.Errorf("its name is %q; it must be of small letters, digits and _, and osquery runs none that "+
+			"ends in epoch or counter", c.Name)
 	case c.Pack.Policy && (c.Resolution == "" || c.FalseAlarms == ""):
 		return errors.New("resolution and false_alarms must be there: somebody acts on its rows")
 	}
@@ -211,6 +215,8 @@ func (c *Check) valid(file string) error {
 	}
 	return nil
 }
+
+var queryName = regexp.MustCompile(`^[a-z][a-z0-9_]*$`)
 
 var technique = regexp.MustCompile(`^T\d{4}(\.\d{3})? \S.*$`)
 

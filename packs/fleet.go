@@ -2,7 +2,9 @@ package packs
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"go.yaml.in/yaml/v3"
@@ -38,43 +40,79 @@ type fleetQuery struct {
 	MinVersion  string `yaml:"min_osquery_version"`
 }
 
-// Fleet returns the pack as Fleet reads it, one document a query, and one a policy.
+// Fleet returns the pack as fleetctl apply reads it: a document for each policy and each query.
 func (p *Pack) Fleet() ([]byte, error) {
 	var out bytes.Buffer
-	fmt.Fprintf(&out, "# %s: %s\n# Made from packs/checks/%s by go run ./packs/generate.\n", p.Name, p.Title, p.Name)
-	e := yaml.NewEncoder(&out)
-	e.SetIndent(2)
-	add := func(kind string, spec any) error { return e.Encode(fleetDocument{"v1", kind, spec}) }
+	e := p.head(&out, "fleetctl apply -f")
 	for _, c := range p.Available() {
 		if p.Policy {
-			err := add("policy", fleetPolicy{
-				Name:        c.Title,
-				Platform:    "linux",
-				Description: oneLine(c.Finds) + " " + oneLine(c.Why),
-				Resolution:  oneLine(c.Resolution),
-				Query:       c.PolicySQL() + ";",
-				Tags:        strings.Join(c.tags(), ", "),
-				Critical:    c.Severity == Critical || c.Severity == High,
-			})
-			if err != nil {
+			policy := c.fleetPolicy()
+			policy.Tags = strings.Join(c.tags(), ", ")
+			if err := e.Encode(fleetDocument{"v1", "policy", policy}); err != nil {
 				return nil, err
 			}
 		}
-		err := add("query", fleetQuery{
-			Name:        c.fleetName(),
-			Platform:    "linux",
-			Description: oneLine(c.Finds),
-			Query:       c.SQL() + ";",
-			Interval:    c.Interval,
-			Logging:     fleetLogging[c.Logged],
-			Automations: true,
-			MinVersion:  osqueryVersion,
-		})
-		if err != nil {
+		if err := e.Encode(fleetDocument{"v1", "query", c.fleetQuery()}); err != nil {
 			return nil, err
 		}
 	}
 	return out.Bytes(), e.Close()
+}
+
+// GitOps returns the pack as fleetctl gitops reads what paths name: a list of policies, if it has
+// any, and one of reports. Neither may have a key that Fleet does not know, as tags.
+func (p *Pack) GitOps() (policies, reports []byte, err error) {
+	var listed []fleetPolicy
+	var queries []fleetQuery
+	for _, c := range p.Available() {
+		if p.Policy {
+			listed = append(listed, c.fleetPolicy())
+		}
+		queries = append(queries, c.fleetQuery())
+	}
+	write := func(list any) []byte {
+		var out bytes.Buffer
+		e := p.head(&out, "fleetctl gitops, below path:")
+		err = errors.Join(err, e.Encode(list), e.Close())
+		return out.Bytes()
+	}
+	if listed != nil {
+		policies = write(listed)
+	}
+	return policies, write(queries), err
+}
+
+// head writes how a file begins, and returns what writes the rest.
+func (p *Pack) head(out *bytes.Buffer, reader string) *yaml.Encoder {
+	fmt.Fprintf(out, "# %s: %s. For %s\n# Made from packs/checks/%s by go run ./packs/generate.\n", p.Name, p.Title,
+		reader, p.Name)
+	e := yaml.NewEncoder(out)
+	e.SetIndent(2)
+	return e
+}
+
+func (c *Check) fleetPolicy() fleetPolicy {
+	return fleetPolicy{
+		Name:        c.Title,
+		Platform:    "linux",
+		Description: oneLine(c.Finds) + " " + oneLine(c.Why),
+		Resolution:  oneLine(c.Resolution),
+		Query:       c.PolicySQL() + ";",
+		Critical:    c.Severity == Critical || c.Severity == High,
+	}
+}
+
+func (c *Check) fleetQuery() fleetQuery {
+	return fleetQuery{
+		Name:        c.Pack.Name + ": " + c.Name, // a policy may have the title
+		Platform:    "linux",
+		Description: oneLine(c.Finds),
+		Query:       c.SQL() + ";",
+		Interval:    c.Interval,
+		Logging:     fleetLogging[c.Logged],
+		Automations: true,
+		MinVersion:  osqueryVersion,
+	}
 }
 
 // fleetLogging are Fleet's words.
@@ -84,9 +122,6 @@ var fleetLogging = map[Logged]string{
 	Additions:  "differential_ignore_removals",
 }
 
-// fleetName is what the check's query is called in Fleet, where a policy may have the title.
-func (c *Check) fleetName() string { return c.Pack.Name + ": " + c.Name }
-
 // tags are what Fleet can choose policies by.
 func (c *Check) tags() []string {
 	tags := []string{c.Pack.Name, string(c.Severity)}
@@ -95,8 +130,10 @@ func (c *Check) tags() []string {
 		tags = append(tags, id)
 	}
 	for _, b := range c.AskedBy {
-		name, _, _ := strings.Cut(b, ":")
-		tags = append(tags, name)
+		// One of several items of a benchmark.
+		if name, _, _ := strings.Cut(b, ":"); !slices.Contains(tags, name) {
+			tags = append(tags, name)
+		}
 	}
 	return tags
 }

@@ -56,12 +56,14 @@ func (p *Pack) Conf() ([]byte, error) {
 // Available returns the checks whose tables are there.
 func (p *Pack) Available() (checks []*Check) {
 	for _, c := range p.Checks {
-		if c.Needs == "" || hasTable(c.Needs) {
+		if c.available() {
 			checks = append(checks, c)
 		}
 	}
 	return checks
 }
+
+func (c *Check) available() bool { return c.Needs == "" || hasTable(c.Needs) }
 
 func hasTable(name string) bool {
 	for _, t := range tables.All() {

@@ -15,6 +15,7 @@ import (
 	"syscall"
 	"testing"
 
+	"kernelroutes/internal/fleettest"
 	"kernelroutes/internal/nstest"
 	"kernelroutes/tables"
 )
@@ -50,7 +51,7 @@ func TestGenerated(t *testing.T) {
 	for name, data := range files {
 		compareFile(t, name, data)
 	}
-	for _, pattern := range []string{"*.conf", "fleet/*"} {
+	for _, pattern := range []string{"*.conf", "fleet/*.yml", "fleet/gitops/*"} {
 		there, err := filepath.Glob(pattern)
 		if err != nil {
 			t.Fatal(err)
@@ -214,4 +215,22 @@ func TestInventory(t *testing.T) {
 			t.Errorf("%s has no row on any host", c.Name)
 		}
 	}
+}
+
+// TestFleet checks what is made for Fleet against Fleet's structure, and the packs against
+// osquery's.
+func TestFleet(t *testing.T) {
+	var documents, confs []string
+	for _, p := range loadPacks(t) {
+		documents = append(documents, "fleet/"+p.Name+".yml")
+		confs = append(confs, p.Name+".conf")
+	}
+	kinds := map[string]int{}
+	for _, d := range fleettest.Validate(t, documents...) {
+		kinds[d.Kind]++
+	}
+	if kinds["policy"] == 0 || kinds["query"] < kinds["policy"] {
+		t.Errorf("%v", kinds)
+	}
+	fleettest.ValidatePack(t, confs...)
 }

@@ -18,6 +18,8 @@ type Cell struct {
 	Rows    int // on the healthy host
 	Attacks int // that were made
 	Found   int // of which exactly the rows at fault were found
+
+	Requests, Sent int // to the extension and rows of its answers, on the healthy host
 }
 
 // String is how the page shows it.
@@ -74,9 +76,19 @@ with ` + "`--extensions_require=kernel_routes`" + ` among the flags, so that no 
 extension has registered. The packs have no discovery query: it would find no table right after
 a start, and leave its pack asleep for an hour.
 
-Fleet: ` + "`fleetctl apply -f packs/fleet/route-compliance.yml`" + `, or name the file in the
-repository of ` + "`fleetctl gitops`" + `. Each check is a policy, which a host passes that has no such
-row, and a query whose results are logged: the rows that are at fault.
+Fleet: ` + "`fleetctl apply -f packs/fleet/route-compliance.yml`" + `. For ` + "`fleetctl gitops`" + ` the same is
+in lists, which a fleet's file names:
+
+` + "```yaml" + `
+policies:
+  - path: ../packs/fleet/gitops/route-compliance.policies.yml
+reports:
+  - path: ../packs/fleet/gitops/route-compliance.reports.yml
+  - path: ../packs/fleet/gitops/route-drift.reports.yml
+` + "```" + `
+
+Each check of route-compliance is a policy, which a host passes that has no such row, and a
+query whose results are logged: the rows that are at fault.
 
 A check whose row is meant gets it into a list (see [Lists](#lists)): edit the file in
 ` + "`lists/`" + `, and make the packs anew. A team that keeps its lists elsewhere names the folder, in
@@ -127,7 +139,7 @@ func (c *Check) page(b *strings.Builder) {
 		lists = append(lists, fmt.Sprintf("[%s](lists/%s.yml)", l.Name, l.Name))
 	}
 	line("Lists", strings.Join(lists, ", "))
-	if c.Needs != "" && !hasTable(c.Needs) {
+	if !c.available() {
 		line("Not in the packs yet", "it needs the table "+c.Needs)
 	}
 	b.WriteString("\n")
@@ -156,11 +168,15 @@ func writeLists(b *strings.Builder, packs []*Pack) {
 	b.WriteString("\n")
 }
 
+// largest is the host on which it is told what a check asks for.
+const largest = "kubernetes-node"
+
 // write writes the matrix. Hosts are numbered, since their names would make it too wide.
 func (m Matrix) write(b *strings.Builder) {
 	b.WriteString("## Checks and hosts\n\nWhat the tests saw of every check on the hosts of " +
 		"[testdata/hosts](../testdata/hosts): `-` no row on the healthy host, and `2/2` exactly the rows at fault " +
-		"after two of two attacks ([testdata/attacks](../testdata/attacks)).\n\n")
+		"after two of two attacks ([testdata/attacks](../testdata/attacks)). The last column is what osquery asks on " +
+		"" + largest + ", which has the most routes of its own: requests to the extension, and rows that it is sent.\n\n")
 	var checks []string
 	for c := range m.Cells {
 		checks = append(checks, c)
@@ -173,12 +189,12 @@ func (m Matrix) write(b *strings.Builder) {
 	for i := range m.Hosts {
 		fmt.Fprintf(b, " %d |", i+1)
 	}
-	b.WriteString("\n|---|" + strings.Repeat("---|", len(m.Hosts)) + "\n")
+	b.WriteString(" asks |\n|---|" + strings.Repeat("---|", len(m.Hosts)+1) + "\n")
 	for _, c := range checks {
 		fmt.Fprintf(b, "| %s |", c)
 		for _, h := range m.Hosts {
 			fmt.Fprintf(b, " %s |", m.Cells[c][h])
 		}
-		b.WriteString("\n")
+		fmt.Fprintf(b, " %d, %d |\n", m.Cells[c][largest].Requests, m.Cells[c][largest].Sent)
 	}
 }

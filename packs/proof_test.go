@@ -11,6 +11,7 @@ import (
 	"strings"
 	"testing"
 
+	"kernelroutes/internal/osquerytest"
 	"kernelroutes/rtnl"
 	"kernelroutes/shell"
 	"kernelroutes/tables"
@@ -64,15 +65,20 @@ func TestMatrix(t *testing.T) {
 	for _, host := range m.Hosts {
 		t.Run(host, func(t *testing.T) {
 			buildHost(t, host)
+			o := startOsquery(t)
 			for _, c := range policies(t) {
 				rows := ask(t, c.standIn(t, nil)+c.SQL())
+				var cost osquerytest.Cost
+				if c.available() {
+					cost = o.compare(t, c.SQL(), rows)
+				}
 				if len(rows) > 0 {
 					t.Errorf("%s: %v", c.Name, rows)
 				}
 				if passed := ask(t, c.standIn(t, nil)+c.PolicySQL()); (len(passed) == 1) != (len(rows) == 0) {
 					t.Errorf("%s: %d rows, but the policy has %d", c.Name, len(rows), len(passed))
 				}
-				m.Cells[c.Name][host] = Cell{Rows: len(rows)}
+				m.Cells[c.Name][host] = Cell{Rows: len(rows), Requests: cost.Requests, Sent: cost.Rows}
 			}
 		})
 	}
@@ -116,6 +122,9 @@ func (a attack) check(t *testing.T, c *Check) {
 	buildHost(t, a.Host)
 	runShell(t, a.Run)
 	rows := ask(t, c.standIn(t, a.Events)+c.SQL())
+	if c.available() {
+		startOsquery(t).compare(t, c.SQL(), rows)
+	}
 	if !sameRows(rows, a.Rows) {
 		t.Errorf("on %s:\n%s\nhas the rows\n%v\nnot\n%v", a.Host, a.Run, rows, a.Rows)
 	}
@@ -188,7 +197,7 @@ func matches(row map[string]string, wanted map[string]any) bool {
 func runShell(t *testing.T, commands string) {
 	t.Helper()
 	cmd := exec.Command("sh", "-euc", ". ./lib.sh\n"+commands)
-	cmd.Dir = hostFolder
+	cmd.Dir = hostsFolder
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("%s\n%v\n%s", commands, err, out)
 	}

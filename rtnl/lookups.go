@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"syscall"
 
 	"kernelroutes/rtnl/conn"
@@ -59,7 +60,7 @@ type LookupError string
 const (
 	// NoRoute is ENETUNREACH: there is no route (or one of type throw and none after it),
 	// an unreachable rule, a source that is no IPv4 address of this host, or an interface
-	// to leave through that is down.
+	// to leave through that is down. It is also EOPNOTSUPP of a kernel without IPv6.
 	NoRoute LookupError = "no route"
 	// Unreachable is EHOSTUNREACH: a route of that type, or a packet that came in for
 	// another host while IPv4 forwarding is off.
@@ -291,6 +292,9 @@ func (l *Lookups) ask(req *LookupRequest, match bool, a *answer) error {
 		case errno == syscall.EMSGSIZE && req.InDev != 0 && req.Destination.IsMulticast():
 			// No multicast route of IPv6 is known for it (rt6_fill_node, ip6mr_get_route).
 			a.err = Invalid
+		case errno == syscall.EOPNOTSUPP && knownProtocol(req):
+			// The kernel has none of the family: ipv6.disable=1.
+			a.err = NoRoute
 		default:
 			a.err = lookupErrors[errno]
 		}
@@ -301,6 +305,16 @@ func (l *Lookups) ask(req *LookupRequest, match bool, a *answer) error {
 	return l.failed(req, err)
 }
 
+// knownProtocol reports whether the kernel looks up the packet's protocol, or none is given
+// (rtm_getroute_parse_ip_proto).
+func knownProtocol(req *LookupRequest) bool {
+	icmp := uint8(syscall.IPPROTO_ICMP)
+	if req.Destination.Is6() {
+		icmp = syscall.IPPROTO_ICMPV6
+	}
+	return !req.IPProto.OK || slices.Contains([]uint8{icmp, syscall.IPPROTO_TCP, syscall.IPPROTO_UDP}, req.IPProto.V)
+}
+
 func (l *Lookups) failed(req *LookupRequest, err error) error {
 	op := fmt.Sprintf("look up the route to %v", req.Destination)
 	var refused *conn.KernelError
@@ -309,7 +323,7 @@ func (l *Lookups) failed(req *LookupRequest, err error) error {
 		return conn.NewReadError(op, err)
 	case errors.Is(err, syscall.ENODEV):
 		return &ReadError{Op: op, Err: err, Remedy: "the interface that was given has gone away"}
-	case req.IPProto.OK && errors.Is(err, syscall.EOPNOTSUPP):
+	case errors.Is(err, syscall.EOPNOTSUPP) && !knownProtocol(req):
 		return &ReadError{Op: op, Err: fmt.Errorf("%w: %d", err, req.IPProto.V),
 			Remedy: "the kernel looks up 1 (icmp), 6 (tcp) and 17 (udp), for IPv6 58 (icmpv6)"}
 	}

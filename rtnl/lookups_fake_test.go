@@ -138,6 +138,27 @@ func TestLookupFails(t *testing.T) {
 	}
 }
 
+// TestLookupWithoutIPv6 has a kernel that was started with ipv6.disable=1: nothing there knows of
+// the family's routes, or of the protocols of its packets.
+func TestLookupWithoutIPv6(t *testing.T) {
+	k := &fakeKernel{fake: fake{T: t, Answer: func(r fakeRequest) []event {
+		return []event{datagram(nltest.Failed(r.Seq, uint32(syscall.EOPNOTSUPP)))}
+	}}}
+	l, err := k.kernel().Lookups(context.Background(), "", 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	for proto, known := range map[uint8]bool{0: true, 6: true, 17: true, 58: true, 1: false, 47: false} {
+		req := to("2001:db8::1")
+		req.IPProto = object.Opt[uint8]{V: proto, OK: proto != 0}
+		found, err := l.Lookup(&req, WantAnswer)
+		if known && (err != nil || found.Error != NoRoute) || !known && err == nil {
+			t.Errorf("protocol %d: %+v, %v", proto, found, err)
+		}
+	}
+}
+
 // TestLookupEnds has a context that ends.
 func TestLookupEnds(t *testing.T) {
 	ctx, cancel := context.WithCancel(context.Background())

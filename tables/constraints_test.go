@@ -346,7 +346,9 @@ func TestPushDown(t *testing.T) {
 		{is{"protocol", "77"}, f{Protocols: []uint8{77}}},
 		{is{"protocol", "16"}, f{None: true, Protocols: []uint8{}}},
 	} {
-		asksFor(t, tables.Routes, c.want, []tables.Constraint{where(tables.Routes, c.column, tables.Equals, c.expr)})
+		for _, table := range tables.OfRoutes() {
+			asksFor(t, table, c.want, []tables.Constraint{where(table, c.column, tables.Equals, c.expr)})
+		}
 	}
 	// Others are not pushed down.
 	for _, table := range tables.Whole() {
@@ -362,15 +364,36 @@ func TestPushDown(t *testing.T) {
 	if r := src.asked[0]; r.Link == nil || !r.Link(&object.Link{Name: "v0"}) || r.Link(&object.Link{Name: "v1"}) {
 		t.Errorf("dev = v0 asks for %+v", r)
 	}
-	// Columns that nobody reads are not paid for.
-	src = &recorder{}
-	used := make([]bool, len(tables.Routes.Columns))
-	used[tables.Routes.Column("dst")] = true
-	if _, err := tables.Routes.Scan(t.Context(), src, tables.Query{Used: used}); err != nil {
-		t.Fatal(err)
-	}
-	if r := src.asked[0]; len(r.Referred) > 0 {
-		t.Errorf("dst alone asks for %+v", r)
+}
+
+// TestUnreadColumns: columns that nobody reads are not paid for.
+func TestUnreadColumns(t *testing.T) {
+	nstest.New(t)
+	objects := []*object.Kind{object.NexthopObjects.Kind}
+	devices := []*object.Kind{object.Links.Kind, object.NexthopObjects.Kind}
+	for _, c := range []struct {
+		table    *tables.Table
+		used     []string
+		referred []*object.Kind
+		along    []*object.Kind
+	}{
+		{tables.Routes, []string{"dst"}, nil, nil},
+		{tables.Nexthops, []string{"dst", "gateway", "weight"}, objects, nil},
+		{tables.Nexthops, []string{"type", "protocol", "scope", "dst_len", "tos"}, objects, nil},
+		{tables.Nexthops, []string{"dev_kind"}, devices, nil},
+		{tables.Nexthops, []string{"dev_operstate"}, devices, nil},
+		{tables.Nexthops, []string{"vrf"}, objects, devices[:1]},
+	} {
+		src, used := &recorder{}, make([]bool, len(c.table.Columns))
+		for _, name := range c.used {
+			used[c.table.Column(name)] = true
+		}
+		if _, err := c.table.Scan(t.Context(), src, tables.Query{Used: used}); err != nil {
+			t.Fatal(err)
+		}
+		if r := src.asked[0]; !slices.Equal(r.Referred, c.referred) || !slices.Equal(r.Along, c.along) {
+			t.Errorf("%s, %q alone asks for %+v", c.table.Name, c.used, r)
+		}
 	}
 }
 

@@ -157,11 +157,12 @@ func (v *ipView) route(family string, o, numeric jsonObject) route {
 	for i, h := range hops {
 		h["nexthop_index"] = strconv.Itoa(i)
 		h["unknown_attrs"], h["snapshot_consistent"] = "[]", "1"
-		for _, k := range slices.Concat(sharedColumns, hiddenColumns) {
+		for _, k := range slices.Concat(sharedColumns, ofNamespace) {
 			if r[k] != "" {
 				h[k] = r[k]
 			}
 		}
+		maps.Copy(h, v.links[h["dev"]]) // its own, which the route has for a single nexthop alone
 	}
 	empty := func(_, v string) bool { return v == "" }
 	maps.DeleteFunc(r, empty)
@@ -228,8 +229,8 @@ func (v *ipView) routeMember(r, single row, o, numeric jsonObject, m member) (ho
 	return hops
 }
 
-// hiddenColumns are the columns that are worked out from others, and of the namespace.
-var hiddenColumns = []string{"dst_first", "dst_last", "src_first", "src_last", netnsID, "pid_with_namespace"}
+// ofNamespace are the columns that are the namespace's.
+var ofNamespace = []string{netnsID, "pid_with_namespace"}
 
 const netnsID = "netns_id"
 
@@ -241,9 +242,15 @@ func addHidden(t testing.TB, r row) {
 		t.Fatal(err)
 	}
 	r[netnsID], r["pid_with_namespace"] = fmt.Sprint(own.Ino), "0"
-	for column, all := range map[string]string{"dst": "", "src": "/0"} {
+	addKeys(r)
+}
+
+// addKeys adds the keys of a row's prefixes, as net.IPNet has them: those of all addresses of
+// the family for one that is empty.
+func addKeys(r row) {
+	for _, column := range []string{"dst", "src"} {
 		p := r[column]
-		if p == "" && all != "" {
+		if p == "" {
 			p = map[string]string{"ipv4": "0.0.0.0/0", "ipmr": "0.0.0.0/0", "ipv6": "::/0",
 				"ip6mr": "::/0"}[r["family"]]
 		}
@@ -262,7 +269,8 @@ func addHidden(t testing.TB, r row) {
 }
 
 // sharedColumns are the columns of a nexthop that are its route's.
-var sharedColumns = []string{"family", "table_id", "table_name", "dst", "metric"}
+var sharedColumns = []string{"family", "table_id", "table_name", "dst", "metric", "type", "protocol", "scope",
+	"dst_len", "tos", "vrf", "dst_first", "dst_last", "src_first", "src_last"}
 
 // blackhole reports whether a nexthop object is a blackhole, or a group of one.
 func (v *ipView) blackhole(id string) bool {

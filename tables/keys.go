@@ -98,20 +98,23 @@ func prefixKeys() []column[routeRow] {
 	}
 }
 
-// rulePrefixKeys are those of rules' prefixes.
+// rulePrefixKeys are those of rules' prefixes. What an inverted rule is for is no range of
+// addresses: FIB_RULE_INVERT turns all of what the rule says round, not its prefixes alone
+// (fib_rule_match).
 func rulePrefixKeys() []column[ruleRow] {
-	key := func(name, what string, value func(*ruleRow, []byte) []byte) column[ruleRow] {
-		const form = " that the rule is for, as text in the order of addresses: 4: or 6: and hexadecimal digits"
-		return text(name, what+form, nothing, value).ranged(nil).hidden().holds(keys)
+	key := func(name, what, of string, value func(*ruleRow, []byte) []byte) column[ruleRow] {
+		description := what + " address of " + of + ", or of the whole family where that is empty, as text in the " +
+			"order of addresses: 4: or 6: and hexadecimal digits; of the prefix itself where the rule is inverted"
+		return text(name, description, nothing, value).ranged(nil).hidden().holds(keys)
 	}
 	return []column[ruleRow]{
-		key("dst_first", "First destination",
+		key("dst_first", "First", "dst",
 			func(r *ruleRow, b []byte) []byte { return appendFirstKey(b, orAny(r.Dst, r.Family)) }),
-		key("dst_last", "Last destination",
+		key("dst_last", "Last", "dst",
 			func(r *ruleRow, b []byte) []byte { return appendLastKey(b, orAny(r.Dst, r.Family)) }),
-		key("src_first", "First source",
+		key("src_first", "First", "src",
 			func(r *ruleRow, b []byte) []byte { return appendFirstKey(b, orAny(r.Src, r.Family)) }),
-		key("src_last", "Last source",
+		key("src_last", "Last", "src",
 			func(r *ruleRow, b []byte) []byte { return appendLastKey(b, orAny(r.Src, r.Family)) }),
 	}
 }

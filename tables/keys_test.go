@@ -9,8 +9,11 @@ import (
 	"strings"
 	"testing"
 
+	"kernelroutes/internal/nametest"
+	"kernelroutes/internal/nltest"
 	"kernelroutes/internal/nstest"
 	"kernelroutes/rtnl"
+	"kernelroutes/rtnl/object"
 	"kernelroutes/tables"
 )
 
@@ -148,10 +151,44 @@ func TestKeyOrder(t *testing.T) {
 // choose of all rows.
 func TestKeyConditions(t *testing.T) {
 	nested(t)
-	all := scan(t, tables.Routes, &rtnl.Kernel{})
-	columns := []string{"dst_first", "dst_last", "src_first", "src_last"}
+	for range 150 { // beside those that there always are
+		addRule(t)
+	}
+	keyConditions(t, tables.Routes, "route_id")
+	keyConditions(t, tables.Nexthops, "route_id", "nexthop_index")
+	keyConditions(t, tables.Rules, "rule_id")
+}
+
+// addRule adds a random rule for a source or a destination, in half of all cases with bits
+// beyond the length of its prefixes, which the kernel keeps.
+func addRule(t *testing.T) {
+	t.Helper()
+	c := nltest.NewChance(rand.Uint64())
+	r := &object.Rule{Family: []object.Family{object.IPv4, object.IPv6}[c.IntN(2)], Priority: 1 + c.Uint32N(300),
+		Action: object.FR_ACT_TO_TBL, Table: 254}
+	if c.Yes() {
+		r.Flags = object.FIB_RULE_INVERT
+	}
+	for _, p := range []*netip.Prefix{&r.Src, &r.Dst} {
+		if n := r.Family.AddrLen(); c.IntN(3) > 0 {
+			if *p = netip.PrefixFrom(c.Addr(n), c.IntN(n*8+1)); c.Yes() {
+				*p = p.Masked()
+			}
+		}
+	}
+	if err := nstest.Send(t, object.RTM_NEWRULE, 0, nltest.AppendRule(nil, r)); err != nil {
+		t.Fatalf("%+v: %v", *r, err)
+	}
+}
+
+// keyConditions tries such comparisons on one table, whose rows are told apart by columns.
+func keyConditions(t *testing.T, table *tables.Table, identity ...string) {
+	t.Helper()
+	all := scan(t, table, &rtnl.Kernel{})
+	id := func(r row) string { return fmt.Sprint(columns([]row{r}, identity...)) }
+	keys := []string{"dst_first", "dst_last", "src_first", "src_last"}
 	var values []string
-	for _, c := range columns {
+	for _, c := range keys {
 		for _, r := range all {
 			values = append(values, r[c])
 		}
@@ -160,35 +197,42 @@ func TestKeyConditions(t *testing.T) {
 		"4:0a00000", "junk", "9", "\xff")
 	rnd := rand.New(rand.NewPCG(3, 4))
 	ops := []tables.Op{tables.LessThan, tables.LessOrEqual, tables.GreaterThan, tables.GreaterOrEqual, tables.Equals}
+	some := 0
 	for range nstest.Amount(2000, 300) {
 		var constraints []tables.Constraint
 		want := all
 		equal := map[string]bool{} // one on each column: several are alternatives
 		for range 1 + rnd.IntN(4) {
-			c, op, v := columns[rnd.IntN(len(columns))], ops[rnd.IntN(len(ops))], values[rnd.IntN(len(values))]
+			c, op, v := keys[rnd.IntN(len(keys))], ops[rnd.IntN(len(ops))], values[rnd.IntN(len(values))]
 			if op == tables.Equals && equal[c] {
 				continue
 			}
 			equal[c] = equal[c] || op == tables.Equals
-			constraints = append(constraints, where(tables.Routes, c, op, v))
+			constraints = append(constraints, where(table, c, op, v))
 			want = slices.DeleteFunc(slices.Clone(want), func(r row) bool {
 				return op == tables.Equals && r[c] != v || op != tables.Equals && !comesFirst(r[c], op, v)
 			})
 		}
 		got := map[string]bool{}
-		for _, r := range scan(t, tables.Routes, &rtnl.Kernel{}, constraints...) {
-			got[r["route_id"]] = true
+		for _, r := range scan(t, table, &rtnl.Kernel{}, constraints...) {
+			got[id(r)] = true
 		}
 		for _, r := range want {
-			if !got[r["route_id"]] {
-				t.Fatalf("%v loses %v", constraints, r)
+			if !got[id(r)] {
+				t.Fatalf("%s, %v loses %v", table.Name, constraints, r)
 			}
 		}
 		upper := func(c tables.Constraint) bool { return c.Expr != strings.ToLower(c.Expr) }
 		lower := !slices.ContainsFunc(constraints, upper)
 		if lower && len(got) != len(want) {
-			t.Fatalf("%v: %d rows, not %d", constraints, len(got), len(want))
+			t.Fatalf("%s, %v: %d rows, not %d", table.Name, constraints, len(got), len(want))
 		}
+		if len(want) > 0 && len(want) < len(all) {
+			some++
+		}
+	}
+	if some < nstest.Amount(400, 60) {
+		t.Errorf("%s: only %d answers are some of the rows: this proves little", table.Name, some)
 	}
 }
 
@@ -239,6 +283,39 @@ func TestCoveringMulticast(t *testing.T) {
 			if !slices.ContainsFunc(rows, func(r row) bool { return r["route_id"] == all[0]["route_id"] }) {
 				t.Errorf("%s: %v finds %v", family, constraints, rows)
 			}
+		}
+	}
+}
+
+// TestRuleKeys: the keys of a rule are those of its prefix, without the bits beyond its length,
+// whether it is inverted or not; and of all addresses of its family where it is for any.
+func TestRuleKeys(t *testing.T) {
+	const none, all = "6:00000000000000000000000000000000", "6:ffffffffffffffffffffffffffffffff"
+	prefix := netip.MustParsePrefix
+	for _, c := range []struct {
+		rule object.Rule
+		want string // dst_first, dst_last, src_first, src_last
+	}{
+		{object.Rule{Family: object.IPv4}, "4:00000000 4:ffffffff 4:00000000 4:ffffffff"},
+		{object.Rule{Family: object.IPv4, Dst: prefix("10.1.2.3/8")}, "4:0a000000 4:0affffff 4:00000000 4:ffffffff"},
+		{object.Rule{Family: object.IPv4, Dst: prefix("10.1.2.3/8"), Flags: object.FIB_RULE_INVERT},
+			"4:0a000000 4:0affffff 4:00000000 4:ffffffff"},
+		{object.Rule{Family: object.IPv4, Src: prefix("192.0.2.129/25"), Dst: prefix("198.51.100.7/32")},
+			"4:c6336407 4:c6336407 4:c0000280 4:c00002ff"},
+		{object.Rule{Family: object.IPv4, Src: prefix("192.0.2.1/0")}, "4:00000000 4:ffffffff 4:00000000 4:ffffffff"},
+		{object.Rule{Family: object.IPv6}, none + " " + all + " " + none + " " + all},
+		{object.Rule{Family: object.IPv6, Dst: prefix("2001:db8::1/33"), Src: prefix("::ffff:10.1.2.3/104")},
+			"6:20010db8000000000000000000000000 6:20010db87fffffffffffffffffffffff " +
+				"6:00000000000000000000ffff0a000000 6:00000000000000000000ffff0affffff"},
+		{object.Rule{Family: object.IPMR}, "4:00000000 4:ffffffff 4:00000000 4:ffffffff"},
+		{object.Rule{Family: object.IP6MR}, none + " " + all + " " + none + " " + all},
+	} {
+		src := rtnl.NewSnapshot(true, map[*object.Kind][]object.Run{
+			object.Rules.Kind: messagesOf(t, object.Rules.Kind, nltest.AppendRule(nil, &c.rule)),
+		}).Instant(nametest.New(nil))
+		got := columns(scan(t, tables.Rules, src), "dst_first", "dst_last", "src_first", "src_last")
+		if !slices.Equal(got, []string{c.want}) {
+			t.Errorf("%+v has the keys %q, not %q", c.rule, got, c.want)
 		}
 	}
 }

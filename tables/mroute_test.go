@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"encoding/binary"
 	"fmt"
+	"maps"
 	"net"
 	"net/netip"
 	"slices"
@@ -297,12 +298,22 @@ func ipMulticast(t testing.TB, v *ipView, family string) []route {
 			case "multipath":
 				for _, h := range objects(m.value) {
 					ttl := cmp.Or(h.text("ttl"), "1")
-					r.hops = append(r.hops, row{"dev": h.text("oif"), "ttl_threshold": ttl})
+					hop := row{"dev": h.text("oif"), "ttl_threshold": ttl}
+					maps.Copy(hop, v.links[hop["dev"]])
+					r.hops = append(r.hops, hop)
 				}
 			case "table":
 			default:
 				t.Fatalf("ip mroute printed %q, of which this test knows nothing: %v", m.key, o)
 			}
+		}
+		addKeys(r.row)
+		for _, h := range r.hops { // what it tells of its route
+			for _, k := range []string{"type", "dst_first", "dst_last", "src_first", "src_last"} {
+				h[k] = r.row[k]
+			}
+			_, h["dst_len"], _ = strings.Cut(bits, "/")
+			h["scope"], h["tos"] = "global", "0"
 		}
 		all = append(all, r)
 	}
@@ -316,7 +327,7 @@ func compareMulticast(before, want, after []route) string {
 		return fmt.Sprintf("%d, %d and %d rows", len(before), len(want), len(after))
 	}
 	shown := []string{"family", "type", "table_name", "table_id", "src", "dst", "iif", "mfc_packets", "mfc_bytes",
-		"mfc_wrong_if", "flag_names", "nexthop_count"}
+		"mfc_wrong_if", "flag_names", "nexthop_count", "dst_first", "dst_last", "src_first", "src_last"}
 	key := func(r route) string { return r.row.name() }
 	for _, w := range want {
 		w.row["nexthop_count"] = fmt.Sprint(len(w.hops))
@@ -332,9 +343,10 @@ func compareMulticast(before, want, after []route) string {
 			}
 		}
 		for i, h := range w.hops {
-			if got.hops[i]["dev"] != h["dev"] || got.hops[i]["ttl_threshold"] != h["ttl_threshold"] ||
-				got.hops[i]["weight"] != "" {
-				return fmt.Sprintf("nexthop %v, ip says %v", got.hops[i], h)
+			for k, v := range h {
+				if got.hops[i][k] != v || got.hops[i]["weight"] != "" {
+					return fmt.Sprintf("%s of nexthop %v, ip says %v", k, got.hops[i], h)
+				}
 			}
 		}
 		age := []string{got.row["expires"], w.row["expires"], after[a].row["expires"]}

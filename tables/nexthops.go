@@ -71,15 +71,16 @@ var nexthopColumns = []column[routeRow]{
 	unknownAttrs("Attributes of the nexthop", nothing, func(r *routeRow) []wire.Attr { return r.hop.Unknown }),
 	ofRoute("snapshot_consistent"),
 	// What a question about where traffic leaves needs to know of the route, without a join.
-	ofRoute("type"),
+	ofRoute("type").describe(
+		"Type of the route: unicast, local, broadcast, anycast, multicast and others; a route without nexthops, as a " +
+			"blackhole, has no row"),
 	ofRoute("protocol"),
 	ofRoute("scope"),
 	ofRoute("dst_len"),
-	ofRoute("tos"),
-	ofRoute("dev_kind").describe("Kind of the output interface: veth, bridge, wireguard, tun, ...; empty for hardware " +
-		"and where dev is"),
+	ofRoute("tos").describe("Type of service that the route is for, 0 for any"),
+	ofRoute("dev_kind"),
 	ofRoute("dev_operstate"),
-	ofRoute("vrf"),
+	ofRoute("vrf").describe("Name of the VRF device whose routing table table_id is, empty for none"),
 	ofRoute("dst_first"),
 	ofRoute("dst_last"),
 	ofRoute("src_first"),

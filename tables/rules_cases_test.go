@@ -84,6 +84,7 @@ func TestRuleRows(t *testing.T) {
 	for _, c := range ruleCases {
 		want := maps.Clone(plainRule)
 		maps.Copy(want, c.want)
+		addKeys(want)
 		priority := strings.Fields(c.line)[3]
 		i := slices.IndexFunc(rows, func(r row) bool {
 			return r["priority"] == priority && r["family"] == want["family"]
@@ -107,6 +108,7 @@ func TestRuleRows(t *testing.T) {
 		nstest.IP(t, "mrule add iif v0 table 7 priority 9")
 		want := maps.Clone(plainRule)
 		maps.Copy(want, row{"family": "ipmr", "iif": "v0", "table_id": "7", "table_name": "7"})
+		addKeys(want)
 		got := scan(t, tables.Rules, k, where(tables.Rules, "family", tables.Equals, "ipmr"))
 		if len(got) != 2 || !maps.Equal(withoutID(got[0]), want) {
 			t.Errorf("multicast rules %v", got)
@@ -258,6 +260,7 @@ func TestRulesOfOlderKernels(t *testing.T) {
 		"dport_end": "81", "flowlabel": "5", "flowlabel_mask": "1048575",
 		"unknown_attrs": `[{"type":99,"len":1,"hex":"01"}]`})
 	delete(want, "protocol")
+	addKeys(want)
 	if len(rows) != 1 || !maps.Equal(withoutID(rows[0]), want) {
 		t.Errorf("got %v\nwant %v\nthey differ in %v", rows, want, unlike(withoutID(rows[0]), want))
 	}

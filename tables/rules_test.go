@@ -194,6 +194,7 @@ func wantRule(r *object.Rule, names *iproute2.Names) row {
 	put("realm_to", names.Realm(r.Realms.V&0xffff), r.Realms.OK)
 	put("flowlabel", r.FlowLabel.V, r.FlowLabel.OK)
 	put("flowlabel_mask", r.FlowLabelMask.V, r.FlowLabel.OK)
+	addKeys(want)
 	return want
 }
 
@@ -256,6 +257,7 @@ func ipRule(t *testing.T, family string, o, numeric jsonObject) row {
 			t.Errorf("ip prints %q: %v", m.key, o)
 		}
 	}
+	addKeys(r)
 	return r
 }
 

@@ -47,18 +47,20 @@ func TestVRF(t *testing.T) {
 		object.Routes.Kind: messagesOf(t, object.Routes.Kind, routes...),
 		object.Links.Kind:  messagesOf(t, object.Links.Kind, links...),
 	}).Instant(iproute2.HostNames())
-	got := map[string]string{}
-	for _, r := range scan(t, tables.Routes, src) {
-		got[r["table_id"]] = r["vrf"]
-	}
-	for table, want := range map[string]string{"254": "", "10": "red", "300": "blue", "301": ""} {
-		if vrf, ok := got[table]; !ok || vrf != want {
-			t.Errorf("table %s is of VRF %q, want %q", table, vrf, want)
+	for _, of := range tables.OfRoutes() {
+		got := map[string]string{}
+		for _, r := range scan(t, of, src) {
+			got[r["table_id"]] = r["vrf"]
 		}
-	}
-	blue := scan(t, tables.Routes, src, where(tables.Routes, "vrf", tables.Equals, "blue"))
-	if len(blue) != 1 || blue[0]["table_id"] != "300" {
-		t.Errorf("vrf=blue: %v", blue)
+		for table, want := range map[string]string{"254": "", "10": "red", "300": "blue", "301": ""} {
+			if vrf, ok := got[table]; !ok || vrf != want {
+				t.Errorf("%s: table %s is of VRF %q, want %q", of.Name, table, vrf, want)
+			}
+		}
+		blue := scan(t, of, src, where(of, "vrf", tables.Equals, "blue"))
+		if len(blue) != 1 || blue[0]["table_id"] != "300" {
+			t.Errorf("%s, vrf=blue: %v", of.Name, blue)
+		}
 	}
 }
 

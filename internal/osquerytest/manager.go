@@ -1,7 +1,7 @@
 // Package osquerytest is osquery's side of an extension, for tests: an extension
 // manager on a real unix socket, made of the same generated Thrift code as
 // osquery-go. It does what osquery does (ExtensionManagerInterface,
-// callExtension), but for SQL, of which it knows one SELECT of one table (Select).
+// callExtension), and answers SQL over the tables of extensions as osquery does (Query).
 package osquerytest
 
 import (
@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/apache/thrift/lib/go/thrift"
+	"github.com/ncruces/go-sqlite3"
 	"github.com/osquery/osquery-go/gen/osquery"
 )
 
@@ -32,6 +33,9 @@ type Manager struct {
 	changed    chan struct{} // closed at each change of the extensions
 	flags      map[string]string
 	refused    int
+	own        []*table                  // osquery's own tables
+	define     func(*sqlite3.Conn) error // osquery's own functions
+	sent       Cost
 }
 
 type extension struct {
@@ -191,6 +195,14 @@ func (m *Manager) change() {
 func (m *Manager) Call(
 	ctx context.Context, table string, request map[string]string,
 ) (osquery.ExtensionResponse, error) {
+	response, _, err := m.call(ctx, table, request)
+	return response, err
+}
+
+// call is Call that also returns how many bytes came back for the call.
+func (m *Manager) call(
+	ctx context.Context, table string, request map[string]string,
+) (response osquery.ExtensionResponse, bytes int64, err error) {
 	m.mu.Lock()
 	var uuid osquery.ExtensionRouteUUID
 	for u, e := range m.extensions {
@@ -200,20 +212,19 @@ func (m *Manager) Call(
 	}
 	m.mu.Unlock()
 	if uuid == 0 {
-		return osquery.ExtensionResponse{}, fmt.Errorf("no such table: %s", table)
+		return response, 0, fmt.Errorf("no such table: %s", table)
 	}
 	if err := m.Ping(ctx, uuid); err != nil {
-		return osquery.ExtensionResponse{}, err
+		return response, 0, err
 	}
-	var response osquery.ExtensionResponse
-	err := m.Client(ctx, uuid, func(c *osquery.ExtensionClient) error {
+	bytes, err = m.client(ctx, uuid, func(c *osquery.ExtensionClient) error {
 		r, err := c.Call(ctx, "table", table, request)
 		if err == nil {
 			response = *r
 		}
 		return err
 	})
-	return response, err
+	return response, bytes, err
 }
 
 // Ping pings an extension.
@@ -236,18 +247,39 @@ func (m *Manager) Shutdown(ctx context.Context, uuid osquery.ExtensionRouteUUID)
 func (m *Manager) Client(
 	ctx context.Context, uuid osquery.ExtensionRouteUUID, f func(*osquery.ExtensionClient) error,
 ) error {
+	_, err := m.client(ctx, uuid, f)
+	return err
+}
+
+// A counted connection counts the bytes that come.
+type counted struct {
+	net.Conn
+	read int64
+}
+
+func (c *counted) Read(p []byte) (int, error) {
+	n, err := c.Conn.Read(p)
+	c.read += int64(n)
+	return n, err
+}
+
+// client is Client that also returns how many bytes came.
+func (m *Manager) client(
+	ctx context.Context, uuid osquery.ExtensionRouteUUID, f func(*osquery.ExtensionClient) error,
+) (int64, error) {
 	var dialer net.Dialer
 	conn, err := dialer.DialContext(ctx, "unix", fmt.Sprintf("%s.%d", m.socket, uuid))
 	if err != nil {
-		return err
+		return 0, err
 	}
 	defer conn.Close()
 	defer context.AfterFunc(ctx, func() { conn.Close() })()
-	_, proto := open(conn)
+	count := &counted{Conn: conn}
+	_, proto := open(count)
 	if err = f(osquery.NewExtensionClientProtocol(nil, proto, proto)); ctx.Err() != nil {
-		return ctx.Err()
+		return count.read, ctx.Err()
 	}
-	return err
+	return count.read, err
 }
 
 func open(conn net.Conn) (thrift.TTransport, thrift.TProtocol) {

@@ -21,7 +21,13 @@ func main() {
 	if *to == "" {
 		*to = *from
 	}
-	if err := generate(*from, *lists, *to); err != nil {
+	err := error(nil)
+	if flag.NArg() > 0 {
+		err = fmt.Errorf("%q means nothing; see --help", flag.Args())
+	} else {
+		err = generate(*from, *lists, *to)
+	}
+	if err != nil {
 		fmt.Fprintln(os.Stderr, "cannot make the packs:", err)
 		os.Exit(1)
 	}
@@ -30,7 +36,10 @@ func main() {
 func generate(from, lists, to string) error {
 	files := os.DirFS(from)
 	if lists != "" {
-		files = packs.WithLists(files, os.DirFS(lists))
+		var err error
+		if files, err = packs.WithLists(files, os.DirFS(lists)); err != nil {
+			return err
+		}
 	}
 	all, err := packs.Load(files)
 	if err != nil {

@@ -27,3 +27,4 @@ pod 3 192.168.1.201
 pod 4 192.168.1.202
 ip rule add priority 1536 from 192.168.1.201 table 2
 ip rule add priority 1536 from 192.168.1.202 table 2
+settled

@@ -8,3 +8,4 @@ uplink eth0
 networkd_dhcp eth0 10.1.0.4/24 10.1.0.1 100
 ip route add 168.63.129.16 via 10.1.0.1 dev eth0 proto dhcp src 10.1.0.4 metric 100
 ip route add 169.254.169.254 via 10.1.0.1 dev eth0 proto dhcp src 10.1.0.4 metric 100
+settled

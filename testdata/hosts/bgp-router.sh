@@ -27,3 +27,4 @@ while [ $n -lt 100 ]; do
 	[ $n -ge 20 ] || echo "route add 2001:db8:$n::/48 nhid 24 proto bgp metric 20"
 	n=$((n + 1))
 done | ip -batch -
+settled

@@ -14,3 +14,4 @@ ip address add 172.18.0.1/16 brd + dev br-3c9f1d7ab210
 container veth1a2b3c4 02:42:8f:10:00:03 br-3c9f1d7ab210
 container veth5d6e7f8 02:42:8f:10:00:04 br-3c9f1d7ab210
 wait_for_carrier br-3c9f1d7ab210
+settled

@@ -7,3 +7,4 @@ hardened strict
 uplink ens4
 networkd_dhcp ens4 10.128.0.2/32 10.128.0.1 100
 ip route add 169.254.169.254 via 10.128.0.1 dev ens4 proto dhcp src 10.128.0.2 metric 100
+settled

@@ -11,3 +11,4 @@ ip nexthop add id 3025548617 via fe80::1 dev eth0 proto ra
 ip -6 route add default nhid 3025548617 proto ra metric 1024 expires 1800
 ip nexthop add id 1170241043 via fe80::64 dev eth0 proto ra
 ip -6 route add 64:ff9b::/96 nhid 1170241043 proto ra metric 1024 expires 1800
+settled

@@ -17,3 +17,4 @@ wait_for_carrier cni0
 for node in 1 2 3; do
 	ip route add 10.244.$node.0/24 via 10.0.0.1$((node + 1)) dev eth0
 done
+settled

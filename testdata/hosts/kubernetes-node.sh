@@ -1,6 +1,6 @@
 # A node of Kubernetes with Calico and no overlay: a host route to each of 50 pods, a blackhole for what of the node's
 # block of addresses is no pod, and the blocks of other nodes by BGP.
-# Source: Calico v3.30, felix/dataplane/linux/endpoint_mgr.go (configureProcSysForInterface),
+# Source: Calico v3.34.0-dev, felix/dataplane/linux/endpoint_mgr.go (configureProcSysForInterface),
 # felix/config/config_params.go (DeviceRouteProtocol 3, boot), and of the folder node/filesystem/etc/calico/confd
 # templates/bird_aggr.cfg.template (the blackhole, which BIRD hands to the kernel).
 . ./lib.sh
@@ -30,7 +30,9 @@ done | ip -batch -
 while [ $n -lt 50 ]; do
 	n=$((n + 1))
 	name=$(pod $n)
+	wait_for_carrier "$name"
 	set_sysctl net.ipv4.conf.$name.route_localnet 1
 	set_sysctl net.ipv4.conf.$name.proxy_arp 1
 	set_sysctl net.ipv4.conf.$name.forwarding 1
 done
+settled

@@ -13,3 +13,4 @@ ip address add 2001:db8:1::ff:fe00:1/64 dev enp1s0 noprefixroute valid_lft 86400
 ip -6 route add 2001:db8:1::/64 dev enp1s0 proto ra metric 1024 expires 86400
 ip nexthop add id 214704473 via fe80::1 dev enp1s0 proto ra
 ip -6 route add default nhid 214704473 proto ra metric 1024 expires 1800
+settled

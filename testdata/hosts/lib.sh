@@ -71,7 +71,7 @@ unplugged() {
 	ip link set "$1" up
 }
 
-# wait_for_carrier NAME: until it may send, and has the routes that the kernel makes for IPv6 then.
+# wait_for_carrier NAME: until it may send, and has the route of multicast that the kernel makes for IPv6 then.
 wait_for_carrier() {
 	tries=0
 	until case "$(ip link show dev "$1") $(ip -6 route show table local dev "$1")" in
@@ -81,6 +81,24 @@ wait_for_carrier() {
 		tries=$((tries + 1))
 		[ $tries -lt 1000 ] || fail "$1 has no carrier"
 	done
+}
+
+# settled is the end of a host: the kernel makes the local route of an IPv6 address a little after the address.
+settled() {
+	tries=0
+	until [ "$(ip -6 -oneline address | count_lines)" = "$(ip -6 route show table local type local | count_lines)" ]; do
+		tries=$((tries + 1))
+		[ $tries -lt 1000 ] || fail "there are IPv6 addresses without a local route"
+	done
+}
+
+# count_lines says how many lines there are.
+count_lines() {
+	lines=0
+	while read -r line; do
+		lines=$((lines + 1))
+	done
+	echo $lines
 }
 
 # tunnel NAME wireguard|tun is a tunnel's device, up: of this kind where the kernel and the user's rights allow it,
@@ -115,6 +133,7 @@ container() {
 	ip link set "container$containers" netns "$OUTSIDE" up
 	[ $# -lt 3 ] || ip link set "$1" master "$3"
 	ip link set "$1" up
+	wait_for_carrier "$1"
 }
 
 # networkd_dhcp DEVICE ADDRESS/LENGTH GATEWAY METRIC is what systemd-networkd makes of a DHCPv4 lease

@@ -14,3 +14,4 @@ set_sysctl net.ipv6.conf.virbr0.accept_ra 0
 set_sysctl net.ipv6.conf.virbr0.autoconf 0
 ip address add 192.168.122.1/24 brd + dev virbr0
 ip link set virbr0 up
+settled

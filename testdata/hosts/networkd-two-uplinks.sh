@@ -21,3 +21,4 @@ provider() {
 }
 provider eth0 1 100 101
 provider eth1 2 200 102
+settled

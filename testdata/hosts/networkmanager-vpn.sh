@@ -12,3 +12,4 @@ tunnel tun0 tun
 ip address add 10.9.0.6/24 brd + dev tun0 noprefixroute
 ip route add 10.9.0.0/24 dev tun0 proto kernel scope link src 10.9.0.6 metric 50
 ip route add default dev tun0 proto static scope link metric 50
+settled

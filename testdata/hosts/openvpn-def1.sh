@@ -11,3 +11,4 @@ ip address add 10.8.0.2/24 brd + dev tun0
 ip route add 198.51.100.7/32 via 192.168.1.1
 ip route add 0.0.0.0/1 via 10.8.0.1 dev tun0
 ip route add 128.0.0.0/1 via 10.8.0.1 dev tun0
+settled

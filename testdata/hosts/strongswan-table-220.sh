@@ -13,3 +13,4 @@ ip -6 rule add priority 220 table 220
 ip address add 10.10.10.1/32 dev eth0
 ip route add throw 192.168.1.0/24 proto static table 220
 ip route add default via 192.168.1.1 dev eth0 proto static src 10.10.10.1 table 220
+settled

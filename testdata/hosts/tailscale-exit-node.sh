@@ -1,7 +1,8 @@
 # A laptop that sends all traffic to an exit node of Tailscale, but for its LAN (--exit-node-allow-lan-access). Table 52
 # has a route to each peer and the default; what tailscaled itself sends is marked and passes it over.
-# Source: Tailscale 1.103, wgengine/router/osrouter/router_linux.go (baseIPRules with 5200 added, addRoute,
-# addThrowRoute), by the netlink package of vishvananda: protocol boot, scope global.
+# Source: Tailscale 1.103, ipn/ipnlocal/local.go (routerConfigLocked) and wgengine/router/osrouter/router_linux.go
+# (baseIPRules with 5200 added, addRoute, addThrowRoute), by the netlink package of vishvananda: protocol boot, scope
+# global.
 . ./lib.sh
 hardened loose
 networkmanager_wifi
@@ -26,3 +27,4 @@ for peer in fd7a:115c:a1e0::53 fd7a:115c:a1e0::/48 default; do
 	ip -6 route add $peer dev tailscale0 table 52
 done
 ip -6 route add throw 2001:db8:1::/64 table 52
+settled

@@ -17,3 +17,4 @@ done
 ip -6 route add ::/0 dev wg0 table 51820
 ip -4 route add 0.0.0.0/0 dev wg0 table 51820
 set_sysctl net.ipv4.conf.all.src_valid_mark 1
+settled

@@ -1,0 +1,98 @@
+//go:build linux
+
+package packs
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"kernelroutes/internal/nstest"
+	"kernelroutes/internal/osquerytest"
+)
+
+func TestMain(m *testing.M) { nstest.Main(m, func() { os.RemoveAll(buildDir) }) }
+
+// buildDir is where the extension was built, "" if it was not.
+var buildDir string
+
+// build builds the extension once, as it is shipped.
+var build = sync.OnceValues(func() (string, error) {
+	dir, err := os.MkdirTemp("", "kernelroutes")
+	if err != nil {
+		return "", err
+	}
+	buildDir = dir
+	file := filepath.Join(dir, "kernel_routes.ext")
+	cmd := exec.Command("go", "build", "-buildvcs=false", "-o", file, "kernelroutes")
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return "", fmt.Errorf("go build: %w\n%s", err, out)
+	}
+	return file, nil
+})
+
+// An osquery is the extension in the test's namespace, and what asks it as osquery does.
+type osquery struct {
+	manager *osquerytest.Manager
+	ctx     context.Context
+}
+
+// startOsquery starts them; they end with the test.
+func startOsquery(t *testing.T) *osquery {
+	t.Helper()
+	file, err := build()
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir, err := os.MkdirTemp("/tmp", "kr") // TMPDIR and t.TempDir may be too long for a socket
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	m, err := osquerytest.New(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(m.Close)
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
+	t.Cleanup(cancel)
+	cmd := exec.Command(file, "--socket", m.Socket(), "--timeout", "3", "--interval", "1")
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { cmd.Process.Kill(); cmd.Wait() })
+	if _, err := m.WaitRegistered(ctx); err != nil {
+		t.Fatal(err)
+	}
+	return &osquery{m, ctx}
+}
+
+// compare asks what was answered without osquery, and returns what it cost.
+func (o *osquery) compare(t *testing.T, sql string, want []map[string]string) osquerytest.Cost {
+	t.Helper()
+	result, err := o.manager.Run(o.ctx, sql)
+	if err != nil {
+		t.Errorf("%s\nosquery: %v", sql, err)
+		return osquerytest.Cost{}
+	}
+	got, other := texts(result.Rows), texts(want)
+	if !slices.Equal(got, other) {
+		t.Errorf("%s\nhas in osquery the rows\n%q\nnot\n%q", sql, got, other)
+	}
+	return result.Cost()
+}
+
+func texts(rows []map[string]string) (all []string) {
+	for _, r := range rows {
+		all = append(all, fmt.Sprint(r))
+	}
+	slices.Sort(all)
+	return all
+}

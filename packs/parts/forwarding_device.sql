@@ -1,0 +1,8 @@
+-- The network devices that forward what comes in, and which of them are ways to containers and
+-- virtual machines, or tunnels.
+forwarding_device(family, dev, dev_kind, vrf, is_container, is_tunnel) AS MATERIALIZED (
+  SELECT family, dev, dev_kind, vrf, EXISTS (SELECT 1 FROM container_device c WHERE i.dev LIKE c.pattern),
+    i.dev_kind IN (SELECT kind FROM tunnel_kind) OR EXISTS (SELECT 1 FROM tunnel_name n WHERE i.dev LIKE n.pattern)
+  FROM kernel_interface_config i
+  WHERE effective_forwarding = 1 AND dev <> 'lo'
+)
