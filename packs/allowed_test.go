@@ -47,6 +47,17 @@ func TestAllowed(t *testing.T) {
 			"  - [10.1.0.2, eth0, OpenStack]", "azure-vm",
 			"ip route append 169.254.169.254 via 10.1.0.2 dev eth0 metric 9\n" +
 				"ip route append 169.254.169.254 via 10.1.0.3 dev eth0 metric 9", 2, 1},
+		{"tunnel_encap_route", "name: allowed_encap\ncolumns: [encap_type, why]\nrows:\n  - [ip, overlay]",
+			"docker-host", "ip route add 203.0.113.0/24 encap ip id 7 dst 198.51.100.7 dev eth0", 1, 0},
+		{"fwmark_rule_empty_table", "name: empty_table\ncolumns: [table_id, why]\nrows:\n  - [100, proxy]",
+			"docker-host", "ip rule add fwmark 1 table 100\nip rule add fwmark 2 table 101", 2, 1},
+		{"route_without_carrier", "name: idle_device\ncolumns: [dev, why]\nrows:\n  - [br%, guests]",
+			"docker-host", "ip route add 10.9.0.0/16 dev docker0\nbridge br0 02:00:00:00:00:77\n" +
+				"ip route add 10.8.0.0/16 dev br0", 2, 1},
+		{"unknown_rule", "name: rule_software\ncolumns: [software, first_priority, last_priority, marked, action, " +
+			"first_table, last_table, iif, protocol]\nrows:\n  - [proxy, 1, 99, 'yes', table, 100, 100, '%', '']",
+			"docker-host", "ip rule add pref 7 fwmark 1 table 100\nip rule add pref 8 table 100\n" +
+				"ip rule add pref 9 not fwmark 1 table 100", 3, 2},
 	} {
 		t.Run(c.check, func(t *testing.T) {
 			buildHost(t, c.host)

@@ -14,6 +14,7 @@ import (
 	"kernelroutes/internal/osquerytest"
 	"kernelroutes/rtnl"
 	"kernelroutes/shell"
+	"kernelroutes/tables"
 )
 
 // A proof is a file of testdata/attacks: what is done to healthy hosts, and the rows that a
@@ -24,10 +25,11 @@ type proof struct {
 }
 
 type attack struct {
-	What string           `yaml:"what"`
-	Host string           `yaml:"host"`
-	Run  string           `yaml:"run"`  // commands of the shell, run where the host's script is
-	Rows []map[string]any `yaml:"rows"` // all rows, in any order, with some of their columns
+	What   string           `yaml:"what"`
+	Host   string           `yaml:"host"`
+	Run    string           `yaml:"run"`    // commands of the shell, run where the host's script is
+	Events []map[string]any `yaml:"events"` // what a table shows that is not there yet
+	Rows   []map[string]any `yaml:"rows"`   // all rows, in any order, with some of their columns
 }
 
 // attackFolder has a file for each check.
@@ -65,7 +67,7 @@ func TestMatrix(t *testing.T) {
 			buildHost(t, host)
 			o := startOsquery(t)
 			for _, c := range policies(t) {
-				rows := ask(t, c.standIn()+c.SQL())
+				rows := ask(t, c.standIn(t, nil)+c.SQL())
 				var cost osquerytest.Cost
 				if c.available() {
 					cost = o.compare(t, c.SQL(), rows)
@@ -73,7 +75,7 @@ func TestMatrix(t *testing.T) {
 				if len(rows) > 0 {
 					t.Errorf("%s: %v", c.Name, rows)
 				}
-				if passed := ask(t, c.standIn()+c.PolicySQL()); (len(passed) == 1) != (len(rows) == 0) {
+				if passed := ask(t, c.standIn(t, nil)+c.PolicySQL()); (len(passed) == 1) != (len(rows) == 0) {
 					t.Errorf("%s: %d rows, but the policy has %d", c.Name, len(rows), len(passed))
 				}
 				m.Cells[c.Name][host] = Cell{Rows: len(rows), Requests: cost.Requests, Sent: cost.Rows}
@@ -119,20 +121,17 @@ func attackAll(t *testing.T, c *Check, cells map[string]Cell) {
 func (a attack) check(t *testing.T, c *Check) {
 	buildHost(t, a.Host)
 	runShell(t, a.Run)
-	rows := ask(t, c.standIn()+c.SQL())
+	rows := ask(t, c.standIn(t, a.Events)+c.SQL())
 	if c.available() {
 		startOsquery(t).compare(t, c.SQL(), rows)
 	}
 	if !sameRows(rows, a.Rows) {
 		t.Errorf("on %s:\n%s\nhas the rows\n%v\nnot\n%v", a.Host, a.Run, rows, a.Rows)
 	}
-	if passes := len(ask(t, c.standIn()+c.PolicySQL())) == 1; passes != (len(a.Rows) == 0) {
+	if passes := len(ask(t, c.standIn(t, a.Events)+c.PolicySQL())) == 1; passes != (len(a.Rows) == 0) {
 		t.Errorf("the policy passes: %v", passes)
 	}
 }
-
-// standIn makes a table that is not there yet.
-func (c *Check) standIn() string { return "" }
 
 // ask runs a statement on the embedded SQLite in the test's namespace.
 func ask(t *testing.T, sql string) []map[string]string {
@@ -144,10 +143,15 @@ func ask(t *testing.T, sql string) []map[string]string {
 	return rows
 }
 
-func query(sql string, warn func(text string)) (rows []map[string]string, err error) {
+func query(sql string, warn func(text string)) ([]map[string]string, error) {
+	return queryOf(new(rtnl.Kernel), sql, warn)
+}
+
+// queryOf runs a statement on the embedded SQLite, on what the source has.
+func queryOf(from tables.Source, sql string, warn func(text string)) (rows []map[string]string, err error) {
 	var out bytes.Buffer
 	opts := shell.Options{Format: shell.JSON, Warn: warn}
-	if err := shell.Query(context.Background(), &out, new(rtnl.Kernel), sql, opts); err != nil {
+	if err := shell.Query(context.Background(), &out, from, sql, opts); err != nil {
 		return nil, err
 	}
 	err = json.Unmarshal(out.Bytes(), &rows)
