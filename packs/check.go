@@ -84,6 +84,8 @@ type definition struct {
 	list *List  // nil: a part
 	sql  string // name (columns) AS (...)
 	uses []*definition
+
+	selected *regexp.Regexp // finds it where a query selects from it
 }
 
 // Lists returns the lists that the check compares with.
@@ -226,6 +228,7 @@ func loadDefinitions(files fs.FS) (defs []*definition, err error) {
 	parts, _ := fs.Glob(files, "parts/*.sql")
 	for _, file := range slices.Concat(lists, parts) {
 		d := &definition{name: strings.TrimSuffix(path.Base(file), path.Ext(file))}
+		d.selected = selecting(d.name)
 		if path.Ext(file) == ".sql" {
 			text, err := fs.ReadFile(files, file)
 			if err != nil {
@@ -245,11 +248,6 @@ func loadDefinitions(files fs.FS) (defs []*definition, err error) {
 			}
 		}
 		defs = append(defs, d)
-	}
-	for _, d := range defs {
-		if d.list == nil {
-			d.uses = used(strings.Replace(d.sql, d.name+"(", "(", 1), defs)
-		}
 	}
 	return defs, nil
 }

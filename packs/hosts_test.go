@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -60,14 +61,25 @@ func neighbour(t testing.TB) int {
 	return cmd.Process.Pid
 }
 
+// outside has the neighbour of each test's host.
+var outside sync.Map
+
+// environment is what the scripts of a test's host find, and what is done to it afterwards.
+func environment(t testing.TB) []string {
+	pid, _ := outside.Load(t)
+	return append(os.Environ(), fmt.Sprintf("OUTSIDE=%v", pid))
+}
+
 // buildHost moves the calling goroutine into a new network namespace, until the test ends, and makes it that of
 // the host.
 func buildHost(t testing.TB, name string) {
 	t.Helper()
 	nstest.New(t)
-	t.Setenv("OUTSIDE", fmt.Sprint(neighbour(t))) // for what is done to the host afterwards, too
+	outside.Store(t, neighbour(t))
+	t.Cleanup(func() { outside.Delete(t) })
 	cmd := exec.Command("sh", "-eu", name+".sh")
 	cmd.Dir = hostsFolder
+	cmd.Env = environment(t)
 	if out, err := cmd.CombinedOutput(); err != nil || len(out) > 0 {
 		t.Fatalf("testdata/hosts/%s.sh: %v\n%s", name, err, out)
 	}

@@ -50,7 +50,7 @@ func TestOsqueryd(t *testing.T) {
 	if bypassed != 1 {
 		t.Errorf("the attack is logged %d times", bypassed)
 	}
-	nstest.IP(t, "route add 203.0.113.128/25 dev lo proto kernel")
+	nstest.IP(t, "route add 203.0.113.128/25 dev lo")
 	time.Sleep(5 * interval)
 	if more := d.results(t)[len(lines):]; len(more) != 1 || more[0].Action != "added" ||
 		more[0].Columns["dst"] != "203.0.113.128/25" {

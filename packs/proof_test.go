@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 
 	"kernelroutes/internal/osquerytest"
@@ -62,37 +63,58 @@ func TestMatrix(t *testing.T) {
 	for _, c := range policies(t) {
 		m.Cells[c.Name] = map[string]Cell{}
 	}
-	for _, host := range m.Hosts {
-		t.Run(host, func(t *testing.T) {
-			buildHost(t, host)
-			o := startOsquery(t)
-			for _, c := range policies(t) {
-				rows := ask(t, c.standIn(t, nil)+c.SQL())
-				var cost osquerytest.Cost
-				if c.available() {
-					cost = o.compare(t, c.SQL(), rows)
+	var filling sync.Mutex
+	t.Run("hosts", func(t *testing.T) {
+		for _, host := range m.Hosts {
+			t.Run(host, func(t *testing.T) {
+				t.Parallel()
+				cells := checkAll(t, host)
+				filling.Lock()
+				defer filling.Unlock()
+				for check, cell := range cells {
+					m.Cells[check][host] = cell
 				}
-				if len(rows) > 0 {
-					t.Errorf("%s: %v", c.Name, rows)
-				}
-				if passed := ask(t, c.standIn(t, nil)+c.PolicySQL()); (len(passed) == 1) != (len(rows) == 0) {
-					t.Errorf("%s: %d rows, but the policy has %d", c.Name, len(rows), len(passed))
-				}
-				m.Cells[c.Name][host] = Cell{Rows: len(rows), Requests: cost.Requests, Sent: cost.Rows}
-			}
-		})
-	}
-	for _, c := range policies(t) {
-		t.Run(c.Name, func(t *testing.T) { attackAll(t, c, m.Cells[c.Name]) })
-	}
+			})
+		}
+	})
+	t.Run("attacks", func(t *testing.T) {
+		for _, c := range policies(t) {
+			t.Run(c.Name, func(t *testing.T) {
+				t.Parallel()
+				attackAll(t, c, m.Cells[c.Name])
+			})
+		}
+	})
 	files, err := filepath.Glob(attackFolder + "/*")
 	if err != nil || len(files) != len(policies(t)) {
 		t.Errorf("%d files in %s for %d checks: %v", len(files), attackFolder, len(policies(t)), err)
 	}
-	if flag.Lookup("test.run").Value.String() != "" && !*update {
-		return // some of it may have been left out
+	if testing.Short() || flag.Lookup("test.run").Value.String() != "" && !*update {
+		return // some of it has been left out, or may have been
 	}
 	compareFile(t, "README.md", Page(loadPacks(t), m))
+}
+
+// checkAll runs every check on a healthy host.
+func checkAll(t *testing.T, host string) map[string]Cell {
+	cells := map[string]Cell{}
+	buildHost(t, host)
+	o := startOsquery(t)
+	for _, c := range policies(t) {
+		rows := ask(t, c.standIn(t, nil)+c.SQL())
+		var cost osquerytest.Cost
+		if c.available() {
+			cost = o.compare(t, c.SQL(), rows)
+		}
+		if len(rows) > 0 {
+			t.Errorf("%s: %v", c.Name, rows)
+		}
+		if passed := ask(t, c.standIn(t, nil)+c.PolicySQL()); (len(passed) == 1) != (len(rows) == 0) {
+			t.Errorf("%s: %d rows, but the policy has %d", c.Name, len(rows), len(passed))
+		}
+		cells[c.Name] = Cell{Rows: len(rows), Requests: cost.Requests, Sent: cost.Rows}
+	}
+	return cells
 }
 
 // attackAll does what the proof of a check says, and counts what was found.
@@ -102,7 +124,11 @@ func attackAll(t *testing.T, c *Check, cells map[string]Cell) {
 		t.Fatal(err)
 	}
 	rows := 0
-	for _, a := range p.Attacks {
+	for i, a := range p.Attacks {
+		rows += len(a.Rows)
+		if testing.Short() && i%4 > 0 {
+			continue
+		}
 		cell := cells[a.Host]
 		if len(a.Rows) > 0 {
 			cell.Attacks++
@@ -111,7 +137,6 @@ func attackAll(t *testing.T, c *Check, cells map[string]Cell) {
 			cell.Found++
 		}
 		cells[a.Host] = cell
-		rows += len(a.Rows)
 	}
 	if p.Check != c.Name || rows == 0 {
 		t.Errorf("%s.yml is of %q, and finds %d rows", c.Name, p.Check, rows)
@@ -122,8 +147,15 @@ func (a attack) check(t *testing.T, c *Check) {
 	buildHost(t, a.Host)
 	runShell(t, a.Run)
 	rows := ask(t, c.standIn(t, a.Events)+c.SQL())
-	if c.available() {
+	if c.available() && !testing.Short() {
 		startOsquery(t).compare(t, c.SQL(), rows)
+	}
+	for _, r := range rows {
+		for name := range r {
+			if changing.FindString(name) == name {
+				t.Errorf("it shows %s, which changes with time", name)
+			}
+		}
 	}
 	if !sameRows(rows, a.Rows) {
 		t.Errorf("on %s:\n%s\nhas the rows\n%v\nnot\n%v", a.Host, a.Run, rows, a.Rows)
@@ -198,6 +230,7 @@ func runShell(t *testing.T, commands string) {
 	t.Helper()
 	cmd := exec.Command("sh", "-euc", ". ./lib.sh\n"+commands)
 	cmd.Dir = hostsFolder
+	cmd.Env = environment(t)
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("%s\n%v\n%s", commands, err, out)
 	}

@@ -12,14 +12,10 @@ import (
 func used(query string, defs []*definition) (with []*definition) {
 	query = plain(query)
 	for _, d := range defs {
-		if !regexp.MustCompile(`(?i)\b(FROM|JOIN|IN)\s+` + d.name + `\b`).MatchString(query) {
+		if !d.selected.MatchString(query) {
 			continue
 		}
-		uses := d.uses
-		if d.list == nil && uses == nil {
-			uses = used(strings.Replace(d.sql, d.name+"(", "(", 1), without(defs, d))
-		}
-		for _, u := range slices.Concat(uses, []*definition{d}) {
+		for _, u := range slices.Concat(d.needs(defs), []*definition{d}) {
 			if !slices.Contains(with, u) {
 				with = append(with, u)
 			}
@@ -28,13 +24,17 @@ func used(query string, defs []*definition) (with []*definition) {
 	return with
 }
 
-func without(defs []*definition, d *definition) (others []*definition) {
-	for _, o := range defs {
-		if o != d {
-			others = append(others, o)
-		}
+// needs returns what a part selects from.
+func (d *definition) needs(defs []*definition) []*definition {
+	if d.list == nil && d.uses == nil {
+		d.uses = used(d.sql, slices.DeleteFunc(slices.Clone(defs), func(o *definition) bool { return o == d }))
 	}
-	return others
+	return d.uses
+}
+
+// selecting finds where a query selects from a table of the name.
+func selecting(name string) *regexp.Regexp {
+	return regexp.MustCompile(`(?i)\b(FROM|JOIN|IN)\s+` + name + `\b`)
 }
 
 // sql defines the list as a table of SQL.
