@@ -39,6 +39,9 @@ func TestAllowed(t *testing.T) {
 		{"duplicate_default", "name: second_default\ncolumns: [gateway, dev, why]\nrows:\n" +
 			"  - [192.168.1.1, enp1s0, the router]",
 			"laptop-networkd", "ip route append default via 192.168.1.66 dev enp1s0 metric 1024", 2, 1},
+		{"duplicate_default", "name: second_default\ncolumns: [gateway, dev, why]\nrows:\n" +
+			"  - ['fe80::%', wlan0, both routers]",
+			"laptop-dhcp-ra", "ip -6 route append default via fe80::66 dev wlan0 metric 600", 2, 0},
 		{"default_gateway_unreachable", "name: gateway_outside\ncolumns: [gateway, dev, why]\nrows:\n" +
 			"  - [198.18.%, eth%, our provider]", "gcp-instance", "ip route del 10.128.0.1 dev ens4", 1, 1},
 		{"default_gateway_unreachable", "name: gateway_outside\ncolumns: [gateway, dev, why]\nrows:\n" +
