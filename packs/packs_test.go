@@ -4,20 +4,14 @@ import (
 	"bytes"
 	"encoding/json"
 	"flag"
-	"fmt"
-	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"regexp"
-	"slices"
 	"strings"
 	"syscall"
 	"testing"
 
 	"kernelroutes/internal/fleettest"
-	"kernelroutes/internal/nstest"
-	"kernelroutes/tables"
 )
 
 var update = flag.Bool("update", false, "write what is made of the declarations")
@@ -92,83 +86,6 @@ func TestConf(t *testing.T) {
 			}
 		}
 	}
-}
-
-// changing finds what makes a differential query log a line every time: columns that change
-// with time, those that tell the state of an interface, and all.
-var changing = regexp.MustCompile(`(?i)\b(` +
-	strings.Join(append(volatile(), "flags", "dev_operstate"), "|") + `)\b`)
-
-// volatile returns the names of the columns that change with time.
-func volatile() (names []string) {
-	for _, t := range tables.All() {
-		for _, c := range t.Columns {
-			if c.Volatile {
-				names = append(names, c.Name)
-			}
-		}
-	}
-	return names
-}
-
-// TestStable runs what logs the changes of a host: on a quiet one twenty runs have the same rows. A
-// route more is one row more of all queries together.
-func TestStable(t *testing.T) {
-	var checks []*Check
-	for _, p := range loadPacks(t) {
-		if p.Logged == Difference && !p.Policy {
-			checks = append(checks, p.Checks...)
-		}
-	}
-	for _, host := range hosts(t) {
-		t.Run(host, func(t *testing.T) {
-			t.Parallel()
-			buildHost(t, host)
-			first := rowsOf(t, checks)
-			for range nstest.Amount(19, 3) {
-				if more, less := difference(first, rowsOf(t, checks)); len(more)+len(less) > 0 {
-					t.Fatalf("a quiet host has the rows\n%v\nmore, and\n%v\nless", more, less)
-				}
-			}
-			nstest.IP(t, "route add 203.0.113.128/25 dev lo")
-			more, less := difference(first, rowsOf(t, checks))
-			if len(more) != 1 || len(less) > 0 {
-				t.Errorf("a route more has the rows\n%v\nmore, and\n%v\nless", more, less)
-			}
-		})
-	}
-}
-
-// rowsOf returns all rows of checks, as texts, with how often each is there.
-func rowsOf(t *testing.T, checks []*Check) map[string]int {
-	t.Helper()
-	all := map[string]int{}
-	for _, c := range checks {
-		for _, r := range ask(t, c.SQL()) {
-			for name := range r {
-				if changing.FindString(name) == name {
-					t.Fatalf("%v shows %s, which changes with time", r, name)
-				}
-			}
-			all[fmt.Sprint(c.Name, r)]++
-		}
-	}
-	return all
-}
-
-// difference returns the rows that b has more and less often than a.
-func difference(a, b map[string]int) (more, less []string) {
-	for _, r := range slices.Sorted(maps.Keys(b)) {
-		if b[r] > a[r] {
-			more = append(more, r)
-		}
-	}
-	for _, r := range slices.Sorted(maps.Keys(a)) {
-		if a[r] > b[r] {
-			less = append(less, r)
-		}
-	}
-	return more, less
 }
 
 // TestInventory sees that every snapshot has a row on some host. One shows all network
