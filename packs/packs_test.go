@@ -45,7 +45,7 @@ func TestGenerated(t *testing.T) {
 	for name, data := range files {
 		compareFile(t, name, data)
 	}
-	for _, pattern := range []string{"*.conf", "fleet/*.yml", "fleet/gitops/*"} {
+	for _, pattern := range []string{"*.conf", "fleet/*.*", "fleet/gitops/*"} {
 		there, err := filepath.Glob(pattern)
 		if err != nil {
 			t.Fatal(err)
@@ -133,19 +133,54 @@ func TestInventory(t *testing.T) {
 }
 
 // TestFleet checks what is made for Fleet against Fleet's structure, and the packs against
-// osquery's.
+// osquery's. Each available check is there in each form.
 func TestFleet(t *testing.T) {
-	var documents, confs []string
 	for _, p := range loadPacks(t) {
-		documents = append(documents, "fleet/"+p.Name+".yml")
-		confs = append(confs, p.Name+".conf")
+		documents := fleettest.Validate(t, "fleet/"+p.Name+".yml")
+		reports := fleettest.ValidateList(t, "report", "fleet/gitops/"+p.Name+".reports.yml")
+		var policies []fleettest.Document
+		if p.Policy {
+			policies = fleettest.ValidateList(t, "policy", "fleet/gitops/"+p.Name+".policies.yml")
+		}
+		fleettest.ValidatePack(t, p.Name+".conf")
+		wanted := len(p.Available())
+		if len(reports) != wanted || p.Policy && len(policies) != wanted || len(documents) != len(reports)+len(policies) {
+			t.Fatalf("%s has %d documents, %d reports and %d policies for %d checks", p.Name, len(documents), len(reports),
+				len(policies), wanted)
+		}
+		for i, c := range p.Available() {
+			if p.Policy {
+				c.comparePolicy(t, documents[2*i], policies[i])
+				c.compareReport(t, documents[2*i+1], reports[i])
+			} else {
+				c.compareReport(t, documents[i], reports[i])
+			}
+		}
 	}
-	kinds := map[string]int{}
-	for _, d := range fleettest.Validate(t, documents...) {
-		kinds[d.Kind]++
+}
+
+// comparePolicy sees that a policy has everything that is promised, in both forms.
+func (c *Check) comparePolicy(t *testing.T, d, listed fleettest.Document) {
+	t.Helper()
+	s := d.Spec
+	if d.Kind != "policy" || s.Name != c.Title || s.Platform != "linux" || s.Description == "" || s.Resolution == "" ||
+		s.Query != c.PolicySQL()+";" || !strings.Contains(s.Tags, string(c.Severity)) {
+		t.Errorf("%s: the policy is %+v", c.Name, d)
 	}
-	if kinds["policy"] == 0 || kinds["query"] < kinds["policy"] {
-		t.Errorf("%v", kinds)
+	if s.Tags = ""; s != listed.Spec {
+		t.Errorf("%s: the policy is\n%+v\nand in the list\n%+v", c.Name, s, listed.Spec)
 	}
-	fleettest.ValidatePack(t, confs...)
+}
+
+// compareReport is comparePolicy for reports.
+func (c *Check) compareReport(t *testing.T, d, listed fleettest.Document) {
+	t.Helper()
+	s := d.Spec
+	if d.Kind != "query" || !strings.HasSuffix(s.Name, ": "+c.Name) || s.Platform != "linux" || s.Interval != c.Interval ||
+		s.Logging == "" || !s.AutomationsEnabled || s.Query != c.SQL()+";" {
+		t.Errorf("%s: the query is %+v", c.Name, d)
+	}
+	if s != listed.Spec {
+		t.Errorf("%s: the query is\n%+v\nand in the list\n%+v", c.Name, s, listed.Spec)
+	}
 }
