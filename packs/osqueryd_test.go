@@ -17,6 +17,7 @@ import (
 	"testing"
 	"time"
 
+	"kernelroutes/internal/buildtest"
 	"kernelroutes/internal/nstest"
 )
 
@@ -93,12 +94,8 @@ func newDaemon(t *testing.T, osqueryd string) *daemon {
 	}
 	t.Cleanup(func() { os.RemoveAll(dir) })
 	d := &daemon{osqueryd: osqueryd, dir: dir}
-	file, err := build()
-	if err != nil {
-		t.Fatal(err)
-	}
 	extension := d.at("kernel_routes.ext")
-	if out, err := exec.Command("cp", file, extension).CombinedOutput(); err != nil {
+	if out, err := exec.Command("cp", buildtest.Program(t), extension).CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
 	packs := map[string]string{}

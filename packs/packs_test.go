@@ -5,13 +5,12 @@ import (
 	"encoding/json"
 	"flag"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"testing"
 
 	"kernelroutes/internal/fleettest"
+	"kernelroutes/internal/nstest"
 )
 
 var update = flag.Bool("update", false, "write what is made of the declarations")
@@ -91,22 +90,8 @@ func TestConf(t *testing.T) {
 // TestInventory sees that every snapshot has a row on some host. One shows all network
 // namespaces, which takes to see all processes: those of a PID namespace of its own.
 func TestInventory(t *testing.T) {
-	const inside = "KERNEL_ROUTES_TEST_PID_NAMESPACE"
-	if os.Getenv(inside) == "" {
-		cmd := exec.Command("/proc/self/exe", "-test.run=^TestInventory$", "-test.v")
-		cmd.Env = append(os.Environ(), inside+"=1")
-		cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWPID | syscall.CLONE_NEWNS}
-		out, err := cmd.CombinedOutput()
-		switch {
-		case strings.Contains(string(out), "--- SKIP"):
-			t.Skip("procfs cannot be mounted in a user namespace here: " + string(out))
-		case err != nil || !strings.Contains(string(out), "--- PASS: TestInventory"):
-			t.Fatalf("%v\n%s", err, out)
-		}
+	if !nstest.SeesAllProcesses(t) {
 		return
-	}
-	if err := syscall.Mount("proc", "/proc", "proc", 0, ""); err != nil {
-		t.Skipf("mount procfs: %v", err)
 	}
 	some := map[string]bool{}
 	var checks []*Check
