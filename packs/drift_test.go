@@ -114,6 +114,34 @@ func TestDrift(t *testing.T) {
 	}
 }
 
+// TestLargeGroup has more rows of one protocol than osquery's memory is for: these routes are named
+// together and not listed, and the others are as ever.
+func TestLargeGroup(t *testing.T) {
+	buildHost(t, "docker-host")
+	checks := driftChecks(t)
+	before := rowsOf(t, checks)
+	const each = 3 // a route and two nexthops
+	change := func(verb string, from, to int) {
+		var lines []string
+		for i := from; i < to; i++ {
+			lines = append(lines, fmt.Sprintf("route %s 10.%d.%d.0/24 proto bgp nexthop via 192.168.1.7 nexthop via "+
+				"192.168.1.8", verb, i/256, i%256))
+		}
+		nstest.Batch(t, "-4", lines...)
+	}
+	change("add", 0, 9000/each)
+	after := rowsOf(t, checks)
+	more, less := difference(before, after)
+	if len(more) != 1 || !strings.HasPrefix(more[0], "routes_not_listed") || !strings.Contains(more[0], "protocol:bgp") ||
+		len(less) > 0 {
+		t.Errorf("%d rows more, and %v less: %.500v", len(more), less, more)
+	}
+	change("del", 6000/each, 9000/each)
+	if more, less := difference(after, rowsOf(t, checks)); len(more) != 6000/each || len(less) != 1 {
+		t.Errorf("of fewer routes there are %d rows more, and %v less", len(more), less)
+	}
+}
+
 // narrowPath makes the other end of eth0 a router with a cable behind it that takes 1300 bytes.
 const narrowPath = `nsenter -t "$OUTSIDE" -n sh -euc '
 	ip address add 192.168.1.1/24 dev cable1
