@@ -90,8 +90,10 @@ func TestDrift(t *testing.T) {
 		{"ip nexthop add id 7 via 192.168.1.9 dev eth0", 1, 0},
 		{"ip route add 10.7.0.0/16 nhid 7", 1, 0},
 		// A daemon that starts anew gives its objects other numbers.
-		{"ip nexthop add id 8 via 192.168.1.9 dev eth0; ip route replace 10.7.0.0/16 nhid 8; ip nexthop del id 7", 1, 1},
-		{"set_sysctl net.ipv4.conf.eth0.accept_source_route 1; set_sysctl net.ipv4.conf.all.accept_source_route 1", 1, 1},
+		{"ip nexthop add id 8 via 192.168.1.9 dev eth0; ip route replace 10.7.0.0/16 nhid 8; ip nexthop del id 7",
+			1, 1},
+		{"set_sysctl net.ipv4.conf.eth0.accept_source_route 1; set_sysctl net.ipv4.conf.all.accept_source_route 1",
+			1, 1},
 		{"containers=9; container veth9a9b9c9 02:42:8f:10:00:09 br-3c9f1d7ab210; wait_for_carrier veth9a9b9c9", 0, 0},
 		{"ip link del veth9a9b9c9", 0, 0},
 		{"ip address add 2001:db8:1::77/64 dev eth0", 1, 0},
@@ -132,8 +134,8 @@ func TestLargeGroup(t *testing.T) {
 	change("add", 0, 9000/each)
 	after := rowsOf(t, checks)
 	more, less := difference(before, after)
-	if len(more) != 1 || !strings.HasPrefix(more[0], "routes_not_listed") || !strings.Contains(more[0], "protocol:bgp") ||
-		len(less) > 0 {
+	if len(more) != 1 || !strings.HasPrefix(more[0], "routes_not_listed") ||
+		!strings.Contains(more[0], "protocol:bgp") || len(less) > 0 {
 		t.Errorf("%d rows more, and %v less: %.500v", len(more), less, more)
 	}
 	change("del", 6000/each, 9000/each)

@@ -129,9 +129,10 @@ func TestFleet(t *testing.T) {
 		}
 		fleettest.ValidatePack(t, p.Name+".conf")
 		wanted := len(p.Available())
-		if len(reports) != wanted || p.Policy && len(policies) != wanted || len(documents) != len(reports)+len(policies) {
-			t.Fatalf("%s has %d documents, %d reports and %d policies for %d checks", p.Name, len(documents), len(reports),
-				len(policies), wanted)
+		if len(reports) != wanted || p.Policy && len(policies) != wanted ||
+			len(documents) != len(reports)+len(policies) {
+			t.Fatalf("%s has %d documents, %d reports and %d policies for %d checks", p.Name, len(documents),
+				len(reports), len(policies), wanted)
 		}
 		for i, c := range p.Available() {
 			if p.Policy {
@@ -161,8 +162,8 @@ func (c *Check) comparePolicy(t *testing.T, d, listed fleettest.Document) {
 func (c *Check) compareReport(t *testing.T, d, listed fleettest.Document) {
 	t.Helper()
 	s := d.Spec
-	if d.Kind != "query" || !strings.HasSuffix(s.Name, ": "+c.Name) || s.Platform != "linux" || s.Interval != c.Interval ||
-		s.Logging == "" || !s.AutomationsEnabled || s.Query != c.SQL()+";" {
+	if d.Kind != "query" || !strings.HasSuffix(s.Name, ": "+c.Name) || s.Platform != "linux" ||
+		s.Interval != c.Interval || s.Logging == "" || !s.AutomationsEnabled || s.Query != c.SQL()+";" {
 		t.Errorf("%s: the query is %+v", c.Name, d)
 	}
 	if s != listed.Spec {

@@ -185,7 +185,7 @@ func (m Matrix) write(b *strings.Builder) {
 	b.WriteString("## Checks and hosts\n\nWhat the tests saw of every check on the hosts of " +
 		"[testdata/hosts](../testdata/hosts): `-` no row on the healthy host, and `2/2` exactly the rows at fault " +
 		"after two of two attacks ([testdata/attacks](../testdata/attacks)). The last column is what osquery asks on " +
-		"" + largest + ", which has the most routes of its own: requests to the extension, and rows that it is sent.\n\n")
+		largest + ", which has the most routes of its own: requests to the extension, and rows that it is sent.\n\n")
 	var checks []string
 	for c := range m.Cells {
 		checks = append(checks, c)
