@@ -274,7 +274,8 @@ func (d *daemon) status(t *testing.T) string {
 // failed finds what osqueryd says of queries and packs that it does not run (osquery/config and
 // dispatcher/scheduler.cpp).
 var failed = regexp.MustCompile(`Error executing scheduled query|Scheduled query may have failed|` +
-	`denied scheduled query|Query has invalid interval|Invalid query name|query pack named|pack JSON|Error (adding|parsing) pack`)
+	`denied scheduled query|Query has invalid interval|Invalid query name|` +
+	`query pack named|pack JSON|Error (adding|parsing) pack`)
 
 // noErrors fails for what osqueryd says of queries that failed. While it ends, some may.
 func (d *daemon) noErrors(t *testing.T) {
