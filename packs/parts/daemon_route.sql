@@ -1,7 +1,8 @@
--- How many routes there are of routing daemons: counted in the extension, because they may be a
--- million.
+-- The routes of routing daemons that no container network brings along. Interfaces are asked for
+-- only where there is something to excuse.
 daemon_route(family, table_name, protocol, type, dev, routes) AS MATERIALIZED (
-  SELECT family, table_name, protocol, type, dev, sum(routes) FROM kernel_route_counts
-  WHERE protocol IN (SELECT protocol FROM routing_protocol)
-  GROUP BY family, table_name, protocol, type, dev
+  SELECT * FROM daemon_count WHERE protocol NOT IN (
+    SELECT c.protocol
+    FROM (SELECT 1 FROM daemon_count LIMIT 1) CROSS JOIN kernel_interface_config i CROSS JOIN cni_protocol c
+    WHERE i.effective_forwarding = 1 AND i.dev LIKE c.device)
 )
