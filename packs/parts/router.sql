@@ -7,8 +7,8 @@ router(evidence) AS MATERIALIZED (
   WHERE r.type = 'local' AND r.dst IN (SELECT dst FROM router_address)
   UNION
   SELECT 'routes' FROM (SELECT 1 WHERE NOT EXISTS (SELECT 1 FROM router_address)) CROSS JOIN daemon_route r
-  WHERE (SELECT count(DISTINCT dev) FROM forwarding_device WHERE NOT is_container AND NOT is_tunnel
+  WHERE r.ecmp_routes > 0 AND (SELECT max(is_container) FROM forwarding_device) = 0
+    OR (SELECT count(DISTINCT dev) FROM forwarding_device WHERE NOT is_container AND NOT is_tunnel
       AND dev IN (SELECT dev FROM kernel_route_counts
         WHERE type = 'unicast' AND (family = 'ipv4' OR protocol <> 'kernel' OR routes > 1))) > 1
-    OR r.ecmp_routes > 0 AND (SELECT max(is_container) FROM forwarding_device) = 0
 )
