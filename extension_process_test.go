@@ -32,7 +32,7 @@ func TestManyQueries(t *testing.T) {
 		lines[i] = fmt.Sprintf("route add 20.%d.%d.%d/32 via 10.0.0.%d", i>>16, i>>8&255, i&255, 2+i%70)
 	}
 	nstest.Batch(t, "-4", lines...)
-	m := newManager(t)
+	m := osquerytest.Start(t)
 	m.SetFlag("disable_watchdog", "true")
 	x := startAt(t, m, "")
 	message := osquerytest.Message("call", &osquery.ExtensionCallArgs{Registry: "table", Item: "kernel_routes",
@@ -98,7 +98,7 @@ func (x *extensionProcess) status(t *testing.T, name string) (size int) {
 // answered at once, and the log has a line.
 func TestFewDescriptors(t *testing.T) {
 	nstest.New(t)
-	m := newManager(t)
+	m := osquerytest.Start(t)
 	x := startAt(t, m, "ulimit -n 64")
 	for range 1000 {
 		conn, err := net.Dial("unix", fmt.Sprintf("%s.%d", m.Socket(), x.uuid))
@@ -161,7 +161,7 @@ func TestCtrlC(t *testing.T) {
 func TestKillNine(t *testing.T) {
 	t.Parallel()
 	nstest.New(t)
-	m := newManager(t)
+	m := osquerytest.Start(t)
 	x := startAt(t, m, "")
 	x.cmd.Process.Kill()
 	x.cmd.Wait()

@@ -33,27 +33,11 @@ type extensionProcess struct {
 	ctx    context.Context
 }
 
-// newManager opens an extension manager.
-func newManager(t *testing.T) *osquerytest.Manager {
-	t.Helper()
-	dir, err := os.MkdirTemp("/tmp", "kr")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { os.RemoveAll(dir) })
-	m, err := osquerytest.New(dir)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(m.Close)
-	return m
-}
-
 // startExtension starts an extension manager, and the binary as its child, in
 // the calling goroutine's namespace.
 func startExtension(t *testing.T, flags ...string) *extensionProcess {
 	t.Helper()
-	return startAt(t, newManager(t), "", flags...)
+	return startAt(t, osquerytest.Start(t), "", flags...)
 }
 
 // startAt starts the binary at a manager. A shell runs before first, if it is not

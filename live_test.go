@@ -4,50 +4,23 @@ import (
 	"bytes"
 	"encoding/csv"
 	"flag"
-	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 
+	"kernelroutes/internal/buildtest"
 	"kernelroutes/internal/goldentest"
 	"kernelroutes/internal/nstest"
 	"kernelroutes/tables"
 )
 
-func TestMain(m *testing.M) { nstest.Main(m, func() { os.RemoveAll(buildDir) }) }
-
-// buildDir is where the program was built, "" if it was not.
-var buildDir string
-
-// build builds the program once, as it is shipped.
-var build = sync.OnceValues(func() (string, error) {
-	dir, err := os.MkdirTemp("", "kernelroutes")
-	if err != nil {
-		return "", err
-	}
-	buildDir = dir
-	file := filepath.Join(dir, program)
-	cmd := exec.Command("go", "build", "-buildvcs=false", "-o", file, ".")
-	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if out, err := cmd.CombinedOutput(); err != nil {
-		return "", fmt.Errorf("go build: %w\n%s", err, out)
-	}
-	return file, nil
-})
+func TestMain(m *testing.M) { nstest.Main(m, buildtest.Remove) }
 
 // binary returns the path of the built program.
-func binary(t testing.TB) string {
-	t.Helper()
-	file, err := build()
-	if err != nil {
-		t.Fatal(err)
-	}
-	return file
-}
+func binary(t testing.TB) string { return buildtest.Program(t) }
 
 var update = flag.Bool("update", false, "write the golden files anew")
 

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"path"
 	"regexp"
@@ -108,6 +109,9 @@ func Load(files fs.FS) ([]*Pack, error) {
 	if err != nil || len(heads) == 0 {
 		return nil, errors.Join(errors.New("no checks/*/pack.yml is here"), err)
 	}
+	if err := onlyKnown(files); err != nil {
+		return nil, err
+	}
 	var packs []*Pack
 	seen := map[string]string{}
 	for _, head := range heads {
@@ -169,10 +173,10 @@ func (p *Pack) load(files fs.FS, dir string, defs []*definition) error {
 		if c.Logged == "" {
 			c.Logged = p.Logged
 		}
+		c.with = used(c.Query, defs)
 		if err := c.valid(strings.TrimSuffix(path.Base(file), ".yml")); err != nil {
 			return fmt.Errorf("%s: %w", file, err)
 		}
-		c.with = used(c.Query, defs)
 		p.Checks = append(p.Checks, c)
 	}
 	if len(p.Checks) == 0 {
@@ -198,9 +202,9 @@ func (c *Check) valid(file string) error {
 		return fmt.Errorf("interval is %d; it must be between 60 and %d seconds", c.Interval, maxInterval)
 	case !slices.Contains(severities, c.Severity):
 		return fmt.Errorf("severity is %q; it must be one of %q", c.Severity, severities)
-	case strings.ContainsAny(c.Query, ";$"):
-		return errors.New("query has a semicolon or a dollar; it must be one statement, without its end, and Fleet " +
-			"takes a dollar for a variable")
+	case strings.Contains(c.SQL(), "$") || strings.Contains(quoted.ReplaceAllString(plain(c.SQL()), ""), ";"):
+		return errors.New("query, or a list or part that it uses, has a semicolon or a dollar; it must be one " +
+			"statement, without its end, and Fleet takes a dollar for a variable")
 	case !queryName.MatchString(c.Name) || strings.HasSuffix(c.Name, "epoch") || strings.HasSuffix(c.Name, "counter"):
 		return fmt.Errorf("its name is %q; it must be of small letters, digits and _, and osquery runs none that "+
 			"ends in epoch or counter", c.Name)
@@ -262,6 +266,30 @@ func decode(files fs.FS, file string, v any) error {
 	d.KnownFields(true)
 	if err := d.Decode(v); err != nil {
 		return fmt.Errorf("%s: %w", file, err)
+	}
+	if err := d.Decode(new(any)); !errors.Is(err, io.EOF) {
+		return fmt.Errorf("%s: a second document follows, which nobody reads", file)
+	}
+	return nil
+}
+
+// onlyKnown returns an error for a file that is passed over, as for a name that ends in .yaml.
+func onlyKnown(files fs.FS) error {
+	for pattern, known := range map[string]string{"checks/*": "pack.yml", "checks/*/*": ".yml", "lists/*": ".yml",
+		"parts/*": ".sql"} {
+		there, err := fs.Glob(files, pattern)
+		if err != nil {
+			return err
+		}
+		for _, file := range there {
+			if pattern == "checks/*" {
+				if _, err := fs.Stat(files, path.Join(file, known)); err != nil {
+					return fmt.Errorf("%s is no pack: %w", file, err)
+				}
+			} else if path.Ext(file) != known {
+				return fmt.Errorf("%s is not read: give it a name that ends in %s", file, known)
+			}
+		}
 	}
 	return nil
 }

@@ -59,8 +59,12 @@ func TestLoadErrors(t *testing.T) {
 		{check, "300", "soon", "cannot unmarshal"},
 		{check, "resolution: Mend it.", "", "resolution and false_alarms must be there"},
 		{check, "T1557 A", "1557 A", `attack has "1557 Adversary-in-the-Middle"; it must be like`},
-		{check, "SELECT dst FROM part", "SELECT 1; SELECT dst FROM part", "query has a semicolon"},
+		{check, "SELECT dst FROM part", "SELECT 1; SELECT dst FROM part", "has a semicolon"},
 		{check, "SELECT dst FROM part", "SELECT '$HOME', dst FROM part", "a dollar"},
+		{list, "it's", "$HOME", "a dollar"},
+		{part, "-- all", "-- $all", "a dollar"},
+		{part, "SELECT dst", "SELECT 1; SELECT dst", "it uses, has a semicolon"},
+		{check, "query: |", "query: SELECT 1\n---\nquery: |", "a second document follows, which nobody reads"},
 		{check, "severity: low", "severity: low\nlogged: never", `logged is "never"`},
 		{head, "difference", "sometimes", `checks/p/pack.yml: logged is "sometimes"`},
 		{head, "name: p", "name: q", `its name is "q", that of its folder "p"`},
@@ -92,8 +96,74 @@ func TestLoadErrors(t *testing.T) {
 		`checks p/c and q/e are both called "Check"; Fleet tells them apart by that`) {
 		t.Error(err)
 	}
+	for file, want := range map[string]string{
+		"checks/p/d.yaml": "checks/p/d.yaml is not read: give it a name that ends in .yml",
+		"lists/d.yaml":    "lists/d.yaml is not read",
+		"parts/d.txt":     "parts/d.txt is not read: give it a name that ends in .sql",
+		"checks/r/d.yml":  "checks/r is no pack: ",
+	} {
+		files := declared()
+		files[file] = &fstest.MapFile{}
+		if _, err := Load(files); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v, not %s", file, err, want)
+		}
+	}
 	if _, err := Load(fstest.MapFS{}); err == nil || !strings.Contains(err.Error(), "no checks/*/pack.yml is here") {
 		t.Error(err)
+	}
+}
+
+// TestTexts sees that all that a declaration says is in what is made of it, also what would be a
+// comment of SQL or a mark of Markdown.
+func TestTexts(t *testing.T) {
+	files := declared()
+	text := string(files["checks/p/c.yml"].Data)
+	text = strings.Replace(text, "Something.", "Something | a.*.b --x to\n  the ( end ).", 1)
+	files["checks/p/c.yml"].Data = []byte(strings.Replace(text, "Mend it.", "Run sysctl --system; it's done.", 1))
+	packs, err := Load(files)
+	if err != nil {
+		t.Fatal(err)
+	}
+	made, err := Files(packs)
+	if err != nil {
+		t.Fatal(err)
+	}
+	made["README.md"] = Page(packs, Matrix{})
+	const finds, resolution = "Something | a.*.b --x to the ( end ).", "Run sysctl --system; it's done."
+	for file, want := range map[string][]string{
+		"p.conf":                      {finds},
+		"fleet/p.yml":                 {finds, resolution},
+		"fleet/gitops/p.policies.yml": {finds, resolution},
+		"fleet/gitops/p.reports.yml":  {finds},
+		"README.md":                   {`Something \| a.\*.b --x to the ( end ).`, resolution},
+	} {
+		for _, text := range want {
+			if !strings.Contains(string(made[file]), text) {
+				t.Errorf("%s has no %q:\n%s", file, text, made[file])
+			}
+		}
+	}
+}
+
+// TestUsed sees that every list and every part is used: one that is misspelt in a query is no error
+// before the query is run, and nobody would miss one that is left over.
+func TestUsed(t *testing.T) {
+	used := map[string]bool{}
+	for _, p := range loadPacks(t) {
+		for _, c := range p.Checks {
+			for _, d := range c.with {
+				used[d.name] = true
+			}
+		}
+	}
+	defs, err := loadDefinitions(os.DirFS("."))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, d := range defs {
+		if !used[d.name] {
+			t.Errorf("no check uses %s", d.name)
+		}
 	}
 }
 
@@ -142,7 +212,8 @@ func TestGenerate(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(misspelt, "outside_tunnels.yml"), []byte(list), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	for _, wrong := range [][]string{{"--lists", misspelt}, {"--from", t.TempDir()}, {"--lists", "/nowhere"}, {"--to", "/proc/x"}, {"stray"}} {
+	for _, wrong := range [][]string{{"--lists", misspelt}, {"--from", t.TempDir()}, {"--lists", "/nowhere"},
+		{"--to", "/proc/x"}, {"stray"}} {
 		if out, err := generate(wrong...); err == nil || !strings.Contains(out, "cannot make the packs: ") {
 			t.Errorf("%q: %v\n%s", wrong, err, out)
 		}

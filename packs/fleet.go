@@ -95,8 +95,8 @@ func (c *Check) fleetPolicy() fleetPolicy {
 	return fleetPolicy{
 		Name:        c.Title,
 		Platform:    "linux",
-		Description: oneLine(c.Finds) + " " + oneLine(c.Why),
-		Resolution:  oneLine(c.Resolution),
+		Description: flat(c.Finds) + " " + flat(c.Why),
+		Resolution:  flat(c.Resolution),
 		Query:       c.PolicySQL() + ";",
 		Critical:    c.Severity == Critical || c.Severity == High,
 	}
@@ -106,7 +106,7 @@ func (c *Check) fleetQuery() fleetQuery {
 	return fleetQuery{
 		Name:        c.Pack.Name + ": " + c.Name, // a policy may have the title
 		Platform:    "linux",
-		Description: oneLine(c.Finds),
+		Description: flat(c.Finds),
 		Query:       c.SQL() + ";",
 		Interval:    c.Interval,
 		Logging:     fleetLogging[c.Logged],

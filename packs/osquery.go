@@ -35,8 +35,8 @@ func (p *Pack) Conf() ([]byte, error) {
 		q := confQuery{
 			Query:       oneLine(k.SQL()) + ";",
 			Interval:    k.Interval,
-			Description: oneLine(k.Finds),
-			Value:       oneLine(k.Why),
+			Description: flat(k.Finds),
+			Value:       flat(k.Why),
 		}
 		if k.Logged == Snapshot {
 			q.Snapshot = new(true)

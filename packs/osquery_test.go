@@ -5,38 +5,17 @@ package packs
 import (
 	"context"
 	"fmt"
-	"os"
 	"os/exec"
-	"path/filepath"
 	"slices"
-	"sync"
 	"testing"
 	"time"
 
+	"kernelroutes/internal/buildtest"
 	"kernelroutes/internal/nstest"
 	"kernelroutes/internal/osquerytest"
 )
 
-func TestMain(m *testing.M) { nstest.Main(m, func() { os.RemoveAll(buildDir) }) }
-
-// buildDir is where the extension was built, "" if it was not.
-var buildDir string
-
-// build builds the extension once, as it is shipped.
-var build = sync.OnceValues(func() (string, error) {
-	dir, err := os.MkdirTemp("", "kernelroutes")
-	if err != nil {
-		return "", err
-	}
-	buildDir = dir
-	file := filepath.Join(dir, "kernel_routes.ext")
-	cmd := exec.Command("go", "build", "-buildvcs=false", "-o", file, "kernelroutes")
-	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if out, err := cmd.CombinedOutput(); err != nil {
-		return "", fmt.Errorf("go build: %w\n%s", err, out)
-	}
-	return file, nil
-})
+func TestMain(m *testing.M) { nstest.Main(m, buildtest.Remove) }
 
 // An osquery is the extension in the test's namespace, and what asks it as osquery does.
 type osquery struct {
@@ -47,23 +26,10 @@ type osquery struct {
 // startOsquery starts them; they end with the test.
 func startOsquery(t *testing.T) *osquery {
 	t.Helper()
-	file, err := build()
-	if err != nil {
-		t.Fatal(err)
-	}
-	dir, err := os.MkdirTemp("/tmp", "kr") // TMPDIR and t.TempDir may be too long for a socket
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { os.RemoveAll(dir) })
-	m, err := osquerytest.New(dir)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(m.Close)
+	m := osquerytest.Start(t)
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
 	t.Cleanup(cancel)
-	cmd := exec.Command(file, "--socket", m.Socket(), "--timeout", "3", "--interval", "1")
+	cmd := exec.Command(buildtest.Program(t), "--socket", m.Socket(), "--timeout", "3", "--interval", "1")
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}

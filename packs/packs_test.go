@@ -4,20 +4,13 @@ import (
 	"bytes"
 	"encoding/json"
 	"flag"
-	"fmt"
-	"maps"
 	"os"
-	"os/exec"
 	"path/filepath"
-	"regexp"
-	"slices"
 	"strings"
-	"syscall"
 	"testing"
 
 	"kernelroutes/internal/fleettest"
 	"kernelroutes/internal/nstest"
-	"kernelroutes/tables"
 )
 
 var update = flag.Bool("update", false, "write what is made of the declarations")
@@ -51,7 +44,7 @@ func TestGenerated(t *testing.T) {
 	for name, data := range files {
 		compareFile(t, name, data)
 	}
-	for _, pattern := range []string{"*.conf", "fleet/*.yml", "fleet/gitops/*"} {
+	for _, pattern := range []string{"*.conf", "fleet/*.*", "fleet/gitops/*"} {
 		there, err := filepath.Glob(pattern)
 		if err != nil {
 			t.Fatal(err)
@@ -94,102 +87,11 @@ func TestConf(t *testing.T) {
 	}
 }
 
-// changing finds what makes a differential query log a line every time: columns that change
-// with time, those that tell the state of an interface, and all.
-var changing = regexp.MustCompile(`(?i)\b(` +
-	strings.Join(append(volatile(), "flags", "dev_operstate"), "|") + `)\b`)
-
-// volatile returns the names of the columns that change with time.
-func volatile() (names []string) {
-	for _, t := range tables.All() {
-		for _, c := range t.Columns {
-			if c.Volatile {
-				names = append(names, c.Name)
-			}
-		}
-	}
-	return names
-}
-
-// TestStable runs what logs the changes of a host: on a quiet one twenty runs have the same rows. A
-// route more is one row more of all queries together.
-func TestStable(t *testing.T) {
-	var checks []*Check
-	for _, p := range loadPacks(t) {
-		if p.Logged == Difference && !p.Policy {
-			checks = append(checks, p.Checks...)
-		}
-	}
-	for _, host := range hosts(t) {
-		t.Run(host, func(t *testing.T) {
-			t.Parallel()
-			buildHost(t, host)
-			first := rowsOf(t, checks)
-			for range nstest.Amount(19, 3) {
-				if more, less := difference(first, rowsOf(t, checks)); len(more)+len(less) > 0 {
-					t.Fatalf("a quiet host has the rows\n%v\nmore, and\n%v\nless", more, less)
-				}
-			}
-			nstest.IP(t, "route add 203.0.113.128/25 dev lo")
-			more, less := difference(first, rowsOf(t, checks))
-			if len(more) != 1 || len(less) > 0 {
-				t.Errorf("a route more has the rows\n%v\nmore, and\n%v\nless", more, less)
-			}
-		})
-	}
-}
-
-// rowsOf returns all rows of checks, as texts, with how often each is there.
-func rowsOf(t *testing.T, checks []*Check) map[string]int {
-	t.Helper()
-	all := map[string]int{}
-	for _, c := range checks {
-		for _, r := range ask(t, c.SQL()) {
-			for name := range r {
-				if changing.FindString(name) == name {
-					t.Fatalf("%v shows %s, which changes with time", r, name)
-				}
-			}
-			all[fmt.Sprint(c.Name, r)]++
-		}
-	}
-	return all
-}
-
-// difference returns the rows that b has more and less often than a.
-func difference(a, b map[string]int) (more, less []string) {
-	for _, r := range slices.Sorted(maps.Keys(b)) {
-		if b[r] > a[r] {
-			more = append(more, r)
-		}
-	}
-	for _, r := range slices.Sorted(maps.Keys(a)) {
-		if a[r] > b[r] {
-			less = append(less, r)
-		}
-	}
-	return more, less
-}
-
 // TestInventory sees that every snapshot has a row on some host. One shows all network
 // namespaces, which takes to see all processes: those of a PID namespace of its own.
 func TestInventory(t *testing.T) {
-	const inside = "KERNEL_ROUTES_TEST_PID_NAMESPACE"
-	if os.Getenv(inside) == "" {
-		cmd := exec.Command("/proc/self/exe", "-test.run=^TestInventory$", "-test.v")
-		cmd.Env = append(os.Environ(), inside+"=1")
-		cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWPID | syscall.CLONE_NEWNS}
-		out, err := cmd.CombinedOutput()
-		switch {
-		case strings.Contains(string(out), "--- SKIP"):
-			t.Skip("procfs cannot be mounted in a user namespace here: " + string(out))
-		case err != nil || !strings.Contains(string(out), "--- PASS: TestInventory"):
-			t.Fatalf("%v\n%s", err, out)
-		}
+	if !nstest.SeesAllProcesses(t) {
 		return
-	}
-	if err := syscall.Mount("proc", "/proc", "proc", 0, ""); err != nil {
-		t.Skipf("mount procfs: %v", err)
 	}
 	some := map[string]bool{}
 	var checks []*Check
@@ -216,19 +118,55 @@ func TestInventory(t *testing.T) {
 }
 
 // TestFleet checks what is made for Fleet against Fleet's structure, and the packs against
-// osquery's.
+// osquery's. Each available check is there in each form.
 func TestFleet(t *testing.T) {
-	var documents, confs []string
 	for _, p := range loadPacks(t) {
-		documents = append(documents, "fleet/"+p.Name+".yml")
-		confs = append(confs, p.Name+".conf")
+		documents := fleettest.Validate(t, "fleet/"+p.Name+".yml")
+		reports := fleettest.ValidateList(t, "report", "fleet/gitops/"+p.Name+".reports.yml")
+		var policies []fleettest.Document
+		if p.Policy {
+			policies = fleettest.ValidateList(t, "policy", "fleet/gitops/"+p.Name+".policies.yml")
+		}
+		fleettest.ValidatePack(t, p.Name+".conf")
+		wanted := len(p.Available())
+		if len(reports) != wanted || p.Policy && len(policies) != wanted ||
+			len(documents) != len(reports)+len(policies) {
+			t.Fatalf("%s has %d documents, %d reports and %d policies for %d checks", p.Name, len(documents),
+				len(reports), len(policies), wanted)
+		}
+		for i, c := range p.Available() {
+			if p.Policy {
+				c.comparePolicy(t, documents[2*i], policies[i])
+				c.compareReport(t, documents[2*i+1], reports[i])
+			} else {
+				c.compareReport(t, documents[i], reports[i])
+			}
+		}
 	}
-	kinds := map[string]int{}
-	for _, d := range fleettest.Validate(t, documents...) {
-		kinds[d.Kind]++
+}
+
+// comparePolicy sees that a policy has everything that is promised, in both forms.
+func (c *Check) comparePolicy(t *testing.T, d, listed fleettest.Document) {
+	t.Helper()
+	s := d.Spec
+	if d.Kind != "policy" || s.Name != c.Title || s.Platform != "linux" || s.Description == "" || s.Resolution == "" ||
+		s.Query != c.PolicySQL()+";" || !strings.Contains(s.Tags, string(c.Severity)) {
+		t.Errorf("%s: the policy is %+v", c.Name, d)
 	}
-	if kinds["policy"] == 0 || kinds["query"] < kinds["policy"] {
-		t.Errorf("%v", kinds)
+	if s.Tags = ""; s != listed.Spec {
+		t.Errorf("%s: the policy is\n%+v\nand in the list\n%+v", c.Name, s, listed.Spec)
 	}
-	fleettest.ValidatePack(t, confs...)
+}
+
+// compareReport is comparePolicy for reports.
+func (c *Check) compareReport(t *testing.T, d, listed fleettest.Document) {
+	t.Helper()
+	s := d.Spec
+	if d.Kind != "query" || !strings.HasSuffix(s.Name, ": "+c.Name) || s.Platform != "linux" ||
+		s.Interval != c.Interval || s.Logging == "" || !s.AutomationsEnabled || s.Query != c.SQL()+";" {
+		t.Errorf("%s: the query is %+v", c.Name, d)
+	}
+	if s != listed.Spec {
+		t.Errorf("%s: the query is\n%+v\nand in the list\n%+v", c.Name, s, listed.Spec)
+	}
 }

@@ -40,7 +40,7 @@ func Page(packs []*Pack, m Matrix) []byte {
 	b.WriteString(introduction)
 	for _, p := range packs {
 		fmt.Fprintf(&b, "- [`%[1]s`](%[1]s.conf), for Fleet [fleet/%[1]s.yml](fleet/%[1]s.yml): %[2]s\n", p.Name,
-			oneLine(p.What))
+			markdown(p.What))
 	}
 	b.WriteString(using)
 	for _, p := range packs {
@@ -50,6 +50,11 @@ func Page(packs []*Pack, m Matrix) []byte {
 	m.write(&b)
 	return []byte(b.String())
 }
+
+// markdown returns a text on one line, in which nothing is a mark of Markdown but backquotes.
+func markdown(text string) string { return marks.Replace(flat(text)) }
+
+var marks = strings.NewReplacer("*", `\*`, "<", "&lt;", "|", `\|`)
 
 const introduction = `# Packs
 
@@ -115,25 +120,29 @@ func (p *Pack) page(b *strings.Builder) {
 		if p.Policy {
 			c.page(b)
 		} else {
-			fmt.Fprintf(b, "`%s`: %s %s Cost: %s.\n\n", c.Name, oneLine(c.Finds), oneLine(c.Why), oneLine(c.Cost))
+			fmt.Fprintf(b, "`%s`: %s %s Cost: %s.", c.Name, markdown(c.Finds), markdown(c.Why), markdown(c.Cost))
+			if c.FalseAlarms != "" {
+				fmt.Fprintf(b, " False alarms: %s", markdown(c.FalseAlarms))
+			}
+			b.WriteString("\n\n")
 		}
 	}
 }
 
 func (c *Check) page(b *strings.Builder) {
-	fmt.Fprintf(b, "### %s\n\n%s: %s\n\n", c.Name, c.Title, oneLine(c.Finds))
+	fmt.Fprintf(b, "### %s\n\n%s: %s\n\n", c.Name, c.Title, markdown(c.Finds))
 	line := func(what, text string) {
 		if text != "" {
 			fmt.Fprintf(b, "- **%s**: %s\n", what, text)
 		}
 	}
-	line("Why", oneLine(c.Why))
-	line("Resolution", oneLine(c.Resolution))
+	line("Why", markdown(c.Why))
+	line("Resolution", markdown(c.Resolution))
 	line("Severity", string(c.Severity))
 	line("ATT&CK", strings.Join(c.Attack, "; "))
 	line("Asked by", strings.Join(c.AskedBy, "; "))
-	line("Cost", oneLine(c.Cost))
-	line("False alarms", oneLine(c.FalseAlarms))
+	line("Cost", markdown(c.Cost))
+	line("False alarms", markdown(c.FalseAlarms))
 	var lists []string
 	for _, l := range c.Lists() {
 		lists = append(lists, fmt.Sprintf("[%s](lists/%s.yml)", l.Name, l.Name))
@@ -162,7 +171,7 @@ func writeLists(b *strings.Builder, packs []*Pack) {
 	slices.SortFunc(lists, func(a, b *List) int { return strings.Compare(a.Name, b.Name) })
 	b.WriteString("## Lists\n\nEach is the one place where it is edited.\n\n| list | what | used by |\n|---|---|---|\n")
 	for _, l := range lists {
-		fmt.Fprintf(b, "| [%s](lists/%s.yml) | %s | %s |\n", l.Name, l.Name, oneLine(l.What),
+		fmt.Fprintf(b, "| [%s](lists/%s.yml) | %s | %s |\n", l.Name, l.Name, markdown(l.What),
 			strings.Join(users[l], ", "))
 	}
 	b.WriteString("\n")
@@ -176,7 +185,7 @@ func (m Matrix) write(b *strings.Builder) {
 	b.WriteString("## Checks and hosts\n\nWhat the tests saw of every check on the hosts of " +
 		"[testdata/hosts](../testdata/hosts): `-` no row on the healthy host, and `2/2` exactly the rows at fault " +
 		"after two of two attacks ([testdata/attacks](../testdata/attacks)). The last column is what osquery asks on " +
-		"" + largest + ", which has the most routes of its own: requests to the extension, and rows that it is sent.\n\n")
+		largest + ", which has the most routes of its own: requests to the extension, and rows that it is sent.\n\n")
 	var checks []string
 	for c := range m.Cells {
 		checks = append(checks, c)

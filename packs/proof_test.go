@@ -100,6 +100,13 @@ func checkAll(t *testing.T, host string) map[string]Cell {
 	cells := map[string]Cell{}
 	buildHost(t, host)
 	o := startOsquery(t)
+	for _, p := range loadPacks(t) {
+		for _, c := range p.Available() {
+			if !p.Policy && c.Name != "namespaces" { // which takes to see all processes
+				o.compare(t, c.SQL(), ask(t, c.SQL()))
+			}
+		}
+	}
 	for _, c := range policies(t) {
 		rows := ask(t, c.standIn(t, nil)+c.SQL())
 		var cost osquerytest.Cost
@@ -109,8 +116,12 @@ func checkAll(t *testing.T, host string) map[string]Cell {
 		if len(rows) > 0 {
 			t.Errorf("%s: %v", c.Name, rows)
 		}
-		if passed := ask(t, c.standIn(t, nil)+c.PolicySQL()); (len(passed) == 1) != (len(rows) == 0) {
+		passed := ask(t, c.standIn(t, nil)+c.PolicySQL())
+		if (len(passed) == 1) != (len(rows) == 0) {
 			t.Errorf("%s: %d rows, but the policy has %d", c.Name, len(rows), len(passed))
+		}
+		if c.available() {
+			o.compare(t, c.PolicySQL(), passed)
 		}
 		cells[c.Name] = Cell{Rows: len(rows), Requests: cost.Requests, Sent: cost.Rows}
 	}
@@ -147,8 +158,11 @@ func (a attack) check(t *testing.T, c *Check) {
 	buildHost(t, a.Host)
 	runShell(t, a.Run)
 	rows := ask(t, c.standIn(t, a.Events)+c.SQL())
+	passed := ask(t, c.standIn(t, a.Events)+c.PolicySQL())
 	if c.available() && !testing.Short() {
-		startOsquery(t).compare(t, c.SQL(), rows)
+		o := startOsquery(t)
+		o.compare(t, c.SQL(), rows)
+		o.compare(t, c.PolicySQL(), passed)
 	}
 	for _, r := range rows {
 		for name := range r {
@@ -160,7 +174,7 @@ func (a attack) check(t *testing.T, c *Check) {
 	if !sameRows(rows, a.Rows) {
 		t.Errorf("on %s:\n%s\nhas the rows\n%v\nnot\n%v", a.Host, a.Run, rows, a.Rows)
 	}
-	if passes := len(ask(t, c.standIn(t, a.Events)+c.PolicySQL())) == 1; passes != (len(a.Rows) == 0) {
+	if passes := len(passed) == 1; passes != (len(a.Rows) == 0) {
 		t.Errorf("the policy passes: %v", passes)
 	}
 }

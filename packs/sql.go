@@ -123,6 +123,9 @@ func indent(text string) string {
 // token finds what is apart in SQL: a text, a name in quotes, a comment, white space.
 var token = regexp.MustCompile(`'(?:[^']|'')*'|"[^"]*"|--[^\n]*|\s+`)
 
+// quoted finds texts and names in quotes.
+var quoted = regexp.MustCompile(`'(?:[^']|'')*'|"[^"]*"`)
+
 // plain returns a statement without comments.
 func plain(sql string) string {
 	return token.ReplaceAllStringFunc(sql, func(s string) string {
@@ -132,6 +135,9 @@ func plain(sql string) string {
 		return s
 	})
 }
+
+// flat returns a text of English on one line.
+func flat(text string) string { return strings.Join(strings.Fields(text), " ") }
 
 // oneLine returns a statement on one line, without comments: osquery's configuration is JSON,
 // in which a text cannot go over several lines.

@@ -119,6 +119,12 @@ func parseDocument(file string, first int, text []byte) (Document, error) {
 	if err := root.Decode(&value); err != nil {
 		return d, fmt.Errorf("%s: document at line %d: %w", file, first, err)
 	}
+	return check(d, &root, value)
+}
+
+// check compares a document, whose first line is d.Line, with the schema of its kind.
+func check(d Document, root *yaml.Node, value map[string]any) (Document, error) {
+	file, first := d.File, d.Line
 	d.Kind, _ = value["kind"].(string)
 	schema := map[string]string{"policy": "policy", "query": "query", "report": "query"}[d.Kind]
 	if schema == "" {
@@ -130,8 +136,8 @@ func parseDocument(file string, first int, text []byte) (Document, error) {
 		return d, fmt.Errorf("%s: %w", file, err)
 	}
 	var errs []error
-	for _, f := range append(found, ambiguous(&root)...) {
-		errs = append(errs, fmt.Errorf("%s:%d: %s %s", file, first-1+lineOf(&root, f.path), d.Kind, f))
+	for _, f := range append(found, ambiguous(root)...) {
+		errs = append(errs, fmt.Errorf("%s:%d: %s %s", file, first-1+lineOf(root, f.path), d.Kind, f))
 	}
 	if len(errs) > 0 {
 		return d, errors.Join(errs...)
@@ -181,7 +187,7 @@ func lineOf(root *yaml.Node, path []string) int {
 	line := 1
 	walk(root, nil, func(p []string, n *yaml.Node) {
 		if len(p) <= len(path) && slices.Equal(p, path[:len(p)]) {
-			line = n.Line
+			line = max(n.Line, 1) // what was not read from a file has none
 		}
 	})
 	return line

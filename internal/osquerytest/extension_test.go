@@ -25,16 +25,7 @@ const patience = 20 * time.Second
 // ownExtension starts the program's own extension, in the namespace of the process.
 func ownExtension(t *testing.T) (*osquerytest.Manager, context.Context) {
 	t.Helper()
-	dir, err := os.MkdirTemp("/tmp", "kr")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { os.RemoveAll(dir) })
-	m, err := osquerytest.New(dir)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(m.Close)
+	m := osquerytest.Start(t)
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan struct{})
 	go func() {

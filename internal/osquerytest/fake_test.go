@@ -2,7 +2,6 @@ package osquerytest
 
 import (
 	"context"
-	"os"
 	"strconv"
 	"testing"
 	"time"
@@ -18,21 +17,6 @@ func timeLimit(t testing.TB) context.Context {
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	t.Cleanup(cancel)
 	return ctx
-}
-
-// newManager opens a manager in a folder with a name that is short enough, whatever TMPDIR is.
-func newManager(t testing.TB) *Manager {
-	dir, err := os.MkdirTemp("/tmp", "kr")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { os.RemoveAll(dir) })
-	m, err := New(dir)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(m.Close)
-	return m
 }
 
 // A fakeTable is a table of an extension that is osquery-go's, with the same rows whatever it is
@@ -69,7 +53,7 @@ func (f *fakeTable) Call(_ context.Context, _ osquery.ExtensionPluginRequest) os
 // fakeExtension starts an extension with tables at a manager of its own.
 func fakeExtension(t testing.TB, tables ...*fakeTable) *Manager {
 	t.Helper()
-	m := newManager(t)
+	m := Start(t)
 	server, err := osquerygo.NewExtensionManagerServer("fake", m.Socket(), osquerygo.ServerTimeout(patience))
 	if err != nil {
 		t.Fatal(err)

@@ -1,0 +1,43 @@
+// Package buildtest builds the program for tests that run it.
+package buildtest
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"sync"
+	"testing"
+)
+
+// folder is where the program was built, "" if it was not.
+var folder string
+
+// build builds the program once, as it is shipped.
+var build = sync.OnceValues(func() (string, error) {
+	dir, err := os.MkdirTemp("", "kernelroutes")
+	if err != nil {
+		return "", err
+	}
+	folder = dir
+	file := filepath.Join(dir, "kernel_routes.ext")
+	cmd := exec.Command("go", "build", "-buildvcs=false", "-o", file, "kernelroutes")
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return "", fmt.Errorf("go build: %w\n%s", err, out)
+	}
+	return file, nil
+})
+
+// Program returns the path of the built program, which is there until Remove.
+func Program(t testing.TB) string {
+	t.Helper()
+	file, err := build()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return file
+}
+
+// Remove removes what was built, when all tests of a package have run.
+func Remove() { os.RemoveAll(folder) }
