@@ -9,6 +9,8 @@ import (
 	"strings"
 	"testing"
 
+	"go.yaml.in/yaml/v3"
+
 	"kernelroutes/internal/fleettest"
 	"kernelroutes/internal/nstest"
 )
@@ -168,5 +170,43 @@ func (c *Check) compareReport(t *testing.T, d, listed fleettest.Document) {
 	}
 	if s != listed.Spec {
 		t.Errorf("%s: the query is\n%+v\nand in the list\n%+v", c.Name, s, listed.Spec)
+	}
+}
+
+// TestExamples reads what README.md says is to be written: osquery's configuration and a file of
+// fleetctl gitops. The packs that they name are there.
+func TestExamples(t *testing.T) {
+	page, err := os.ReadFile("README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	block := func(language string) string {
+		_, rest, there := strings.Cut(string(page), "\n```"+language+"\n")
+		text, _, ends := strings.Cut(rest, "\n```\n")
+		if !there || !ends {
+			t.Fatalf("README.md has no example in %s", language)
+		}
+		return text
+	}
+	var conf struct{ Packs map[string]string }
+	if err := json.Unmarshal([]byte(block("json")), &conf); err != nil || len(conf.Packs) != len(loadPacks(t)) {
+		t.Errorf("%v: %v", conf, err)
+	}
+	for name, path := range conf.Packs {
+		if _, err := os.Stat(filepath.Base(path)); err != nil || filepath.Base(path) != name+".conf" {
+			t.Errorf("%s is %s: %v", name, path, err)
+		}
+	}
+	var fleet map[string][]struct{ Path string }
+	if err := yaml.Unmarshal([]byte(block("yaml")), &fleet); err != nil || len(fleet["policies"]) == 0 ||
+		len(fleet["reports"]) == 0 {
+		t.Errorf("%v: %v", fleet, err)
+	}
+	for _, paths := range fleet {
+		for _, p := range paths {
+			if _, err := os.Stat(strings.TrimPrefix(p.Path, "../packs/")); err != nil {
+				t.Error(err)
+			}
+		}
 	}
 }
