@@ -95,7 +95,8 @@ func build(dir string) error {
 		fmt.Fprintln(os.Stderr, "bench: without other libraries:", err)
 	}
 	// The packs' declarations are out of sight where it measures.
-	if err := os.CopyFS(filepath.Join(dir, "packs"), os.DirFS(filepath.Join(strings.TrimSpace(string(root)), "packs"))); err != nil {
+	declared := os.DirFS(filepath.Join(strings.TrimSpace(string(root)), "packs"))
+	if err := os.CopyFS(filepath.Join(dir, "packs"), declared); err != nil {
 		return fmt.Errorf("copy the packs: %w", err)
 	}
 	return goBuild(executable(dir), ".")
