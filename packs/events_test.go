@@ -20,7 +20,7 @@ var usualEvents = []map[string]any{
 	{"seq": 1, "action": "added", "object": "route", "port_id": 0, "author_certainty": "kernel", "protocol": "ra"},
 	{"seq": 2, "action": "added", "object": "route", "port_id": 611, "pid": 611, "author_certainty": "process",
 		"process_path": "/usr/sbin/NetworkManager", "cgroup": "/system.slice/NetworkManager.service"},
-	{"seq": 3, "action": "replaced", "object": "route", "port_id": 4000000001, "pid": 612,
+	{"seq": 3, "action": "replaced", "object": "route", "port_id": int64(4000000001), "pid": 612,
 		"author_certainty": "other socket", "process_path": "/usr/lib/systemd/systemd-networkd",
 		"cgroup": "/system.slice/systemd-networkd.service"},
 	{"seq": 4, "action": "added", "object": "route", "port_id": 700, "pid": 700, "author_certainty": "process",

@@ -59,7 +59,7 @@ func (l *List) sql(file string) (string, error) {
 			switch v := v.(type) {
 			case string:
 				values = append(values, "'"+strings.ReplaceAll(v, "'", "''")+"'")
-			case int:
+			case int, int64, uint64: // what it takes, which depends on the processor
 				values = append(values, fmt.Sprint(v))
 			default:
 				return "", fmt.Errorf("row %d has %v, which is neither a text nor a whole number", n+1, v)
