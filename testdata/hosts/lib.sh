@@ -112,8 +112,8 @@ tunnel() {
 	elif ip link add "$1" type wireguard 2>/dev/null; then
 		:
 	else
-		ip link add "$1" address 02:00:00:00:00:ff type veth peer name farther
-		ip link set farther netns "$OUTSIDE" up
+		ip link add "$1" address 02:00:00:00:00:ff type veth peer name "far-$1"
+		ip link set "far-$1" netns "$OUTSIDE" up
 	fi
 	ip link set "$1" addrgenmode none
 	ip link set "$1" up
