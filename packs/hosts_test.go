@@ -41,6 +41,17 @@ func hosts(t testing.TB) []string {
 	return names
 }
 
+// someHosts returns them all, or a third of them with -short: a router, tunnels and a cluster's node
+// among these.
+func someHosts(t testing.TB) (some []string) {
+	for i, name := range hosts(t) {
+		if !testing.Short() || i%3 == 2 {
+			some = append(some, name)
+		}
+	}
+	return some
+}
+
 // neighbour starts a process in a network namespace of its own, where the other ends of a host's cables are,
 // and returns its PID. It ends with the test, or with us: its input then ends.
 func neighbour(t testing.TB) int {

@@ -59,7 +59,7 @@ func policies(t *testing.T) (checks []*Check) {
 // what the checks are there for: they have exactly the rows that are at fault. README.md shows
 // what it saw.
 func TestMatrix(t *testing.T) {
-	m := Matrix{hosts(t), map[string]map[string]Cell{}}
+	m := Matrix{someHosts(t), map[string]map[string]Cell{}}
 	for _, c := range policies(t) {
 		m.Cells[c.Name] = map[string]Cell{}
 	}
@@ -137,7 +137,7 @@ func attackAll(t *testing.T, c *Check, cells map[string]Cell) {
 	rows := 0
 	for i, a := range p.Attacks {
 		rows += len(a.Rows)
-		if testing.Short() && i%4 > 0 {
+		if testing.Short() && i%8 > 0 {
 			continue
 		}
 		cell := cells[a.Host]
