@@ -79,8 +79,10 @@ func TestDocumentSQL(t *testing.T) {
 					continue
 				}
 				statements++
-				out := run(t, "", "query", "--csv", osqueryTables+sql)
-				if strings.Count(out, "\n") < 2 != (b.mark == noRow) {
+				out, errs, status := command(t, nil, "query", "--csv", osqueryTables+sql)
+				if status != exitOK || errs != "" {
+					t.Errorf("%s: %s\n%s", b.place, errs, sql)
+				} else if strings.Count(out, "\n") < 2 != (b.mark == noRow) {
 					t.Errorf("%s: %q, but:\n%s\n%s", b.place, b.mark, sql, out)
 				}
 			}

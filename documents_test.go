@@ -154,8 +154,15 @@ func tablePages(t *testing.T) {
 		t.Fatal(err)
 	}
 	pages = slices.DeleteFunc(pages, func(path string) bool { return filepath.Base(path) == "README.md" })
+	readme, err := os.ReadFile("README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
 	for _, table := range tables.All() {
 		path := tablePage(table)
+		if !strings.Contains(string(readme), "]("+filepath.ToSlash(path)+") | ") {
+			t.Errorf("README.md has no line for %s", table.Name)
+		}
 		if i := slices.Index(pages, path); i >= 0 {
 			pages = slices.Delete(pages, i, i+1)
 			continue

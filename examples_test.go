@@ -13,8 +13,11 @@ import (
 	"kernelroutes/tables"
 )
 
-// linkName is the name of the link to the program that a package makes.
-const linkName = "kernel-routes"
+// The names of the program: that which osquery demands, and that of the link which a package makes.
+const (
+	extensionName = "kernel_routes.ext"
+	linkName      = "kernel-routes"
+)
 
 // standIns are used for programs in examples that are not this one, so that what
 // these are given is tried too: osqueryi's SQL, the capture for tshark, the command on another host.
@@ -50,7 +53,7 @@ func exampleShell(t *testing.T) *shellHost {
 			t.Fatal(err)
 		}
 	}
-	for _, name := range []string{linkName, "kernel_routes.ext"} {
+	for _, name := range []string{linkName, extensionName} {
 		if err := os.Symlink(binary(t), filepath.Join(dir, name)); err != nil {
 			t.Fatal(err)
 		}
@@ -118,7 +121,7 @@ func TestSpecExamples(t *testing.T) {
 			if strings.ContainsAny(sql, "\"$`\\") {
 				t.Errorf("cannot be quoted for a shell: %s", sql)
 			}
-			sh.run(t, program+` query "`+sql+`"`)
+			sh.run(t, extensionName+` query "`+sql+`"`)
 		}
 	}
 }
