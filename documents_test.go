@@ -74,10 +74,15 @@ func blocksOf(t *testing.T, path string) (blocks []block) {
 // TestDocumentLanguages demands that every block says what it is: what could be run is run, or
 // notRun says why not.
 func TestDocumentLanguages(t *testing.T) {
+	examples := exampleFiles(t)
 	known := []string{"console", "sh", "sql", "text", "go", "json", "yaml", "ini", "toml", "dockerfile"}
 	for _, path := range documents(t) {
 		for _, b := range blocksOf(t, path) {
-			if !slices.Contains(known, b.language) {
+			if b.language == "bash" {
+				if !examples[strings.Join(b.lines, "\n")+"\n"] {
+					t.Errorf("%s: a script that is no file of docs/examples, where tests run it", b.place)
+				}
+			} else if !slices.Contains(known, b.language) {
 				t.Errorf("%s: a block of %q, not of one of %s", b.place, b.language, strings.Join(known, ", "))
 			}
 			if b.mark != "" && (b.language != "sql" || b.mark != noRow) {
@@ -85,6 +90,24 @@ func TestDocumentLanguages(t *testing.T) {
 			}
 		}
 	}
+}
+
+// exampleFiles returns the texts of the files below docs/examples.
+func exampleFiles(t *testing.T) map[string]bool {
+	t.Helper()
+	texts := map[string]bool{}
+	err := filepath.WalkDir("docs", func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() || !strings.HasPrefix(path, filepath.Join("docs", "examples")) {
+			return err
+		}
+		text, err := os.ReadFile(path)
+		texts[string(text)] = true
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return texts
 }
 
 // TestDocuments runs the commands that the documents show in their console blocks, in the fixed
