@@ -96,7 +96,7 @@ func runs(line string) bool {
 	asks := false
 	for _, name := range c.programs {
 		switch name {
-		case linkName, extensionName, "./" + extensionName, "osqueryi", "go run .":
+		case exampleNames[0], exampleNames[1], "./kernel_routes.ext", "osqueryi", "go run .":
 			asks = true
 		case "echo", "head", "tail", "grep", "sort", "wc", "cut", "ssh", "tshark", "printf":
 		default:

@@ -13,11 +13,9 @@ import (
 	"kernelroutes/tables"
 )
 
-// The names of the program: that which osquery demands, and that of the link which a package makes.
-const (
-	extensionName = "kernel_routes.ext"
-	linkName      = "kernel-routes"
-)
+// exampleNames are the names of the program: that of the link which a package makes, and that which
+// osquery demands.
+var exampleNames = []string{"kernel-routes", "kernel_routes.ext"}
 
 // standIns are used for programs in examples that are not this one, so that what
 // these are given is tried too: osqueryi's SQL, the capture for tshark, the command on another host.
@@ -53,7 +51,7 @@ func exampleShell(t *testing.T) *shellHost {
 			t.Fatal(err)
 		}
 	}
-	for _, name := range []string{linkName, extensionName} {
+	for _, name := range exampleNames {
 		if err := os.Symlink(binary(t), filepath.Join(dir, name)); err != nil {
 			t.Fatal(err)
 		}
@@ -121,7 +119,7 @@ func TestSpecExamples(t *testing.T) {
 			if strings.ContainsAny(sql, "\"$`\\") {
 				t.Errorf("cannot be quoted for a shell: %s", sql)
 			}
-			sh.run(t, extensionName+` query "`+sql+`"`)
+			sh.run(t, `kernel_routes.ext query "`+sql+`"`)
 		}
 	}
 }
