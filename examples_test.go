@@ -5,7 +5,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"regexp"
 	"strings"
 	"testing"
 
@@ -14,12 +13,16 @@ import (
 	"kernelroutes/tables"
 )
 
+// exampleNames are the names of the program: that of the link which a package makes, and that which
+// osquery demands.
+var exampleNames = []string{"kernel-routes", "kernel_routes.ext"}
+
 // standIns are used for programs in examples that are not this one, so that what
 // these are given is tried too: osqueryi's SQL, the capture for tshark, the command on another host.
 var standIns = map[string]string{
 	"osqueryi": `#!/bin/sh
 for sql; do :; done
-exec kernel_routes.ext query "$sql"
+exec kernel_routes.ext query "$(cat osquery.sql) $sql"
 `,
 	"tshark": `#!/bin/sh
 cat > tshark.pcap && exec kernel_routes.ext query --from tshark.pcap "SELECT * FROM kernel_routes"
@@ -27,15 +30,20 @@ cat > tshark.pcap && exec kernel_routes.ext query --from tshark.pcap "SELECT * F
 	"ssh": `#!/bin/sh
 shift && exec "$@"
 `,
+	"sudo": `#!/bin/sh
+exec "$@"
+`,
 	"go": `#!/bin/sh
 [ "$1 $2" = "run ." ] && shift 2 && exec kernel_routes.ext "$@"
 `,
+	"osquery.sql": osqueryTables,
 }
 
-// exampleShell returns a function that runs a command line as a user would, in a
-// folder of its own on the host that fixedNamespace makes. Each line has to print
-// something, and nothing on standard error.
-func exampleShell(t *testing.T) func(line string) {
+// A shellHost is the host that fixedNamespace makes, with a shell in a folder of its own, which
+// knows the program by both of its names.
+type shellHost struct{ dir, path string }
+
+func exampleShell(t *testing.T) *shellHost {
 	fixedNamespace(t)
 	dir := t.TempDir()
 	for name, script := range standIns {
@@ -43,32 +51,55 @@ func exampleShell(t *testing.T) func(line string) {
 			t.Fatal(err)
 		}
 	}
-	path := dir + ":" + filepath.Dir(binary(t)) + ":" + os.Getenv("PATH")
-	return func(line string) {
-		t.Helper()
-		cmd := exec.Command("sh", "-c", line)
-		cmd.Dir, cmd.Env = dir, append(os.Environ(), "PATH="+path)
-		var out, errs bytes.Buffer
-		cmd.Stdout, cmd.Stderr = &out, &errs
-		if err := cmd.Run(); err != nil || errs.Len() > 0 {
-			t.Errorf("%s: %v, %s", line, err, &errs)
-		}
-		if strings.Contains(line, " capture ") && !strings.Contains(line, "|") {
-			return // it prints nothing
-		}
-		if strings.TrimSpace(out.String()) == "" {
-			t.Errorf("%s: prints nothing", line)
+	for _, name := range exampleNames {
+		if err := os.Symlink(binary(t), filepath.Join(dir, name)); err != nil {
+			t.Fatal(err)
 		}
 	}
+	return &shellHost{dir, dir + ":" + os.Getenv("PATH")}
+}
+
+// command returns a command line for a shell of the host.
+func (h *shellHost) command(line string) *exec.Cmd {
+	cmd := exec.Command("sh", "-c", line)
+	cmd.Dir, cmd.Env = h.dir, append(os.Environ(), "PATH="+h.path)
+	return cmd
+}
+
+// run runs a command line as a user would. It has to print something, and nothing on standard error.
+func (h *shellHost) run(t *testing.T, line string) {
+	t.Helper()
+	cmd := h.command(line)
+	var out, errs bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &errs
+	if err := cmd.Run(); err != nil || errs.Len() > 0 {
+		t.Errorf("%s: %v, %s", line, err, &errs)
+	}
+	if strings.Contains(line, " capture ") && !strings.Contains(line, "|") || parse(line).redirected {
+		return // it prints nothing
+	}
+	if strings.TrimSpace(out.String()) == "" {
+		t.Errorf("%s: prints nothing", line)
+	}
+}
+
+// shown returns what a terminal shows of a command, which succeeds.
+func (h *shellHost) shown(t *testing.T, place, line string) string {
+	t.Helper()
+	out, err := h.command(line).CombinedOutput()
+	if err != nil {
+		t.Errorf("%s: %s: %v\n%s", place, line, err, out)
+	}
+	return string(out)
 }
 
 // TestHelpExamples runs every example of every command's help.
 func TestHelpExamples(t *testing.T) {
-	run := exampleShell(t)
+	sh := exampleShell(t)
 	var visit func(*cobra.Command)
 	visit = func(cmd *cobra.Command) {
 		for line := range strings.Lines(cmd.Example) {
-			run(strings.TrimSpace(line))
+			sh.run(t, strings.TrimSpace(line))
 		}
 		if cmd.Example == "" && cmd.Run != nil {
 			t.Errorf("%s: no example", cmd.CommandPath())
@@ -80,38 +111,15 @@ func TestHelpExamples(t *testing.T) {
 	visit(rootCommand(new(extensionFlags)))
 }
 
-// TestReadmeCommands runs the commands in README.md's blocks for a shell that ask
-// the tables. TestReadme runs those whose output is shown.
-func TestReadmeCommands(t *testing.T) {
-	run := exampleShell(t)
-	text, err := os.ReadFile("README.md")
-	if err != nil {
-		t.Fatal(err)
-	}
-	asks := regexp.MustCompile(`\b(osqueryi|query|routes|capture)\b.*`)
-	commands := 0
-	for _, block := range regexp.MustCompile("(?s)```sh\n(.*?)```").FindAllStringSubmatch(string(text), -1) {
-		for line := range strings.Lines(strings.ReplaceAll(block[1], "\\\n", " ")) {
-			if line = strings.TrimSpace(line); asks.MatchString(line) && strings.Contains(line, `"`) {
-				run(line)
-				commands++
-			}
-		}
-	}
-	if commands < 2 {
-		t.Errorf("%d commands", commands)
-	}
-}
-
 // TestSpecExamples runs every example of every table's specification.
 func TestSpecExamples(t *testing.T) {
-	run := exampleShell(t)
+	sh := exampleShell(t)
 	for _, table := range tables.All() {
 		for _, sql := range table.Examples {
 			if strings.ContainsAny(sql, "\"$`\\") {
 				t.Errorf("cannot be quoted for a shell: %s", sql)
 			}
-			run(program + ` query "` + sql + `"`)
+			sh.run(t, `kernel_routes.ext query "`+sql+`"`)
 		}
 	}
 }

@@ -74,7 +74,7 @@ func fixedNamespace(t *testing.T) {
 	fixedSettings(t)
 }
 
-// fixedSettings are those that README.md shows: IPv4 begins with the host's.
+// fixedSettings are those that documents show: IPv4 begins with the host's.
 func fixedSettings(t *testing.T) {
 	for _, setting := range []string{"accept_redirects", "accept_source_route", "log_martians"} {
 		for _, conf := range []string{"all", "default", "eth0", "vpn0"} {

@@ -13,5 +13,5 @@
 //	route_row.go, routes.go, nexthops.go, nexthop_objects.go, route_counts.go, rules.go   the tables
 //	interface_config.go   the table of the settings of interfaces
 //	lookups.go, packets.go   the table of what becomes of packets; which packets a query is about
-//	spec.go       the specification in osquery's format, and README's block
+//	spec.go       the specification in osquery's format, and the columns of docs/tables
 package tables

@@ -114,7 +114,7 @@ func TestExtension(t *testing.T) {
 	}
 }
 
-// TestInnerInput has what README says of joins by the columns of namespaces: osquery's SQLite
+// TestInnerInput has what docs/namespaces.md says of joins by their columns: osquery's SQLite
 // drops the condition with another table's column where there is a constant one too, unless CROSS
 // JOIN says which table comes first. All of it comes from the costs that osquery gives SQLite.
 func TestInnerInput(t *testing.T) {
