@@ -249,7 +249,7 @@ func TestUninstall(t *testing.T) {
 	inShells(t, func(t *testing.T, shell string) {
 		deb := newScratch(t, shell, "dpkg-query", "apt-get", "systemd-run", "systemctl")
 		deb.write("/installed", "")
-		deb.write(load, "/a.ext\n"+extensionPath+"\n/b.ext\n")
+		deb.write(load, "/a.ext\n"+extensionPath+"\n"+extensionPath+".old\n")
 		deb.write(orbits, extensionPath+"\n")
 		if err := os.Chmod(deb.root+load, 0o600); err != nil {
 			t.Fatal(err)
@@ -259,7 +259,7 @@ func TestUninstall(t *testing.T) {
 			"apt-get -o DPkg::Lock::Timeout=600 purge --yes kernel-routes\n" + restart; log != want {
 			t.Errorf("%s", log)
 		}
-		deb.expect(load, "/a.ext\n/b.ext\n")
+		deb.expect(load, "/a.ext\n"+extensionPath+".old\n")
 		deb.expect(orbits, "")
 		if info, err := os.Stat(deb.root + load); err != nil || info.Mode().Perm() != 0o600 {
 			t.Errorf("%v, %v", info.Mode(), err)
@@ -269,7 +269,7 @@ func TestUninstall(t *testing.T) {
 		if _, log := deb.must(script); log != "dpkg-query --show kernel-routes\n"+restart {
 			t.Errorf("again: %s", log)
 		}
-		deb.expect(load, "/a.ext\n/b.ext\n")
+		deb.expect(load, "/a.ext\n"+extensionPath+".old\n")
 
 		rpm := newScratch(t, shell, "rpm", "systemd-run")
 		rpm.write("/installed", "")
