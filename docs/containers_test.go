@@ -99,7 +99,8 @@ func readDaemonSet(t *testing.T) daemonSet {
 	if err := decoder.Decode(new(any)); err != io.EOF {
 		t.Errorf("after the DaemonSet: %v", err)
 	}
-	if namespace.APIVersion != "v1" || namespace.Kind != "Namespace" || namespace.Metadata.Name != set.Metadata.Namespace {
+	if namespace.APIVersion != "v1" || namespace.Kind != "Namespace" ||
+		namespace.Metadata.Name != set.Metadata.Namespace {
 		t.Errorf("namespace: %+v", namespace)
 	}
 	// Host namespaces are refused by the other levels.
@@ -122,7 +123,8 @@ func TestDaemonSet(t *testing.T) {
 	}
 	pod := set.Spec.Template.Spec
 	if !pod.HostNetwork || !pod.HostPID || pod.DNSPolicy != "ClusterFirstWithHostNet" ||
-		pod.NodeSelector["kubernetes.io/os"] != "linux" || pod.AutomountServiceToken == nil || *pod.AutomountServiceToken ||
+		pod.NodeSelector["kubernetes.io/os"] != "linux" ||
+		pod.AutomountServiceToken == nil || *pod.AutomountServiceToken ||
 		len(pod.Tolerations) != 1 || pod.Tolerations[0].Operator != "Exists" {
 		t.Errorf("pod: %+v", pod)
 	}
@@ -155,7 +157,7 @@ func TestDaemonSet(t *testing.T) {
 	if len(mounts) > 0 {
 		t.Errorf("mounts without a volume: %v", mounts)
 	}
-	// The worker may grow by the watchdog's limit; osquery's watcher, the extension and what it begins with come to it.
+	// The worker may grow by the watchdog's limit; the watcher, the extension and what all begin with come to it.
 	if limit, allowed := mebibytes(t, c.Resources.Limits["memory"]), watchdogLimit(t); limit < 2*allowed {
 		t.Errorf("%d MiB for a worker that may grow by %d", limit, allowed)
 	}
@@ -227,8 +229,9 @@ func TestDropIn(t *testing.T) {
 	if all[0] != "[Service]" {
 		t.Fatalf("it begins with %s", all[0])
 	}
-	known := []string{"NoNewPrivileges=yes", "RestrictNamespaces=net", "ProtectSystem=full", "ProtectKernelModules=yes",
-		"ProtectControlGroups=yes", "ProtectClock=yes", "ProtectHostname=yes", "RestrictSUIDSGID=yes", "RestrictRealtime=yes",
+	known := []string{"NoNewPrivileges=yes", "RestrictNamespaces=net", "ProtectSystem=full",
+		"ProtectKernelModules=yes", "ProtectControlGroups=yes", "ProtectClock=yes", "ProtectHostname=yes",
+		"RestrictSUIDSGID=yes", "RestrictRealtime=yes",
 		"LockPersonality=yes", "SystemCallArchitectures=native"}
 	var capabilities, families []string
 	for _, line := range all[1:] {

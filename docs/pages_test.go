@@ -152,7 +152,8 @@ func TestOsqueryConf(t *testing.T) {
 	}
 	for name := range conf.Options {
 		// Flags of the command line alone are refused there.
-		if _, ok := osqueryDefaults[name]; !ok || strings.HasPrefix(name, "extensions_") || strings.HasPrefix(name, "watchdog") {
+		if _, ok := osqueryDefaults[name]; !ok || strings.HasPrefix(name, "extensions_") ||
+			strings.HasPrefix(name, "watchdog") {
 			t.Errorf("option %s", name)
 		}
 	}
@@ -169,7 +170,8 @@ func TestMessages(t *testing.T) {
 		{[]string{"--socket", "/nonexistent/osquery.em", "--timeout", "1"},
 			[]string{"KERNEL_ROUTES_MAX_RESPONSE_MB=much"},
 			"ignoring an environment variable that is no number of megabytes"},
-		{[]string{"--socket", "/" + strings.Repeat("x", 97), "--timeout", "1"}, nil, "is too long, at most 97 are possible"},
+		{[]string{"--socket", "/" + strings.Repeat("x", 97), "--timeout", "1"}, nil,
+			"is too long, at most 97 are possible"},
 		{[]string{"--socket", "/nonexistent/osquery.em", "--timeout", "1", "--new"}, nil, "ignoring the unknown flag"},
 	} {
 		cmd := exec.Command(buildtest.Program(t), c.args...)

@@ -157,10 +157,12 @@ func TestSyntax(t *testing.T) {
 					continue
 				}
 				scripts++
-				if out, err := exec.Command(path, append(slices.Clone(args), "-n", file)...).CombinedOutput(); err != nil {
+				check := exec.Command(path, append(slices.Clone(args), "-n", file)...)
+				if out, err := check.CombinedOutput(); err != nil {
 					t.Errorf("%s: %v\n%s", file, err, out)
 				}
-				if text := read(t, file); !strings.HasPrefix(text, "#!/bin/sh\n# ") || !strings.Contains(text, "\nset -eu\n") {
+				text := read(t, file)
+				if !strings.HasPrefix(text, "#!/bin/sh\n# ") || !strings.Contains(text, "\nset -eu\n") {
 					t.Errorf("%s begins otherwise", file)
 				}
 			}
@@ -195,7 +197,8 @@ func TestPostInstall(t *testing.T) {
 		s.script(extensionPath, `echo "kernel_routes.ext $*"`)
 		for range 2 {
 			out, log := s.must(script)
-			if log != "systemd-run --on-active=30 systemctl restart orbit.service\n" || !strings.Contains(out, "--version") {
+			const restart = "systemd-run --on-active=30 systemctl restart orbit.service\n"
+			if log != restart || !strings.Contains(out, "--version") {
 				t.Errorf("%s%s", out, log)
 			}
 			s.expect(load, extensionPath+"\n")
@@ -324,7 +327,8 @@ func TestInstallBinary(t *testing.T) {
 			return // its shell has an id of its own
 		}
 		plain.script("/bin/id", "echo 1000")
-		if out, _, err := plain.run("install-binary.sh", "/tmp/built"); err == nil || !strings.Contains(out, "as root") {
+		out, _, err := plain.run("install-binary.sh", "/tmp/built")
+		if err == nil || !strings.Contains(out, "as root") {
 			t.Errorf("as somebody else: %v, %s", err, out)
 		}
 	})
