@@ -301,3 +301,30 @@ func TestCapabilities(t *testing.T) {
 		}
 	}
 }
+
+// TestDockerfile sees that each argument of the build is used, what is copied is there, and osquery comes first, whose
+// folder tells the package that osquery is there.
+func TestDockerfile(t *testing.T) {
+	text := read(t, "examples/docker/Dockerfile")
+	for _, line := range lines(text) {
+		if rest, ok := strings.CutPrefix(line, "ARG "); ok {
+			name, _, _ := strings.Cut(rest, "=")
+			if !strings.Contains(text, "${"+name+"}") {
+				t.Errorf("%s is not used", name)
+			}
+		}
+	}
+	osquery := strings.Index(text, "dpkg --install /tmp/packages/${OSQUERY_PACKAGE}")
+	ours := strings.Index(text, "dpkg --install /tmp/packages/${KERNEL_ROUTES_PACKAGE}")
+	if osquery < 0 || ours < osquery ||
+		!strings.Contains(text, "grep -qxF "+extensionPath+" /etc/osquery/extensions.load") {
+		t.Errorf("%d, %d:\n%s", osquery, ours, text)
+	}
+	if !strings.Contains(text, "\nCOPY osquery.flags osquery.conf /etc/osquery/\n") ||
+		!strings.Contains(text, `ENTRYPOINT ["/opt/osquery/bin/osqueryd", "--flagfile=/etc/osquery/osquery.flags"`) {
+		t.Errorf("%s", text)
+	}
+	if !strings.HasPrefix(lines(text)[0], "FROM debian:") {
+		t.Errorf("begins with %s", lines(text)[0])
+	}
+}
