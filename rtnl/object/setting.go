@@ -2,6 +2,7 @@ package object
 
 import (
 	"cmp"
+	"strings"
 
 	"kernelroutes/rtnl/wire"
 )
@@ -10,7 +11,8 @@ import (
 // default, in /proc/sys/net/ipv4/conf and /proc/sys/net/ipv6/conf. Settings has them.
 type Setting struct {
 	Name string // of the file, which both families have in common; mtu6 for IPv6's mtu
-	Doc  string // what the values mean, with their unit
+	Doc  string // what the values mean
+	Unit string // of the value, "": it has none
 
 	v4, v6  place
 	ordinal int // place in Settings
@@ -23,6 +25,8 @@ type place struct {
 	number  int  // index into IFLA_INET_CONF or IFLA_INET6_CONF
 	form    form // of the number there
 	file    string
+	name    string   // of the kernel's constant, behind DEVCONF_; "": that of the setting
+	release string   // the first Linux that has the setting; "": all that Go runs on
 	holding *holding // nil: what the interface has, whatever all has
 }
 
@@ -60,6 +64,11 @@ func (p place) as(f form) place          { p.form = f; return p }
 func (p place) by(h *holding) place      { p.holding = h; return p }
 func (p place) called(file string) place { p.file = file; return p }
 
+// constant says what the kernel's constant is called, where not as the setting, and since which
+// Linux has it.
+func (p place) constant(name string) place { p.name = name; return p }
+func (p place) since(linux string) place   { p.release = linux; return p }
+
 func (s *Setting) place(f Family) *place {
 	if f == IPv4 {
 		return &s.v4
@@ -80,6 +89,23 @@ func (s *Setting) File(f Family) string {
 	}
 	return s.Name
 }
+
+// Constant is the name of the kernel's constant for a family's setting, of linux/ip.h or
+// linux/ipv6.h.
+func (s *Setting) Constant(f Family) string {
+	prefix, name := "DEVCONF_", s.place(f).name
+	if f == IPv4 {
+		prefix = "IPV4_DEVCONF_"
+	}
+	if name == "" {
+		name = strings.ToUpper(s.Name)
+	}
+	return prefix + name
+}
+
+// Since is the first Linux in which a family has the setting, as "4.12"; "" for one that had it
+// before 3.2, the oldest that Go runs on.
+func (s *Setting) Since(f Family) string { return s.place(f).release }
 
 // Combined reports whether what holds is for any family not just what the interface has,
 // and Holds says how that is worked out, for each family that has the setting.
