@@ -107,7 +107,8 @@ func TestReadmeCommands(t *testing.T) {
 func TestSpecExamples(t *testing.T) {
 	run := exampleShell(t)
 	for _, table := range tables.All() {
-		for _, sql := range table.Examples {
+		for _, e := range table.Examples {
+			sql := e.SQL
 			if strings.ContainsAny(sql, "\"$`\\") {
 				t.Errorf("cannot be quoted for a shell: %s", sql)
 			}

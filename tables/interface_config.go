@@ -297,7 +297,7 @@ func settingDoc(s *object.Setting) string {
 		if !s.Has(f) {
 			doc += "; absent for " + f.String()
 		} else if s.Since(f) != settingSince(s) {
-			doc += "; for " + f.String() + " since Linux " + s.Since(f)
+			doc += "; for " + f.String() + " only since Linux " + s.Since(f)
 		}
 	}
 	return doc

@@ -46,9 +46,9 @@ type GroupMember struct {
 // are in units of 1/UserHZ seconds.
 type Resilient struct {
 	Buckets         Opt[uint16] `nha_res_group:"1 BUCKETS" since:"5.13"`
-	IdleTimer       Opt[uint32] `nha_res_group:"2 IDLE_TIMER" since:"5.13"`       // unused so long, a bucket may move; out of balance so long ...
-	UnbalancedTimer Opt[uint32] `nha_res_group:"3 UNBALANCED_TIMER" since:"5.13"` // then any may; 0: never
-	UnbalancedTime  Opt[uint64] `nha_res_group:"4 UNBALANCED_TIME" since:"5.13"`  // since when it is so; 0: it is not
+	IdleTimer       Opt[uint32] `nha_res_group:"2 IDLE_TIMER" since:"5.13"`       // unused so long, a bucket may move
+	UnbalancedTimer Opt[uint32] `nha_res_group:"3 UNBALANCED_TIMER" since:"5.13"` // so long, then any; 0: never
+	UnbalancedTime  Opt[uint64] `nha_res_group:"4 UNBALANCED_TIME" since:"5.13"`  // of imbalance; 0: none
 	_               struct{}    `nha_res_group:"0 PAD" since:"5.13"`
 }
 

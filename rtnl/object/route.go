@@ -48,7 +48,7 @@ type Route struct {
 	Cache Opt[CacheInfo] `rta:"12 CACHEINFO"`
 	// Table is RTA_TABLE, rtm_table where it is absent (Linux before 2.6.19).
 	Table uint32      `rta:"15 TABLE"`
-	Mark  Opt[uint32] `rta:"16 MARK" column:"mark" doc:"Firewall mark looked up, absent in dumps"`
+	Mark  Opt[uint32] `rta:"16 MARK" column:"mark" doc:"Firewall mark looked up; not in dumps"`
 	// MFC are the counters of a multicast route.
 	MFC Opt[MFCStats] `rta:"17 MFC_STATS" since:"3.8"`
 	// LinkGateway is RTA_VIA of AF_PACKET: a link-layer address, MPLS alone.
@@ -62,13 +62,13 @@ type Route struct {
 	// Expires is in USER_HZ ticks (1/100 s): for multicast routing the time since last use.
 	Expires Opt[uint64] `rta:"23 EXPIRES" since:"4.5"`
 	_       struct{}    `rta:"24 PAD"`
-	UID     Opt[uint32] `rta:"25 UID" since:"4.10" column:"uid" doc:"User id looked up, absent in dumps"`
+	UID     Opt[uint32] `rta:"25 UID" since:"4.10" column:"uid" doc:"User id looked up; not in dumps"`
 	// TTLPropagate is 1 if MPLS propagates the TTL.
 	TTLPropagate Opt[uint8] `rta:"26 TTL_PROPAGATE" since:"4.12"`
 	// IPProto, SPort and DPort are in the answer to a look-up.
-	IPProto Opt[uint8]  `rta:"27 IP_PROTO" since:"4.18" column:"ip_proto" doc:"IP protocol looked up, absent in dumps"`
-	SPort   Opt[uint16] `rta:"28 SPORT be" since:"4.18" column:"sport" doc:"Source port looked up, absent in dumps"`
-	DPort   Opt[uint16] `rta:"29 DPORT be" since:"4.18" column:"dport" doc:"Destination port looked up, absent in dumps"`
+	IPProto Opt[uint8]  `rta:"27 IP_PROTO" since:"4.18" column:"ip_proto" doc:"IP protocol looked up; not in dumps"`
+	SPort   Opt[uint16] `rta:"28 SPORT be" since:"4.18" column:"sport" doc:"Source port looked up; not in dumps"`
+	DPort   Opt[uint16] `rta:"29 DPORT be" since:"4.18" column:"dport" doc:"Destination port looked up; not in dumps"`
 	// NexthopID is the nexthop object that the route uses.
 	NexthopID Opt[uint32] `rta:"30 NH_ID" since:"5.3"`
 	// FlowLabel is in the request for a look-up alone.
