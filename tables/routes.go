@@ -128,7 +128,7 @@ var routeColumns = withOthers(slices.Concat(
 			nothing, func(r *routeRow) (int64, bool) { return present(r.TOS) }).
 			from("rtm_tos").holds(numbersTo(math.MaxUint8)),
 		bigint("flags",
-			"Flags of the route and of its single nexthop (RTM_F_*, RTNH_F_*), 0 for none",
+			"Flags of the route and of its single nexthop (RTM_F_* and RTNH_F_*), 0 for none",
 			nothing, func(r *routeRow) (int64, bool) { return present(r.flags()) }).
 			from("rtm_flags"),
 		text("flag_names",
