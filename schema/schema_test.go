@@ -41,7 +41,8 @@ func TestGenerated(t *testing.T) {
 		if err != nil {
 			t.Error(err)
 		} else if !bytes.Equal(there, data) {
-			t.Errorf("%s is not what the declarations make; run go test ./schema -update and look at the difference", name)
+			t.Errorf("%s is not what the declarations make; run go test ./schema -update and look at the difference",
+				name)
 		}
 	}
 	there, err := filepath.Glob("tables/*")
@@ -90,8 +91,8 @@ func pages(t *testing.T) map[*tables.Table]page {
 // TestPages compares what Fleet reads with the tables.
 func TestPages(t *testing.T) {
 	for table, p := range pages(t) {
-		if p.Name != table.Name || p.Description != table.Description || !slices.Equal(p.Platforms, []string{"linux"}) ||
-			p.Evented == nil || *p.Evented {
+		if p.Name != table.Name || p.Description != table.Description ||
+			!slices.Equal(p.Platforms, []string{"linux"}) || p.Evented == nil || *p.Evented {
 			t.Errorf("%s: the page is %+v", table.Name, p)
 		}
 		if len(p.Columns) != len(table.Columns) {
@@ -99,7 +100,8 @@ func TestPages(t *testing.T) {
 		}
 		for i, c := range p.Columns {
 			want := table.Columns[i]
-			if c.Name != want.Name || c.Type != strings.ToLower(string(want.Type)) || c.Description != want.Description ||
+			if c.Name != want.Name || c.Type != strings.ToLower(string(want.Type)) ||
+				c.Description != want.Description ||
 				c.Required == nil || *c.Required != (want.Options&tables.Required != 0) ||
 				c.Hidden == nil || *c.Hidden != (want.Options&tables.Hidden != 0) {
 				t.Errorf("%s.%s: %+v, is %+v", table.Name, want.Name, c, want)
@@ -133,8 +135,8 @@ func TestMarkdown(t *testing.T) {
 func TestNotes(t *testing.T) {
 	for table, p := range pages(t) {
 		notes := strings.Join(strings.Fields(p.Notes), " ")
-		for _, phrase := range []string{"extension `kernel_routes`", "package `kernel-routes`", "No privilege is needed",
-			"CAP_SYS_ADMIN", "`snapshot_consistent` is "} {
+		for _, phrase := range []string{"extension `kernel_routes`", "package `kernel-routes`",
+			"No privilege is needed", "CAP_SYS_ADMIN", "`snapshot_consistent` is "} {
 			if !strings.Contains(notes, phrase) {
 				t.Errorf("%s: the notes say nothing of %s", table.Name, phrase)
 			}
@@ -143,8 +145,12 @@ func TestNotes(t *testing.T) {
 			t.Errorf("%s: since %q, the notes are\n%s", table.Name, table.Since, p.Notes)
 		}
 		for begin, want := range map[string]func(tables.ColumnInfo) bool{
-			"There is no answer without a value": func(c tables.ColumnInfo) bool { return c.Options&tables.Required != 0 },
-			"`SELECT *` does not show":           func(c tables.ColumnInfo) bool { return c.Options&tables.Hidden != 0 },
+			"There is no answer without a value": func(c tables.ColumnInfo) bool {
+				return c.Options&tables.Required != 0
+			},
+			"`SELECT *` does not show": func(c tables.ColumnInfo) bool {
+				return c.Options&tables.Hidden != 0
+			},
 			"These columns change by themselves": func(c tables.ColumnInfo) bool { return c.Volatile },
 			"A condition on these columns": func(c tables.ColumnInfo) bool {
 				return c.Input != "" && c.Options&tables.Required == 0
@@ -195,8 +201,9 @@ func TestExamples(t *testing.T) {
 // TestRefuses sees that a page which would be wrong is not made.
 func TestRefuses(t *testing.T) {
 	right := func() *tables.Table {
-		return &tables.Table{Name: "a", Description: "Of a.", Examples: []tables.Example{{Shows: "All.", SQL: "SELECT 1"}},
-			Columns: []tables.ColumnInfo{{Name: "b", Type: tables.Text, Description: "of b"}}}
+		return &tables.Table{Name: "a", Description: "Of a.",
+			Examples: []tables.Example{{Shows: "All.", SQL: "SELECT 1"}},
+			Columns:  []tables.ColumnInfo{{Name: "b", Type: tables.Text, Description: "of b"}}}
 	}
 	if _, err := File(right()); err != nil {
 		t.Fatal(err)
