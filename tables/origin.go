@@ -20,7 +20,7 @@ const (
 
 	// vrfsSince is the first Linux with VRFs (193125dbd8eb).
 	vrfsSince = "4.3"
-	// matchesSince is the first Linux with RTM_F_FIB_MATCH (b61798130f1b, 18c3a61c4264).
+	// matchesSince is the first Linux with RTM_F_FIB_MATCH (b61798130f1b for IPv4).
 	matchesSince = "4.13"
 	// countersSince is the first Linux in which a seg6local action counts (94604548aa71).
 	countersSince = "5.13"
