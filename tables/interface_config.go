@@ -258,7 +258,7 @@ func settingColumns() (columns []column[configRow]) {
 				return r.conf.Effective(s, r.all)
 			}
 			columns = append(columns, declare("effective_"+s.Name, effectiveDoc(s), nothing, effective).holds(domain).
-				from("worked out from "+source).since(first))
+				from(effectiveSource(s)).since(first))
 		}
 	}
 	return columns
@@ -273,6 +273,17 @@ func settingSource(s *object.Setting) string {
 		}
 	}
 	return strings.Join(each, "; ")
+}
+
+// effectiveSource names in addition the other setting that what holds depends on.
+func effectiveSource(s *object.Setting) string {
+	source := "worked out from " + settingSource(s)
+	for _, f := range configFamilies {
+		if other := s.Takes(f); other != "" {
+			return source + ", and from " + other
+		}
+	}
+	return source
 }
 
 // settingSince returns the first Linux that has a setting for any family.

@@ -57,7 +57,7 @@ func TestSources(t *testing.T) {
 	}
 	for i := range object.Settings {
 		s := &object.Settings[i]
-		known = append(known, s.Constant(object.IPv4), s.Constant(object.IPv6))
+		known = append(known, s.Name, s.Constant(object.IPv4), s.Constant(object.IPv6))
 	}
 	for _, table := range All() {
 		for _, c := range table.Columns {
@@ -95,6 +95,34 @@ func TestSourcesAreNeeded(t *testing.T) {
 	}
 	if checked < 50 {
 		t.Errorf("%d attributes were looked at", checked)
+	}
+}
+
+// TestEffectiveSources sees that the source of what holds names the other setting that it is worked out
+// from, which the description tells of.
+func TestEffectiveSources(t *testing.T) {
+	others := 0
+	for _, c := range InterfaceConfig.Columns {
+		own, ok := strings.CutPrefix(c.Name, "effective_")
+		if !ok {
+			continue
+		}
+		_, how, _ := strings.Cut(c.Description, "as it holds")
+		other := ""
+		for i := range object.Settings {
+			name := object.Settings[i].Name
+			if name != own && regexp.MustCompile(`\b`+name+`\b`).MatchString(how) {
+				other = ", and from " + name
+				others++
+			}
+		}
+		source := InterfaceConfig.Columns[InterfaceConfig.Column(own)].Source
+		if want := "worked out from " + source + other; c.Source != want {
+			t.Errorf("%s: the source is %q, want %q", c.Name, c.Source, want)
+		}
+	}
+	if others != 4 {
+		t.Errorf("%d depend on another setting", others)
 	}
 }
 
