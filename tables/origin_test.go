@@ -64,7 +64,8 @@ func TestSources(t *testing.T) {
 			if c.Source == "" {
 				t.Errorf("%s.%s: no source", table.Name, c.Name)
 			}
-			for _, word := range strings.FieldsFunc(c.Source, func(r rune) bool { return strings.ContainsRune(" ,:;()", r) }) {
+			between := func(r rune) bool { return strings.ContainsRune(" ,:;()", r) }
+			for _, word := range strings.FieldsFunc(c.Source, between) {
 				_, attribute := object.AttributeSince(word)
 				if !attribute && !slices.Contains(known, word) && !isWord.MatchString(word) {
 					t.Errorf("%s.%s: what is %s in %q?", table.Name, c.Name, word, c.Source)
