@@ -195,8 +195,8 @@ func tablePages(t *testing.T) {
 			continue
 		}
 		text := "# " + table.Name + "\n\n.\n\n## Examples\n"
-		for _, sql := range table.Examples {
-			text += "\n```console\n$ kernel-routes query --line \"" + sql + "\"\n```\n"
+		for _, e := range table.Examples {
+			text += "\n" + e.Shows + "\n\n```console\n$ kernel-routes query --line \"" + e.SQL + "\"\n```\n"
 		}
 		if err := os.WriteFile(path, []byte(text+"\n## Columns\n"), 0o644); err != nil {
 			t.Fatal(err)

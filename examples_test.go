@@ -115,7 +115,8 @@ func TestHelpExamples(t *testing.T) {
 func TestSpecExamples(t *testing.T) {
 	sh := exampleShell(t)
 	for _, table := range tables.All() {
-		for _, sql := range table.Examples {
+		for _, e := range table.Examples {
+			sql := e.SQL
 			if strings.ContainsAny(sql, "\"$`\\") {
 				t.Errorf("cannot be quoted for a shell: %s", sql)
 			}

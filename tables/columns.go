@@ -95,7 +95,8 @@ type column[R any] struct {
 }
 
 func declare[R any](name string, t Type, description string, n needs) column[R] {
-	info := ColumnInfo{Name: name, Type: t, Options: Additional | Optimized, Description: description}
+	info := ColumnInfo{Name: name, Type: t, Options: Additional | Optimized}
+	info.Description, info.Unit = cutUnit(description)
 	return column[R]{ColumnInfo: info, needs: n}
 }
 
@@ -188,7 +189,7 @@ func (c column[R]) givesIDs() column[R] {
 
 // describe sets another description.
 func (c column[R]) describe(description string) column[R] {
-	c.Description = description
+	c.Description, c.Unit = cutUnit(description)
 	return c
 }
 
@@ -196,7 +197,6 @@ func (c column[R]) describe(description string) column[R] {
 // next, while the object stays as it is.
 func (c column[R]) volatile() column[R] {
 	c.Volatile = true
-	c.Description += changesWithTime
 	return c
 }
 
@@ -208,14 +208,15 @@ func consistent[R any]() column[R] {
 	c := declare[R]("snapshot_consistent", Integer,
 		"1 if nothing changed while the kernel was read or all changes are accounted for, else 0", nothing)
 	c.sharedNumber = func(s *scope) (int64, bool) { return boolean(s.snap.Consistent) }
-	return c.holds(numbersTo(1)).volatile()
+	return c.holds(numbersTo(1)).volatile().
+		from("worked out from notifications that came meanwhile, and NLM_F_DUMP_INTR")
 }
 
 // unknownAttrs declares the column of the attributes that have none.
-func unknownAttrs[R any](attributes string, n needs, attrs func(*R) []wire.Attr) column[R] {
+func unknownAttrs[R any](attributes, source string, n needs, attrs func(*R) []wire.Attr) column[R] {
 	return text("unknown_attrs",
 		attributes+" that are not understood, as JSON: [{\"type\":N,\"len\":N,\"hex\":\"...\"}], [] for none",
-		n, func(r *R, b []byte) []byte { return appendAttrs(b, attrs(r)) })
+		n, func(r *R, b []byte) []byte { return appendAttrs(b, attrs(r)) }).from(source)
 }
 
 func appendAttrs(b []byte, attrs []wire.Attr) []byte {
@@ -229,9 +230,11 @@ func appendAttrs(b []byte, attrs []wire.Attr) []byte {
 	return append(b, ']')
 }
 
-func columnInfos[R any](columns []column[R]) []ColumnInfo {
+// columnInfos returns what is known of the columns of a table that Linux has since some version.
+func columnInfos[R any](columns []column[R], tableSince string) []ColumnInfo {
 	infos := make([]ColumnInfo, len(columns))
 	for i := range columns {
+		columns[i].settle(tableSince)
 		infos[i] = columns[i].ColumnInfo
 	}
 	return infos

@@ -6,6 +6,7 @@
 //	table.go      Table, Query, Rows, Source: what an engine sees; All, the list of tables
 //	engine.go     what else rows can do, for an engine with large answers
 //	columns.go, plan.go, rows.go   how a table is declared, what becomes of it in a query, its rows
+//	origin.go     what is known of a column's values: unit, source, since which Linux
 //	netns.go      which network namespaces a query is about
 //	pushdown.go, spelling.go   conditions as a request to the kernel; values as they were asked for
 //	keys.go       addresses and prefixes as texts in their order

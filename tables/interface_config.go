@@ -17,57 +17,67 @@ var InterfaceConfig = define(Table{
 	Description: "Settings of each network interface for IPv4 and IPv6 (/proc/sys/net/ipv4/conf, ipv6/conf), and " +
 		"what " +
 		"holds where the kernel combines them with those of all.",
-	Examples: []string{
-		"SELECT dev, rp_filter, effective_rp_filter FROM kernel_interface_config WHERE family = 'ipv4'",
-		"SELECT dev, family FROM kernel_interface_config WHERE effective_accept_redirects = 1",
-		"SELECT dev, vrf, sum(effective_forwarding) AS forwards FROM kernel_interface_config WHERE dev_index > 0 " +
-			"GROUP BY dev_index",
+	Examples: []Example{
+		{"Whether sources of IPv4 packets are checked on each interface, and what holds with the settings of all.",
+			"SELECT dev, rp_filter, effective_rp_filter FROM kernel_interface_config WHERE family = 'ipv4'"},
+		{"Interfaces that accept ICMP redirects.",
+			"SELECT dev, family FROM kernel_interface_config WHERE effective_accept_redirects = 1"},
+		{"Interfaces that forward packets, and their VRFs.",
+			"SELECT dev, vrf, sum(effective_forwarding) AS forwards FROM kernel_interface_config WHERE dev_index > 0 " +
+				"GROUP BY dev_index"},
 	},
 }, slices.Concat([]column[configRow]{
 	text("dev",
 		"Name of the interface; all for what is combined with every interface's, default for what new ones begin with",
 		nothing, func(r *configRow, b []byte) []byte { return append(b, r.dev()...) }).
-		key().holds(configDevs),
+		from("IFLA_IFNAME").key().holds(configDevs),
 	bigint("dev_index",
 		"Index of the interface, absent for all and default",
 		nothing, (*configRow).index).
-		perRow(),
+		from("ifi_index").perRow(),
 	text("dev_kind",
 		"Kind of the interface: veth, bridge, wireguard, tun, ...; empty for hardware, all and default",
 		nothing, func(r *configRow, b []byte) []byte {
 			return ofLinkText(r, b, func(l *object.LinkConfig) string { return l.Link.Kind })
-		}),
+		}).
+		from("IFLA_INFO_KIND"),
 	text("dev_operstate",
 		"Operational state of the interface: UP, DOWN, UNKNOWN, LOWERLAYERDOWN and others; empty for all and default",
 		nothing, func(r *configRow, b []byte) []byte {
 			return ofLinkText(r, b, func(l *object.LinkConfig) string { return l.Link.OperStateName() })
 		}).
-		holds(operStates),
+		from("IFLA_OPERSTATE").holds(operStates),
 	text("vrf",
 		"Name of the VRF device that the interface is in; empty for none, all and default",
-		nothing, (*configRow).appendVRF),
+		nothing, (*configRow).appendVRF).
+		from("IFLA_IFNAME of IFLA_MASTER, if it has IFLA_VRF_TABLE").since(vrfsSince),
 	bigint("mtu",
-		"MTU of the interface in bytes, absent for all and default; what IPv6 uses is mtu6",
-		nothing, (*configRow).mtu),
+		"MTU of the interface in [bytes], absent for all and default; what IPv6 uses is mtu6",
+		nothing, (*configRow).mtu).
+		from("IFLA_MTU"),
 	text("family",
 		"Address family of the settings: ipv4 or ipv6; no row for one that the interface does not have, as with an "+
 			"MTU "+
 			"below 1280 (ipv6) or 68 (ipv4)",
 		nothing, func(r *configRow, b []byte) []byte { return append(b, r.family.String()...) }).
+		from("the family in IFLA_AF_SPEC").
 		perRow().holds(words(false, noNumber, familyNames(object.IPv4, object.IPv6), ipFamilies)),
 }, settingColumns(), []column[configRow]{
 	text("inet6_flags",
 		"State of IPv6 on the interface, separated by commas: ready, rs_sent, ra_rcvd, ra_managed, ra_otherconf; "+
 			"empty for none, ipv4, all and default",
-		nothing, (*configRow).appendFlags6),
+		nothing, (*configRow).appendFlags6).
+		from("IFLA_INET6_FLAGS"),
 	text("token",
 		"Identifier of the interface in addresses that it configures itself, empty for none",
 		nothing, (*configRow).appendToken).
-		holds(addrs),
+		from("IFLA_INET6_TOKEN").holds(addrs),
 	bigint("ra_mtu",
-		"MTU in bytes that a router advertisement told (Linux 5.15), absent if none did",
-		nothing, (*configRow).raMTU),
-	unknownAttrs("Settings that the kernel sends beyond these, by their number in its array", nothing,
+		"MTU in [bytes] that a router advertisement told, absent if none did",
+		nothing, (*configRow).raMTU).
+		from("IFLA_INET6_RA_MTU"),
+	unknownAttrs("Settings that the kernel sends beyond these, by their number in its array",
+		"IFLA_INET_CONF and IFLA_INET6_CONF, but for what has columns", nothing,
 		func(r *configRow) []wire.Attr { return r.conf.Unknown() }),
 	consistent[configRow](),
 }), source[configRow]{
@@ -237,7 +247,9 @@ func settingColumns() (columns []column[configRow]) {
 			declare, domain = bigint[configRow], numbersTo(math.MaxUint32)
 		}
 		value := func(r *configRow) (int64, bool) { return r.conf.Value(s) }
-		columns = append(columns, declare(s.Name, settingDoc(s), nothing, value).holds(domain))
+		first, source := settingSince(s), settingSource(s)
+		columns = append(columns, declare(s.Name, settingDoc(s), nothing, value).holds(domain).
+			from(source).since(first))
 		if s.Combined() {
 			effective := func(r *configRow) (int64, bool) {
 				if r.link == nil {
@@ -245,19 +257,61 @@ func settingColumns() (columns []column[configRow]) {
 				}
 				return r.conf.Effective(s, r.all)
 			}
-			columns = append(columns, declare("effective_"+s.Name, effectiveDoc(s), nothing, effective).holds(domain))
+			columns = append(columns, declare("effective_"+s.Name, effectiveDoc(s), nothing, effective).holds(domain).
+				from(effectiveSource(s)).since(first))
 		}
 	}
 	return columns
 }
 
-func settingDoc(s *object.Setting) string {
+// settingSource names the constants and the files of a setting.
+func settingSource(s *object.Setting) string {
+	var each []string
 	for _, f := range configFamilies {
-		if !s.Has(f) {
-			return s.Doc + "; absent for " + f.String()
+		if s.Has(f) {
+			each = append(each, s.Constant(f)+", net."+f.String()+".conf.*."+s.File(f))
 		}
 	}
-	return s.Doc
+	return strings.Join(each, "; ")
+}
+
+// effectiveSource names in addition the other setting that what holds depends on.
+func effectiveSource(s *object.Setting) string {
+	source := "worked out from " + settingSource(s)
+	for _, f := range configFamilies {
+		if other := s.Takes(f); other != "" {
+			return source + ", and from " + other
+		}
+	}
+	return source
+}
+
+// settingSince returns the first Linux that has a setting for any family.
+func settingSince(s *object.Setting) string {
+	v4, v6 := s.Since(object.IPv4), s.Since(object.IPv6)
+	switch {
+	case !s.Has(object.IPv4):
+		return v6
+	case s.Has(object.IPv6) && later(v4, v6):
+		return v6
+	}
+	return v4
+}
+
+// settingDoc says what a setting means, and which family has it only since when.
+func settingDoc(s *object.Setting) string {
+	doc := s.Doc
+	if s.Unit != "" {
+		doc += ", in [" + s.Unit + "]"
+	}
+	for _, f := range configFamilies {
+		if !s.Has(f) {
+			doc += "; absent for " + f.String()
+		} else if s.Since(f) != settingSince(s) {
+			doc += "; for " + f.String() + " only since Linux " + s.Since(f)
+		}
+	}
+	return doc
 }
 
 // effectiveDoc says how the kernel works out what holds.

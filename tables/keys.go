@@ -84,7 +84,8 @@ func prefixKeys() []column[routeRow] {
 	const form = " as text in the order of addresses: 4: or 6: and hexadecimal digits; empty for mpls"
 	key := func(name, what string, f object.Fields, push func(*pushdown, *check),
 		value func(*routeRow, []byte) []byte) column[routeRow] {
-		return text(name, what+form, field(f), value).ranged(push).hidden().holds(keys)
+		return text(name, what+form, field(f), value).ranged(push).hidden().holds(keys).
+			from("worked out from RTA_" + strings.ToUpper(name[:3]) + " and rtm_" + name[:3] + "_len")
 	}
 	return []column[routeRow]{
 		key("dst_first", "First address of the destination", object.FieldDst, pushFirst,
@@ -105,7 +106,8 @@ func rulePrefixKeys() []column[ruleRow] {
 	key := func(name, what, of string, value func(*ruleRow, []byte) []byte) column[ruleRow] {
 		description := what + " address of " + of + ", or of the whole family where that is empty, as text in the " +
 			"order of addresses: 4: or 6: and hexadecimal digits; of the prefix itself where the rule is inverted"
-		return text(name, description, nothing, value).ranged(nil).hidden().holds(keys)
+		return text(name, description, nothing, value).ranged(nil).hidden().holds(keys).
+			from("worked out from FRA_" + strings.ToUpper(of) + " and fib_rule_hdr." + of + "_len")
 	}
 	return []column[ruleRow]{
 		key("dst_first", "First", "dst",
@@ -151,7 +153,7 @@ func covers() column[routeRow] {
 	c := text("covers",
 		"Input: address or prefix that the destination has in it; empty if it is not asked for",
 		field(object.FieldDst), func(r *routeRow, b []byte) []byte { return append(b, r.cover...) })
-	return c.pushed(pushCovers).hidden().input(c.Name).perRow().holds(&domain{
+	return c.from(askedFor).pushed(pushCovers).hidden().input(c.Name).perRow().holds(&domain{
 		absent: true,
 		can:    func(_ *iproute2.Names, value string) bool { _, ok := parseCover(value); return ok },
 		advise: func(*adviser, string) string {

@@ -103,6 +103,9 @@ func namespaceColumns[R any]() []column[R] {
 		"Inode of the network namespace, as in /proc/PID/ns/net; joins tables that show several; as a condition "+
 			"it shows the namespace that has it; absent if a capture does not say", nothing)
 	id.sharedNumber = func(s *scope) (int64, bool) { return int64(s.id), s.id != 0 }
+	name, pid = name.from(askedFor), pid.from(askedFor)
+	// Before 3.8 the inode was another one for each process.
+	id = id.from("inode of /proc/PID/ns/net").since("3.8")
 	pid, id = pid.holds(anyNumber), id.holds(anyNumber)
 	columns := []column[R]{name, pid, id}
 	for i := range columns {

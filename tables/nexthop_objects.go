@@ -15,11 +15,15 @@ var NexthopObjects = define(Table{
 	Name: "kernel_nexthops",
 	Description: "Nexthop objects of the Linux kernel (ip nexthop), which routes refer to by their id: one row for " +
 		"each, and for a group one for each member.",
-	Examples: []string{
-		"SELECT * FROM kernel_nexthops WHERE nexthop_id = 1",
-		"SELECT nexthop_id, gateway, dev, protocol FROM kernel_nexthops WHERE routes = 0",
-		"SELECT g.nexthop_id, g.group_type, g.weight, m.gateway, m.dev FROM kernel_nexthops g JOIN kernel_nexthops m " +
-			"ON m.nexthop_id = g.group_member_id",
+	Since: "5.3",
+	Examples: []Example{
+		{"One nexthop object, or the members of a group.",
+			"SELECT * FROM kernel_nexthops WHERE nexthop_id = 1"},
+		{"Nexthop objects that no route uses.",
+			"SELECT nexthop_id, gateway, dev, protocol FROM kernel_nexthops WHERE routes = 0"},
+		{"Where the members of groups lead, and with which weight.",
+			"SELECT g.nexthop_id, g.group_type, g.weight, m.gateway, m.dev FROM kernel_nexthops g " +
+				"JOIN kernel_nexthops m ON m.nexthop_id = g.group_member_id"},
 	},
 }, nexthopObjectColumns, source[nexthopObjectRow]{
 	kind:   object.NexthopObjects.Kind,
@@ -41,101 +45,115 @@ type nexthopObjectRow struct {
 // or tunnel, and its members show none in its place: they have rows of their own.
 var nexthopObjectColumns = []column[nexthopObjectRow]{
 	bigint("nexthop_id",
-		"Id of the nexthop object (NHA_ID); joins with nexthop_id of the other tables",
+		"Id of the nexthop object; joins with nexthop_id of the other tables",
 		nothing, func(r *nexthopObjectRow) (int64, bool) { return present(r.ID) }).
-		key().pushed(pushNumber),
+		from("NHA_ID").key().pushed(pushNumber),
 	text("family",
-		"Address family (nh_family): ipv4 or ipv6; empty for a group",
+		"Address family: ipv4 or ipv6; empty for a group",
 		nothing, (*nexthopObjectRow).appendFamily).
-		holds(objectFamilies),
+		from("nh_family").holds(objectFamilies),
 	text("gateway",
-		"Address of the gateway (NHA_GATEWAY), of the tunnel's other end if fdb is 1; empty for an object without one",
+		"Address of the gateway, of the tunnel's other end if fdb is 1; empty for an object without one",
 		nothing, func(r *nexthopObjectRow, b []byte) []byte { return object.AppendAddr(b, r.Gateway) }).
-		holds(addrs),
+		from("NHA_GATEWAY").holds(addrs),
 	text("gateway_family",
 		"Family of the gateway's address: ipv4 or ipv6; empty where gateway is",
 		nothing, (*nexthopObjectRow).appendGatewayFamily).
-		holds(objectFamilies),
+		from("NHA_GATEWAY").holds(objectFamilies),
 	text("dev",
 		"Name of the output interface, empty for an object without one",
 		needLinks, (*nexthopObjectRow).appendDev).
-		holds(outputs),
+		from("IFLA_IFNAME of NHA_OIF").holds(outputs),
 	bigint("dev_index",
-		"Index of the output interface (NHA_OIF), absent for an object without one: a group, a blackhole or fdb",
-		nothing, func(r *nexthopObjectRow) (int64, bool) { return int64(r.OIF), r.OIF != 0 }),
+		"Index of the output interface, absent for an object without one: a group, a blackhole or fdb",
+		nothing, func(r *nexthopObjectRow) (int64, bool) { return int64(r.OIF), r.OIF != 0 }).
+		from("NHA_OIF"),
 	text("scope",
-		"Distance to the gateway (nh_scope): link; host for an ipv4 object without a gateway, global for a group and "+
+		"Distance to the gateway: link; host for an ipv4 object without a gateway, global for a group and "+
 			"a blackhole",
 		nothing, func(r *nexthopObjectRow, b []byte) []byte { return r.names.AppendScope(b, r.Scope) }).
+		from("nh_scope, named by rt_scopes").
 		named(scopeNames, func(r *nexthopObjectRow) uint32 { return uint32(r.Scope) }),
 	text("protocol",
-		"Who made the object (nh_protocol): unspec, zebra, bgp, static, or another name in rt_protos",
+		"Who made the object: unspec, zebra, bgp, static, or another name in rt_protos",
 		nothing, func(r *nexthopObjectRow, b []byte) []byte { return r.names.AppendProtocol(b, r.Protocol) }).
+		from("nh_protocol, named by rt_protos").
 		named(protocolNames, func(r *nexthopObjectRow) uint32 { return uint32(r.Protocol) }),
 	bigint("flags",
-		"Flags (nh_flags, RTNH_F_*), 0 for none",
-		nothing, func(r *nexthopObjectRow) (int64, bool) { return present(r.Flags) }),
+		"Flags (RTNH_F_*), 0 for none",
+		nothing, func(r *nexthopObjectRow) (int64, bool) { return present(r.Flags) }).
+		from("nh_flags"),
 	text("flag_names",
 		"Names of the flags, separated by commas: onlink, linkdown, dead, offload and others; empty for none",
 		nothing, func(r *nexthopObjectRow, b []byte) []byte { return iproute2.AppendFlags(b, r.Flags) }).
-		holds(flagLists),
+		from("nh_flags").holds(flagLists),
 	flag("blackhole",
-		"1 if packets are dropped (NHA_BLACKHOLE), else 0",
-		func(r *nexthopObjectRow) bool { return r.Blackhole }),
+		"1 if packets are dropped, else 0",
+		func(r *nexthopObjectRow) bool { return r.Blackhole }).
+		from("NHA_BLACKHOLE"),
 	flag("fdb",
-		"1 if it is for the forwarding table of a bridge or tunnel, not for routes (NHA_FDB, Linux 5.8), else 0",
-		func(r *nexthopObjectRow) bool { return r.FDB }),
+		"1 if it is for the forwarding table of a bridge or tunnel, not for routes, else 0",
+		func(r *nexthopObjectRow) bool { return r.FDB }).
+		from("NHA_FDB"),
 	flag("onlink",
-		"1 if the gateway is taken to be on the link, though no address says so (RTNH_F_ONLINK), else 0",
-		func(r *nexthopObjectRow) bool { return r.Onlink() }),
+		"1 if the gateway is taken to be on the link, though no address says so, else 0",
+		func(r *nexthopObjectRow) bool { return r.Onlink() }).
+		from("RTNH_F_ONLINK in nh_flags"),
 	text("encap_type",
 		"Type of the tunnel: mpls, ip, ila, ip6, seg6, bpf, seg6local, rpl, ioam6, xfrm; empty for none",
 		nothing, func(r *nexthopObjectRow, b []byte) []byte { return append(b, r.Encap.TypeName()...) }).
-		holds(encapTypes),
+		from("NHA_ENCAP_TYPE").holds(encapTypes),
 	text("encap",
 		"Tunnel in the words of ip -d nexthop, TYPE hex:... if it is not fully understood; empty for none",
 		needLinks, func(r *nexthopObjectRow, b []byte) []byte {
 			return iproute2.AppendEncap(b, r.Encap, r.names, r.snap)
-		}),
+		}).
+		from("NHA_ENCAP"),
 	bigint("group_member_id",
 		"Id of the nexthop object that the row's member of a group is; joins with nexthop_id; absent for an object "+
 			"that is no group",
 		nothing, func(r *nexthopObjectRow) (int64, bool) { return int64(r.member().ID), r.isGroup() }).
-		perRow(),
+		from("id in NHA_GROUP").perRow(),
 	text("group_type",
 		"How a group shares out packets: mpath by a hash, resilient by buckets (Linux 5.13); empty for an object "+
 			"that is no group",
 		nothing, (*nexthopObjectRow).appendGroupType).
-		holds(groupTypes),
+		from("NHA_GROUP_TYPE").holds(groupTypes),
 	integer("weight",
 		"Weight of the member in the group, from 1, to 65535 from Linux 6.12 on, before to 256; absent for an object "+
 			"that is no group",
-		nothing, func(r *nexthopObjectRow) (int64, bool) { return int64(r.member().Weight), r.isGroup() }),
+		nothing, func(r *nexthopObjectRow) (int64, bool) { return int64(r.member().Weight), r.isGroup() }).
+		from("weight and weight_high in NHA_GROUP"),
 	integer("buckets",
 		"Number of buckets of a resilient group, absent for other objects",
-		nothing, func(r *nexthopObjectRow) (int64, bool) { return opt(r.Resilient.Buckets) }),
+		nothing, func(r *nexthopObjectRow) (int64, bool) { return opt(r.Resilient.Buckets) }).
+		from("NHA_RES_GROUP_BUCKETS"),
 	timer("idle_timer",
-		"Milliseconds that a bucket must be unused before it moves to another member",
-		func(r *nexthopObjectRow) object.Opt[uint32] { return r.Resilient.IdleTimer }),
+		"[Milliseconds] that a bucket must be unused before it moves to another member",
+		func(r *nexthopObjectRow) object.Opt[uint32] { return r.Resilient.IdleTimer }).
+		from("NHA_RES_GROUP_IDLE_TIMER"),
 	timer("unbalanced_timer",
-		"Milliseconds that a group may be out of balance before buckets in use move too, 0 for ever",
-		func(r *nexthopObjectRow) object.Opt[uint32] { return r.Resilient.UnbalancedTimer }),
+		"[Milliseconds] that a group may be out of balance before buckets in use move too, 0 for ever",
+		func(r *nexthopObjectRow) object.Opt[uint32] { return r.Resilient.UnbalancedTimer }).
+		from("NHA_RES_GROUP_UNBALANCED_TIMER"),
 	bigint("unbalanced_time",
-		"Milliseconds since a resilient group is out of balance, 0 while it is not; absent for other objects",
+		"[Milliseconds] since a resilient group is out of balance, 0 while it is not; absent for other objects",
 		nothing, func(r *nexthopObjectRow) (int64, bool) {
 			t := r.Resilient.UnbalancedTime
 			return int64(t.V * millisecondsPerTick), t.OK
-		}).holds(anyNumber).volatile(),
+		}).
+		from("NHA_RES_GROUP_UNBALANCED_TIME").holds(anyNumber).volatile(),
 	integer("hw_stats",
-		"1 if packets of a group are to be counted in hardware too, else 0; absent for other objects and before "+
-			"Linux 6.9",
+		"1 if packets of a group are to be counted in hardware too, else 0; absent for other objects",
 		nothing, func(r *nexthopObjectRow) (int64, bool) { return opt(r.HWStats) }).
-		holds(numbersTo(1)),
+		from("NHA_HW_STATS_ENABLE").holds(numbersTo(1)),
 	bigint("routes",
 		"Number of routes that use the object, directly or as a member of a group; all routes are read for it, so "+
 			"only if it is asked for",
-		needUses, func(r *nexthopObjectRow) (int64, bool) { return present(r.routes[r.ID]) }),
-	unknownAttrs("Attributes", nothing, func(r *nexthopObjectRow) []wire.Attr { return r.Unknown }),
+		needUses, func(r *nexthopObjectRow) (int64, bool) { return present(r.routes[r.ID]) }).
+		from("worked out from RTA_NH_ID of all routes and NHA_GROUP"),
+	unknownAttrs("Attributes", "the message, but for what has columns", nothing,
+		func(r *nexthopObjectRow) []wire.Attr { return r.Unknown }),
 	consistent[nexthopObjectRow](),
 }
 

@@ -11,11 +11,15 @@ import (
 var Nexthops = define(Table{
 	Name:        "kernel_route_nexthops",
 	Description: "Nexthops of the routes of the Linux kernel, one row for each nexthop of every route that has one.",
-	Examples: []string{
-		"SELECT * FROM kernel_route_nexthops WHERE table_name = 'main'",
-		"SELECT r.dst, n.gateway, n.dev, n.weight FROM kernel_routes r JOIN kernel_route_nexthops n USING (route_id)",
-		"SELECT dst, count(*) AS ways, sum(weight) AS total FROM kernel_route_nexthops GROUP BY route_id " +
-			"HAVING ways > 1",
+	Examples: []Example{
+		{"Every way that packets can take by the routes in table main.",
+			"SELECT * FROM kernel_route_nexthops WHERE table_name = 'main'"},
+		{"Gateway and interface of every route, also of those with several.",
+			"SELECT r.dst, n.gateway, n.dev, n.weight FROM kernel_routes r " +
+				"JOIN kernel_route_nexthops n USING (route_id)"},
+		{"Destinations with several ways, and the sum of their weights.",
+			"SELECT dst, count(*) AS ways, sum(weight) AS total FROM kernel_route_nexthops GROUP BY route_id " +
+				"HAVING ways > 1"},
 	},
 }, nexthopColumns, source[routeRow]{
 	kind:   object.Routes.Kind,
@@ -31,11 +35,12 @@ var nexthopColumns = []column[routeRow]{
 	text("route_id",
 		"Identity of the route; joins with kernel_routes",
 		field(object.FieldID), (*routeRow).appendID).
+		from("worked out from struct rtmsg and the attributes that tell routes apart").
 		key().givesIDs().pushed(pushRouteID).holds(routeIDs),
 	integer("nexthop_index",
 		"Place among the route's nexthops, from 0",
 		nothing, func(r *routeRow) (int64, bool) { return present(r.index) }).
-		perRow(),
+		from("worked out from the order in RTA_MULTIPATH or NHA_GROUP").perRow(),
 	ofRoute("family"),
 	ofRoute("table_id"),
 	ofRoute("table_name"),
@@ -51,15 +56,20 @@ var nexthopColumns = []column[routeRow]{
 	bigint("weight",
 		"Weight among the route's nexthops, from 1; 1 for a single one; absent for ipmr and ip6mr: see "+
 			"ttl_threshold",
-		nothing, func(r *routeRow) (int64, bool) { return int64(r.hop.Weight), !r.hop.TTLThreshold.OK }),
+		nothing, func(r *routeRow) (int64, bool) { return int64(r.hop.Weight), !r.hop.TTLThreshold.OK }).
+		from("rtnh_hops in RTA_MULTIPATH, or weight in NHA_GROUP"),
 	integer("ttl_threshold",
 		"TTL above which packets of a multicast route leave through this output; absent for other families",
-		nothing, func(r *routeRow) (int64, bool) { return opt(r.hop.TTLThreshold) }),
-	ofRoute("flags").describe("Flags of the nexthop (RTNH_F_*), 0 for none"),
-	ofRoute("flag_names"),
+		nothing, func(r *routeRow) (int64, bool) { return opt(r.hop.TTLThreshold) }).
+		from("rtnh_hops in RTA_MULTIPATH"),
+	ofRoute("flags").
+		from(ofHopFlags).describe("Flags of the nexthop (RTNH_F_*), 0 for none"),
+	ofRoute("flag_names").
+		from(ofHopFlags),
 	bigint("nexthop_id",
 		"Id of the nexthop object that this nexthop is, absent if it is none",
-		nothing, func(r *routeRow) (int64, bool) { return opt(r.hop.ID) }),
+		nothing, func(r *routeRow) (int64, bool) { return opt(r.hop.ID) }).
+		from("RTA_NH_ID, or id in NHA_GROUP"),
 	ofRoute("realm_from"),
 	ofRoute("realm_to"),
 	ofRoute("encap_type"),
@@ -68,7 +78,9 @@ var nexthopColumns = []column[routeRow]{
 	ofRoute("encap_bytes"),
 	ofRoute("encap_errors"),
 	ofRoute("newdst"),
-	unknownAttrs("Attributes of the nexthop", nothing, func(r *routeRow) []wire.Attr { return r.hop.Unknown }),
+	unknownAttrs("Attributes of the nexthop",
+		"what RTA_MULTIPATH or the nexthop object has, but for what has columns", nothing,
+		func(r *routeRow) []wire.Attr { return r.hop.Unknown }),
 	ofRoute("snapshot_consistent"),
 	// What a question about where traffic leaves needs to know of the route, without a join.
 	ofRoute("type").describe(
@@ -86,6 +98,9 @@ var nexthopColumns = []column[routeRow]{
 	ofRoute("src_first"),
 	ofRoute("src_last"),
 }
+
+// ofHopFlags is where the flags of a nexthop are from.
+const ofHopFlags = "rtnh_flags in RTA_MULTIPATH, rtm_flags of a single one, or nh_flags of the nexthop object"
 
 // ofRoute returns a column of kernel_routes as one of kernel_route_nexthops. It is not
 // optional: the route need not have the attribute that its nexthop has.

@@ -43,7 +43,10 @@ func define[R any](t Table, columns []column[R], src source[R]) *Table {
 		panic(t.Name + ": no column tells its rows apart") // all had one rowid
 	}
 	columns = slices.Concat(namespaceColumns[R](), columns)
-	t.Columns = columnInfos(columns)
+	t.Columns = columnInfos(columns, t.Since)
+	if t.Since != "" {
+		t.Description += " Since Linux " + t.Since + "."
+	}
 	t.request = func(names *iproute2.Names, q Query) rtnl.Request {
 		if src.find != nil {
 			return rtnl.Request{}

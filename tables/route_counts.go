@@ -20,11 +20,16 @@ var Counts = define(Table{
 	Description: "Number of routes of the Linux kernel and of their nexthops, one row for each combination of " +
 		"those of the columns family, table_id, table_name, protocol, type, scope, dev and dev_index that the " +
 		"query uses.",
-	Examples: []string{
-		"SELECT protocol, routes FROM kernel_route_counts",
-		"SELECT family, table_name, routes, ecmp_routes FROM kernel_route_counts WHERE protocol = 'bgp'",
-		"SELECT family, dev, sum(routes) AS routes FROM kernel_route_counts WHERE table_name = 'main' GROUP BY 1, 2",
-		"SELECT routes, nexthops FROM kernel_route_counts",
+	Examples: []Example{
+		{"How many routes each daemon, or whoever else, has installed.",
+			"SELECT protocol, routes FROM kernel_route_counts"},
+		{"How many routes a BGP daemon has installed in each table, and how many of them have several nexthops.",
+			"SELECT family, table_name, routes, ecmp_routes FROM kernel_route_counts WHERE protocol = 'bgp'"},
+		{"How many routes of table main lead through each interface.",
+			"SELECT family, dev, sum(routes) AS routes FROM kernel_route_counts " +
+				"WHERE table_name = 'main' GROUP BY 1, 2"},
+		{"How many routes and nexthops there are altogether.",
+			"SELECT routes, nexthops FROM kernel_route_counts"},
 	},
 }, countColumns, source[countRow]{
 	kind:    object.Routes.Kind,
@@ -52,58 +57,60 @@ var countColumns = []column[countRow]{
 		"Address family of the routes: ipv4, ipv6, mpls, and ipmr or ip6mr for multicast routing",
 		by(object.Grouping{Family: true}),
 		func(r *countRow, b []byte) []byte { return append(b, r.Family.String()...) }).
-		perRow().pushed(pushFamily).holds(families),
+		from("rtm_family").perRow().pushed(pushFamily).holds(families),
 	bigint("table_id",
-		"Number of the routing table: RTA_TABLE, or rtm_table where the kernel sends none",
+		"Number of the routing table: 254 main, 255 local, 253 default, or any other",
 		by(object.Grouping{Table: true}), func(r *countRow) (int64, bool) { return present(r.Table) }).
-		perRow().pushed(pushTableID).holds(tableIDs),
+		from("RTA_TABLE, else rtm_table").perRow().pushed(pushTableID).holds(tableIDs),
 	text("table_name",
 		"Name of the routing table in rt_tables, its number where it has none",
 		by(object.Grouping{Table: true}),
 		func(r *countRow, b []byte) []byte { return r.names.AppendTable(b, r.Table) }).
+		from("RTA_TABLE, else rtm_table, named by rt_tables").
 		perRow().pushed(pushTableName).named(tableNames, func(r *countRow) uint32 { return r.Table }),
 	text("protocol",
 		"Who installed the routes: kernel, boot, static, dhcp, ra, bgp, or another name in rt_protos",
 		by(object.Grouping{Protocol: true}),
 		func(r *countRow, b []byte) []byte { return r.names.AppendProtocol(b, r.Protocol) }).
-		perRow().pushed(pushProtocol).
+		from("rtm_protocol, named by rt_protos").perRow().pushed(pushProtocol).
 		named(protocolNames, func(r *countRow) uint32 { return uint32(r.Protocol) }),
 	text("type",
 		"Type: unicast, local, broadcast, anycast, multicast, blackhole, unreachable, prohibit, throw, nat, xresolve",
 		by(object.Grouping{Type: true}),
 		func(r *countRow, b []byte) []byte { return append(b, r.Type.String()...) }).
-		perRow().pushed(pushType).holds(routeTypes),
+		from("rtm_type").perRow().pushed(pushType).holds(routeTypes),
 	text("scope",
 		"Distance to the destinations: global, site, link, host, nowhere, or another name in rt_scopes; global "+
 			"for all but ipv4",
 		by(object.Grouping{Scope: true}),
 		func(r *countRow, b []byte) []byte { return r.names.AppendScope(b, r.Scope) }).
+		from("rtm_scope, named by rt_scopes").
 		perRow().named(scopeNames, func(r *countRow) uint32 { return uint32(r.Scope) }),
 	text("dev",
 		"Name of the output interface, empty if it has gone away, for routes that have none and for those with "+
 			"several nexthops",
 		byOutput.and(needLinks), (*countRow).appendDev).
-		perRow().pushed(ofSingle(pushDev)).holds(outputs),
+		from("IFLA_IFNAME of RTA_OIF or NHA_OIF").perRow().pushed(ofSingle(pushDev)).holds(outputs),
 	bigint("dev_index",
 		"Index of the output interface, absent for routes that have none and for those with several nexthops",
 		byOutput, func(r *countRow) (int64, bool) { return opt(r.Output) }).
-		perRow().pushed(ofSingle(pushDevIndex)),
+		from("RTA_OIF, or NHA_OIF of the nexthop object").perRow().pushed(ofSingle(pushDevIndex)),
 	bigint("routes",
 		"Number of the routes",
 		nothing, func(r *countRow) (int64, bool) { return present(r.Routes) }).
-		holds(anyNumber),
+		from("worked out from the number of messages RTM_NEWROUTE").holds(anyNumber),
 	bigint("nexthops",
 		"Number of their nexthops: the sum of nexthop_count in kernel_routes",
 		by(object.Grouping{Nexthops: true}), func(r *countRow) (int64, bool) { return present(r.Nexthops) }).
-		holds(anyNumber),
+		from("worked out from RTA_MULTIPATH, RTA_OIF, RTA_GATEWAY, RTA_VIA and NHA_GROUP").holds(anyNumber),
 	bigint("ecmp_routes",
 		"Number of routes with more than one nexthop",
 		by(object.Grouping{Nexthops: true}), func(r *countRow) (int64, bool) { return present(r.Multipath) }).
-		holds(anyNumber),
+		from("worked out from RTA_MULTIPATH and NHA_GROUP").holds(anyNumber),
 	bigint("default_routes",
 		"Number of default routes, whose destination has the length 0; 0 for mpls",
 		by(object.Grouping{Defaults: true}), func(r *countRow) (int64, bool) { return present(r.Defaults) }).
-		holds(anyNumber),
+		from("worked out from rtm_dst_len").holds(anyNumber),
 	consistent[countRow](),
 }
 

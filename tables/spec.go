@@ -35,7 +35,10 @@ type columnSpec struct {
 
 // Spec returns the table's specification in osquery's format, as indented JSON.
 func (t *Table) Spec() ([]byte, error) {
-	spec := tableSpec{Name: t.Name, Description: t.Description, Platforms: []string{"linux"}, Examples: t.Examples}
+	spec := tableSpec{Name: t.Name, Description: t.Description, Platforms: []string{"linux"}}
+	for _, e := range t.Examples {
+		spec.Examples = append(spec.Examples, e.SQL)
+	}
 	for _, c := range t.Columns {
 		spec.Columns = append(spec.Columns, columnSpec{
 			Name: c.Name, Type: strings.ToLower(string(c.Type)), Description: c.Description,
@@ -54,12 +57,11 @@ func (t *Table) Spec() ([]byte, error) {
 // Markdown returns the table's columns as a Markdown table, for documentation, hidden ones last.
 func (t *Table) Markdown() string {
 	var b strings.Builder
-	b.WriteString("| Column | Type | Description |\n|---|---|---|\n")
+	b.WriteString("| Column | Type | Unit | Source | Since | Description |\n|---|---|---|---|---|---|\n")
 	hidden := func(c ColumnInfo) int { return int(c.Options & Hidden) }
 	columns := slices.Clone(t.Columns)
 	slices.SortStableFunc(columns, func(a, b ColumnInfo) int { return cmp.Compare(hidden(a), hidden(b)) })
 	for _, c := range columns {
-		description := strings.ReplaceAll(c.Description, "|", `\|`)
 		typ := string(c.Type)
 		if c.Options&Required != 0 {
 			typ += ", required"
@@ -67,7 +69,11 @@ func (t *Table) Markdown() string {
 		if c.Options&Hidden != 0 {
 			typ += ", hidden"
 		}
-		b.WriteString("| `" + c.Name + "` | " + typ + " | " + description + " |\n")
+		cells := []string{"`" + c.Name + "`", typ, c.Unit, markdownText(c.Source), c.Since, markdownText(c.Description)}
+		b.WriteString("| " + strings.Join(cells, " | ") + " |\n")
 	}
 	return b.String()
 }
+
+// markdownText returns text for a cell of a Markdown table, in which a * is no emphasis.
+func markdownText(s string) string { return strings.NewReplacer("|", `\|`, "*", `\*`).Replace(s) }

@@ -230,7 +230,7 @@ func TestSpecIsOsqueryGos(t *testing.T) {
 		}
 		opts := []table.TableOpt{table.WithDescription(ours.Description), table.WithPlatforms(table.LinuxPlatform)}
 		for _, e := range ours.Examples {
-			opts = append(opts, table.WithExample(e))
+			opts = append(opts, table.WithExample(e.SQL))
 		}
 		var want bytes.Buffer
 		enc := json.NewEncoder(&want)

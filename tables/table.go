@@ -121,7 +121,10 @@ type ColumnInfo struct {
 	Name        string
 	Type        Type
 	Options     Option
-	Description string // no full stop, with the unit
+	Description string // no full stop, with the unit, and with Since where it is not the table's
+	Unit        string // of numbers: "bytes", "milliseconds", ...; "": none
+	Source      string // where the values come from, in the kernel's words: RTA_PRIORITY, rtm_protocol
+	Since       string // the first Linux that has them, as "5.3"; "": 3.2, the first that Go runs on, or before
 	// Volatile columns change with time, or from one reading to the next, while the
 	// route stays as it is: a differential query that has one logs rows for ever.
 	Volatile bool
@@ -139,12 +142,16 @@ type ColumnInfo struct {
 type Table struct {
 	Name        string
 	Description string
-	Examples    []string
+	Since       string // the first Linux that has such objects, as "5.3"; "": 3.2 or before
+	Examples    []Example
 	Columns     []ColumnInfo
 
 	request func(*iproute2.Names, Query) rtnl.Request
 	scan    func(context.Context, Source, Query) (Rows, error)
 }
+
+// An Example is a query, and what it shows: a sentence, with a full stop.
+type Example struct{ Shows, SQL string }
 
 // Request returns what Scan asks the source for. Fewer constraints make it ask for
 // more: an engine that knows only some of them beforehand can tell what a table will

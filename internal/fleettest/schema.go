@@ -32,7 +32,7 @@ var schemas = sync.OnceValues(func() (map[string]*jsonschema.Schema, error) {
 	}
 	compiler := jsonschema.NewCompiler()
 	compiled := make(map[string]*jsonschema.Schema)
-	for _, name := range []string{"policy", "query", "pack"} {
+	for _, name := range []string{"policy", "query", "pack", "table"} {
 		file := filepath.Join(dir, name+".schema.json")
 		if compiled[name], err = compiler.Compile(file); err != nil {
 			return nil, fmt.Errorf("compile %s: %w", file, err)

@@ -68,6 +68,27 @@ var (
 	}
 )
 
+// tableFields and columnFields are all that a page of a table may have.
+var (
+	word    = field{[]any{"a", "route_id"}, []any{"", "A", "a b", "1a", 1.0}}
+	some    = field{[]any{"of routes", "a\nb"}, []any{"", " \n", 1.0, nil}}
+	systems = field{[]any{[]any{"linux"}, []any{"darwin", "chrome"}},
+		[]any{[]any{}, "linux", []any{"macOS"}, []any{"linux", "linux"}}}
+	tablesColumn = map[string]any{"name": "a", "type": "text", "description": "of a", "required": false}
+	tableFields  = map[string]field{
+		"name": word, "platforms": systems, "description": some, "notes": some, "examples": some, "evented": truth,
+		"hidden":  truth,
+		"columns": {[]any{[]any{tablesColumn}}, []any{[]any{}, tablesColumn, []any{"a"}}},
+	}
+	columnFields = map[string]field{
+		"name": word, "type": {[]any{"text", "bigint"}, []any{"TEXT", "", 1.0}}, "required": truth, "hidden": truth,
+		"description": {[]any{"of routes"}, []any{"", " ", "a\nb", 1.0}},
+		"platforms": {systems.right,
+			append([]any{[]any{"linux", "darwin", "windows", "chrome"}}, systems.wrong...)},
+		"requires_user_context": truth,
+	}
+)
+
 // TestFields sees that each field takes what it should and nothing else, that a document
 // needs no other fields than two, and that the fields above are those of the schemas.
 func TestFields(t *testing.T) {
@@ -88,6 +109,12 @@ func TestFields(t *testing.T) {
 			func(spec map[string]any) any { return spec }},
 		{"pack", "query", packQueryFields, map[string]any{"query": "SELECT 1"}, func(spec map[string]any) any {
 			return map[string]any{"queries": map[string]any{"a": spec}}
+		}},
+		{"table", "", tableFields, map[string]any{"name": "a", "platforms": []any{"linux"}, "description": "of a",
+			"evented": false, "columns": []any{tablesColumn}}, func(spec map[string]any) any { return spec }},
+		{"table", "column", columnFields, tablesColumn, func(spec map[string]any) any {
+			return map[string]any{"name": "a", "platforms": []any{"linux"}, "description": "of a", "evented": false,
+				"columns": []any{spec}}
 		}},
 	} {
 		got, want := properties(t, test.schema, test.part), slices.Sorted(maps.Keys(test.fields))
@@ -182,7 +209,7 @@ func TestAround(t *testing.T) {
 			t.Errorf("%v: nothing found, %v", document, err)
 		}
 	}
-	for _, schema := range []string{"policy", "query", "pack"} {
+	for _, schema := range []string{"policy", "query", "pack", "table"} {
 		if found, err := validate(schema, []any{}); err != nil || len(found) == 0 {
 			t.Errorf("%s: a list is right, %v", schema, err)
 		}

@@ -1,6 +1,7 @@
 package object
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"maps"
@@ -17,15 +18,17 @@ import (
 // An Attribute is what the tag of a struct's field says of the netlink attribute that is
 // decoded into it:
 //
-//	Mark Opt[uint32] `rta:"16 MARK" column:"mark" doc:"Firewall mark ..."`
+//	UID Opt[uint32] `rta:"25 UID" since:"4.10" column:"uid" doc:"User id ..."`
 //
 // The number and the name of the kernel's constant come first, for two that make one
 // field with a comma between. "be" after them says that a number is in network byte
 // order, "request" that no dump has the attribute: it is shown as not understood too.
-// column and doc are for numbers which are shown as they are.
+// since is the first Linux that has the attribute; those without had it before 3.2, the
+// oldest that Go runs on. column and doc are for numbers which are shown as they are.
 type Attribute struct {
 	Number uint16 // of the kernel's constant
-	Name   string // RTA_MARK
+	Name   string // RTA_UID
+	Since  string // the first Linux that has it, as "4.10"; "": all
 	Column string // in lower case, as iproute2 calls it; "": it is not shown by itself
 	Doc    string // what the number means, with its unit
 	Size   int    // bytes of the number
@@ -38,6 +41,26 @@ func (a *Attribute) IsNumber() bool { return a.get != nil }
 
 // Field returns the set of which it is the only attribute.
 func (a *Attribute) Field() Fields { return fieldOf(a.Number) }
+
+// attributeSince has the first Linux of every attribute that is known, by its name: of those that
+// tags tell of, and of these, which are nested in others and decoded by hand.
+var attributeSince = map[string]string{
+	"IFLA_INFO_KIND":      "",
+	"IFLA_VRF_TABLE":      "4.3",
+	"IFLA_INET_CONF":      "",
+	"IFLA_INET6_CONF":     "",
+	"IFLA_INET6_FLAGS":    "",
+	"IFLA_INET6_TOKEN":    "3.10",
+	"IFLA_INET6_RA_MTU":   "5.15",
+	"SEG6_LOCAL_COUNTERS": "5.13",
+}
+
+// AttributeSince returns the first Linux that has the attribute of a name, as RTA_UID, "" for one
+// that all have; false: it is not known.
+func AttributeSince(name string) (linux string, known bool) {
+	linux, known = attributeSince[name]
+	return linux, known
+}
 
 // A setter decodes the payload of an attribute into a field. It returns false where it
 // does not understand it: then the attribute is kept as it is.
@@ -132,7 +155,10 @@ func (t *attributes[T]) add(prefix string, f reflect.StructField, part string, s
 		return fmt.Errorf("none can be decoded into the type %s (network byte order: %v)", f.Type, be)
 	}
 	a := Attribute{Number: uint16(n), Name: strings.ToUpper(prefix) + "_" + words[1], Column: f.Tag.Get("column"),
-		Doc: f.Tag.Get("doc")}
+		Doc: f.Tag.Get("doc"), Since: f.Tag.Get("since")}
+	if a.Since != "" && ParseRelease(a.Since) == (Release{}) {
+		return fmt.Errorf("since %q: that is no version of Linux", a.Since)
+	}
 	if c.get != nil {
 		a.Size = int(f.Type.Field(0).Type.Size())
 		a.get = func(v unsafe.Pointer) (uint64, bool) { return c.get(unsafe.Add(v, f.Offset)) }
@@ -142,6 +168,7 @@ func (t *attributes[T]) add(prefix string, f reflect.StructField, part string, s
 	}
 	t.known |= a.Field()
 	t.list = append(t.list, a)
+	attributeSince[a.Name] = cmp.Or(attributeSince[a.Name], a.Since) // a nexthop has those of a route too
 	return nil
 }
 

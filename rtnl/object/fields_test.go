@@ -268,6 +268,11 @@ var wrongTags = []struct {
 		}]("x", nil)
 	}, `A, attribute "1 A": a column is for an optional number, and needs doc`},
 	{func() {
+		attributesOf[struct {
+			A Opt[uint8] `x:"1 A" since:"v5"`
+		}]("x", nil)
+	}, `A, attribute "1 A": since "v5": that is no version of Linux`},
+	{func() {
 		type embedded struct {
 			A Opt[uint8] `x:"1 A"`
 		}

@@ -27,7 +27,7 @@ type LookupRequest struct {
 	OutDev uint32
 	Mark   Opt[uint32] // RTA_MARK, 0 where it is absent
 	TOS    Opt[uint8]  // rtm_tos, 0 where it is absent
-	// UID is RTA_UID; Linux 4.11. Where it is absent it is that of this process, and that
+	// UID is RTA_UID; Linux 4.10. Where it is absent it is that of this process, and that
 	// of nobody for a packet that came in.
 	UID Opt[uint32]
 	// IPProto is RTA_IP_PROTO; Linux 4.18. The kernel takes 1, 6 and 17, and 58 for IPv6.

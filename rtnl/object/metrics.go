@@ -1,35 +1,50 @@
 package object
 
-import "kernelroutes/rtnl/wire"
+import (
+	"strings"
+
+	"kernelroutes/rtnl/wire"
+)
 
 // A Metric is a route metric (RTAX_*).
 type Metric struct {
 	Number uint8  // RTAX_*
 	Name   string // as ip calls it
 	Ticks  uint32 // how many of the kernel's units make one that ip shows; 0: it is no number, but what Doc says
-	Doc    string // with the unit that ip shows
+	Unit   string // that ip shows; "": none
+	Doc    string
+	Since  string // the first Linux that has it, as "4.15"; "" for one before 3.2, the oldest that Go runs on
+}
+
+// Constant is the name of the kernel's constant.
+func (m *Metric) Constant() string {
+	name := m.Name
+	if m.Number == RTAX_CC_ALGO {
+		name = "cc_algo"
+	}
+	return "RTAX_" + strings.ToUpper(name)
 }
 
 // RouteMetrics are the metrics of linux/rtnetlink.h, in the order in which they are shown.
 // A metric is one line.
 var RouteMetrics = []Metric{
-	{2, "mtu", 1, "Path MTU in bytes"},
-	{8, "advmss", 1, "Advertised maximum TCP segment size in bytes"},
-	{3, "window", 1, "Maximum TCP window to advertise in bytes"},
-	{10, "hoplimit", 1, "Hop limit (TTL) of packets sent"}, // 4294967295: unset
-	{11, "initcwnd", 1, "Initial TCP congestion window in segments"},
-	{14, "initrwnd", 1, "Initial TCP receive window in segments"},
-	{4, "rtt", 8, "Initial round-trip time in milliseconds"},
-	{5, "rttvar", 4, "Initial variance of the round-trip time in milliseconds"},
-	{6, "ssthresh", 1, "Initial slow-start threshold in segments"},
-	{7, "cwnd", 1, "Clamp of the congestion window in segments"},
-	{9, "reordering", 1, "Maximum reordering in segments"},
-	{13, "rto_min", 1, "Minimum TCP retransmission timeout in milliseconds"},
-	{15, "quickack", 1, "1 if TCP quick acknowledgements are on"},
-	{RTAX_CC_ALGO, "congctl", 0, "a name: see Metrics.CC"},
-	{RTAX_FEATURES, "features", 0, "RTAX_FEATURE_* bits"},
-	{17, "fastopen_no_cookie", 1, "1 if TCP Fast Open needs no cookie"}, // Linux 4.15
-	{RTAX_LOCK, "lock", 0, "bit N: metric N is locked"},
+	{2, "mtu", 1, "bytes", "Path MTU", ""},
+	{8, "advmss", 1, "bytes", "Advertised maximum TCP segment size", ""},
+	{3, "window", 1, "bytes", "Maximum TCP window to advertise", ""},
+	{10, "hoplimit", 1, "", "Hop limit (TTL) of packets sent", ""}, // 4294967295: unset
+	{11, "initcwnd", 1, "segments", "Initial TCP congestion window", ""},
+	{14, "initrwnd", 1, "segments", "Initial TCP receive window", ""},
+	{4, "rtt", 8, "milliseconds", "Initial round-trip time", ""},
+	{5, "rttvar", 4, "milliseconds", "Initial variance of the round-trip time", ""},
+	{6, "ssthresh", 1, "segments", "Initial slow-start threshold", ""},
+	{7, "cwnd", 1, "segments", "Clamp of the congestion window", ""},
+	{9, "reordering", 1, "segments", "Maximum reordering", ""},
+	{13, "rto_min", 1, "milliseconds", "Minimum TCP retransmission timeout", ""},
+	{15, "quickack", 1, "", "1 if TCP quick acknowledgements are on", "3.11"},
+	{RTAX_CC_ALGO, "congctl", 0, "", "a name: see Metrics.CC", "4.0"},
+	{RTAX_FEATURES, "features", 0, "", "RTAX_FEATURE_* bits", ""},
+	{17, "fastopen_no_cookie", 1, "", "1 if TCP Fast Open needs no cookie", "4.15"},
+	{RTAX_LOCK, "lock", 0, "", "bit N: metric N is locked", ""},
 }
 
 // The metrics that are no plain number, or have a value that means none.

@@ -15,21 +15,21 @@ type NexthopObject struct {
 	Scope    uint8  // nh_scope, RT_SCOPE_*
 	Flags    uint32 // nh_flags, RTNH_F_*
 
-	ID        uint32        `nha:"1 ID"`
-	Group     []GroupMember `nha:"2 GROUP"`
-	GroupType uint16        `nha:"3 GROUP_TYPE"` // 0 multipath, 1 resilient (Linux 5.13)
-	Blackhole bool          `nha:"4 BLACKHOLE"`
-	OIF       uint32        `nha:"5 OIF"` // 0: none
-	Gateway   netip.Addr    `nha:"6 GATEWAY"`
-	Encap     Encap         `nha:"7 ENCAP_TYPE,8 ENCAP"`
-	FDB       bool          `nha:"11 FDB"`       // it is for a bridge's table, not for routes (Linux 5.8)
-	Resilient Resilient     `nha:"12 RES_GROUP"` // of a resilient group (Linux 5.13)
-	OpFlags   Opt[uint32]   `nha:"14 OP_FLAGS"`  // of the answer: NHA_OP_FLAG_RESP_*, groups only (Linux 6.12)
+	ID        uint32        `nha:"1 ID" since:"5.3"`
+	Group     []GroupMember `nha:"2 GROUP" since:"5.3"`
+	GroupType uint16        `nha:"3 GROUP_TYPE" since:"5.3"` // 0 multipath, 1 resilient (Linux 5.13)
+	Blackhole bool          `nha:"4 BLACKHOLE" since:"5.3"`
+	OIF       uint32        `nha:"5 OIF" since:"5.3"` // 0: none
+	Gateway   netip.Addr    `nha:"6 GATEWAY" since:"5.3"`
+	Encap     Encap         `nha:"7 ENCAP_TYPE,8 ENCAP" since:"5.3"`
+	FDB       bool          `nha:"11 FDB" since:"5.8"`        // it is for a bridge's table, not for routes
+	Resilient Resilient     `nha:"12 RES_GROUP" since:"5.13"` // of a resilient group
+	OpFlags   Opt[uint32]   `nha:"14 OP_FLAGS" since:"6.9"`   // of the answer: NHA_OP_FLAG_RESP_*, of groups
 
-	// What the kernel counts for a group, if it is asked with NHA_OP_FLAG_DUMP_STATS (Linux 6.9).
-	Stats       []MemberStats `nha:"15 GROUP_STATS"`
-	HWStats     Opt[uint32]   `nha:"16 HW_STATS_ENABLE"` // 1 if it is to be counted in hardware too
-	HWStatsUsed Opt[uint32]   `nha:"17 HW_STATS_USED"`   // 1 if a driver does: NHA_OP_FLAG_DUMP_HW_STATS
+	// What the kernel counts for a group, if it is asked with NHA_OP_FLAG_DUMP_STATS.
+	Stats       []MemberStats `nha:"15 GROUP_STATS" since:"6.9"`
+	HWStats     Opt[uint32]   `nha:"16 HW_STATS_ENABLE" since:"6.9"` // 1 if it is to be counted in hardware too
+	HWStatsUsed Opt[uint32]   `nha:"17 HW_STATS_USED" since:"6.9"`   // 1 if a driver does: NHA_OP_FLAG_DUMP_HW_STATS
 
 	// Unknown is what has no place above, be it NHA_GROUPS and NHA_MASTER, which only requests
 	// have, or NHA_RES_BUCKET, which RTM_NEWNEXTHOPBUCKET has.
@@ -45,11 +45,11 @@ type GroupMember struct {
 // Resilient is NHA_RES_GROUP: how a resilient group moves its buckets to other members. Times
 // are in units of 1/UserHZ seconds.
 type Resilient struct {
-	Buckets         Opt[uint16] `nha_res_group:"1 BUCKETS"`
-	IdleTimer       Opt[uint32] `nha_res_group:"2 IDLE_TIMER"`       // a bucket unused so long may move
-	UnbalancedTimer Opt[uint32] `nha_res_group:"3 UNBALANCED_TIMER"` // out of balance so long, any may; 0: never
-	UnbalancedTime  Opt[uint64] `nha_res_group:"4 UNBALANCED_TIME"`  // since when it is out of balance; 0: it is not
-	_               struct{}    `nha_res_group:"0 PAD"`
+	Buckets         Opt[uint16] `nha_res_group:"1 BUCKETS" since:"5.13"`
+	IdleTimer       Opt[uint32] `nha_res_group:"2 IDLE_TIMER" since:"5.13"`       // unused so long, a bucket may move
+	UnbalancedTimer Opt[uint32] `nha_res_group:"3 UNBALANCED_TIMER" since:"5.13"` // so long, then any; 0: never
+	UnbalancedTime  Opt[uint64] `nha_res_group:"4 UNBALANCED_TIME" since:"5.13"`  // of imbalance; 0: none
+	_               struct{}    `nha_res_group:"0 PAD" since:"5.13"`
 }
 
 // MemberStats is NHA_GROUP_STATS_ENTRY: what a group has sent to one of its members.

@@ -48,31 +48,31 @@ type Route struct {
 	Cache Opt[CacheInfo] `rta:"12 CACHEINFO"`
 	// Table is RTA_TABLE, rtm_table where it is absent (Linux before 2.6.19).
 	Table uint32      `rta:"15 TABLE"`
-	Mark  Opt[uint32] `rta:"16 MARK" column:"mark" doc:"Firewall mark that was looked up, absent in a dump"`
-	// MFC are the counters of a multicast route; Linux 3.8.
-	MFC Opt[MFCStats] `rta:"17 MFC_STATS"`
+	Mark  Opt[uint32] `rta:"16 MARK" column:"mark" doc:"Firewall mark looked up; not in dumps"`
+	// MFC are the counters of a multicast route.
+	MFC Opt[MFCStats] `rta:"17 MFC_STATS" since:"3.8"`
 	// LinkGateway is RTA_VIA of AF_PACKET: a link-layer address, MPLS alone.
-	LinkGateway []byte `rta:"18 VIA"`
+	LinkGateway []byte `rta:"18 VIA" since:"4.1"`
 	// NewDst is the MPLS label stack that replaces the destination's.
-	NewDst []byte `rta:"19 NEWDST"`
-	// Pref is RFC 4191's preference: 0 medium, 1 high, 3 low; Linux 4.1.
-	Pref Opt[uint8] `rta:"20 PREF"`
-	// Encap is the tunnel of a single nexthop; Linux 4.3.
-	Encap Encap `rta:"21 ENCAP_TYPE,22 ENCAP"`
+	NewDst []byte `rta:"19 NEWDST" since:"4.1"`
+	// Pref is RFC 4191's preference: 0 medium, 1 high, 3 low.
+	Pref Opt[uint8] `rta:"20 PREF" since:"4.1"`
+	// Encap is the tunnel of a single nexthop.
+	Encap Encap `rta:"21 ENCAP_TYPE,22 ENCAP" since:"4.3"`
 	// Expires is in USER_HZ ticks (1/100 s): for multicast routing the time since last use.
-	Expires Opt[uint64] `rta:"23 EXPIRES"`
+	Expires Opt[uint64] `rta:"23 EXPIRES" since:"4.5"`
 	_       struct{}    `rta:"24 PAD"`
-	UID     Opt[uint32] `rta:"25 UID" column:"uid" doc:"User id that was looked up, absent in a dump"`
-	// TTLPropagate is 1 if MPLS propagates the TTL; Linux 4.12.
-	TTLPropagate Opt[uint8] `rta:"26 TTL_PROPAGATE"`
-	// IPProto, SPort and DPort are in the answer to a look-up; Linux 4.18.
-	IPProto Opt[uint8]  `rta:"27 IP_PROTO" column:"ip_proto" doc:"IP protocol that was looked up, absent in a dump"`
-	SPort   Opt[uint16] `rta:"28 SPORT be" column:"sport" doc:"Source port that was looked up, absent in a dump"`
-	DPort   Opt[uint16] `rta:"29 DPORT be" column:"dport" doc:"Destination port that was looked up, absent in a dump"`
-	// NexthopID is the nexthop object that the route uses; Linux 5.3.
-	NexthopID Opt[uint32] `rta:"30 NH_ID"`
+	UID     Opt[uint32] `rta:"25 UID" since:"4.10" column:"uid" doc:"User id looked up; not in dumps"`
+	// TTLPropagate is 1 if MPLS propagates the TTL.
+	TTLPropagate Opt[uint8] `rta:"26 TTL_PROPAGATE" since:"4.12"`
+	// IPProto, SPort and DPort are in the answer to a look-up.
+	IPProto Opt[uint8]  `rta:"27 IP_PROTO" since:"4.18" column:"ip_proto" doc:"IP protocol looked up; not in dumps"`
+	SPort   Opt[uint16] `rta:"28 SPORT be" since:"4.18" column:"sport" doc:"Source port looked up; not in dumps"`
+	DPort   Opt[uint16] `rta:"29 DPORT be" since:"4.18" column:"dport" doc:"Destination port looked up; not in dumps"`
+	// NexthopID is the nexthop object that the route uses.
+	NexthopID Opt[uint32] `rta:"30 NH_ID" since:"5.3"`
 	// FlowLabel is in the request for a look-up alone.
-	FlowLabel Opt[uint32] `rta:"31 FLOWLABEL be request"`
+	FlowLabel Opt[uint32] `rta:"31 FLOWLABEL be request" since:"6.14"`
 	// DelReason says in RTM_DELROUTE why the route went.
 	DelReason Opt[uint32] `rta:"32 DEL_REASON request"`
 

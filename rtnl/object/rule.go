@@ -21,31 +21,31 @@ type Rule struct {
 	IIF      string       `fra:"3 IIFNAME"` // as wire.AppendName has it, "" for any
 	Goto     Opt[uint32]  `fra:"4 GOTO"`    // priority of the rule to go on with
 	Priority uint32       `fra:"6 PRIORITY"`
-	Mark     Opt[uint32]  `fra:"10 FWMARK"`    // not there for 0, though there may be a mask
-	Realms   Opt[uint32]  `fra:"11 FLOW"`      // IPv4: source << 16, destination
-	TunID    Opt[uint64]  `fra:"12 TUN_ID be"` // Linux 4.3
-	// SuppressIfGroup (Linux 3.12) and SuppressPrefixLen, from whose value on shorter prefixes
+	Mark     Opt[uint32]  `fra:"10 FWMARK"` // not there for 0, though there may be a mask
+	Realms   Opt[uint32]  `fra:"11 FLOW"`   // IPv4: source << 16, destination
+	TunID    Opt[uint64]  `fra:"12 TUN_ID be" since:"4.3"`
+	// SuppressIfGroup and SuppressPrefixLen, from whose value on shorter prefixes
 	// count, are 2^32-1 for none.
-	SuppressIfGroup   Opt[uint32] `fra:"13 SUPPRESS_IFGROUP"`
-	SuppressPrefixLen Opt[uint32] `fra:"14 SUPPRESS_PREFIXLEN"`
+	SuppressIfGroup   Opt[uint32] `fra:"13 SUPPRESS_IFGROUP" since:"3.12"`
+	SuppressPrefixLen Opt[uint32] `fra:"14 SUPPRESS_PREFIXLEN" since:"3.12"`
 	Table             uint32      `fra:"15 TABLE"`  // or fib_rule_hdr.table; 0 for none
 	Mask              Opt[uint32] `fra:"16 FWMASK"` // of Mark
 	OIF               string      `fra:"17 OIFNAME"`
 	_                 struct{}    `fra:"18 PAD"`
-	L3MDev            Opt[uint8]  `fra:"19 L3MDEV"` // Linux 4.8: 1 for the table of the VRF of iif or oif
+	L3MDev            Opt[uint8]  `fra:"19 L3MDEV" since:"4.8"` // 1 for the table of the VRF of iif or oif
 
-	UIDs     Opt[UIDRange]  `fra:"20 UID_RANGE"` // Linux 4.10
-	Protocol Opt[uint8]     `fra:"21 PROTOCOL"`  // RTPROT_*, Linux 4.17
-	IPProto  Opt[uint8]     `fra:"22 IP_PROTO"`  // IPPROTO_*, Linux 4.17, as ports are
-	SPorts   Opt[PortRange] `fra:"23 SPORT_RANGE"`
-	DPorts   Opt[PortRange] `fra:"24 DPORT_RANGE"`
-	DSCP     Opt[uint8]     `fra:"25 DSCP"` // Linux 6.12
+	UIDs     Opt[UIDRange]  `fra:"20 UID_RANGE" since:"4.10"`
+	Protocol Opt[uint8]     `fra:"21 PROTOCOL" since:"4.17"` // RTPROT_*
+	IPProto  Opt[uint8]     `fra:"22 IP_PROTO" since:"4.17"` // IPPROTO_*
+	SPorts   Opt[PortRange] `fra:"23 SPORT_RANGE" since:"4.17"`
+	DPorts   Opt[PortRange] `fra:"24 DPORT_RANGE" since:"4.17"`
+	DSCP     Opt[uint8]     `fra:"25 DSCP" since:"6.12"`
 
-	FlowLabel     Opt[uint32] `fra:"26 FLOWLABEL be"` // IPv6, Linux 6.14
-	FlowLabelMask Opt[uint32] `fra:"27 FLOWLABEL_MASK be"`
-	SPortMask     Opt[uint16] `fra:"28 SPORT_MASK"` // Linux 6.15, as the two that follow
-	DPortMask     Opt[uint16] `fra:"29 DPORT_MASK"`
-	DSCPMask      Opt[uint8]  `fra:"30 DSCP_MASK"`
+	FlowLabel     Opt[uint32] `fra:"26 FLOWLABEL be" since:"6.14"` // IPv6
+	FlowLabelMask Opt[uint32] `fra:"27 FLOWLABEL_MASK be" since:"6.14"`
+	SPortMask     Opt[uint16] `fra:"28 SPORT_MASK" since:"6.15"`
+	DPortMask     Opt[uint16] `fra:"29 DPORT_MASK" since:"6.15"`
+	DSCPMask      Opt[uint8]  `fra:"30 DSCP_MASK" since:"6.15"`
 
 	Unknown []wire.Attr // what has no place above
 }

@@ -2,6 +2,7 @@ package object
 
 import (
 	"cmp"
+	"strings"
 
 	"kernelroutes/rtnl/wire"
 )
@@ -10,7 +11,8 @@ import (
 // default, in /proc/sys/net/ipv4/conf and /proc/sys/net/ipv6/conf. Settings has them.
 type Setting struct {
 	Name string // of the file, which both families have in common; mtu6 for IPv6's mtu
-	Doc  string // what the values mean, with their unit
+	Doc  string // what the values mean
+	Unit string // of the value, "": it has none
 
 	v4, v6  place
 	ordinal int // place in Settings
@@ -23,6 +25,8 @@ type place struct {
 	number  int  // index into IFLA_INET_CONF or IFLA_INET6_CONF
 	form    form // of the number there
 	file    string
+	name    string   // of the kernel's constant, behind DEVCONF_; "": that of the setting
+	release string   // the first Linux that has the setting; "": all that Go runs on
 	holding *holding // nil: what the interface has, whatever all has
 }
 
@@ -60,6 +64,11 @@ func (p place) as(f form) place          { p.form = f; return p }
 func (p place) by(h *holding) place      { p.holding = h; return p }
 func (p place) called(file string) place { p.file = file; return p }
 
+// constant says what the kernel's constant is called, where not as the setting, and since which
+// Linux has it.
+func (p place) constant(name string) place { p.name = name; return p }
+func (p place) since(linux string) place   { p.release = linux; return p }
+
 func (s *Setting) place(f Family) *place {
 	if f == IPv4 {
 		return &s.v4
@@ -81,6 +90,23 @@ func (s *Setting) File(f Family) string {
 	return s.Name
 }
 
+// Constant is the name of the kernel's constant for a family's setting, of linux/ip.h or
+// linux/ipv6.h.
+func (s *Setting) Constant(f Family) string {
+	prefix, name := "DEVCONF_", s.place(f).name
+	if f == IPv4 {
+		prefix = "IPV4_DEVCONF_"
+	}
+	if name == "" {
+		name = strings.ToUpper(s.Name)
+	}
+	return prefix + name
+}
+
+// Since is the first Linux in which a family has the setting, as "4.12"; "" for one that had it
+// before 3.2, the oldest that Go runs on.
+func (s *Setting) Since(f Family) string { return s.place(f).release }
+
 // Combined reports whether what holds is for any family not just what the interface has,
 // and Holds says how that is worked out, for each family that has the setting.
 func (s *Setting) Combined() bool { return s.v4.holding != nil || s.v6.holding != nil }
@@ -91,6 +117,14 @@ func (s *Setting) Holds(f Family) string {
 		return h.text
 	}
 	return "the interface's own"
+}
+
+// Takes returns the other setting that what holds depends on for a family, "" for none.
+func (s *Setting) Takes(f Family) string {
+	if h := s.place(f).holding; h != nil {
+		return h.takes
+	}
+	return ""
 }
 
 // A Conf is the settings of one interface, or those of all or default, for one family.
@@ -185,8 +219,9 @@ func (c *Conf) Unknown() (list []wire.Attr) {
 
 // A holding is how the kernel works out what holds.
 type holding struct {
-	text string // as a description has it
-	of   func(w work, own int64) (v int64, known bool)
+	text  string // as a description has it
+	of    func(w work, own int64) (v int64, known bool)
+	takes string // another setting that it depends on; "": none
 }
 
 // A work is the working out of what holds: with the settings of the interface, and with those
@@ -214,12 +249,12 @@ func truth(is bool) int64 {
 
 // alone is how what takes nothing else is worked out.
 func alone(text string, of func(own int64) int64) *holding {
-	return &holding{text, func(_ work, own int64) (int64, bool) { return of(own), true }}
+	return &holding{text: text, of: func(_ work, own int64) (int64, bool) { return of(own), true }}
 }
 
 // with is how what takes the same setting of all is worked out.
 func with(text string, of func(own, all int64) int64) *holding {
-	return &holding{text, func(w work, own int64) (int64, bool) {
+	return &holding{text: text, of: func(w work, own int64) (int64, bool) {
 		all, ok := w.ofAll()
 		if !ok {
 			return 0, false
@@ -245,40 +280,40 @@ var (
 // What one setting has alone.
 var (
 	// ip6_forward asks all, and since Linux 6.17 the input's force_forwarding.
-	forwards6 = &holding{"1 if all has forwarding or the interface has force_forwarding",
-		func(w work, _ int64) (int64, bool) {
+	forwards6 = &holding{text: "1 if all has forwarding or the interface has force_forwarding",
+		of: func(w work, _ int64) (int64, bool) {
 			all, ok := w.ofAll()
 			forced, _ := w.own.Value(settingOf("force_forwarding")) // 0 before
 			return truth(all|forced != 0), ok
-		}}
+		}, takes: "force_forwarding"}
 	// IN_DEV_RX_REDIRECTS
-	redirects4 = &holding{"1 if the interface and all have it, or either where the interface does not forward",
-		func(w work, own int64) (int64, bool) {
+	redirects4 = &holding{text: "1 if the interface and all have it, or either where the interface does not forward",
+		of: func(w work, own int64) (int64, bool) {
 			all, ok := w.ofAll()
 			forwards, known := w.forwards()
 			return truth(own != 0 && all != 0 || !forwards && own|all != 0), ok && known
-		}}
+		}, takes: "forwarding"}
 	// rt6_do_redirect
-	redirects6 = &holding{"1 if the interface has it and not forwarding",
-		func(w work, own int64) (int64, bool) {
+	redirects6 = &holding{text: "1 if the interface has it and not forwarding",
+		of: func(w work, own int64) (int64, bool) {
 			forwards, known := w.forwards()
 			return truth(!forwards && own != 0), known
-		}}
+		}, takes: "forwarding"}
 	// ipv6_accept_ra
-	advertised = &holding{"1 if it is 2, or not 0 and the interface has no forwarding",
-		func(w work, own int64) (int64, bool) {
+	advertised = &holding{text: "1 if it is 2, or not 0 and the interface has no forwarding",
+		of: func(w work, own int64) (int64, bool) {
 			forwards, known := w.forwards()
 			return truth(own == 2 || !forwards && own != 0), known
-		}}
+		}, takes: "forwarding"}
 	// ipv6_use_optimistic_addr
-	optimistic = &holding{"1 if the interface or all has it, and either optimistic_dad",
-		func(w work, own int64) (int64, bool) {
+	optimistic = &holding{text: "1 if the interface or all has it, and either optimistic_dad",
+		of: func(w work, own int64) (int64, bool) {
 			all, ok := w.ofAll()
 			dad := settingOf("optimistic_dad")
 			ownDAD, known := w.own.Value(dad)
 			allDAD, knownOfAll := w.all.Value(dad)
 			return truth(own|all != 0 && ownDAD|allDAD != 0), ok && known && knownOfAll
-		}}
+		}, takes: "optimistic_dad"}
 	// IGMP_V1_SEEN, IGMP_V2_SEEN: 3 forces nothing.
 	igmp = with("1 if the interface or all has 1, else 2 if either has 2, else 0", func(own, all int64) int64 {
 		for v := int64(1); v <= 2; v++ {

@@ -1,8 +1,8 @@
 package object
 
 // Settings are the settings of interfaces, in the order in which they are shown. A line has
-// the name, where IPv4 and IPv6 have the setting, how the kernel works out what holds, and
-// what the values mean; above it is what works that out, where it takes more than the
+// the name, where IPv4 and IPv6 have the setting and since which Linux, how the kernel works out
+// what holds, and what the values mean; above it is what works that out, where it takes more than the
 // interface's own. The numbers are IPV4_DEVCONF_* of linux/ip.h and DEVCONF_* of
 // linux/ipv6.h; include/linux/inetdevice.h has the macros.
 var Settings = []Setting{
@@ -11,13 +11,15 @@ var Settings = []Setting{
 	{Name: "forwarding", v4: v4(1).by(itself), v6: v6(0).by(forwards6),
 		Doc: "1: packets that come in are forwarded; for ipv6, where all alone decides, the interface acts as a " +
 			"router"},
-	// ip6_forward, Linux 6.17
-	{Name: "force_forwarding", v6: v6(59), Doc: "1: packets that come in are forwarded even if all does not forward"},
+	// ip6_forward
+	{Name: "force_forwarding", v6: v6(59).since("6.17"),
+		Doc: "1: packets that come in are forwarded even if all does not forward"},
 	// IN_DEV_MFORWARD. ip6_mc_input asks all, ip6_mr_input for the interface.
 	{Name: "mc_forwarding", v4: v4(2).by(anded), v6: v6(25).by(anded),
 		Doc: "Whether multicast is routed, which a daemon sets"},
-	// IN_DEV_BFORWARD, Linux 5.0
-	{Name: "bc_forwarding", v4: v4(32).by(anded), Doc: "1: packets to a subnet's broadcast address are forwarded"},
+	// IN_DEV_BFORWARD
+	{Name: "bc_forwarding", v4: v4(32).since("4.19").by(anded),
+		Doc: "1: packets to a subnet's broadcast address are forwarded"},
 
 	// What is accepted. IN_DEV_RPFILTER
 	{Name: "rp_filter", v4: v4(8).by(highest),
@@ -35,28 +37,30 @@ var Settings = []Setting{
 	// IN_DEV_SOURCE_ROUTE; ipv6_rthdr_rcv
 	{Name: "accept_source_route", v4: v4(9).by(anded), v6: v6(24).by(lowest),
 		Doc: "Source-routed packets: 0 dropped, 1 accepted; ipv6: routing header type 2 is accepted from 0 on, by " +
-			"kernels " +
-			"built for Mobile IPv6"},
+			"kernels built for Mobile IPv6"},
 	// IN_DEV_ACCEPT_LOCAL
 	{Name: "accept_local", v4: v4(23).by(ored), Doc: "1: packets with a local source address are accepted"},
 	// IN_DEV_ROUTE_LOCALNET
-	{Name: "route_localnet", v4: v4(26).by(ored), Doc: "1: 127.0.0.0/8 is no martian address, and is routed"},
+	{Name: "route_localnet", v4: v4(26).since("3.6").by(ored),
+		Doc: "1: 127.0.0.0/8 is no martian address, and is routed"},
 	// IN_DEV_SRC_VMARK
-	{Name: "src_valid_mark", v4: v4(24).by(ored), Doc: "1: the check of the source minds the packet's mark"},
+	{Name: "src_valid_mark", v4: v4(24).constant("SRC_VMARK").by(ored),
+		Doc: "1: the check of the source minds the packet's mark"},
 	// IN_DEV_LOG_MARTIANS
 	{Name: "log_martians", v4: v4(11).by(ored), Doc: "1: packets with impossible addresses are logged"},
 	// IN_DEV_BOOTP_RELAY, which nothing uses up to Linux 6.18
 	{Name: "bootp_relay", v4: v4(10).by(anded),
 		Doc: "1: packets from 0.0.0.0/8 to others are accepted, for a relay; no kernel does so yet"},
 	// ip_rcv_finish_core; ip6_rcv_core
-	{Name: "drop_unicast_in_l2_multicast", v4: v4(30).by(ored), v6: v6(40).by(itself),
-		Doc: "1: unicast packets in link-layer multicast frames are dropped (Linux 4.6)"},
+	{Name: "drop_unicast_in_l2_multicast", v4: v4(30).since("4.6").by(ored), v6: v6(40).since("4.6").by(itself),
+		Doc: "1: unicast packets in link-layer multicast frames are dropped"},
 	// ip_rcv_finish_core, __mkroute_input; ip6_forward, addrconf_f6i_alloc
 	// (disable_policy, disable_xfrm, proxy_arp_pvlan and IPv4's ignore_routes_with_linkdown: before
 	// Linux 5.11 and the stable kernels of its time the interface's own alone)
-	{Name: "disable_policy", v4: v4(16).by(ored), v6: v6(48).by(ored), Doc: "1: no IPsec policy is applied"},
+	{Name: "disable_policy", v4: v4(16).constant("NOPOLICY").by(ored), v6: v6(48).since("4.12").by(ored),
+		Doc: "1: no IPsec policy is applied"},
 	// __mkroute_output
-	{Name: "disable_xfrm", v4: v4(15).by(ored), Doc: "1: nothing that leaves is encrypted by IPsec"},
+	{Name: "disable_xfrm", v4: v4(15).constant("NOXFRM").by(ored), Doc: "1: nothing that leaves is encrypted by IPsec"},
 
 	// ARP. IN_DEV_PROXY_ARP, IN_DEV_PROXY_ARP_PVLAN
 	{Name: "proxy_arp", v4: v4(3).by(ored),
@@ -64,7 +68,7 @@ var Settings = []Setting{
 	{Name: "proxy_arp_pvlan", v4: v4(25).by(ored), Doc: "1: so are those for addresses behind the same interface"},
 	{Name: "medium_id", v4: v4(14), Doc: "Medium of the interface for proxy_arp: 0 its own, -1 no proxy"},
 	// IN_DEV_ARPFILTER
-	{Name: "arp_filter", v4: v4(13).by(ored),
+	{Name: "arp_filter", v4: v4(13).constant("ARPFILTER").by(ored),
 		Doc: "1: ARP requests are answered only through the interface that the answer is routed to"},
 	// IN_DEV_ARP_ANNOUNCE
 	{Name: "arp_announce", v4: v4(18).by(highest),
@@ -79,72 +83,79 @@ var Settings = []Setting{
 	// IN_DEV_ARP_NOTIFY
 	{Name: "arp_notify", v4: v4(22).by(highest),
 		Doc: "1: gratuitous ARP is sent when the interface comes up or changes"},
-	// IN_DEV_ARP_EVICT_NOCARRIER, Linux 5.16
-	{Name: "arp_evict_nocarrier", v4: v4(33).by(anded), Doc: "1: neighbours are forgotten with the carrier"},
+	// IN_DEV_ARP_EVICT_NOCARRIER
+	{Name: "arp_evict_nocarrier", v4: v4(33).since("5.16").by(anded),
+		Doc: "1: neighbours are forgotten with the carrier"},
 	// arp_process
-	{Name: "drop_gratuitous_arp", v4: v4(31).by(ored), Doc: "1: gratuitous ARP is dropped (Linux 4.6)"},
+	{Name: "drop_gratuitous_arp", v4: v4(31).since("4.6").by(ored), Doc: "1: gratuitous ARP is dropped"},
 
 	// Addresses and routes. IN_DEV_PROMOTE_SECONDARIES
 	{Name: "promote_secondaries", v4: v4(20).by(ored),
 		Doc: "1: a secondary address takes a deleted primary one's place"},
 	// IN_DEV_IGNORE_ROUTES_WITH_LINKDOWN; ip6_ignore_linkdown, where to set all sets every interface's
-	{Name: "ignore_routes_with_linkdown", v4: v4(29).by(ored), v6: v6(39).by(itself),
-		Doc: "1: nexthops through an interface without carrier are not used (Linux 4.2)"},
+	{Name: "ignore_routes_with_linkdown", v4: v4(29).since("4.2").by(ored), v6: v6(39).since("4.3").by(itself),
+		Doc: "1: nexthops through an interface without carrier are not used"},
 	{Name: "tag", v4: v4(12), Doc: "A number for programs' own use"},
 	// IGMP_V1_SEEN, IGMP_V2_SEEN; mld_force_mld_version
 	{Name: "force_igmp_version", v4: v4(17).by(igmp),
 		Doc: "Version of IGMP that is used, 0 and 3 for what routers use"},
-	{Name: "igmpv2_unsolicited_report_interval", v4: v4(27),
-		Doc: "Time between IGMPv1 and v2 reports of joining, in ms"},
-	{Name: "igmpv3_unsolicited_report_interval", v4: v4(28), Doc: "Time between IGMPv3 reports of joining, in ms"},
+	{Name: "igmpv2_unsolicited_report_interval", v4: v4(27).since("3.12"),
+		Doc: "Time between IGMPv1 and v2 reports of joining", Unit: "milliseconds"},
+	{Name: "igmpv3_unsolicited_report_interval", v4: v4(28).since("3.12"),
+		Doc: "Time between IGMPv3 reports of joining", Unit: "milliseconds"},
 	{Name: "force_mld_version", v6: v6(16).by(mld), Doc: "Version of MLD that is used, 0 for what routers use"},
-	{Name: "mldv1_unsolicited_report_interval", v6: v6(30).as(unsigned),
-		Doc: "Time between MLDv1 reports of joining, in ms"},
-	{Name: "mldv2_unsolicited_report_interval", v6: v6(31).as(unsigned),
-		Doc: "Time between MLDv2 reports of joining, in ms"},
+	{Name: "mldv1_unsolicited_report_interval", v6: v6(30).since("3.12").as(unsigned),
+		Doc: "Time between MLDv1 reports of joining", Unit: "milliseconds"},
+	{Name: "mldv2_unsolicited_report_interval", v6: v6(31).since("3.12").as(unsigned),
+		Doc: "Time between MLDv2 reports of joining", Unit: "milliseconds"},
 
 	// IPv6. To set all's disable_ipv6 sets every interface's.
 	{Name: "disable_ipv6", v6: v6(26), Doc: "1: the interface has no IPv6 addresses and drops IPv6 packets"},
-	{Name: "hop_limit", v6: v6(1), Doc: "Hop limit of packets that leave"},
-	{Name: "mtu6", v6: v6(2).called("mtu"), Doc: "MTU for IPv6 (file mtu), in bytes"},
-	{Name: "addr_gen_mode", v6: v6(47),
+	{Name: "hop_limit", v6: v6(1).constant("HOPLIMIT"), Doc: "Hop limit of packets that leave"},
+	{Name: "mtu6", v6: v6(2).called("mtu"), Doc: "MTU for IPv6 (file mtu)", Unit: "bytes"},
+	{Name: "addr_gen_mode", v6: v6(47).since("4.11"),
 		Doc: "How addresses are generated: 0 EUI-64, 1 none, 2 by a stable secret, 3 by a random secret"},
 	{Name: "max_addresses", v6: v6(15), Doc: "How many addresses the interface configures itself, 0 for any number"},
-	{Name: "use_oif_addrs_only", v6: v6(37), Doc: "1: source addresses are only those of the interface (Linux 4.3)"},
+	{Name: "use_oif_addrs_only", v6: v6(37).since("4.3"), Doc: "1: source addresses are only those of the interface"},
 	// addrconf_ifdown
-	{Name: "keep_addr_on_down", v6: v6(42).by(kept),
-		Doc: "Static addresses stay when the interface goes down: above 0 yes, 0 no, -1 for all never (Linux 4.6)"},
+	{Name: "keep_addr_on_down", v6: v6(42).since("4.6").by(kept),
+		Doc: "Static addresses stay when the interface goes down: above 0 yes, 0 no, -1 for all never"},
 
 	// Router advertisements. ipv6_accept_ra
 	{Name: "accept_ra", v6: v6(3).by(advertised),
 		Doc: "Router advertisements are accepted: 0 no, 1 unless the interface has forwarding, 2 always"},
 	{Name: "accept_ra_defrtr", v6: v6(17), Doc: "1: default routers are learnt from router advertisements"},
-	{Name: "ra_defrtr_metric", v6: v6(52).as(unsigned), Doc: "Metric of default routes that are learnt (Linux 5.12)"},
-	{Name: "accept_ra_from_local", v6: v6(33),
-		Doc: "1: router advertisements from an own address are accepted (Linux 3.17)"},
-	{Name: "accept_ra_min_hop_limit", v6: v6(38),
-		Doc: "Hop limits of router advertisements below it are ignored (Linux 4.3)"},
-	{Name: "accept_ra_min_lft", v6: v6(58),
-		Doc: "Shorter lifetimes in router advertisements are ignored, in seconds (Linux 6.6)"},
-	{Name: "accept_ra_mtu", v6: v6(35), Doc: "1: the MTU of router advertisements is taken over (Linux 4.0)"},
+	{Name: "ra_defrtr_metric", v6: v6(52).since("5.12").as(unsigned), Doc: "Metric of default routes that are learnt"},
+	{Name: "accept_ra_from_local", v6: v6(33).since("3.17"),
+		Doc: "1: router advertisements from an own address are accepted"},
+	{Name: "accept_ra_min_hop_limit", v6: v6(38).since("4.3"),
+		Doc: "Hop limits of router advertisements below it are ignored"},
+	{Name: "accept_ra_min_lft", v6: v6(58).since("6.6"),
+		Doc: "Shorter lifetimes in router advertisements are ignored", Unit: "seconds"},
+	{Name: "accept_ra_mtu", v6: v6(35).since("4.0"), Doc: "1: the MTU of router advertisements is taken over"},
 	{Name: "accept_ra_pinfo", v6: v6(18), Doc: "1: prefixes are learnt from router advertisements"},
-	{Name: "accept_ra_rt_info_min_plen", v6: v6(49),
-		Doc: "Length of the shortest prefix of a learnt route, in bits (Linux 4.13)"},
-	{Name: "accept_ra_rt_info_max_plen", v6: v6(21), Doc: "Length of the longest prefix of a learnt route, in bits"},
+	{Name: "accept_ra_rt_info_min_plen", v6: v6(49).since("4.12"),
+		Doc: "Length of the shortest prefix of a learnt route", Unit: "bits"},
+	{Name: "accept_ra_rt_info_max_plen", v6: v6(21),
+		Doc: "Length of the longest prefix of a learnt route", Unit: "bits"},
 	{Name: "accept_ra_rtr_pref", v6: v6(19), Doc: "1: the preference of routers is minded"},
 	{Name: "autoconf", v6: v6(5), Doc: "1: addresses are configured from learnt prefixes"},
-	{Name: "router_probe_interval", v6: v6(20).as(seconds), Doc: "Least time between probes of a router, in seconds"},
-	{Name: "router_solicitations", v6: v6(7), Doc: "Router solicitations that are sent at most, -1 for any number"},
-	{Name: "router_solicitation_delay", v6: v6(9).as(seconds), Doc: "Time until the first one is sent, in seconds"},
-	{Name: "router_solicitation_interval", v6: v6(8).as(seconds), Doc: "Time between the first ones, in seconds"},
-	{Name: "router_solicitation_max_interval", v6: v6(43).as(seconds),
-		Doc: "Time between them at most, in seconds (Linux 4.9)"},
+	{Name: "router_probe_interval", v6: v6(20).constant("RTR_PROBE_INTERVAL").as(seconds),
+		Doc: "Least time between probes of a router", Unit: "seconds"},
+	{Name: "router_solicitations", v6: v6(7).constant("RTR_SOLICITS"),
+		Doc: "Router solicitations that are sent at most, -1 for any number"},
+	{Name: "router_solicitation_delay", v6: v6(9).constant("RTR_SOLICIT_DELAY").as(seconds),
+		Doc: "Time until the first one is sent", Unit: "seconds"},
+	{Name: "router_solicitation_interval", v6: v6(8).constant("RTR_SOLICIT_INTERVAL").as(seconds),
+		Doc: "Time between the first ones", Unit: "seconds"},
+	{Name: "router_solicitation_max_interval", v6: v6(43).constant("RTR_SOLICIT_MAX_INTERVAL").since("4.9").as(seconds),
+		Doc: "Time between them at most", Unit: "seconds"},
 
 	// Privacy.
 	{Name: "use_tempaddr", v6: v6(10), Doc: "Temporary addresses: 0 and below none, 1 made, 2 and above preferred"},
-	{Name: "temp_valid_lft", v6: v6(11), Doc: "Time for which a temporary address is valid, in seconds"},
-	{Name: "temp_prefered_lft", v6: v6(12), Doc: "Time for which a temporary address is preferred, in seconds"},
-	{Name: "max_desync_factor", v6: v6(14), Doc: "Random part of that at most, in seconds"},
+	{Name: "temp_valid_lft", v6: v6(11), Doc: "Time for which a temporary address is valid", Unit: "seconds"},
+	{Name: "temp_prefered_lft", v6: v6(12), Doc: "Time for which a temporary address is preferred", Unit: "seconds"},
+	{Name: "max_desync_factor", v6: v6(14), Doc: "Random part of that at most", Unit: "seconds"},
 	{Name: "regen_max_retry", v6: v6(13), Doc: "Attempts at making a temporary address"},
 
 	// Neighbours. addrconf_dad_begin, addrconf_dad_work
@@ -152,36 +163,37 @@ var Settings = []Setting{
 		Doc: "Duplicate address detection: 0 none, 1 done, 2 and IPv6 is disabled on a duplicate link-local address"},
 	{Name: "dad_transmits", v6: v6(6), Doc: "Probes for a duplicate address"},
 	// addrconf_dad_kick
-	{Name: "enhanced_dad", v6: v6(46).by(ored),
-		Doc: "1: probes have a nonce, so that loops are no duplicates (Linux 4.10)"},
+	{Name: "enhanced_dad", v6: v6(46).since("4.10").by(ored),
+		Doc: "1: probes have a nonce, so that loops are no duplicates"},
 	// ipv6_allow_optimistic_dad; ipv6_use_optimistic_addr
 	{Name: "optimistic_dad", v6: v6(23).by(ored), Doc: "1: addresses may be used while they are probed"},
-	{Name: "use_optimistic", v6: v6(34).by(optimistic),
-		Doc: "1: such are source addresses too, with optimistic_dad (Linux 3.18)"},
+	{Name: "use_optimistic", v6: v6(34).since("3.19").by(optimistic),
+		Doc: "1: such are source addresses too, with optimistic_dad"},
 	// ndisc_recv_ns (ip6_forward asks all alone)
 	{Name: "proxy_ndp", v6: v6(22).by(ored),
 		Doc: "1: where the interface has forwarding, solicitations are answered for addresses of ip neigh add proxy"},
 	{Name: "force_tllao", v6: v6(28), Doc: "1: answers to unicast solicitations have the link-layer address too"},
 	// ndisc_netdev_event
-	{Name: "ndisc_notify", v6: v6(29).by(ored), Doc: "1: neighbours are told when the interface comes up or changes"},
-	{Name: "ndisc_evict_nocarrier", v6: v6(56).by(anded),
-		Doc: "1: neighbours are forgotten with the carrier (Linux 5.16)"},
-	{Name: "ndisc_tclass", v6: v6(50), Doc: "Traffic class of neighbour discovery (Linux 4.14)"},
-	{Name: "drop_unsolicited_na", v6: v6(41), Doc: "1: unsolicited neighbour advertisements are dropped (Linux 4.6)"},
-	{Name: "accept_untracked_na", v6: v6(57),
-		Doc: "Advertisements of unknown neighbours: 0 ignored, 1 accepted, 2 within the interface's subnets (Linux " +
-			"5.19)"},
-	{Name: "suppress_frag_ndisc", v6: v6(32), Doc: "1: neighbour discovery in fragments is dropped (RFC 6980)"},
+	{Name: "ndisc_notify", v6: v6(29).since("3.8").by(ored),
+		Doc: "1: neighbours are told when the interface comes up or changes"},
+	{Name: "ndisc_evict_nocarrier", v6: v6(56).since("5.16").by(anded),
+		Doc: "1: neighbours are forgotten with the carrier"},
+	{Name: "ndisc_tclass", v6: v6(50).since("4.15"), Doc: "Traffic class of neighbour discovery"},
+	{Name: "drop_unsolicited_na", v6: v6(41).since("4.6"), Doc: "1: unsolicited neighbour advertisements are dropped"},
+	{Name: "accept_untracked_na", v6: v6(57).since("5.19"),
+		Doc: "Advertisements of unknown neighbours: 0 ignored, 1 accepted, 2 within the interface's subnets"},
+	{Name: "suppress_frag_ndisc", v6: v6(32).since("3.12"),
+		Doc: "1: neighbour discovery in fragments is dropped (RFC 6980)"},
 
 	// Routing headers and options. ipv6_srh_rcv, ipv6_rpl_srh_rcv
-	{Name: "seg6_enabled", v6: v6(44).by(lowest), Doc: "1: segment routing headers are accepted (Linux 4.10)"},
-	{Name: "seg6_require_hmac", v6: v6(45),
-		Doc: "HMAC of segment routing: -1 ignored, 0 checked where there is one, 1 required (Linux 4.10)"},
-	{Name: "rpl_seg_enabled", v6: v6(51).by(lowest), Doc: "1: RPL source routing headers are accepted (Linux 5.7)"},
-	{Name: "ioam6_enabled", v6: v6(53), Doc: "1: IOAM options are accepted (Linux 5.15)"},
-	{Name: "ioam6_id", v6: v6(54).as(unsigned), Doc: "IOAM id of the interface, 65535 for none (Linux 5.15)"},
-	{Name: "ioam6_id_wide", v6: v6(55).as(unsigned),
-		Doc: "Wide IOAM id of the interface, 4294967295 for none (Linux 5.15)"},
+	{Name: "seg6_enabled", v6: v6(44).since("4.10").by(lowest), Doc: "1: segment routing headers are accepted"},
+	{Name: "seg6_require_hmac", v6: v6(45).since("4.10"),
+		Doc: "HMAC of segment routing: -1 ignored, 0 checked where there is one, 1 required"},
+	{Name: "rpl_seg_enabled", v6: v6(51).since("5.7").by(lowest), Doc: "1: RPL source routing headers are accepted"},
+	{Name: "ioam6_enabled", v6: v6(53).since("5.15"), Doc: "1: IOAM options are accepted"},
+	{Name: "ioam6_id", v6: v6(54).since("5.15").as(unsigned), Doc: "IOAM id of the interface, 65535 for none"},
+	{Name: "ioam6_id_wide", v6: v6(55).since("5.15").as(unsigned),
+		Doc: "Wide IOAM id of the interface, 4294967295 for none"},
 }
 
 // settingsByName is an index of Settings, which init makes: those that work something out

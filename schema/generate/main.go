@@ -1,0 +1,46 @@
+// Command generate writes Fleet's pages of the tables from their declarations:
+//
+//	go run ./schema/generate              # into schema/tables
+//	go run ./schema/generate --to out     # into out/tables
+package main
+
+import (
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"kernelroutes/schema"
+)
+
+func main() {
+	to := flag.String("to", "schema", "`folder` to write to")
+	flag.Parse()
+	err := error(nil)
+	if flag.NArg() > 0 {
+		err = fmt.Errorf("%q means nothing; see --help", flag.Args())
+	} else {
+		err = generate(*to)
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "cannot make the pages:", err)
+		os.Exit(1)
+	}
+}
+
+func generate(to string) error {
+	files, err := schema.Files()
+	if err != nil {
+		return err
+	}
+	for name, data := range files {
+		path := filepath.Join(to, name)
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+			return err
+		}
+		if err := os.WriteFile(path, data, 0o644); err != nil {
+			return err
+		}
+	}
+	return nil
+}
