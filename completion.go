@@ -145,7 +145,7 @@ func completeTable(_ *cobra.Command, _ []string, typed string) ([]string, cobra.
 		}
 	}
 	slices.Sort(names)
-	return beginning(names, typed), cobra.ShellCompDirectiveNoFileComp
+	return beginning(slices.Compact(names), typed), cobra.ShellCompDirectiveNoFileComp
 }
 
 func beginning(words []string, prefix string) (found []string) {

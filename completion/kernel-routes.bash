@@ -18,7 +18,6 @@ _kernel_routes_words() {
         space=${rest%%[! 	]*}
         rest=${rest#"$space"}
         rest=${rest#"$part"}
-        [[ -z ${COMP_LINE-} && $i -lt $COMP_CWORD ]] && space=  # all that is known are the words
         if [[ $i -gt 0 && -z $space && -n $part && (-z ${part//[=:@]/} || $glued == yes) ]]; then
             words[${#words[@]}-1]+=$part
         else
@@ -29,8 +28,8 @@ _kernel_routes_words() {
     done
     cur=${words[${#words[@]}-1]}
     # bash has the whole of the word that the cursor is in.
-    i=$((${#COMP_LINE} - ${COMP_POINT:-${#COMP_LINE}}))
-    ((i > 0 && i <= ${#part} - ${#rest})) && cur=${cur:0:${#cur}-i}
+    i=$((${#COMP_LINE} - ${#rest} - ${COMP_POINT:-${#COMP_LINE}}))
+    ((i > 0 && i <= ${#part})) && cur=${cur:0:${#cur}-i}
     return 0
 }
 
@@ -57,11 +56,13 @@ _kernel_routes_list() {
     local line word longest=0 i tab=$'\t' described=()
     for line in "${lines[@]}"; do
         word=$1${line%%"$tab"*}
+        [[ $word == "$cur"* ]] || continue
         word=${word#"$2"}
         [[ -n $3 ]] || word=$(printf %q "$word")
         COMPREPLY[${#COMPREPLY[@]}]=$word
-        described[${#described[@]}]=${line#*"$tab"}
-        [[ $line == *"$tab"* ]] || described[${#described[@]}-1]=
+        [[ $line == *"$tab"* ]] || line=$line$tab
+        line=${line#*"$tab"}
+        described[${#described[@]}]=${line//\`/}
         ((${#word} > longest)) && longest=${#word}
     done
     # Descriptions are for when several are listed (TAB TAB). What is inserted then is what all

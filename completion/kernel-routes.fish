@@ -24,7 +24,7 @@ function __kernel_routes_complete
     set -l flag (string match -r -- '^--[^=]*=' "$current")
     if test (count $lines) -gt 1
         for line in $lines[1..-2]
-            echo "$flag$line"
+            string replace -a '`' '' -- "$flag$line"
         end
     else if test (math "floor($directive / 4) % 2") -eq 0
         __fish_complete_path (string replace -- "$flag" '' "$current") | string replace -r '^' -- "$flag"

@@ -36,7 +36,7 @@ _kernel_routes_complete() {
     for line in "${lines[@]}"; do
         word=${line%%$tab*}
         word=${word//:/\\:}
-        [[ $line == *$tab* ]] && word+=":${line#*$tab}"
+        [[ $line == *$tab* ]] && word+=":${${line#*$tab}//\`/}"
         described+=("$word")
     done
     if ((directive & 2)); then
