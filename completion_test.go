@@ -135,11 +135,11 @@ cd ~/files
 			}
 			// The cursor is within a word: what comes after it stays.
 			if got := term.line("kernel-routes routes --table=ma --ipv6\x1bb\x1bb\x06\t\x18r", "\x05\x15"); got !=
-				"kernel-routes routes --table=main a --ipv6" {
+				"kernel-routes routes --table=maina --ipv6" {
 				t.Errorf("in the middle: %q", got)
 			}
 			if got := term.line("kernel-routes rou --ipv6\x1bb\x02\x02\x02\x02\t\x18r", "\x05\x15"); got !=
-				"kernel-routes routes u --ipv6" {
+				"kernel-routes routesu --ipv6" {
 				t.Errorf("in the middle: %q", got)
 			}
 			term.end(home)
