@@ -9,7 +9,8 @@ import (
 
 // The linker sets these where there is no git that `go build` could ask, as in a packager's
 // build from an archive: -ldflags "-X main.version=1.2.3 -X main.commit=... -X main.date=...",
-// the date as RFC 3339 has it. What is not set is what git told.
+// the date as RFC 3339 has it. What is not set is what git told. (`go build` does not ask git in
+// a worktree of `git worktree add`, nor where `go run` builds.)
 var version, commit, date string
 
 // withoutGit stands for what only git could have told.
