@@ -21,7 +21,7 @@ type build struct {
 	// Version is the tag, or what `go build` makes of the commit after the last tag, without the
 	// v in front: 1.2.3, 1.2.4-0.20261126122442-7932e2d35987, with +dirty where files were
 	// changed. Every one is a version as semver.org has it, so that osquery's version_compare
-	// orders them; without git it is one that comes before all others.
+	// orders them; without git it is one that comes before every release.
 	Version string
 	Commit  string // with a note where files were changed
 	Date    string // of the commit, RFC 3339, UTC
