@@ -47,8 +47,8 @@ func extensionPath() string {
 // about is what --version prints. The first line is for scripts, and does not change.
 func about() string {
 	b := thisBuild()
-	return fmt.Sprintf("%s %s\ncommit: %s\ndate: %s\ngo: %s\nkernel interface: %s\n", program, b.Version, b.Commit, b.Date,
-		b.Go, kernelInterface())
+	return fmt.Sprintf("%s %s\ncommit: %s\ndate: %s\ngo: %s\nkernel interface: %s\n",
+		program, b.Version, b.Commit, b.Date, b.Go, kernelInterface())
 }
 
 // kernelInterface tells which attributes of the kernel's messages are understood, each of

@@ -32,8 +32,8 @@ func powershellCompletion() string {
 	if err := named.GenPowerShellCompletionWithDesc(&script); err != nil {
 		panic(err) // a Builder takes everything
 	}
-	const block = "${__kernel_routesCompleterBlock}"
-	return script.String() + "Register-ArgumentCompleter -CommandName '" + extensionName + "' -ScriptBlock " + block + "\n"
+	return script.String() + "Register-ArgumentCompleter -CommandName '" + extensionName +
+		"' -ScriptBlock ${__kernel_routesCompleterBlock}\n"
 }
 
 func completionCommand() *cobra.Command {

@@ -62,8 +62,12 @@ func completionHome(t *testing.T) (home string, env []string) {
 			t.Fatal(err)
 		}
 	}
-	return home, []string{"HOME=" + home, "PATH=" + home + "/bin:/usr/local/bin:/usr/bin:/bin", "TERM=dumb", "LC_ALL=C.UTF-8",
-		"XDG_CONFIG_HOME=" + home, "XDG_DATA_HOME=" + home, "XDG_CACHE_HOME=" + home, "HISTFILE=/dev/null", "ZDOTDIR=" + home}
+	env = []string{"PATH=" + home + "/bin:/usr/local/bin:/usr/bin:/bin", "TERM=dumb", "LC_ALL=C.UTF-8",
+		"HISTFILE=/dev/null"}
+	for _, name := range []string{"HOME", "ZDOTDIR", "XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_CACHE_HOME"} {
+		env = append(env, name+"="+home)
+	}
+	return home, env
 }
 
 // typed is what is typed before and what stands in the line after a tab, as bash and zsh have it.
@@ -89,8 +93,10 @@ var typed = []struct{ before, bash, zsh string }{
 	{"kernel-routes query --from a", `kernel-routes query --from a\ b.pcap `, ""},
 	{"kernel-routes query --from=a", `kernel-routes query --from=a\ b.pcap `, ""},
 	{"kernel-routes query --from \"a", `kernel-routes query --from "a b.pcap" `, ""},
-	{"kernel-routes query --from x:", `kernel-routes query --from x:y\=z.pcap `, `kernel-routes query --from x:y=z.pcap `},
-	{"kernel-routes query --from=x:y", `kernel-routes query --from=x:y\=z.pcap `, `kernel-routes query --from=x:y=z.pcap `},
+	{"kernel-routes query --from x:", `kernel-routes query --from x:y\=z.pcap `,
+		"kernel-routes query --from x:y=z.pcap "},
+	{"kernel-routes query --from=x:y", `kernel-routes query --from=x:y\=z.pcap `,
+		"kernel-routes query --from=x:y=z.pcap "},
 	{"kernel-routes query --from=x:y=", `kernel-routes query --from=x:y=z.pcap `, ""},
 	{"kernel-routes query --from a\\ b.pcap --li", `kernel-routes query --from a\ b.pcap --li`, ""}, // line, list
 	{"kernel-routes capture di", "kernel-routes capture dir/", ""},
@@ -113,8 +119,11 @@ bind -x '"\C-xr": printf "%s\n" "$READLINE_LINE" >> ~/lines'
 cd ~/files
 `
 	const library = "/usr/share/bash-completion/bash_completion"
-	for name, before := range map[string]string{"alone": "", "strict": "set -u; set -o posix; shopt -s failglob nocasematch\n",
-		"with bash-completion": "source " + library + "\n"} {
+	for name, before := range map[string]string{
+		"alone":                "",
+		"strict":               "set -u; set -o posix; shopt -s failglob nocasematch\n",
+		"with bash-completion": "source " + library + "\n",
+	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			if _, err := os.Stat(library); err != nil && strings.Contains(before, library) {
@@ -158,10 +167,11 @@ bindkey '^Xr' report
 bindkey '^I' complete-word
 cd ~/files
 `
+	const compinit = "autoload -Uz compinit && compinit -u -D\n"
 	for name, load := range map[string]string{
-		"sourced":    "autoload -Uz compinit && compinit -u -D\nsource ~/script.zsh\n",
-		"in a file":  "mkdir ~/f && cp ~/script.zsh ~/f/_kernel-routes\nfpath=(~/f $fpath)\nautoload -Uz compinit && compinit -u -D\n",
-		"other name": "mkdir ~/f && cp ~/script.zsh ~/f/_kr\nfpath=(~/f $fpath)\nautoload -Uz compinit && compinit -u -D\n",
+		"sourced":    compinit + "source ~/script.zsh\n",
+		"in a file":  "mkdir ~/f && cp ~/script.zsh ~/f/_kernel-routes\nfpath=(~/f $fpath)\n" + compinit,
+		"other name": "mkdir ~/f && cp ~/script.zsh ~/f/_kr\nfpath=(~/f $fpath)\n" + compinit,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -238,6 +248,7 @@ func TestBashFunctions(t *testing.T) {
 	for _, table := range tables.All() {
 		names = append(names, table.Name)
 	}
+	const theirs = "_get_comp_words_by_ref() { : theirs; }\n" // of bash-completion, which stays as it is
 	for script, want := range map[string]string{
 		`call kernel-routes spec ''`: strings.Join(names, "\n"),
 		`COMP_TYPE=63 call kernel-routes query --js`: "--json   (print a JSON array of objects with text values)\n" +
@@ -250,12 +261,12 @@ func TestBashFunctions(t *testing.T) {
 		`COMP_WORDS=(kernel-routes routes --table ma) COMP_CWORD=3; _kernel_routes; show`:   "main",
 		`COMP_WORDBREAKS=' '; call kernel-routes routes --table=ma`:                         "--table=main",
 		`COMP_WORDBREAKS=' '; call kernel-routes query --from=files/x:`:                     "--from=files/x:y=z.pcap",
-		`call some-alias ro`:                                       "routes",
-		`PATH=; call kernel-routes ro`:                             "",
-		`complete -p kernel-routes; complete -p kernel_routes.ext`: "complete -F _kernel_routes kernel-routes\ncomplete -F _kernel_routes kernel_routes.ext",
-		`declare -F | grep -v ' _kernel_routes\| call$\| show$\| _get_comp_words_by_ref$'; :`:                              "",
-		`declare -f _get_comp_words_by_ref | grep -c theirs; :`:                                                            "0",
-		`_get_comp_words_by_ref() { : theirs; }; source ~/script.bash; declare -f _get_comp_words_by_ref | grep -c theirs`: "1",
+		`call some-alias ro`:           "routes",
+		`PATH=; call kernel-routes ro`: "",
+		`complete -p kernel-routes kernel_routes.ext`: "complete -F _kernel_routes kernel-routes\n" +
+			"complete -F _kernel_routes kernel_routes.ext",
+		`declare -F | grep -v ' _kernel_routes\| call$\| show$'; :`:                         "",
+		theirs + `source ~/script.bash; declare -f _get_comp_words_by_ref | grep -c theirs`: "1",
 	} {
 		cmd := exec.Command("bash", "--norc", "--noprofile", "-c", `source ~/script.bash
 show() { if ((${#COMPREPLY[@]})); then printf '%s\n' "${COMPREPLY[@]}"; fi; }

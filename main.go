@@ -142,7 +142,8 @@ network namespaces.
 Exit status: 0 if all went well, also if the reader of the output has had enough
 (| head); 1 if something failed; 2 if the command line means nothing; 130 if
 interrupted (SIGINT, Ctrl-C), 143 if terminated (SIGTERM).`,
-		Example: named(`  kernel_routes.ext query "SELECT dst, gateway, dev FROM kernel_routes WHERE table_name = 'main'"
+		Example: named(
+			`  kernel_routes.ext query "SELECT dst, gateway, dev FROM kernel_routes WHERE table_name = 'main'"
   kernel_routes.ext routes --ipv4 --summary
 `) + "  osqueryi --extension " + extensionPath() + ` --extensions_require=kernel_routes "SELECT * FROM kernel_routes"`,
 		Version:       about(),

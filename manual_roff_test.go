@@ -105,7 +105,8 @@ func (r *roff) examples(lines []string) {
 func (r *roff) begin(title, section, manual string) {
 	// Neither date nor version: pages are the same whenever they are made.
 	r.line(`.\" Written by: go test . -run TestManual -update`)
-	fmt.Fprintf(r, ".TH %s %s \"\" \"%s\" \"%s\"\n", quoted.Replace(strings.ToUpper(title)), section, commandName, manual)
+	title = quoted.Replace(strings.ToUpper(title))
+	fmt.Fprintf(r, ".TH %s %s \"\" \"%s\" \"%s\"\n", title, section, commandName, manual)
 	// Names are looked for: none is hyphenated. groff has that anew in each paragraph, from HY.
 	r.line(".nh")
 	r.line(".nr HY 0")
@@ -151,8 +152,8 @@ func commandPage(cmd *cobra.Command) string {
 	r.line(quoted.Replace(name) + ` \- ` + quoted.Replace(strings.ToLower(cmd.Short[:1])+cmd.Short[1:]))
 	r.line(".SH SYNOPSIS")
 	if cmd == root {
-		fmt.Fprintf(&r, "%s %s [%s]...\n.br\n%s %s %s [%s]...\n", bold(commandName), italic("COMMAND"), italic("ARGUMENT"),
-			bold(extensionName), bold("--socket"), italic("path"), italic("OPTION"))
+		fmt.Fprintf(&r, "%s %s [%s]...\n.br\n", bold(commandName), italic("COMMAND"), italic("ARGUMENT"))
+		fmt.Fprintf(&r, "%s %s %s [%s]...\n", bold(extensionName), bold("--socket"), italic("path"), italic("OPTION"))
 	} else {
 		_, arguments, _ := strings.Cut(cmd.Use, " ")
 		fmt.Fprintf(&r, "%s [%s]... %s\n", bold(cmd.CommandPath()), italic("OPTION"), italic(arguments))
@@ -211,11 +212,11 @@ func (r *roff) flag(f *pflag.Flag) {
 func (r *roff) surroundings(cmd *cobra.Command) {
 	if !cmd.HasParent() {
 		r.line(".SH ENVIRONMENT")
-		r.item(bold(extension.MaxResponseVariable), "How much one answer to osquery may cost osquery in memory, in MB; 0 for any. "+
-			"Where it is not set, the limit is that of osquery's watchdog.")
+		r.item(bold(extension.MaxResponseVariable), "How much one answer to osquery may cost osquery in memory, "+
+			"in MB; 0 for any. Where it is not set, the limit is that of osquery's watchdog.")
 		r.item(bold("KERNEL_ROUTES_RESTART"), "Read only by the package's scripts, from the environment or "+
-			"/etc/default/kernel-routes: 1 has a running osqueryd or orbit restarted where there is something new for it. "+
-			"Otherwise they only say how to.")
+			"/etc/default/kernel-routes: 1 has a running osqueryd or orbit restarted where there is something new "+
+			"for it. Otherwise they only say how to.")
 		r.item(bold("KERNEL_ROUTES_REGISTER"), "Likewise: 0 leaves the two lists of extensions (see FILES) alone.")
 	}
 	if cmd.Name() == "spec" {
@@ -225,7 +226,8 @@ func (r *roff) surroundings(cmd *cobra.Command) {
 	if !cmd.HasParent() {
 		r.item(italic(installed), "The program under the name that osquery wants.")
 		r.item(italic("/usr/bin/"+commandName), "A link to it.")
-		r.item(italic("/etc/osquery/extensions.load"), "The extensions that osqueryd starts, the path of one in each line.")
+		r.item(italic("/etc/osquery/extensions.load"),
+			"The extensions that osqueryd starts, the path of one in each line.")
 		r.item(italic("/opt/orbit/extensions.load"), "The same of Fleet's agent.")
 		r.item(italic("/usr/share/osquery/packs/route-*.conf"), "Packs of queries for osqueryd.")
 	}
@@ -259,12 +261,12 @@ func tablesPage() string {
 	}
 	r.line(quoted.Replace(strings.Join(names, ", ")) + ` \- the routing state of the Linux kernel as SQL tables`)
 	r.line(".SH DESCRIPTION")
-	r.text("The extension kernel_routes has these tables in osquery, and kernel-routes query has them without it. What they " +
-		"show is what the kernel tells over RTNetlink at the moment of the query.")
+	r.text("The extension kernel_routes has these tables in osquery, and kernel-routes query has them without it. " +
+		"What they show is what the kernel tells over RTNetlink at the moment of the query.")
 	r.line(".PP")
-	r.text("A TEXT column that has nothing to say is '', an INTEGER or BIGINT one NULL. What is 1 if something holds is 0 if " +
-		"not. A hidden column is shown where it is named, and is not in SELECT *. A required one needs a condition " +
-		"with = or IN.")
+	r.text("A TEXT column that has nothing to say is '', an INTEGER or BIGINT one NULL. What is 1 if something holds " +
+		"is 0 if not. A hidden column is shown where it is named, and is not in SELECT *. A required one needs " +
+		"a condition with = or IN.")
 	for _, t := range tables.All() {
 		r.line(".SH TABLE " + quoted.Replace(t.Name))
 		r.text(t.Description)
@@ -278,8 +280,8 @@ func tablesPage() string {
 		r.line(".SS Examples")
 		r.examples(t.Examples)
 	}
-	r.seeAlso(commandName+" 1", commandName+"-query 1", commandName+"-spec 1", "ip-route 8", "ip-rule 8", "ip-nexthop 8",
-		"rtnetlink 7")
+	r.seeAlso(commandName+" 1", commandName+"-query 1", commandName+"-spec 1", "ip-route 8", "ip-rule 8",
+		"ip-nexthop 8", "rtnetlink 7")
 	return r.String()
 }
 

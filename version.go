@@ -42,7 +42,7 @@ func buildOf(info *debug.BuildInfo) build {
 	for _, s := range info.Settings {
 		told[s.Key] = s.Value
 	}
-	b := build{Version: version, Commit: commit, Date: date, Go: runtime.Version() + " " + runtime.GOOS + "/" + runtime.GOARCH}
+	b := build{version, commit, date, runtime.Version() + " " + runtime.GOOS + "/" + runtime.GOARCH}
 	if b.Version == "" && info.Main.Version != "(devel)" {
 		b.Version = info.Main.Version
 	}

@@ -89,7 +89,8 @@ func TestBuildOf(t *testing.T) {
 		want     build
 	}{
 		{"v1.2.3", git, build{"1.2.3", "7932e2d35987", "2026-11-26T12:24:42Z", ""}},
-		{"v1.2.3+dirty", changed, build{"1.2.3+dirty", "7932e2d35987, and files that were changed", "2026-11-26T12:24:42Z", ""}},
+		{"v1.2.3+dirty", changed,
+			build{"1.2.3+dirty", "7932e2d35987, and files that were changed", "2026-11-26T12:24:42Z", ""}},
 		{"(devel)", nil, build{"0.0.0-unknown", withoutGit, withoutGit, ""}},
 		{"", nil, build{"0.0.0-unknown", withoutGit, withoutGit, ""}},
 		{"v1.2.3", nil, build{"1.2.3", withoutGit, withoutGit, ""}}, // go install of a module
@@ -222,7 +223,8 @@ func TestVersionWithoutGit(t *testing.T) {
 		t.Fatal(err)
 	}
 	file := filepath.Join(t.TempDir(), "scratch")
-	s.run("/usr/bin/env", "PATH=/nonexistent", filepath.Join(string(bytes.TrimSpace(out)), "bin/go"), "build", "-o", file, ".")
+	tool := filepath.Join(string(bytes.TrimSpace(out)), "bin/go")
+	s.run("/usr/bin/env", "PATH=/nonexistent", tool, "build", "-o", file, ".")
 	if said := s.run(file); !strings.HasPrefix(said, "0.0.0-unknown\n"+withoutGit) {
 		t.Errorf("no git: %s", said)
 	}
