@@ -59,7 +59,7 @@ func TestManual(t *testing.T) {
 }
 
 // struck is what a terminal without colours has for bold and italic.
-var struck = regexp.MustCompile(".\\x08")
+var struck = regexp.MustCompile(`.\x08`)
 
 // rendered is a page as man shows it on a terminal of 80 columns, each line of which has to
 // fit, with all white space made one.
