@@ -248,6 +248,17 @@ func TestBashFunctions(t *testing.T) {
 	for _, table := range tables.All() {
 		names = append(names, table.Name)
 	}
+	// Names of tables may have characters that mean something to a shell.
+	fake := "#!/bin/sh\nprintf \"$ANSWER\"\n"
+	if err := os.Mkdir(home+"/fake", 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(home+"/fake/"+commandName, []byte(fake), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	answer := func(lines string) string {
+		return `kernel-routes() { echo a function; }; PATH=~/fake:$PATH; export ANSWER='` + lines + `'; `
+	}
 	const theirs = "_get_comp_words_by_ref() { : theirs; }\n" // of bash-completion, which stays as it is
 	for script, want := range map[string]string{
 		`call kernel-routes spec ''`: strings.Join(names, "\n"),
@@ -261,6 +272,12 @@ func TestBashFunctions(t *testing.T) {
 		`COMP_WORDS=(kernel-routes routes --table ma) COMP_CWORD=3; _kernel_routes; show`:   "main",
 		`COMP_WORDBREAKS=' '; call kernel-routes routes --table=ma`:                         "--table=main",
 		`COMP_WORDBREAKS=' '; call kernel-routes query --from=files/x:`:                     "--from=files/x:y=z.pcap",
+		answer(`a;b\tc\n:4\n`) + `call kernel-routes routes --table a`:                      `a\;b`,
+		answer(`a;b\tc\n:4\n`) + `call kernel-routes routes --table '"a'`:                   "a;b",
+		answer(`a;b\tc\n:4\n`) + `call kernel-routes routes --table b`:                      "",
+		answer(`a\n:1\n`) + `call kernel-routes routes --table a`:                           "",
+		answer(`a\n`) + `call kernel-routes routes --table f`:                               "",
+		answer(`f\n:x[$(echo run >&2)]\n`) + `call kernel-routes routes --table f`:          "",
 		`call some-alias ro`:           "routes",
 		`PATH=; call kernel-routes ro`: "",
 		`complete -p kernel-routes kernel_routes.ext`: "complete -F _kernel_routes kernel-routes\n" +

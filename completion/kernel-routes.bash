@@ -123,9 +123,9 @@ _kernel_routes() {
     _kernel_routes_program || return
     while IFS= read -r line; do
         lines[${#lines[@]}]=$line
-    done <<<"$("$program" __complete "${words[@]:1:${#words[@]}-2}" "$cur" 2>/dev/null </dev/null)"
+    done <<<"$(command "$program" __complete "${words[@]:1:${#words[@]}-2}" "$cur" 2>/dev/null </dev/null)"
     directive=${lines[${#lines[@]}-1]} # the last line is : and a number
-    [[ $directive == :* ]] || return
+    [[ $directive =~ ^:[0-9]+$ ]] || return
     directive=${directive#:}
     unset "lines[${#lines[@]}-1]"
     ((directive & 1)) && return # it failed
