@@ -34,10 +34,11 @@ as can a recording of an nlmon interface that holds a whole dump of routes.
 
 FILE - is standard output. An existing file is replaced when the capture is
 whole, and stays as it is if something fails; a FIFO waits for its reader.`,
-		Example: `  kernel_routes.ext capture routes.pcap
+		Example: named(`  kernel_routes.ext capture routes.pcap
   kernel_routes.ext query --from routes.pcap "SELECT dst, gateway, dev FROM kernel_routes"
   ssh router kernel_routes.ext capture - | kernel_routes.ext routes --from - --summary
-  kernel_routes.ext capture - | tshark -r - -V`,
+  kernel_routes.ext capture - | tshark -r - -V`),
+		ValidArgsFunction: completeFile,
 		Args: func(cmd *cobra.Command, args []string) error {
 			if len(args) != 1 || args[0] == "" {
 				return usage(cmd, "give the name of one file to write")
@@ -74,6 +75,7 @@ func captureError(name string, err error) error {
 // defineFrom gives a command the flag that withSource reads.
 func defineFrom(cmd *cobra.Command) {
 	cmd.Flags().String("from", "", "read a capture or recording, not the kernel: a `file`, or - for standard input")
+	completeFlag(cmd, "from", completeFiles)
 }
 
 // errNeedsLinux is why the program, which builds on other systems too, reads there

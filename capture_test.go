@@ -319,8 +319,8 @@ func TestNotConsistent(t *testing.T) {
 		"SELECT dst FROM kernel_routes WHERE metric = 77":                            "dst\n",
 	} {
 		out, stderr, status := command(t, bytes.NewReader(b), "query", "--csv", "--from", "-", sql)
-		const made = program + ": warning: capture from standard input: routes changed faster than they could be read"
-		const asked = "\n" + program + ": warning: kernel_routes: routes changed while they were read, or"
+		made := program + ": warning: capture from standard input: routes changed faster than they could be read"
+		asked := "\n" + program + ": warning: kernel_routes: routes changed while they were read, or"
 		if status != exitOK || out != want || !strings.HasPrefix(stderr, made) || strings.Count(stderr, asked) != 1 {
 			t.Errorf("%s: %d, %q, %s", sql, status, out, stderr)
 		}

@@ -101,7 +101,7 @@ func (e *extensionFlags) run() error {
 		Socket:      e.socket,
 		Timeout:     time.Duration(e.timeout) * time.Second,
 		Interval:    time.Duration(e.interval) * time.Second,
-		Version:     version,
+		Version:     thisBuild().Version,
 		Source:      &rtnl.Cache{Kernel: rtnl.Kernel{Logger: log}},
 		Tables:      tables.All(),
 		Logger:      log,

@@ -124,7 +124,7 @@ const rowID = "rowid"
 func TestExtension(t *testing.T) {
 	fixedNamespace(t)
 	x := startExtension(t, "--an_unknown_flag=1")
-	if got := x.Extensions()[x.uuid]; got.Name != "kernel_routes" || got.Version != version {
+	if got := x.Extensions()[x.uuid]; got.Name != "kernel_routes" || got.Version != thisBuild().Version {
 		t.Errorf("registered as %q %q", got.Name, got.Version)
 	}
 	for _, table := range tables.All() {

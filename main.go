@@ -25,11 +25,6 @@ import (
 	"kernelroutes/tables"
 )
 
-// version can be set by the linker: -ldflags "-X main.version=1.2.3".
-var version = "0.1.0"
-
-const program = "kernel_routes.ext"
-
 // Exit statuses; 128 and the number of the signal (130 for SIGINT) if one ended the
 // command.
 const (
@@ -124,7 +119,7 @@ func usage(cmd *cobra.Command, format string, args ...any) error {
 }
 
 func unknownCommand(cmd *cobra.Command, name string) error {
-	return usage(cmd, "unknown command %q: the commands are query, routes, capture and spec", name)
+	return usage(cmd, "unknown command %q: the commands are query, routes, capture, spec and completion", name)
 }
 
 func rootCommand(ext *extensionFlags) *cobra.Command {
@@ -147,10 +142,11 @@ network namespaces.
 Exit status: 0 if all went well, also if the reader of the output has had enough
 (| head); 1 if something failed; 2 if the command line means nothing; 130 if
 interrupted (SIGINT, Ctrl-C), 143 if terminated (SIGTERM).`,
-		Example: `  kernel_routes.ext query "SELECT dst, gateway, dev FROM kernel_routes WHERE table_name = 'main'"
+		Example: named(
+			`  kernel_routes.ext query "SELECT dst, gateway, dev FROM kernel_routes WHERE table_name = 'main'"
   kernel_routes.ext routes --ipv4 --summary
-  osqueryi --extension ./kernel_routes.ext --extensions_require=kernel_routes "SELECT * FROM kernel_routes"`,
-		Version:       version,
+`) + "  osqueryi --extension " + extensionPath() + ` --extensions_require=kernel_routes "SELECT * FROM kernel_routes"`,
+		Version:       about(),
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		Args: func(cmd *cobra.Command, args []string) error {
@@ -164,33 +160,12 @@ interrupted (SIGINT, Ctrl-C), 143 if terminated (SIGTERM).`,
 				"or --socket to be an osquery extension")
 		},
 	}
+	root.SetVersionTemplate("{{.Version}}")
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error { return usage(cmd, "%w", err) })
 	ext.define(root.Flags())
-	root.AddCommand(queryCommand(), routesCommand(), captureCommand(), specCommand())
+	root.AddCommand(queryCommand(), routesCommand(), captureCommand(), specCommand(), completionCommand())
+	completeRoot(root)
 	return root
-}
-
-// refuseUnknown makes errors of what cobra's own commands would answer with a help
-// text and success. root's output is set already: the completion command keeps it.
-func refuseUnknown(root *cobra.Command) {
-	root.InitDefaultHelpCmd()
-	root.InitDefaultCompletionCmd()
-	for _, cmd := range root.Commands() {
-		switch cmd.Name() {
-		case "help":
-			cmd.Args = func(cmd *cobra.Command, args []string) error {
-				if _, rest, err := root.Find(args); err != nil || len(rest) > 0 {
-					return unknownCommand(cmd, strings.Join(args, " "))
-				}
-				return nil
-			}
-		case "completion":
-			cmd.Args = nil
-			cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-				return usage(cmd, "give one shell: bash, zsh, fish or powershell")
-			}
-		}
-	}
 }
 
 func queryCommand() *cobra.Command {
@@ -217,12 +192,12 @@ The lines .tables and .schema [TABLE] show what there is to ask.
 in_cidr_block(cidr, address) fails for what is no address of cidr's family, as in
 osquery: ask for the family first, with iif or CASE. AND is no help, as SQLite may
 look at its second term first.`,
-		Example: `  kernel_routes.ext query "SELECT protocol, routes FROM kernel_route_counts"
+		Example: named(`  kernel_routes.ext query "SELECT protocol, routes FROM kernel_route_counts"
   kernel_routes.ext query --json "SELECT * FROM kernel_routes WHERE dst IN ('0.0.0.0/0', '::/0')"
   kernel_routes.ext query "SELECT dst FROM kernel_routes ` +
 			`WHERE iif(gateway_family='ipv4', in_cidr_block('192.0.2.0/24', gateway), 0)"
   kernel_routes.ext query "SELECT dev, gateway, error FROM kernel_route_lookups WHERE destination = '192.0.2.1'"
-  echo "SELECT * FROM kernel_route_nexthops" | kernel_routes.ext query --csv`,
+  echo "SELECT * FROM kernel_route_nexthops" | kernel_routes.ext query --csv`),
 		Args: func(cmd *cobra.Command, args []string) error {
 			if len(args) > 1 {
 				return usage(cmd, "more than one argument: put the SQL in quotes")
@@ -296,9 +271,9 @@ func routesCommand() *cobra.Command {
 		Short: "Print routes as net_route_info.py did",
 		Long: `Prints the IPv4 and IPv6 routes of all tables as net_route_info.py did: as a JSON
 array with one route a line, or as a summary for people.`,
-		Example: `  kernel_routes.ext routes
+		Example: named(`  kernel_routes.ext routes
   kernel_routes.ext routes --ipv6 --table main
-  kernel_routes.ext routes --summary`,
+  kernel_routes.ext routes --summary`),
 		Args: func(cmd *cobra.Command, args []string) error {
 			if len(args) > 0 {
 				return usage(cmd, "unexpected argument %q: there are only flags here", args[0])
@@ -329,6 +304,7 @@ array with one route a line, or as a summary for people.`,
 	cmd.Flags().BoolVar(&ipv4, "ipv4", false, "only IPv4 routes")
 	cmd.Flags().BoolVar(&ipv6, "ipv6", false, "only IPv6 routes")
 	cmd.Flags().StringVar(&opts.Table, "table", "", "only routes of this table, a `name or number`")
+	completeFlag(cmd, "table", completeTable)
 	cmd.Flags().BoolVar(&opts.Summary, "summary", false, "print text for people instead of JSON")
 	defineFrom(cmd)
 	cmd.Flags().BoolVar(&opts.NoUnknownAttrs, "no-unknown-attrs", false, "leave unknown_rta_attrs out")
@@ -346,8 +322,8 @@ func specCommand() *cobra.Command {
 		Long: `Prints the specification of a table as JSON in osquery's format: what it is, its
 columns with types and descriptions, and examples. Without a name, an array of
 the specifications of all tables.`,
-		Example:   "  kernel_routes.ext spec kernel_routes",
-		ValidArgs: names,
+		Example:           named("  kernel_routes.ext spec kernel_routes"),
+		ValidArgsFunction: completeFirst(names),
 		Args: func(cmd *cobra.Command, args []string) error {
 			switch {
 			case len(args) > 1:

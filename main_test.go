@@ -115,7 +115,6 @@ func TestGoodInput(t *testing.T) {
 	slices.Sort(names)
 	list := "  => " + strings.Join(names, "\n  => ") + "\n"
 	for _, test := range []struct{ args, stdin, want string }{
-		{"--version", "", program + " version " + version + "\n"},
 		{"query|--csv|SELECT 1 AS a", "SELECT 2", "a\n1\n"},
 		{"query|--csv", "SELECT 1 AS a;\n-- comment\n.tables\nSELECT 'x\ny' AS b",
 			"a\n1\n" + list + "b\n\"x\ny\"\n"},
