@@ -91,7 +91,8 @@ func licencesOf(content string) ([]string, error) {
 	}
 	if found.Percent < 100 || len(ids) == 0 { // one more sentence may forbid what the rest allows
 		return nil, fmt.Errorf("%.1f %% of the text are licences that are known (%s): read it, and if it may "+
-			"be linked put its SHA-256, %s, into reviewed (internal/notice/licences.go)", found.Percent, strings.Join(ids, ", "), sum)
+			"be linked put its SHA-256, %s, into reviewed (internal/notice/licences.go)",
+			found.Percent, strings.Join(ids, ", "), sum)
 	}
 	return ids, nil
 }

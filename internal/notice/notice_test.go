@@ -119,7 +119,8 @@ func TestAllowed(t *testing.T) {
 		t.Fatal(err)
 	}
 	commons := "\n\"Commons Clause\" License Condition v1.0\n\n" +
-		"The Software is provided to you by the Licensor under the License, as defined below, subject to the following condition. Without limiting other conditions in the " +
+		"The Software is provided to you by the Licensor under the License, as defined below, subject to the " +
+		"following condition. Without limiting other conditions in the " +
 		"License, the grant of rights under the License will not include, and the License does not grant to you, " +
 		"the right to Sell the Software."
 	const mpl = "This Source Code Form is subject to the terms of the Mozilla Public License, v. 2.0. If a copy of " +
