@@ -106,7 +106,7 @@ func TestAutoloaded(t *testing.T) {
 	write(t, root+"/opt/x/README", "", 0o644)
 	linkTo("/opt/x/linked", "/usr/lib/osquery/extensions")(t, root)
 	linkTo("/opt/x/deep/loop", "/opt/x/deep")(t, root)
-	list := "# what we load\n" + extensionFile + "\n/opt/x\n/missing.ext\n" + extensionFile + "\n"
+	list := "# what we load\n" + extensionFile + "\n/opt/x\n/opt/x/a.ext\n/missing.ext\n" + extensionFile + "\n"
 	write(t, root+"/etc/osquery/extensions.load", list, 0o644)
 	started, refused, err := osquerytest.Autoloaded(root, "/etc/osquery/extensions.load", 0)
 	if err != nil {
