@@ -5,6 +5,7 @@ go 1.26.0
 require (
 	github.com/apache/thrift v0.25.0 // osquery-go asks for v0.23.0, which does not compile where int has 32 bits
 	github.com/dlclark/regexp2 v1.12.0
+	github.com/google/licensecheck v0.3.1 // of internal/notice, which is not in the program
 	github.com/mdlayher/netlink v1.11.2
 	github.com/mdlayher/socket v0.6.0
 	github.com/ncruces/go-sqlite3 v0.37.0
