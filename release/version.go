@@ -9,6 +9,7 @@ import (
 // A version is a semantic version, as Go derives it from git: that of the commit's tag, or the next
 // one's pre-release with the commit's time and hash (a pseudo-version) where the commit has none.
 type version struct {
+	semver string // the whole of it: 1.2.3-0.20261126122442-7932e2d35987
 	number string // 1.2.3
 	pre    string // rc.1, "" for none
 	commit string // 20261126122442.7932e2d35987, "" for a tag
@@ -24,7 +25,7 @@ func parseVersion(text string) (v version, err error) {
 	if m == nil {
 		return v, fmt.Errorf("%q is no version that a package can have: it is to be as 1.2.3 or 1.2.3-rc.1", text)
 	}
-	v.number, v.pre = m[1], m[2]
+	v.semver, v.number, v.pre = strings.TrimPrefix(text, "v"), m[1], m[2]
 	if p := pseudo.FindStringSubmatch(v.pre); p != nil {
 		v.pre, v.commit = p[1], p[2]+"."+p[3]
 	}
