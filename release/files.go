@@ -29,6 +29,7 @@ var needed = []string{
 //	man1/, man7/  compressed manual pages
 //	bash/, zsh/, fish/
 //	deb/          what only Debian has
+//	release/scripts/
 func (b *build) layOut(program string) error {
 	for _, pattern := range needed {
 		found, err := filepath.Glob(filepath.Join(b.dir, pattern))
@@ -41,7 +42,7 @@ func (b *build) layOut(program string) error {
 	}
 	for _, step := range []func() error{
 		b.layOutDocs, b.layOutManual, func() error { return b.layOutCompletions(program) }, b.layOutDebian,
-		func() error { return b.askSQLite(program) },
+		b.layOutScripts, func() error { return b.askSQLite(program) },
 	} {
 		if err := step(); err != nil {
 			return err
@@ -176,6 +177,33 @@ func (b *build) layOutCompletions(program string) error {
 	return nil
 }
 
+// layOutScripts copies the scripts that packages run: apk keeps their modes and times.
+func (b *build) layOutScripts() error {
+	scripts, err := filepath.Glob(filepath.Join(b.dir, "release/scripts/*"))
+	if err != nil {
+		return err
+	}
+	for _, script := range scripts {
+		data, err := os.ReadFile(script)
+		if err != nil {
+			return err
+		}
+		if err := write(b.file("release/scripts/"+filepath.Base(script)), data, 0o755); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// overrides are what lintian, Debian's judge of packages, need not find.
+const overrides = `# A program in Go has no libraries to link, and runs on every release of every distribution.
+kernel-routes: statically-linked-binary [usr/lib/osquery/extensions/kernel_routes.ext]
+# That of Apache Thrift, which goes on after the text that is common.
+kernel-routes: copyright-file-contains-full-apache-2-license
+# Nobody has asked Debian for the package.
+kernel-routes: initial-upload-closes-no-bugs *
+`
+
 // layOutDebian makes what Debian's policy asks for: a copyright file that leads to the common licence, the
 // changelog, compressed, and one of the package.
 func (b *build) layOutDebian() error {
@@ -191,6 +219,7 @@ func (b *build) layOutDebian() error {
 	packaged := fmt.Sprintf("kernel-routes (%s-%s) unstable; urgency=medium\n\n  * What is new is in changelog.gz.\n\n"+
 		" -- %s  %s\n", b.version.deb(), b.release, maintainer, b.date.Format(time.RFC1123Z))
 	for name, data := range map[string][]byte{
+		"overrides":           []byte(overrides),
 		"copyright":           append([]byte(licence), notice...),
 		"changelog.gz":        compress(changelog),
 		"changelog.Debian.gz": compress([]byte(packaged)),

@@ -24,9 +24,10 @@ func (b *build) pack(t target, binary, format string) error {
 	}
 	config := filepath.Join(b.dir, "release/nfpm.yaml")
 	cmd := b.tool("nfpm", "package", "--config", config, "--packager", format, "--target", b.to)
+	cmd.Dir = b.file("")
 	cmd.Env = append(append([]string{}, b.goEnv...),
 		"VERSION="+version, "RELEASE="+b.release, "MAINTAINER="+maintainer, "ARCH="+arch, "BINARY="+binary,
-		"FILES="+b.file(""), "SOURCE_DATE_EPOCH="+strconv.FormatInt(b.date.Unix(), 10))
+		"SOURCE_DATE_EPOCH="+strconv.FormatInt(b.date.Unix(), 10))
 	if _, err := output(cmd); err != nil {
 		return fmt.Errorf("make the .%s for %s: %w", format, t.Arch, err)
 	}
