@@ -68,6 +68,10 @@ func circumstances(dir string) ([]string, error) {
 	if err := os.WriteFile(settings, []byte("GOFLAGS=-tags=other -ldflags=-w\nGO386=softfloat\n"), 0o600); err != nil {
 		return nil, err
 	}
+	// The checkout may be another user's.
+	if err := os.WriteFile(filepath.Join(dir, "home", ".gitconfig"), []byte("[safe]\n\tdirectory = *\n"), 0o600); err != nil {
+		return nil, err
+	}
 	return append(env, "GOENV="+settings, "GOCACHE="+filepath.Join(dir, "cache"), "GOAMD64=v2", "GOARM=5",
 		"HOME="+filepath.Join(dir, "home"), "TMPDIR="+filepath.Join(dir, "tmp"), "TZ=Pacific/Chatham",
 		"LC_ALL=tr_TR.UTF-8", "LANG=tr_TR.UTF-8", "USER=other", "LOGNAME=other", "SOURCE_DATE_EPOCH=1",

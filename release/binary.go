@@ -37,9 +37,8 @@ func (b *build) check(file string, t target) error {
 	if err != nil {
 		return err
 	}
-	// In a container the sources may be in /src, or a cache in /go, which are no telling names: what all
-	// those of the module's files have to have is their folder.
-	for _, path := range []string{filepath.Join(b.dir, "main.go"), filepath.Join(b.dir, "rtnl"), b.work} {
+	// A checkout may be in /src: that word is in the binary anyway, /src/main.go is not.
+	for _, path := range []string{filepath.Join(b.dir, "main.go"), filepath.Join(b.dir, "rtnl"), b.work, b.cache} {
 		if bytes.Contains(data, []byte(path)) {
 			return fmt.Errorf("%s: the binary has a path of this machine in it: %s", t.Arch, path)
 		}

@@ -62,6 +62,7 @@ type build struct {
 	to      string   // a folder for what is released
 	release string   // of the packages, of one version: 1, and more if only the packages change
 	goEnv   []string // the environment of the Go command
+	cache   string   // the folder of modules
 	sqlite  string   // the version of SQLite in the program
 }
 
@@ -89,6 +90,11 @@ func prepare(work string, opts options) (*build, error) {
 	}
 	if b.goEnv, err = goEnvironment(root); err != nil {
 		return nil, err
+	}
+	for _, e := range b.goEnv {
+		if value, ok := strings.CutPrefix(e, "GOMODCACHE="); ok {
+			b.cache = value
+		}
 	}
 	if err := b.buildTools(); err != nil {
 		return nil, err
@@ -121,12 +127,7 @@ func goEnvironment(root string) ([]string, error) {
 	if err := json.Unmarshal([]byte(out), &set); err != nil {
 		return nil, err
 	}
-	var env []string
-	for _, e := range environment("GO") {
-		if !strings.HasPrefix(e, "GIT_") && !strings.HasPrefix(e, "CGO_") {
-			env = append(env, e)
-		}
-	}
+	env := environment(append([]string{"GO", "CGO_"}, gitFolders...)...)
 	env = append(env, "GOENV=off", "GOWORK=off", "CGO_ENABLED=0", "GO_EXTLINK_ENABLED=0")
 	for _, name := range kept {
 		env = append(env, name+"="+set[name])
@@ -177,8 +178,29 @@ func (b *build) told(program string) error {
 	if b.date, err = time.Parse(time.RFC3339, set["vcs.time"]); err != nil {
 		return err
 	}
-	b.version, err = parseVersion(info.Main.Version)
-	return err
+	if b.version, err = parseVersion(info.Main.Version); err != nil {
+		return err
+	}
+	return b.tagTold(info.Main.Version)
+}
+
+// tagTold makes sure that a commit that somebody has given the tag of a version is released as that version.
+// Go passes over tags that are no versions of the module, such as v1.2.3+meta, or v2.0.0 without /v2 in its path.
+func (b *build) tagTold(version string) error {
+	tags, err := git(b.dir, "tag", "--points-at", "HEAD", "--list", "v[0-9]*")
+	if err != nil {
+		return err
+	}
+	for _, tag := range strings.Fields(tags) {
+		if tag == version {
+			return nil
+		}
+	}
+	if tags != "" {
+		return fmt.Errorf("the commit has the tag %s, but Go says that it is %s: a tag is to be as v1.2.3 or v1.2.3-rc.1, "+
+			"and from v2.0.0 on the module's path in go.mod ends in /v2", strings.Join(strings.Fields(tags), ", "), version)
+	}
+	return nil
 }
 
 func settings(info *debug.BuildInfo) map[string]string {

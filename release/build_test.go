@@ -40,7 +40,7 @@ func packages(t *testing.T, version string) string {
 	to := filepath.Join(built.dir, version)
 	err, done := built.versions[version]
 	if !done {
-		err = release(options{Arches: []string{runtime.GOARCH}, To: to, Version: version, Date: testDate})
+		err = release(options{Arches: []string{runtime.GOARCH}, To: to, Version: version, Date: testDate, Quiet: true})
 		built.versions[version] = err
 	}
 	if err != nil {

@@ -10,7 +10,6 @@
 package main
 
 import (
-	"errors"
 	"flag"
 	"fmt"
 	"os"
@@ -19,6 +18,8 @@ import (
 	"runtime"
 	"strings"
 	"time"
+
+	"golang.org/x/sync/errgroup"
 )
 
 func main() {
@@ -135,12 +136,13 @@ func (b *build) all(t target) error {
 	if err := write(filepath.Join(b.to, b.name(t)+".ext"), data, 0o755); err != nil {
 		return err
 	}
+	var made errgroup.Group
 	for _, format := range formats {
-		if err := b.pack(t, binary, format); err != nil {
-			return err
-		}
+		made.Go(func() error { return b.pack(t, binary, format) })
 	}
-	return errors.Join(b.archive(t, binary), b.sbom(t, binary))
+	made.Go(func() error { return b.archive(t, binary) })
+	made.Go(func() error { return b.sbom(t, binary) })
+	return made.Wait()
 }
 
 // mark is a file by which a folder is known as one that this command has made.

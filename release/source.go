@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -83,11 +84,15 @@ func sameFile(a, b string) bool {
 	return err == nil && os.SameFile(x, y)
 }
 
+// gitFolders are what git goes by rather than by the working directory, as in a hook.
+var gitFolders = []string{"GIT_DIR=", "GIT_WORK_TREE=", "GIT_INDEX_FILE=", "GIT_OBJECT_DIRECTORY=",
+	"GIT_ALTERNATE_OBJECT_DIRECTORIES=", "GIT_COMMON_DIR=", "GIT_NAMESPACE=", "GIT_PREFIX="}
+
 // git runs git in a folder, whatever the environment says of another one.
 func git(dir string, args ...string) (string, error) {
 	cmd := exec.Command("git", args...)
 	cmd.Dir = dir
-	cmd.Env = append(environment("GIT_"), "LC_ALL=C")
+	cmd.Env = append(environment(gitFolders...), "LC_ALL=C")
 	return output(cmd)
 }
 
@@ -97,14 +102,11 @@ func moduleRoot() (string, error) {
 	return filepath.Dir(strings.TrimSpace(mod)), err
 }
 
-// environment returns the environment without what begins with a prefix.
-func environment(without string) (env []string) {
-	for _, e := range os.Environ() {
-		if !strings.HasPrefix(e, without) {
-			env = append(env, e)
-		}
-	}
-	return env
+// environment returns the environment without what begins in one of these ways.
+func environment(without ...string) []string {
+	return slices.DeleteFunc(os.Environ(), func(set string) bool {
+		return slices.ContainsFunc(without, func(prefix string) bool { return strings.HasPrefix(set, prefix) })
+	})
 }
 
 // output runs a command and returns what it prints; what it says of an error is in the error.

@@ -5,8 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 )
 
@@ -72,7 +74,8 @@ func compare(a, b string) error {
 		}
 	}
 	var problems []error
-	for name, both := range in {
+	for _, name := range slices.Sorted(maps.Keys(in)) {
+		both := in[name]
 		switch {
 		case !both[0]:
 			problems = append(problems, fmt.Errorf("%s is only in %s", name, b))
