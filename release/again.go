@@ -29,9 +29,9 @@ func again(opts options) error {
 	}
 	defer os.RemoveAll(dir)
 	src, to := filepath.Join(dir, "a", "clone of it"), filepath.Join(dir, "dist")
-	// The files are for this user alone, as the umask is given to git and go too.
 	script := `umask 077
-git clone --quiet "$1" "$2" && cd "$2" && git checkout --quiet "$3" && find . -name .git -prune -o -exec touch -d 2001-02-03 {} +
+git clone --quiet "$1" "$2" && cd "$2" && git checkout --quiet "$3"
+find . -name .git -prune -o -exec touch -d 2001-02-03 {} +
 exec go run ./release --to "$4" --arch "$5" --release "$6"`
 	commit, err := git(root, "rev-parse", "HEAD")
 	if err != nil {
@@ -69,7 +69,8 @@ func circumstances(dir string) ([]string, error) {
 		return nil, err
 	}
 	// The checkout may be another user's.
-	if err := os.WriteFile(filepath.Join(dir, "home", ".gitconfig"), []byte("[safe]\n\tdirectory = *\n"), 0o600); err != nil {
+	config := filepath.Join(dir, "home", ".gitconfig")
+	if err := os.WriteFile(config, []byte("[safe]\n\tdirectory = *\n"), 0o600); err != nil {
 		return nil, err
 	}
 	return append(env, "GOENV="+settings, "GOCACHE="+filepath.Join(dir, "cache"), "GOAMD64=v2", "GOARM=5",

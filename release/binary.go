@@ -33,6 +33,9 @@ func (b *build) check(file string, t target) error {
 	if set["CGO_ENABLED"] != "0" || set["-trimpath"] != "true" {
 		return fmt.Errorf("%s: the binary was built otherwise than it is to be: %v", t.Arch, info.Settings)
 	}
+	if !b.given && set["vcs.revision"] == "" {
+		return fmt.Errorf("%s: the binary does not know its commit: %v", t.Arch, info.Settings)
+	}
 	data, err := os.ReadFile(file)
 	if err != nil {
 		return err

@@ -63,6 +63,10 @@ func TestContents(t *testing.T) {
 	}
 }
 
+// documents are the folders of documents and manual pages.
+var documents = []string{"/usr/share/doc/kernel-routes/docs/", "/usr/share/man/", "/usr/share/doc/kernel-routes/packs/",
+	"docs/", "man/", "packs/"}
+
 // contents lists what a package has, but for documents and manual pages, which it lists without their folder.
 func contents(t *testing.T, ending string) (list []string, docs map[string]int64) {
 	t.Helper()
@@ -83,8 +87,7 @@ func contents(t *testing.T, ending string) (list []string, docs map[string]int64
 		if h.Uid != 0 || h.Gid != 0 || h.Uname != "root" && h.Uname != "" || h.Gname != "root" && h.Gname != "" {
 			t.Errorf("%s belongs to %d:%d, %q:%q", name, h.Uid, h.Gid, h.Uname, h.Gname)
 		}
-		for _, dir := range []string{"/usr/share/doc/kernel-routes/docs/", "/usr/share/man/", "/usr/share/doc/kernel-routes/packs/",
-			"docs/", "man/", "packs/"} {
+		for _, dir := range documents {
 			if strings.HasPrefix(name, dir) && h.Typeflag == tar.TypeReg {
 				docs[path.Base(path.Dir(name))+"/"+path.Base(name)] = h.Mode
 				name = ""

@@ -10,6 +10,7 @@
 package main
 
 import (
+	"errors"
 	"flag"
 	"fmt"
 	"os"
@@ -23,32 +24,44 @@ import (
 )
 
 func main() {
-	opts := options{}
-	arches := flag.String("arch", strings.Join(allArches(), ","), "`architectures`, as Go names them")
-	flag.StringVar(&opts.To, "to", "dist", "`folder` that is written to; what was in it is removed")
-	flag.StringVar(&opts.Version, "version", "", "`version` of what is no git checkout, as 1.2.3; "+
-		"SOURCE_DATE_EPOCH in the environment is then its date")
-	flag.StringVar(&opts.Release, "release", "1", "`number` of the packages, more than 1 if they are "+
-		"made again of the same version")
-	twice := flag.Bool("again", false, "build a second time, in another folder and with other settings, and compare")
-	with := flag.String("compare", "", "build nothing: compare the folder that is written to with another `folder`")
-	flag.Parse()
-	opts.Arches, opts.Date = strings.Split(*arches, ","), os.Getenv("SOURCE_DATE_EPOCH")
-	err := error(nil)
-	switch {
-	case flag.NArg() > 0:
-		err = fmt.Errorf("%q means nothing; see --help", flag.Args())
-	case *with != "":
-		err = compare(opts.To, *with)
-	case *twice:
-		err = again(opts)
-	default:
-		err = release(opts)
+	work, err := parse(os.Args[1:])
+	if errors.Is(err, flag.ErrHelp) {
+		return
+	}
+	if err == nil {
+		err = work()
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "cannot make the release:", err)
 		os.Exit(1)
 	}
+}
+
+// parse returns what the command line asks for.
+func parse(args []string) (func() error, error) {
+	opts := options{Date: os.Getenv("SOURCE_DATE_EPOCH")}
+	flags := flag.NewFlagSet("release", flag.ContinueOnError)
+	arches := flags.String("arch", strings.Join(allArches(), ","), "`architectures`, as Go names them")
+	flags.StringVar(&opts.To, "to", "dist", "`folder` that is written to; what was in it is removed")
+	flags.StringVar(&opts.Version, "version", "", "`version` of what is no git checkout, as 1.2.3; "+
+		"SOURCE_DATE_EPOCH in the environment is then its date")
+	flags.StringVar(&opts.Release, "release", "1", "`number` of the packages, more than 1 if they are "+
+		"made again of the same version")
+	twice := flags.Bool("again", false, "build a second time, in another folder and with other settings, and compare")
+	with := flags.String("compare", "", "build nothing: compare the folder that is written to with another `folder`")
+	if err := flags.Parse(args); err != nil {
+		return nil, err
+	}
+	opts.Arches = strings.Split(*arches, ",")
+	switch {
+	case flags.NArg() > 0:
+		return nil, fmt.Errorf("%q means nothing; see --help", flags.Args())
+	case *with != "":
+		return func() error { return compare(opts.To, *with) }, nil
+	case *twice:
+		return func() error { return again(opts) }, nil
+	}
+	return func() error { return release(opts) }, nil
 }
 
 type options struct {

@@ -188,7 +188,8 @@ func TestOfGit(t *testing.T) {
 	inRepository(t, dir, "tag", "v1.2.3-rc.1")
 	worktree := filepath.Join(t.TempDir(), "worktree")
 	inRepository(t, dir, "worktree", "add", "--quiet", "--detach", worktree)
-	err = release(options{Root: worktree, Arches: []string{runtime.GOARCH}, To: filepath.Join(worktree, "dist"), Quiet: true})
+	to := filepath.Join(worktree, "dist")
+	err = release(options{Root: worktree, Arches: []string{runtime.GOARCH}, To: to, Quiet: true})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -70,7 +70,8 @@ func TestVersions(t *testing.T) {
 	}
 	for _, text := range []string{
 		"", "1.2", "v1.2.3.4", "1.2.3+meta", "v1.2.3-rc.1+dirty", "v0.0.0-20261126122442-7932e2d35987+dirty", "(devel)",
-		"v1.2.3-preview", "v1.2.3-rc1", "v1.2.3-rc.01", "v1.2.3-alpha.0", "01.2.3", "v1.2.3\n", "1.2.3 -rc.1", "v1.2.3-rc.1 x",
+		"v1.2.3-preview", "v1.2.3-rc1", "v1.2.3-rc.01", "v1.2.3-alpha.0", "01.2.3", "v1.2.3\n", "1.2.3 -rc.1",
+		"v1.2.3-rc.1 x",
 	} {
 		if v, err := parseVersion(text); err == nil {
 			t.Errorf("%q was taken, as %s", text, v)
