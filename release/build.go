@@ -197,8 +197,9 @@ func (b *build) tagTold(version string) error {
 		}
 	}
 	if tags != "" {
-		return fmt.Errorf("the commit has the tag %s, but Go says that it is %s: a tag is to be as v1.2.3 or v1.2.3-rc.1, "+
-			"and from v2.0.0 on the module's path in go.mod ends in /v2", strings.Join(strings.Fields(tags), ", "), version)
+		return fmt.Errorf("the commit has the tag %s, but Go says that it is %s: a tag is to be as v1.2.3 or "+
+			"v1.2.3-rc.1, and from v2.0.0 on the module's path in go.mod ends in /v2",
+			strings.Join(strings.Fields(tags), ", "), version)
 	}
 	return nil
 }

@@ -102,8 +102,8 @@ func TestCompare(t *testing.T) {
 	if err == nil {
 		t.Fatal("no difference was found")
 	}
-	for _, want := range []string{"only.a is only in " + a, "only.b is only in " + b, "other differ: 9 and 9 bytes, 1 of",
-		"the first at 7", "longer differ: 4 and 13 bytes"} {
+	for _, want := range []string{"only.a is only in " + a, "only.b is only in " + b,
+		"other differ: 9 and 9 bytes, 1 of", "the first at 7", "longer differ: 4 and 13 bytes"} {
 		if !strings.Contains(err.Error(), want) {
 			t.Errorf("it does not say %q: %v", want, err)
 		}
@@ -148,8 +148,9 @@ func TestSbom(t *testing.T) {
 		t.Fatal(err)
 	}
 	main := bom.Metadata.Component
+	const purl = "pkg:golang/kernelroutes@v1.0.0?"
 	if main.Name != "kernelroutes" || main.Version != "v1.0.0" || len(main.Licenses) != 1 ||
-		main.Licenses[0].License.ID != "Apache-2.0" || !strings.HasPrefix(main.Purl, "pkg:golang/kernelroutes@v1.0.0?") {
+		main.Licenses[0].License.ID != "Apache-2.0" || !strings.HasPrefix(main.Purl, purl) {
 		t.Errorf("the program is %+v", main)
 	}
 	if bom.SpecVersion != "1.6" || bom.SerialNumber != "" || bom.Metadata.Timestamp != "2026-01-02T03:04:05Z" {
@@ -268,6 +269,31 @@ func TestLinks(t *testing.T) {
 	}
 }
 
+// TestTrimmed: a binary that has paths of the machine is not released.
+func TestTrimmed(t *testing.T) {
+	list, err := targetsOf([]string{runtime.GOARCH})
+	if err != nil {
+		t.Skip(err)
+	}
+	dir := t.TempDir()
+	put(t, dir, "go.mod", "module x\n\ngo 1.26.0\n")
+	put(t, dir, "main.go", "package main\n\nfunc main() {}\n")
+	b := &build{source: &source{dir: dir, given: true}, work: "/nowhere", cache: "/nowhere"}
+	for flag, want := range map[string]string{"-trimpath=true": "", "-trimpath=false": "otherwise than it is to be"} {
+		file := filepath.Join(t.TempDir(), "x")
+		cmd := exec.Command("go", "build", flag, "-buildvcs=false", "-o", file, ".")
+		cmd.Dir, cmd.Env = dir, append(os.Environ(), "CGO_ENABLED=0", "GOOS=linux", "GOFLAGS=")
+		if out, err := cmd.CombinedOutput(); err != nil {
+			t.Fatalf("%v: %s", err, out)
+		}
+		if err := b.check(file, list[0]); want == "" && err != nil {
+			t.Error(err)
+		} else if want != "" {
+			refused(t, err, want)
+		}
+	}
+}
+
 // TestProgram: the program tells the version and runs anywhere.
 func TestProgram(t *testing.T) {
 	file := packaged(t, tested, ".ext")
@@ -287,13 +313,14 @@ func TestProgram(t *testing.T) {
 		func() error { return b.check("/bin/sh", list[0]) },
 		func() error { return b.check("main.go", list[0]) },
 		func() error { return b.check(file, target{Arch: "other"}) },
-		func() error { self, _ := os.Executable(); return b.check(self, list[0]) }, // built without -trimpath
 		func() error {
-			here := &build{source: &source{dir: "/nowhere", given: true}, work: "/nowhere", cache: "kernelroutes/rtnl/object"}
+			here := *b
+			here.cache = "kernelroutes/rtnl/object" // which is a path in it
 			return here.check(file, list[0])
 		},
 		func() error {
-			ofGit := &build{source: &source{dir: "/nowhere"}, work: "/nowhere", cache: "/nowhere"}
+			ofGit := *b
+			ofGit.source = &source{dir: "/nowhere"}
 			return ofGit.check(file, list[0])
 		},
 	} {

@@ -95,7 +95,8 @@ func (b *build) complete(bom object) error {
 			c["cpe"] = "cpe:2.3:a:golang:go:" + strings.TrimPrefix(version, "go") + ":*:*:*:*:*:*:*"
 		}
 		if licence == "" {
-			return fmt.Errorf("NOTICE has no licence of %s %s: write it again (go run ./internal/notice)", name, version)
+			return fmt.Errorf("NOTICE has no licence of %s %s: write it again (go run ./internal/notice)",
+				name, version)
 		}
 		c["licenses"] = licensed(licence)
 	}

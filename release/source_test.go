@@ -61,7 +61,7 @@ func refused(t *testing.T, err error, words ...string) {
 func TestClone(t *testing.T) {
 	first := repository(t)
 	put(t, first, "dist/ignored", "x")
-	inRepository(t, first, "config", "core.autocrlf", "true")
+	inRepository(t, first, "config", "--global", "core.autocrlf", "true") // as it is where people use Windows, too
 	worktree := filepath.Join(t.TempDir(), "worktree")
 	inRepository(t, first, "worktree", "add", "--quiet", "--detach", worktree)
 	put(t, first, "file", "more text\n")
@@ -207,7 +207,7 @@ func TestOfGit(t *testing.T) {
 			t.Errorf("the SBOM does not have %s", want)
 		}
 	}
-	if found, err := filepath.Glob(filepath.Join(worktree, "dist", "kernel-routes_1.2.3~rc.1-1_*.deb")); len(found) != 1 {
+	if found, err := filepath.Glob(filepath.Join(to, "kernel-routes_1.2.3~rc.1-1_*.deb")); len(found) != 1 {
 		t.Errorf("%v, %v", found, err)
 	}
 	if changed, err := git(worktree, "status", "--porcelain"); err != nil || changed != "" {
