@@ -75,7 +75,7 @@ func prepare(work string, opts options) (*build, error) {
 		if b.version, err = parseVersion(opts.Version); err != nil {
 			return nil, err
 		}
-		seconds, err := strconv.ParseInt(os.Getenv("SOURCE_DATE_EPOCH"), 10, 64)
+		seconds, err := strconv.ParseInt(opts.Date, 10, 64)
 		if err != nil {
 			return nil, errors.New("--version needs SOURCE_DATE_EPOCH in the environment: " +
 				"the date of what is built, in seconds since 1970")

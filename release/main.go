@@ -22,7 +22,7 @@ func main() {
 	flag.StringVar(&opts.Version, "version", "", "`version` of what is no git checkout, as 1.2.3; "+
 		"SOURCE_DATE_EPOCH in the environment is then its date")
 	flag.Parse()
-	opts.Arches = strings.Split(*arches, ",")
+	opts.Arches, opts.Date = strings.Split(*arches, ","), os.Getenv("SOURCE_DATE_EPOCH")
 	err := error(nil)
 	if flag.NArg() > 0 {
 		err = fmt.Errorf("%q means nothing; see --help", flag.Args())
@@ -39,6 +39,7 @@ type options struct {
 	Arches  []string
 	To      string // folder
 	Version string // "": git's
+	Date    string // of what has a version given, in seconds since 1970
 }
 
 // release builds everything into a folder.
