@@ -92,10 +92,27 @@ is_there() {
 	[ -z "$root" ] && command -v osqueryd >/dev/null 2>&1
 }
 
+# target FILE prints the file that a link leads to, at the end, whether it exists or not.
+target() {
+	file=$1 links=0
+	while [ -h "$file" ]; do
+		links=$((links + 1))
+		[ $links -le 40 ] || { warn "$1 is a link that leads to itself"; return 1; }
+		link=$(readlink "$file") || return 1
+		case $link in
+		/*) file=$root$link ;;
+		*) file=${file%/*}/$link ;;
+		esac
+	done
+	printf '%s\n' "$file"
+}
+
 # A line is ours with blanks around it as well, which osquery takes off.
 ours="^[[:space:]]*$(printf '%s\n' "$extension" | sed 's/\./\\./g')[[:space:]]*\$"
 
 has_line() { [ -f "$1" ] && grep -q -e "$ours" "$1"; }
+
+has_listed() { has_line "$(target "$(folder_of "$1")/extensions.load" 2>/dev/null)"; }
 
 # is_open FILE: its last line has no end.
 is_open() { [ -s "$1" ] && [ "$(tail -c 1 "$1" | wc -l)" -eq 0 ]; }
@@ -122,24 +139,9 @@ without_line() {
 	fi
 }
 
-# target FILE prints the file that a link leads to, at the end, whether it exists or not.
-target() {
-	file=$1 links=0
-	while [ -h "$file" ]; do
-		links=$((links + 1))
-		[ $links -le 40 ] || { warn "$1 is a link that leads to itself"; return 1; }
-		link=$(readlink "$file") || return 1
-		case $link in
-		/*) file=$root$link ;;
-		*) file=${file%/*}/$link ;;
-		esac
-	done
-	printf '%s\n' "$file"
-}
-
 # rewrite FILE COMMAND puts what the command prints for the file in its place: at once or not at all.
 rewrite() {
-	file=$(target "$1") || return 1
+	file=$1
 	if [ -e "$file" ] && [ ! -f "$file" ]; then
 		warn "$file is not a file"
 		return 1
@@ -189,22 +191,25 @@ others() {
 # add WHO adds the line to a list, unless it has it. What to remember comes first, so that nothing is done that
 # is not remembered.
 add() {
-	folder=$(folder_of "$1") list=$(folder_of "$1")/extensions.load
-	if has_line "$list"; then
+	folder=$(folder_of "$1")
+	list=$folder/extensions.load
+	file=$(target "$list") || file=
+	if has_line "$file"; then
 		[ -e "$state/$1" ] || remember "$1" found
 		return
 	fi
-	other=$(others "$list")
+	other=$(others "$file")
 	if [ "$other" ]; then
 		warn "$list has the line $other already, and osquery loads no two extensions of one name:"
 		warn "take that line out, then run $again; until then it is $other that is loaded"
 		return 0
 	fi
 	how=added
-	! is_open "$list" || how="open $(size_of "$list")"
-	[ -e "$list" ] || how=made
+	! is_open "$file" || how="open $(size_of "$file")"
+	[ -e "$file" ] || how=made
 	[ -d "$folder" ] || how=folder
-	if remember "$1" "$how" && { [ -d "$folder" ] || mkdir "$folder"; } && rewrite "$list" with_line; then
+	if [ "$file" ] && remember "$1" "$how" && { [ -d "$folder" ] || mkdir "$folder"; } &&
+		rewrite "$file" with_line; then
 		say "added to $list"
 		changed="$changed $1"
 		return 0
@@ -218,20 +223,22 @@ add() {
 
 # take_out WHO takes the line out of a list, and removes the list if that alone made it.
 take_out() {
-	folder=$(folder_of "$1") list=$(folder_of "$1")/extensions.load
+	folder=$(folder_of "$1")
+	list=$folder/extensions.load
+	file=$(target "$list" 2>/dev/null)
 	how='' open=''
 	[ ! -f "$state/$1" ] || read -r how open <"$state/$1" || :
 	open=${open:--2}
-	has_line "$list" || return 0
-	if ! rewrite "$list" without_line; then
+	has_line "$file" || return 0
+	if ! rewrite "$file" without_line; then
 		warn "cannot take the line $extension out of $list (why is said above), which is as it was:"
-		warn "take it out when its folder is writable and has room; till then osquery warns of a missing file"
+		warn "take it out by hand; till then osquery does no more than warn of a missing file"
 		return 0
 	fi
 	say "taken out of $list"
 	changed="$changed $1"
 	case $how in
-	made | folder) [ -s "$list" ] || rm -f "$(target "$list")" ;;
+	made | folder) [ -s "$file" ] || rm -f "$file" ;;
 	esac
 	[ "$how" != folder ] || rmdir "$folder" 2>/dev/null || :
 }
@@ -332,10 +339,9 @@ installed() {
 		some=1
 		[ -z "$register" ] || [ -e "$state/$who" ] || add $who || failed=1
 		case "${1:-} $changed " in
-		*" $who "* | " "*) has_line "$(folder_of $who)/extensions.load" && restart $who "it loads the extension" ;;
+		*" $who "* | " "*) has_listed $who && restart $who "it loads the extension" ;;
 		upgrade*)
-			has_line "$(folder_of $who)/extensions.load" &&
-				restart $who "it runs the version of before, and this one"
+			has_listed $who && restart $who "it runs the version of before, and this one"
 			;;
 		esac
 	done
@@ -349,7 +355,7 @@ added() {
 	for who in osquery orbit; do
 		is_there $who || continue
 		some=1
-		if has_line "$(folder_of $who)/extensions.load"; then
+		if has_listed $who; then
 			say "is in $(folder_of $who)/extensions.load already"
 		fi
 		add $who || failed=1
