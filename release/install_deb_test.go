@@ -90,8 +90,8 @@ func TestDeb(t *testing.T) {
 		return
 	}
 	for n, s := range situations {
-		if testing.Short() && n > 2 {
-			break
+		if testing.Short() && n != 2 {
+			continue
 		}
 		t.Run(s.name, func(t *testing.T) {
 			d := newDpkg(t)

@@ -71,8 +71,8 @@ func TestRpm(t *testing.T) {
 		return
 	}
 	for n, s := range situations {
-		if testing.Short() && n > 2 {
-			break
+		if testing.Short() && n != 2 {
+			continue
 		}
 		t.Run(s.name, func(t *testing.T) {
 			r := newRpm(t)
