@@ -102,6 +102,10 @@ func TestTold(t *testing.T) {
 				if calls := restarts(r); calls != nil {
 					t.Errorf("called: %q", calls)
 				}
+				r.Write(osqueryList, extension+"\n")
+				if out := run(t, r, registerer, "installed"); !strings.Contains(out, "it loads the extension when") {
+					t.Errorf("the line was there before the extension: says %q", out)
+				}
 			})
 			t.Run(string(kind)+"/"+init.name+", not running", func(t *testing.T) {
 				r := serviceRoot(t, kind, init)
@@ -190,10 +194,9 @@ func TestOrbit(t *testing.T) {
 		t.Run(string(kind), func(t *testing.T) {
 			r := serviceRoot(t, kind, inits[0], "orbit")
 			processes(r, "orbit", "osqueryd") // which orbit has started
-			r.Remove("etc/osquery")
-			r.Folder("opt/orbit")
+			r.Folder("opt/orbit") // beside /etc/osquery, of an osqueryd that does not run
 			if out := run(t, r, registerer, "installed"); !strings.Contains(out, "systemctl restart orbit") ||
-				strings.Contains(out, "osqueryd is") || restarts(r) != nil {
+				strings.Contains(out, "osqueryd") || restarts(r) != nil {
 				t.Errorf("not asked for: %s", out)
 			}
 			run(t, r, registerer, "removing")

@@ -176,7 +176,7 @@ others() {
 	[ -f "$1" ] || return 0
 	sed -e 's/^[[:space:]]*//' -e 's/[[:space:]]*$//' "$1" | while IFS= read -r entry || [ "$entry" ]; do
 		case $entry in
-		"$extension" | [\#\;]*) continue ;;
+		"$extension") continue ;;
 		*.ext) [ -f "$root$entry" ] || continue ;;
 		*) continue ;;
 		esac
