@@ -194,7 +194,7 @@ func TestOrbit(t *testing.T) {
 		t.Run(string(kind), func(t *testing.T) {
 			r := serviceRoot(t, kind, inits[0], "orbit")
 			processes(r, "orbit", "osqueryd") // which orbit has started
-			r.Folder("opt/orbit") // beside /etc/osquery, of an osqueryd that does not run
+			r.Folder("opt/orbit")             // beside /etc/osquery, of an osqueryd that does not run
 			if out := run(t, r, registerer, "installed"); !strings.Contains(out, "systemctl restart orbit") ||
 				strings.Contains(out, "osqueryd") || restarts(r) != nil {
 				t.Errorf("not asked for: %s", out)
