@@ -221,6 +221,10 @@ func TestAdministrator(t *testing.T) {
 			r.Remove(osqueryList)
 			run(t, r, registerer, "removing")
 			expect("the list was removed", none)
+			run(t, r, registerer, "installed")
+			r.Write(osqueryList, "")
+			run(t, r, registerer, "removing")
+			expect("a list that we made was emptied", none)
 		})
 	}
 }

@@ -229,16 +229,18 @@ take_out() {
 	how='' open=''
 	[ ! -f "$state/$1" ] || read -r how open <"$state/$1" || :
 	open=${open:--2}
-	has_line "$file" || return 0
-	if ! rewrite "$file" without_line; then
+	if ! has_line "$file"; then
+		: # somebody else has taken it out: orbit empties its list where the server names no extensions
+	elif rewrite "$file" without_line; then
+		say "taken out of $list"
+		changed="$changed $1"
+	else
 		warn "cannot take the line $extension out of $list (why is said above), which is as it was:"
 		warn "take it out by hand; till then osquery does no more than warn of a missing file"
 		return 0
 	fi
-	say "taken out of $list"
-	changed="$changed $1"
 	case $how in
-	made | folder) [ -s "$file" ] || rm -f "$file" ;;
+	made | folder) [ ! -f "$file" ] || [ -s "$file" ] || rm -f "$file" ;;
 	esac
 	[ "$how" != folder ] || rmdir "$folder" 2>/dev/null || :
 }
