@@ -60,7 +60,7 @@ func (d *dpkg) remove() string { d.t.Helper(); return d.run("--purge", "kernel-r
 func (d *dpkg) installed() string {
 	d.t.Helper()
 	const format = "${db:Status-Status} ${Version}"
-	out, code := status(d.t, nil, "dpkg-query", "--admindir="+d.Path("var/lib/dpkg"), "-W", "-f="+format, "kernel-routes")
+	out, code := status(d.t, nil, "dpkg-query", "--admindir="+d.Path(dpkgState), "-W", "-f="+format, "kernel-routes")
 	state, version, _ := strings.Cut(out, " ")
 	switch {
 	case code != 0 || state == "not-installed":

@@ -51,7 +51,7 @@ var failures = []failure{
 		r.Tmpfs("etc/osquery", "mode=0755,size=8k") // two pages
 		r.Write(osqueryList, strings.Repeat("x", 4095)+"\n"+strings.TrimPrefix(r.Read(osqueryList), "(none)"))
 	}, ""},
-	{"disk has no inode", func(t *testing.T, r *roottest.Root) { small(t, r, ",nr_inodes=2") }, "No space left on device"},
+	{"disk has no inode", func(t *testing.T, r *roottest.Root) { small(t, r, ",nr_inodes=2") }, "No space left"},
 	{"folder is read-only", func(t *testing.T, r *roottest.Root) {
 		small(t, r, "")
 		r.ReadOnly("etc/osquery")
@@ -74,7 +74,7 @@ var failures = []failure{
 		}
 	}, "is not a file"},
 	{"link to nowhere", func(t *testing.T, r *roottest.Root) { r.Link(osqueryList, "/srv/none/list") }, "No such file"},
-	{"link to itself", func(t *testing.T, r *roottest.Root) { r.Link(osqueryList, "extensions.load") }, "leads to itself"},
+	{"link to itself", func(t *testing.T, r *roottest.Root) { r.Link(osqueryList, "extensions.load") }, "to itself"},
 	{"nothing can be remembered", func(t *testing.T, r *roottest.Root) {
 		r.Tmpfs("var/lib", "mode=0755,size=4k")
 		r.ReadOnly("var/lib")
@@ -97,7 +97,8 @@ func TestFailures(t *testing.T) {
 				f.spoil(t, r)
 				before := r.Tree("opt/orbit", "var/lib")
 				out, status := r.Run(nil, registerer, "installed")
-				for _, want := range []string{f.says, "/" + osqueryList, registerer, "KERNEL_ROUTES_REGISTER=0", extension} {
+				says := []string{f.says, "/" + osqueryList, registerer, "KERNEL_ROUTES_REGISTER=0", extension}
+				for _, want := range says {
 					if !strings.Contains(out, want) {
 						t.Errorf("%q does not say %q", out, want)
 					}
@@ -211,7 +212,8 @@ func TestOthers(t *testing.T) {
 					}
 					return
 				}
-				if r.Read(osqueryList) != test.list || !strings.Contains(out, test.other) || !strings.Contains(out, registerer) {
+				if r.Read(osqueryList) != test.list || !strings.Contains(out, test.other) ||
+					!strings.Contains(out, registerer) {
 					t.Errorf("the list has %q, was %q: %s", r.Read(osqueryList), test.list, out)
 				}
 				r.Write(osqueryList, "")

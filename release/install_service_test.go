@@ -263,7 +263,8 @@ func TestImages(t *testing.T) {
 			if got := r.Read("image/srv/list"); status != 0 || got != "/opt/a.ext\n"+extension+"\n" {
 				t.Errorf("DPKG_ROOT: status %d: %s: %q", status, out, got)
 			}
-			if out, status = r.Run(env, "/preremove", "remove"); status != 0 || r.Read("image/srv/list") != "/opt/a.ext" {
+			out, status = r.Run(env, "/preremove", "remove")
+			if status != 0 || r.Read("image/srv/list") != "/opt/a.ext" {
 				t.Errorf("DPKG_ROOT: status %d: %s: %q", status, out, r.Read("image/srv/list"))
 			}
 			if d := roottest.Differences(before, r.Tree("image")); d != "" {
@@ -282,7 +283,8 @@ func TestNeither(t *testing.T) {
 	for _, kind := range kinds {
 		r := registerRoot(t, kind)
 		before := r.Tree()
-		if out := run(t, r, registerer, "installed"); strings.Count(out, "\n") != 1 || !strings.Contains(out, registerer) {
+		out := run(t, r, registerer, "installed")
+		if strings.Count(out, "\n") != 1 || !strings.Contains(out, registerer) {
 			t.Errorf("%s: says %q", kind, out)
 		}
 		if out := run(t, r, registerer, "installed", "upgrade") + run(t, r, registerer, "removing"); out != "" {

@@ -196,7 +196,7 @@ func tryAnswers(t *testing.T, r *roottest.Root, version string) {
 		"usr/lib/osquery":                                     "40755 0:0",
 		"usr/lib/osquery/extensions":                          "40755 0:0",
 		"usr/lib/kernel-routes/register":                      "100755 0:0 ",
-		"usr/bin/kernel-routes":                               "120777 0:0 -> ../lib/osquery/extensions/kernel_routes.ext",
+		"usr/bin/kernel-routes":                               "120777 0:0 -> .." + extension[len("/usr"):],
 		"usr/share/osquery/packs/route-drift.conf":            "100644 0:0 ",
 		"usr/share/man/man1/kernel-routes.1.gz":               "100644 0:0 ",
 		"usr/share/man/man7/kernel_routes.7.gz":               "100644 0:0 ",

@@ -29,8 +29,8 @@ func TestInside(t *testing.T) {
 		}
 	}
 	r := New(t, Dash)
-	if out, status := r.Run([]string{"WORD=given"}, "/bin/sh", "-c", "echo $WORD >/etc/word; cat /etc/word; exit 3"); out !=
-		"given\n" || status != 3 {
+	const script = "echo $WORD >/etc/word; cat /etc/word; exit 3"
+	if out, status := r.Run([]string{"WORD=given"}, "/bin/sh", "-c", script); out != "given\n" || status != 3 {
 		t.Errorf("status %d: %q", status, out)
 	}
 	if got := r.Read("etc/word"); got != "given\n" {
@@ -59,7 +59,7 @@ func TestTree(t *testing.T) {
 	r.Folder("etc/new")
 	r.Folder("usr/new")
 	got := Differences(before, r.Tree("usr"))
-	for _, want := range []string{"/etc/text was", "/etc/mode was", "/etc/gone is gone", "/etc/link was", "/etc/new is new"} {
+	for _, want := range []string{"etc/text was", "etc/mode was", "etc/gone is gone", "etc/link was", "etc/new is new"} {
 		if !strings.Contains(got, want) {
 			t.Errorf("%q is not told", want)
 		}
