@@ -133,7 +133,8 @@ func TestDaemonSet(t *testing.T) {
 	}
 	c := pod.Containers[0]
 	s := c.SecurityContext
-	if s.RunAsUser != 0 || s.Privileged || s.AllowPrivilegeEscalation == nil || *s.AllowPrivilegeEscalation ||
+	// Kubernetes documents that allowPrivilegeEscalation is true with SYS_ADMIN: false is refused for CAP_SYS_ADMIN.
+	if s.RunAsUser != 0 || s.Privileged || s.AllowPrivilegeEscalation != nil ||
 		s.SeccompProfile.Type != "RuntimeDefault" || s.AppArmorProfile.Type != "Unconfined" ||
 		!slices.Equal(s.Capabilities.Drop, []string{"ALL"}) || !slices.Equal(s.Capabilities.Add, needed) {
 		t.Errorf("securityContext: %+v", s)
