@@ -11,6 +11,7 @@ import (
 var notRun = []struct{ pattern, reason string }{
 	{`^(CGO_ENABLED=0 )?go (build|test) `, "CI builds and tests"},
 	{`^go run \./release$`, "builds packages: the tests of release do"},
+	{`^go run \./internal/notice$`, "writes NOTICE, which its tests compare"},
 	{`^\.ci/run$`, "is CI, which runs this"},
 	{`^sudo (apt|dnf|zypper|apk) `, "changes the host; the tests of release install packages in folders"},
 	{`^sudo install `, "changes the host"},
