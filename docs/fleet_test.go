@@ -195,7 +195,12 @@ func TestFleetFile(t *testing.T) {
 		}
 	}
 	decode(t, "examples/fleet/fleets/linux-servers.yml", &f)
-	for name := range f.AgentOptions.Flags {
+	// Fleet decodes flags strictly, as osquery declares them (server/fleet/agent_options_generated.go).
+	texts := []string{"extensions_require", "extensions_timeout"}
+	for name, value := range f.AgentOptions.Flags {
+		if _, text := value.(string); text != slices.Contains(texts, name) {
+			t.Errorf("flag %s is %v, which Fleet refuses", name, value)
+		}
 		if _, ok := osqueryDefaults[name]; !ok || !strings.Contains(read(t, "osquery.md"), "| `--"+name+"` |") {
 			t.Errorf("flag %s is not explained", name)
 		}
