@@ -10,7 +10,7 @@ import (
 // any longer is to be taken out.
 var notRun = []struct{ pattern, reason string }{
 	{`^(CGO_ENABLED=0 )?go (build|test) `, "CI builds and tests"},
-	{`^((GOTOOLCHAIN|GOPROXY|SOURCE_DATE_EPOCH)=\S+ )?go run \./release( |$)`, "builds packages: the tests of release do"},
+	{`^((GOTOOLCHAIN|GOPROXY|SOURCE_DATE_EPOCH)=\S+ )?go run \./release( |$)`, "builds packages: release tests it"},
 	{`^go run \./internal/notice$`, "writes NOTICE, which its tests compare"},
 	{`^\.ci/run$`, "is CI, which runs this"},
 	{`^sudo (apt|dnf|zypper|apk) `, "changes the host; the tests of release install packages in folders"},
