@@ -230,7 +230,7 @@ func TestDropIn(t *testing.T) {
 	if all[0] != "[Service]" {
 		t.Fatalf("it begins with %s", all[0])
 	}
-	known := []string{"NoNewPrivileges=yes", "RestrictNamespaces=net", "ProtectSystem=full",
+	known := []string{"NoNewPrivileges=yes", "RestrictNamespaces=net", "ProtectSystem=full", "ReadWritePaths=-/etc/osquery",
 		"ProtectKernelModules=yes", "ProtectControlGroups=yes", "ProtectClock=yes", "ProtectHostname=yes",
 		"RestrictSUIDSGID=yes", "RestrictRealtime=yes",
 		"LockPersonality=yes", "SystemCallArchitectures=native"}
@@ -247,6 +247,10 @@ func TestDropIn(t *testing.T) {
 				t.Errorf("%s: it is not known whether the tables still show everything", line)
 			}
 		}
+	}
+	// ExecStartPre of osquery's unit is touch /etc/osquery/osquery.flags if it is missing.
+	if slices.Contains(all, "ProtectSystem=full") != slices.Contains(all, "ReadWritePaths=-/etc/osquery") {
+		t.Error("osqueryd does not start without osquery.flags")
 	}
 	for _, c := range needed {
 		if !slices.Contains(capabilities, "CAP_"+c) {
