@@ -10,10 +10,16 @@ import (
 // any longer is to be taken out.
 var notRun = []struct{ pattern, reason string }{
 	{`^(CGO_ENABLED=0 )?go (build|test) `, "CI builds and tests"},
-	{`^go run \./release$`, "builds packages: the tests of release do"},
+	{`^((GOTOOLCHAIN|GOPROXY|SOURCE_DATE_EPOCH)=\S+ )?go run \./release( |$)`, "builds packages: release tests it"},
+	{`^go run \./internal/notice$`, "writes NOTICE, which its tests compare"},
 	{`^\.ci/run$`, "is CI, which runs this"},
 	{`^sudo (apt|dnf|zypper|apk) `, "changes the host; the tests of release install packages in folders"},
-	{`^sudo install `, "changes the host"},
+	{`^sudo install `, "changes the host; the same without sudo is run in a folder"},
+	{`^(install|grep -qxF|systemctl) `, "changes the host: TestByHand in docs runs them in a folder"},
+	{`^pkill -f `, "would end the host's extension: TestPkill in docs looks whom it is for"},
+	{`^docker build `, "needs Docker and osquery's package"},
+	{`^fleetctl `, "needs a server of Fleet"},
+	{`^(mkdir -p lib/|cp packs/fleet/|cp /usr/share/doc/)`, "TestLists in docs runs them, with the package's files"},
 }
 
 // TestDocumentCommands runs the commands of the documents' blocks for a shell that ask the tables.

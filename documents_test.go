@@ -75,7 +75,7 @@ func blocksOf(t *testing.T, path string) (blocks []block) {
 // notRun says why not.
 func TestDocumentLanguages(t *testing.T) {
 	examples := exampleFiles(t)
-	known := []string{"console", "sh", "sql", "text", "go", "json", "yaml", "ini", "toml", "dockerfile"}
+	known := []string{"console", "sh", "sql", "go", "json", "yaml", "ini", "toml", "dockerfile"}
 	for _, path := range documents(t) {
 		for _, b := range blocksOf(t, path) {
 			if b.language == "bash" {

@@ -110,13 +110,19 @@ func (s *scratch) read(path string) string { return read(s.t, filepath.Join(s.ro
 // run runs a script of examples in the root, and returns what it wrote, and what was called.
 func (s *scratch) run(script string, args ...string) (out, log string, err error) {
 	s.t.Helper()
+	return s.runText(read(s.t, "examples/"+script), args...)
+}
+
+// runText is run of a script that is no file.
+func (s *scratch) runText(text string, args ...string) (out, log string, err error) {
+	s.t.Helper()
 	s.write("/log", "")
-	s.script("/scripts/it.sh", read(s.t, "examples/"+script))
+	s.script("/scripts/it.sh", text)
 	cmd := exec.Command("/scripts/it.sh", args...)
 	cmd.Dir, cmd.Env = "/", append([]string{"PATH=/bin"}, s.env...)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Chroot: s.root}
-	text, err := cmd.CombinedOutput()
-	return string(text), s.read("/log"), err
+	output, err := cmd.CombinedOutput()
+	return string(output), s.read("/log"), err
 }
 
 // must is run that may not fail.
