@@ -77,12 +77,15 @@ func (c *column[R]) settle(tableSince string) {
 		c.Since = tableSince
 	}
 	if c.Since != tableSince {
-		c.Description += "; since Linux " + c.Since
+		c.Description += sinceLinux(c.Since)
 	}
 	if c.Volatile {
 		c.Description += changesWithTime
 	}
 }
+
+// sinceLinux ends the description of a column that not every Linux has.
+func sinceLinux(version string) string { return "; since Linux " + version }
 
 // attributesIn returns the names of attributes of a route.
 func attributesIn(f object.Fields) (names []string) {

@@ -217,12 +217,18 @@ func TestMarkdown(t *testing.T) {
 	table := &Table{Columns: []ColumnInfo{
 		{Name: "h", Type: BigInt, Options: Hidden, Description: "a|b", Source: "s"},
 		{Name: "r", Type: Text, Options: Required, Description: "of *_x", Source: "net.*.y, z"},
-		{Name: "n", Type: Integer, Description: "d", Unit: "bytes", Source: "IFLA_MTU", Since: "5.3"},
+		{Name: "n", Type: Integer, Description: "d; since Linux 5.3; changes with time", Unit: "bytes",
+			Source: "IFLA_MTU", Since: "5.3"},
+		{Name: "f", Type: Integer, Description: "d; for ipv6 only since Linux 4.20; since Linux 4.2", Source: "s",
+			Since: "4.2"},
 	}}
-	const want = "| Column | Type | Unit | Source | Since | Description |\n|---|---|---|---|---|---|\n" +
-		"| `r` | TEXT, required |  | net.\\*.y, z |  | of \\*_x |\n" +
-		"| `n` | INTEGER | bytes | IFLA_MTU | 5.3 | d |\n" +
-		"| `h` | BIGINT, hidden |  | s |  | a\\|b |\n"
+	const want = "Minimum kernel is the first Linux that tells the values, 3.2 where the oldest that this\n" +
+		"program runs on does. Source is where they come from, in the kernel's words.\n\n" +
+		"| Column | Type | Unit | Minimum kernel | Description and source |\n|---|---|---|---|---|\n" +
+		"| `r` | TEXT, required |  | 3.2 | of \\*_x<br>Source: net.\\*.y, z |\n" +
+		"| `n` | INTEGER | bytes | 5.3 | d; changes with time<br>Source: IFLA_MTU |\n" +
+		"| `f` | INTEGER |  | 4.2 | d; for ipv6 only since Linux 4.20<br>Source: s |\n" +
+		"| `h` | BIGINT, hidden |  | 3.2 | a\\|b<br>Source: s |\n"
 	if got := table.Markdown(); got != want {
 		t.Errorf("%s", got)
 	}
