@@ -275,9 +275,9 @@ func settingSource(s *object.Setting) string {
 	return strings.Join(each, "; ")
 }
 
-// effectiveSource names in addition the other setting that what holds depends on.
+// effectiveSource names the constants of a setting, and the other setting that what holds depends on.
 func effectiveSource(s *object.Setting) string {
-	source := "worked out from " + settingSource(s)
+	source := "worked out from " + strings.Join(constantsIn(settingSource(s)), " and ")
 	for _, f := range configFamilies {
 		if other := s.Takes(f); other != "" {
 			return source + ", and from " + other

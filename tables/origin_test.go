@@ -118,7 +118,8 @@ func TestEffectiveSources(t *testing.T) {
 			}
 		}
 		source := InterfaceConfig.Columns[InterfaceConfig.Column(own)].Source
-		if want := "worked out from " + source + other; c.Source != want {
+		source = regexp.MustCompile(`, net[^;]+`).ReplaceAllString(source, "") // its file, which its own column has
+		if want := "worked out from " + strings.ReplaceAll(source, "; ", " and ") + other; c.Source != want {
 			t.Errorf("%s: the source is %q, want %q", c.Name, c.Source, want)
 		}
 	}
@@ -171,6 +172,23 @@ func TestSince(t *testing.T) {
 	} {
 		if got := tc.table.Columns[tc.table.Column(tc.column)].Since; got != tc.want {
 			t.Errorf("%s.%s: since %q, want %q", tc.table.Name, tc.column, got, tc.want)
+		}
+	}
+	// A value that came later than the column says so too.
+	for _, tc := range []struct {
+		table          *Table
+		column, phrase string
+	}{
+		{Routes, "family", "mpls (Linux 4.1)"}, {Counts, "family", "mpls (Linux 4.1)"},
+		{Routes, "gateway_family", "ipv6 (of an ipv4 route from Linux 5.2 on)"},
+		{Routes, "features", "tcp_usec_ts (Linux 6.7)"}, {Routes, "expires", "since its last use (Linux 4.5)"},
+		{Routes, "flag_names", "linkdown (4.2)"}, {Nexthops, "flag_names", "trap (5.11)"},
+		{Routes, "encap_type", "xfrm (6.1)"}, {NexthopObjects, "encap_type", "xfrm (6.1)"},
+		{NexthopObjects, "group_type", "resilient by buckets (Linux 5.13)"},
+		{NexthopObjects, "weight", "65535 from Linux 6.12 on"},
+	} {
+		if c := tc.table.Columns[tc.table.Column(tc.column)]; !strings.Contains(c.Description, tc.phrase) {
+			t.Errorf("%s.%s is described as %q, without %q", tc.table.Name, c.Name, c.Description, tc.phrase)
 		}
 	}
 	for _, tc := range []struct{ column, phrase string }{
