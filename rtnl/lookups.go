@@ -211,6 +211,10 @@ func (l *Lookups) try(req *LookupRequest, want Want) (same bool, err error) {
 	if err := l.ask(req, true, &l.match); err != nil {
 		return false, err
 	}
+	if l.match.err == "" && !object.IsMatch(&l.match.route) {
+		l.setTable(0) // rt_fill_info says main before Linux 4.4
+		return true, nil
+	}
 	if !both && l.match.err == "" {
 		l.found.Match = &l.match.route
 		return l.identify(req, want)

@@ -91,6 +91,33 @@ func TestLookupAsksAgain(t *testing.T) {
 	}
 }
 
+// TestLookupOfOldKernel has one before Linux 4.13, which answers a request for the route that decides with
+// what becomes of the packet: it does not tell of a route.
+func TestLookupOfOldKernel(t *testing.T) {
+	const cloned = 0x200
+	k := &fakeKernel{fake: fake{T: t, Answer: func(r fakeRequest) []event {
+		route := object.Route{Family: object.IPv4, Table: 254, Type: object.Unicast, OIF: object.Some(uint32(3)),
+			Flags: cloned, Dst: netip.MustParsePrefix("10.1.2.3/32"), Gateway: netip.MustParseAddr("10.0.0.1")}
+		return []event{datagram(nltest.RouteMessage(r.Seq, &route))}
+	}}}
+	l, err := k.kernel().Lookups(context.Background(), "", 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	for _, want := range []Want{WantMatch, WantID, WantAnswer | WantMatch | WantID} {
+		req := to("10.1.2.3")
+		found, err := l.Lookup(&req, want)
+		if err != nil || found.Match != nil || found.ID != "" || found.Error != "" || !found.Consistent {
+			t.Errorf("%v: %+v, %v", want, found, err)
+			continue
+		}
+		if a := found.Answer; want&WantAnswer != 0 && (a == nil || a.Table != 0 || a.OIF.V != 3) {
+			t.Errorf("%v: the answer is %+v", want, a)
+		}
+	}
+}
+
 // TestLookupFails has errors that are no answers.
 func TestLookupFails(t *testing.T) {
 	words := func(seq, errno uint32) []byte {

@@ -10,7 +10,7 @@ import (
 // notes returns what is to be known of a table before it is asked, as a list in Markdown.
 func notes(t *tables.Table) (lines []string) {
 	for _, note := range []string{
-		"This table is none of osquery's own, nor of Fleet's agent: it is in the extension `kernel_routes`, which " +
+		"This table is not a core osquery table, nor one of fleetd's: it is in the extension `kernel_routes`, which " +
 			"the package `kernel-routes` installs. Where `SELECT 1 FROM osquery_extensions " +
 			"WHERE name = 'kernel_routes'` has no row, the table is not there.",
 		since(t),

@@ -76,7 +76,7 @@ var InterfaceConfig = define(Table{
 		"MTU in [bytes] that a router advertisement told, absent if none did",
 		nothing, (*configRow).raMTU).
 		from("IFLA_INET6_RA_MTU"),
-	unknownAttrs("Settings that the kernel sends beyond these, by their number in its array",
+	unknownAttrs("Further settings of the kernel's array, by number,",
 		"IFLA_INET_CONF and IFLA_INET6_CONF, but for what has columns", nothing,
 		func(r *configRow) []wire.Attr { return r.conf.Unknown() }),
 	consistent[configRow](),
@@ -275,9 +275,9 @@ func settingSource(s *object.Setting) string {
 	return strings.Join(each, "; ")
 }
 
-// effectiveSource names in addition the other setting that what holds depends on.
+// effectiveSource names the constants of a setting, and the other setting that what holds depends on.
 func effectiveSource(s *object.Setting) string {
-	source := "worked out from " + settingSource(s)
+	source := "worked out from " + strings.Join(constantsIn(settingSource(s)), " and ")
 	for _, f := range configFamilies {
 		if other := s.Takes(f); other != "" {
 			return source + ", and from " + other

@@ -100,7 +100,7 @@ var nexthopObjectColumns = []column[nexthopObjectRow]{
 		func(r *nexthopObjectRow) bool { return r.Onlink() }).
 		from("RTNH_F_ONLINK in nh_flags"),
 	text("encap_type",
-		"Type of the tunnel: mpls, ip, ila, ip6, seg6, bpf, seg6local, rpl, ioam6, xfrm; empty for none",
+		tunnelTypes,
 		nothing, func(r *nexthopObjectRow, b []byte) []byte { return append(b, r.Encap.TypeName()...) }).
 		from("NHA_ENCAP_TYPE").holds(encapTypes),
 	text("encap",

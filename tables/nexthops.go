@@ -57,7 +57,7 @@ var nexthopColumns = []column[routeRow]{
 		"Weight among the route's nexthops, from 1; 1 for a single one; absent for ipmr and ip6mr: see "+
 			"ttl_threshold",
 		nothing, func(r *routeRow) (int64, bool) { return int64(r.hop.Weight), !r.hop.TTLThreshold.OK }).
-		from("rtnh_hops in RTA_MULTIPATH, or weight in NHA_GROUP"),
+		from("rtnh_hops in RTA_MULTIPATH, or weight and weight_high in NHA_GROUP"),
 	integer("ttl_threshold",
 		"TTL above which packets of a multicast route leave through this output; absent for other families",
 		nothing, func(r *routeRow) (int64, bool) { return opt(r.hop.TTLThreshold) }).
@@ -65,7 +65,8 @@ var nexthopColumns = []column[routeRow]{
 	ofRoute("flags").
 		from(ofHopFlags).describe("Flags of the nexthop (RTNH_F_*), 0 for none"),
 	ofRoute("flag_names").
-		from(ofHopFlags),
+		from(ofHopFlags).describe("Names of the flags, separated by commas: onlink, dead, offload (Linux 4.1), " +
+		"linkdown (4.2), trap (5.11) and others; empty for none"),
 	bigint("nexthop_id",
 		"Id of the nexthop object that this nexthop is, absent if it is none",
 		nothing, func(r *routeRow) (int64, bool) { return opt(r.hop.ID) }).

@@ -18,6 +18,10 @@ const (
 	askedFor  = "what the query asks for"
 	ofGateway = "RTA_GATEWAY or RTA_VIA, or NHA_GATEWAY of the nexthop object"
 
+	// tunnelTypes describes a type of tunnel, with the Linux that each came with (LWTUNNEL_ENCAP_*).
+	tunnelTypes = "Type of the tunnel: mpls, ip, ila, ip6, seg6 and bpf (Linux 4.10), seg6local (4.14), rpl (5.7), " +
+		"ioam6 (5.15), xfrm (6.1); empty for none"
+
 	// vrfsSince is the first Linux with VRFs (193125dbd8eb).
 	vrfsSince = "4.3"
 	// matchesSince is the first Linux with RTM_F_FIB_MATCH (b61798130f1b for IPv4).
@@ -77,12 +81,15 @@ func (c *column[R]) settle(tableSince string) {
 		c.Since = tableSince
 	}
 	if c.Since != tableSince {
-		c.Description += "; since Linux " + c.Since
+		c.Description += sinceLinux(c.Since)
 	}
 	if c.Volatile {
 		c.Description += changesWithTime
 	}
 }
+
+// sinceLinux ends the description of a column that not every Linux has.
+func sinceLinux(version string) string { return "; since Linux " + version }
 
 // attributesIn returns the names of attributes of a route.
 func attributesIn(f object.Fields) (names []string) {

@@ -118,7 +118,8 @@ func TestEffectiveSources(t *testing.T) {
 			}
 		}
 		source := InterfaceConfig.Columns[InterfaceConfig.Column(own)].Source
-		if want := "worked out from " + source + other; c.Source != want {
+		source = regexp.MustCompile(`, net[^;]+`).ReplaceAllString(source, "") // its file, which its own column has
+		if want := "worked out from " + strings.ReplaceAll(source, "; ", " and ") + other; c.Source != want {
 			t.Errorf("%s: the source is %q, want %q", c.Name, c.Source, want)
 		}
 	}
@@ -173,6 +174,23 @@ func TestSince(t *testing.T) {
 			t.Errorf("%s.%s: since %q, want %q", tc.table.Name, tc.column, got, tc.want)
 		}
 	}
+	// A value that came later than the column says so too.
+	for _, tc := range []struct {
+		table          *Table
+		column, phrase string
+	}{
+		{Routes, "family", "mpls (Linux 4.1)"}, {Counts, "family", "mpls (Linux 4.1)"},
+		{Routes, "gateway_family", "ipv6 (of an ipv4 route from Linux 5.2 on)"},
+		{Routes, "features", "tcp_usec_ts (Linux 6.7)"}, {Routes, "expires", "since its last use (Linux 4.5)"},
+		{Routes, "flag_names", "linkdown (4.2)"}, {Nexthops, "flag_names", "trap (5.11)"},
+		{Routes, "encap_type", "xfrm (6.1)"}, {NexthopObjects, "encap_type", "xfrm (6.1)"},
+		{NexthopObjects, "group_type", "resilient by buckets (Linux 5.13)"},
+		{NexthopObjects, "weight", "65535 from Linux 6.12 on"},
+	} {
+		if c := tc.table.Columns[tc.table.Column(tc.column)]; !strings.Contains(c.Description, tc.phrase) {
+			t.Errorf("%s.%s is described as %q, without %q", tc.table.Name, c.Name, c.Description, tc.phrase)
+		}
+	}
 	for _, tc := range []struct{ column, phrase string }{
 		{"ignore_routes_with_linkdown", "; for ipv6 only since Linux 4.3; since Linux 4.2"},
 		{"disable_policy", "; for ipv6 only since Linux 4.12"},
@@ -217,12 +235,18 @@ func TestMarkdown(t *testing.T) {
 	table := &Table{Columns: []ColumnInfo{
 		{Name: "h", Type: BigInt, Options: Hidden, Description: "a|b", Source: "s"},
 		{Name: "r", Type: Text, Options: Required, Description: "of *_x", Source: "net.*.y, z"},
-		{Name: "n", Type: Integer, Description: "d", Unit: "bytes", Source: "IFLA_MTU", Since: "5.3"},
+		{Name: "n", Type: Integer, Description: "d; since Linux 5.3; changes with time", Unit: "bytes",
+			Source: "IFLA_MTU", Since: "5.3"},
+		{Name: "f", Type: Integer, Description: "d; for ipv6 only since Linux 4.20; since Linux 4.2", Source: "s",
+			Since: "4.2"},
 	}}
-	const want = "| Column | Type | Unit | Source | Since | Description |\n|---|---|---|---|---|---|\n" +
-		"| `r` | TEXT, required |  | net.\\*.y, z |  | of \\*_x |\n" +
-		"| `n` | INTEGER | bytes | IFLA_MTU | 5.3 | d |\n" +
-		"| `h` | BIGINT, hidden |  | s |  | a\\|b |\n"
+	const want = "Minimum kernel is the first Linux that tells the values, 3.2 where the oldest that this\n" +
+		"program runs on does. Source is where they come from, in the kernel's words.\n\n" +
+		"| Column | Type | Unit | Minimum kernel | Description and source |\n|---|---|---|---|---|\n" +
+		"| `r` | TEXT, required |  | 3.2 | of \\*_x<br>Source: net.\\*.y, z |\n" +
+		"| `n` | INTEGER | bytes | 5.3 | d; changes with time<br>Source: IFLA_MTU |\n" +
+		"| `f` | INTEGER |  | 4.2 | d; for ipv6 only since Linux 4.20<br>Source: s |\n" +
+		"| `h` | BIGINT, hidden |  | 3.2 | a\\|b<br>Source: s |\n"
 	if got := table.Markdown(); got != want {
 		t.Errorf("%s", got)
 	}

@@ -54,7 +54,7 @@ var byOutput = by(object.Grouping{Output: true})
 // which show what all routes of the row have in common.
 var countColumns = []column[countRow]{
 	text("family",
-		"Address family of the routes: ipv4, ipv6, mpls, and ipmr or ip6mr for multicast routing",
+		"Address family of the routes: ipv4, ipv6, mpls (Linux 4.1), and ipmr or ip6mr for multicast routing",
 		by(object.Grouping{Family: true}),
 		func(r *countRow, b []byte) []byte { return append(b, r.Family.String()...) }).
 		from("rtm_family").perRow().pushed(pushFamily).holds(families),

@@ -43,7 +43,7 @@ var routeColumns = withOthers(slices.Concat(
 			from("worked out from struct rtmsg and the attributes that tell routes apart").
 			key().givesIDs().pushed(pushRouteID).holds(routeIDs),
 		text("family",
-			"Address family of the route: ipv4, ipv6, mpls, and ipmr or ip6mr for multicast routing",
+			"Address family of the route: ipv4, ipv6, mpls (Linux 4.1), and ipmr or ip6mr for multicast routing",
 			nothing, (*routeRow).appendFamily).
 			from("rtm_family").pushed(pushFamily).holds(families),
 		text("type",
@@ -94,8 +94,8 @@ var routeColumns = withOthers(slices.Concat(
 			needSingle, (*routeRow).appendGateway).
 			from(ofGateway).holds(gateways),
 		text("gateway_family",
-			"Family of the gateway's address: ipv4, ipv6, or link for a link-layer address (mpls); "+
-				"empty where gateway is",
+			"Family of the gateway's address: ipv4, ipv6 (of an ipv4 route from Linux 5.2 on), or link for a "+
+				"link-layer address (mpls); empty where gateway is",
 			needSingle, (*routeRow).appendGatewayFamily).
 			from(ofGateway).holds(gatewayFamilies),
 		text("dev",
@@ -132,8 +132,8 @@ var routeColumns = withOthers(slices.Concat(
 			nothing, func(r *routeRow) (int64, bool) { return present(r.flags()) }).
 			from("rtm_flags"),
 		text("flag_names",
-			"Names of the flags, separated by commas: onlink, linkdown, dead, offload and others; "+
-				"empty for none",
+			"Names of the flags, separated by commas: onlink, dead, offload (Linux 4.1), linkdown (4.2), rt_offload "+
+				"and rt_trap (5.6) and others; empty for none",
 			nothing, (*routeRow).appendFlagNames).
 			from("rtm_flags").holds(flagLists),
 		text("pref",
@@ -158,7 +158,8 @@ var routeColumns = withOthers(slices.Concat(
 			field(object.FieldMetrics), (*routeRow).appendCongctl).
 			ofMetric(metricNumbered(object.RTAX_CC_ALGO)).optional(),
 		text("features",
-			"Names of the features, separated by commas: ecn, sack, timestamp, allfrag, tcp_usec_ts; empty for none",
+			"Names of the features, separated by commas: ecn, sack, timestamp, allfrag, tcp_usec_ts (Linux 6.7); "+
+				"empty for none",
 			field(object.FieldMetrics), (*routeRow).appendFeatures).
 			ofMetric(metricNumbered(object.RTAX_FEATURES)).optional().holds(featureLists),
 	},
@@ -191,7 +192,7 @@ var routeColumns = withOthers(slices.Concat(
 			field(object.FieldTTLPropagate), func(r *routeRow) (int64, bool) { return opt(r.TTLPropagate) }).
 			optional(),
 		text("encap_type",
-			"Type of the tunnel: mpls, ip, ila, ip6, seg6, bpf, seg6local, rpl, ioam6, xfrm; empty for none",
+			tunnelTypes,
 			needEncap, (*routeRow).appendEncapType).
 			from("RTA_ENCAP_TYPE, or NHA_ENCAP_TYPE of the nexthop object").holds(encapTypes),
 		text("encap",
@@ -222,7 +223,7 @@ var routeColumns = withOthers(slices.Concat(
 			func(c *object.CacheInfo) int64 { return int64(c.TSAge) }),
 		bigint("expires",
 			"[Seconds] until a route with a lifetime expires, absent for one without; for a multicast route seconds "+
-				"since its last use",
+				"since its last use (Linux 4.5)",
 			field(object.FieldCache|object.FieldExpires), (*routeRow).expires).
 			from("rta_expires in RTA_CACHEINFO, RTA_EXPIRES of a multicast route").
 			optional().volatile().holds(anyNumber),

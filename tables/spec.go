@@ -54,10 +54,17 @@ func (t *Table) Spec() ([]byte, error) {
 	return out.Bytes(), err
 }
 
-// Markdown returns the table's columns as a Markdown table, for documentation, hidden ones last.
+// oldestLinux is the first that programs of Go run on.
+const oldestLinux = "3.2"
+
+// Markdown returns the table's columns as a Markdown table, for documentation, hidden ones last. The
+// source is below the description: in a column of its own the kernel's long constants, which are not
+// broken, would leave the descriptions no room.
 func (t *Table) Markdown() string {
 	var b strings.Builder
-	b.WriteString("| Column | Type | Unit | Source | Since | Description |\n|---|---|---|---|---|---|\n")
+	b.WriteString("Minimum kernel is the first Linux that tells the values, " + oldestLinux + " where the oldest that " +
+		"this\nprogram runs on does. Source is where they come from, in the kernel's words.\n\n" +
+		"| Column | Type | Unit | Minimum kernel | Description and source |\n|---|---|---|---|---|\n")
 	hidden := func(c ColumnInfo) int { return int(c.Options & Hidden) }
 	columns := slices.Clone(t.Columns)
 	slices.SortStableFunc(columns, func(a, b ColumnInfo) int { return cmp.Compare(hidden(a), hidden(b)) })
@@ -69,7 +76,9 @@ func (t *Table) Markdown() string {
 		if c.Options&Hidden != 0 {
 			typ += ", hidden"
 		}
-		cells := []string{"`" + c.Name + "`", typ, c.Unit, markdownText(c.Source), c.Since, markdownText(c.Description)}
+		description := strings.Replace(c.Description, sinceLinux(c.Since), "", 1) // that has a column here
+		cells := []string{"`" + c.Name + "`", typ, c.Unit, cmp.Or(c.Since, oldestLinux),
+			markdownText(description) + "<br>Source: " + markdownText(c.Source)}
 		b.WriteString("| " + strings.Join(cells, " | ") + " |\n")
 	}
 	return b.String()

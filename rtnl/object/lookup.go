@@ -52,6 +52,11 @@ const (
 	rtmFFIBMatch    = 0x2000 // Linux 4.13
 )
 
+// IsMatch reports whether an answer to a request for the route that decides is that route. Linux before
+// 4.13 does not know RTM_F_FIB_MATCH and tells what becomes of the packet, which for IPv4 always has
+// RTM_F_CLONED (rt_fill_info), as no route of a table has; for IPv6 that is the route.
+func IsMatch(answer *Route) bool { return answer.Family != IPv4 || answer.Flags&rtmFCloned == 0 }
+
 // Family returns IPv4 or IPv6.
 func (r *LookupRequest) Family() Family {
 	if r.Destination.Unmap().Is4() {

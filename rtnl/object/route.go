@@ -74,7 +74,7 @@ type Route struct {
 	// FlowLabel is in the request for a look-up alone.
 	FlowLabel Opt[uint32] `rta:"31 FLOWLABEL be request" since:"6.14"`
 	// DelReason says in RTM_DELROUTE why the route went.
-	DelReason Opt[uint32] `rta:"32 DEL_REASON request"`
+	DelReason Opt[uint32] `rta:"32 DEL_REASON request" since:"7.3"`
 
 	// Unknown is all that no dump has, that has no place above, or not the length that it
 	// should have.

@@ -72,6 +72,7 @@ func TestAttributeSince(t *testing.T) {
 		"RTA_MFC_STATS": "3.8", "RTA_VIA": "4.1", "RTA_NEWDST": "4.1", "RTA_PREF": "4.1", "RTA_ENCAP_TYPE": "4.3",
 		"RTA_ENCAP": "4.3", "RTA_EXPIRES": "4.5", "RTA_UID": "4.10", "RTA_TTL_PROPAGATE": "4.12",
 		"RTA_IP_PROTO": "4.18", "RTA_SPORT": "4.18", "RTA_DPORT": "4.18", "RTA_NH_ID": "5.3", "RTA_FLOWLABEL": "6.14",
+		"RTA_DEL_REASON":       "7.3",
 		"FRA_SUPPRESS_IFGROUP": "3.12", "FRA_SUPPRESS_PREFIXLEN": "3.12", "FRA_TUN_ID": "4.3", "FRA_L3MDEV": "4.8",
 		"FRA_UID_RANGE": "4.10", "FRA_PROTOCOL": "4.17", "FRA_IP_PROTO": "4.17", "FRA_SPORT_RANGE": "4.17",
 		"FRA_DPORT_RANGE": "4.17", "FRA_DSCP": "6.12", "FRA_FLOWLABEL": "6.14", "FRA_FLOWLABEL_MASK": "6.14",
@@ -109,5 +110,30 @@ func TestAttributeSince(t *testing.T) {
 		if m.Since != want[m.Constant()] {
 			t.Errorf("%s: since %q", m.Constant(), m.Since)
 		}
+	}
+}
+
+// TestNewAttributesSaySince sees that nothing which came after Linux 3.2 is taken for older: numbers only
+// grow, and these were the last of that time. (Those of rules had gaps, 12 to 14, that were filled later.)
+func TestNewAttributesSaySince(t *testing.T) {
+	check := func(name string, number, last uint16, since string) {
+		if number > last && since == "" {
+			t.Errorf("%s (%d) came after number %d, the last of Linux 3.2, but does not say since which Linux it is there",
+				name, number, last)
+		}
+	}
+	for last, list := range map[uint16][]Attribute{
+		16: routeFields.list, // RTA_MARK
+		17: ruleFields.list,  // FRA_OIFNAME
+		0:  append(slices.Clone(nexthopObjectFields.list), resilientFields.list...),
+	} {
+		for _, a := range list {
+			if !strings.HasSuffix(a.Name, "_PAD") {
+				check(a.Name, a.Number, last, a.Since)
+			}
+		}
+	}
+	for _, m := range RouteMetrics {
+		check(m.Constant(), uint16(m.Number), 14, m.Since) // RTAX_INITRWND
 	}
 }
