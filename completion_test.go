@@ -170,6 +170,7 @@ cd ~/files
 	const compinit = "autoload -Uz compinit && compinit -u -D\n"
 	for name, load := range map[string]string{
 		"sourced":    compinit + "source ~/script.zsh\n",
+		"options":    compinit + "setopt ksh_arrays ksh_glob sh_word_split no_unset glob_subst\nsource ~/script.zsh\n",
 		"in a file":  "mkdir ~/f && cp ~/script.zsh ~/f/_kernel-routes\nfpath=(~/f $fpath)\n" + compinit,
 		"other name": "mkdir ~/f && cp ~/script.zsh ~/f/_kr\nfpath=(~/f $fpath)\n" + compinit,
 	} {
