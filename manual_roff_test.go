@@ -274,9 +274,9 @@ func tablesPage() string {
 	r.line(".SH DESCRIPTION")
 	r.text("The extension kernel_routes has these tables in osquery, and kernel-routes query has them without it. " +
 		"What they show is what the kernel tells over RTNetlink at the moment of the query.")
-	r.paragraph("A TEXT column that has nothing to say is '', an INTEGER or BIGINT one NULL. What is 1 if something holds " +
-		"is 0 if not. A hidden column is shown where it is named, and is not in SELECT *. A required one needs " +
-		"a condition with = or IN.")
+	r.paragraph("A TEXT column that has nothing to say is '', an INTEGER or BIGINT one NULL. What is 1 if something " +
+		"holds is 0 if not. A hidden column is shown where it is named, and is not in SELECT *. A required one " +
+		"needs a condition with = or IN.")
 	for _, t := range tables.All() {
 		r.line(".SH TABLE " + quoted.Replace(t.Name))
 		r.text(t.Description)
