@@ -170,6 +170,7 @@ cd ~/files
 	const compinit = "autoload -Uz compinit && compinit -u -D\n"
 	for name, load := range map[string]string{
 		"sourced":    compinit + "source ~/script.zsh\n",
+		"options":    compinit + "setopt ksh_arrays ksh_glob sh_word_split no_unset glob_subst\nsource ~/script.zsh\n",
 		"in a file":  "mkdir ~/f && cp ~/script.zsh ~/f/_kernel-routes\nfpath=(~/f $fpath)\n" + compinit,
 		"other name": "mkdir ~/f && cp ~/script.zsh ~/f/_kr\nfpath=(~/f $fpath)\n" + compinit,
 	} {
@@ -212,12 +213,16 @@ func TestFishCompletion(t *testing.T) {
 		"kernel-routes query \"$(touch evil)\" --f": {"--from"},
 		"kernel-routes query --from a":              {"a b.pcap"},
 		"kernel-routes query --from=a":              {"--from=a b.pcap"},
-		"kernel-routes query --from x:":             {"x:y=z.pcap"},
-		"kernel-routes capture di":                  {"dir/"},
-		"kernel-routes spec kernel_nex":             {"kernel_nexthops"},
-		"kernel-routes completion z":                {"zsh"},
-		"kernel-routes spec \"kernel_nex":           {"kernel_nexthops"},
-		"kernel-routes query --from \"a":            {"a b.pcap"},
+		// fish takes what comes after : for a file as well, whatever the command.
+		"kernel-routes query --from x:":         {"x:a b.pcap", "x:dir/", "x:x:y=z.pcap", "x:y=z.pcap"},
+		`kernel-routes query --from a\ b`:       {"a b.pcap"},
+		"kernel-routes query --from ~/script.f": {"~/script.fish"},
+		"kernel-routes query --from=~/script.f": {"--from=~/script.fish"},
+		"kernel-routes capture di":              {"dir/"},
+		"kernel-routes spec kernel_nex":         {"kernel_nexthops"},
+		"kernel-routes completion z":            {"zsh"},
+		"kernel-routes spec \"kernel_nex":       {"kernel_nexthops"},
+		"kernel-routes query --from \"a":        {"a b.pcap"},
 	} {
 		cmd := exec.Command(fish, "--no-config", "-c", `source ~/script.fish; complete -C $argv[1]`, typed)
 		var errs bytes.Buffer

@@ -57,22 +57,31 @@ var listed = regexp.MustCompile(`^  (\S.*?)  +(\S.*)$`)
 
 // help writes a help text: paragraphs, and lists where lines are indented.
 func (r *roff) help(s string) {
-	for i, part := range strings.Split(s, "\n\n") {
-		if i > 0 {
-			r.line(".PP")
-		}
+	for part := range strings.SplitSeq(s, "\n\n") {
 		paragraph := ""
 		for line := range strings.Lines(part) {
 			if m := listed.FindStringSubmatch(strings.TrimSuffix(line, "\n")); m != nil {
-				r.text(paragraph)
+				r.paragraph(paragraph)
 				paragraph = ""
 				r.item(bold(m[1]), m[2])
 				continue
 			}
 			paragraph += line
 		}
-		r.text(paragraph)
+		r.paragraph(paragraph)
 	}
+}
+
+// paragraph writes text that stands by itself. Behind a heading that goes without saying.
+func (r *roff) paragraph(s string) {
+	if s == "" {
+		return
+	}
+	lines := strings.Split(strings.TrimSuffix(r.String(), "\n"), "\n")
+	if !strings.HasPrefix(lines[len(lines)-1], ".S") {
+		r.line(".PP")
+	}
+	r.text(s)
 }
 
 // examples writes lines as they are. One that is wider than a page goes on in the next: SQL
@@ -140,6 +149,9 @@ func exitStatus(long string) (rest, status string) {
 	return strings.Join(parts, "\n\n"), status
 }
 
+// exitNumber is where what is said of an exit status begins.
+var exitNumber = regexp.MustCompile(`\d+ if\s`)
+
 // commandPage is the page of a command.
 func commandPage(cmd *cobra.Command) string {
 	var r roff
@@ -173,11 +185,10 @@ func commandPage(cmd *cobra.Command) string {
 	cmd.LocalFlags().VisitAll(r.flag)
 	r.line(".SH EXIT STATUS")
 	_, status := exitStatus(root.Long)
-	for part := range strings.SplitSeq(strings.ReplaceAll(status, "130 if", "; 130 if"), "; ") {
-		for _, part := range strings.SplitN(strings.Replace(part, ", 143", "\x00143", 1), "\x00", 2) {
-			number, text, _ := strings.Cut(strings.TrimSpace(part), " ")
-			r.item(bold(number), strings.TrimRight(text, "."))
-		}
+	starts := append(exitNumber.FindAllStringIndex(status, -1), []int{len(status)})
+	for i, start := range starts[:len(starts)-1] {
+		number, text, _ := strings.Cut(status[start[0]:starts[i+1][0]], " ")
+		r.item(bold(number), strings.TrimRight(text, ";,. \n"))
 	}
 	r.surroundings(cmd)
 	r.line(".SH EXAMPLES")
@@ -263,10 +274,9 @@ func tablesPage() string {
 	r.line(".SH DESCRIPTION")
 	r.text("The extension kernel_routes has these tables in osquery, and kernel-routes query has them without it. " +
 		"What they show is what the kernel tells over RTNetlink at the moment of the query.")
-	r.line(".PP")
-	r.text("A TEXT column that has nothing to say is '', an INTEGER or BIGINT one NULL. What is 1 if something holds " +
-		"is 0 if not. A hidden column is shown where it is named, and is not in SELECT *. A required one needs " +
-		"a condition with = or IN.")
+	r.paragraph("A TEXT column that has nothing to say is '', an INTEGER or BIGINT one NULL. What is 1 if something " +
+		"holds is 0 if not. A hidden column is shown where it is named, and is not in SELECT *. A required one " +
+		"needs a condition with = or IN.")
 	for _, t := range tables.All() {
 		r.line(".SH TABLE " + quoted.Replace(t.Name))
 		r.text(t.Description)
@@ -279,8 +289,7 @@ func tablesPage() string {
 		}
 		r.line(".SS Examples")
 		for _, e := range t.Examples {
-			r.line(".PP")
-			r.text(e.Shows)
+			r.paragraph(e.Shows)
 			r.examples([]string{e.SQL})
 		}
 	}

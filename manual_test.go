@@ -37,6 +37,9 @@ func manual(t *testing.T) map[string]string {
 	return pages
 }
 
+// emptyParagraph matches a paragraph or an item in which nothing is.
+var emptyParagraph = regexp.MustCompile(`(?m)^\.S[HS] .*\n\.PP$|^\.PP\n\.[A-Z]+( .*)?$|^\.TP\n(\\fB\\fR)?$`)
+
 // TestManual compares the man pages with what they are made of. With -update it writes them.
 func TestManual(t *testing.T) {
 	const dir = "docs/man"
@@ -45,6 +48,9 @@ func TestManual(t *testing.T) {
 		golden(t, filepath.Join(dir, name), page)
 		if i := strings.IndexFunc(page, func(r rune) bool { return r > '~' }); i >= 0 {
 			t.Errorf("%s: no man shows this everywhere: %.20q", name, page[i:])
+		}
+		if empty := emptyParagraph.FindString(page); empty != "" {
+			t.Errorf("%s: mandoc, which is Alpine's man, complains of %q", name, empty)
 		}
 	}
 	files, err := os.ReadDir(dir)

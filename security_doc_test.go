@@ -4,12 +4,15 @@ import (
 	native "encoding/binary"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 	"testing"
+
+	"kernelroutes/tables/extension"
 )
 
 // A securityDoc is what SECURITY.md lists.
@@ -199,6 +202,52 @@ func (d *securityDoc) unused(t *testing.T) {
 	for name := range d.read {
 		if !d.used[name] {
 			t.Logf("nothing looked at %s", name)
+		}
+	}
+}
+
+// asked matches where a program asks for a variable of its environment by a name in the source.
+var asked = regexp.MustCompile(`(?:Getenv|LookupEnv)\((?:"([^"]*)"|([A-Za-z.]+))\)`)
+
+// TestSecurityEnvironment: SECURITY.md tells of every variable for which the packages that are linked ask,
+// beside Go's own.
+func TestSecurityEnvironment(t *testing.T) {
+	text, err := os.ReadFile("SECURITY.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, list, _ := strings.Cut(string(text), "\n## Environment\n")
+	list, _, _ = strings.Cut(list, "\n## ")
+	// What is asked for by names that are put together, or are constants.
+	names := map[string]string{"variable": extension.MaxResponseVariable, "activeHelpGlobalEnvVar": "COBRA_ACTIVE_HELP",
+		"key": ""} // x/sys/unix hands it through
+	out, err := exec.Command("go", "list", "-deps", "-f",
+		"{{if not .Standard}}{{$d := .Dir}}{{range .GoFiles}}{{$d}}/{{.}}\n{{end}}{{end}}", ".").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	seen := make(map[string]bool)
+	for file := range strings.FieldsSeq(string(out)) {
+		source, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, m := range asked.FindAllStringSubmatch(string(source), -1) {
+			name, constant := m[1], false
+			if name == "" {
+				if name, constant = names[m[2]]; !constant {
+					t.Errorf("%s: what is %s?", file, m[0])
+				}
+			}
+			seen[name] = true
+			if name != "" && !strings.Contains(list, "`"+name+"`") {
+				t.Errorf("%s: %s, of which SECURITY.md does not tell", file, m[0])
+			}
+		}
+	}
+	for _, name := range []string{extension.MaxResponseVariable, "NLDEBUG", "BASH_COMP_DEBUG_FILE", "SQLITE_TMPDIR"} {
+		if !seen[name] {
+			t.Errorf("nothing asks for %s", name)
 		}
 	}
 }

@@ -14,7 +14,7 @@ import (
 var version, commit, date string
 
 // withoutGit stands for what only git could have told.
-const withoutGit = "unknown: built without git"
+const withoutGit = "unknown: the build did not ask git"
 
 // A build is where the program comes from.
 type build struct {

@@ -46,10 +46,11 @@ _kernel_routes_complete() {
     fi
 }
 
-# The completion system, which alone sets compstate, runs this file for its completions.
-if (($+compstate)); then
+# The completion system, which alone sets compstate, runs this file for its completions. The
+# braces are for ksh_arrays, which somebody may have set.
+if ((${+compstate})); then
     _kernel_routes_complete "$@"
-elif (($+functions[compdef])); then
+elif ((${+functions[compdef]})); then
     compdef _kernel_routes_complete kernel-routes kernel_routes.ext
 else
     print -u2 'kernel-routes: zsh completes nothing before: autoload -Uz compinit && compinit'
