@@ -200,7 +200,23 @@ func TestOrbit(t *testing.T) {
 				t.Errorf("not asked for: %s", out)
 			}
 			run(t, r, registerer, "removing")
-			out, _ := r.Run([]string{"KERNEL_ROUTES_RESTART=1"}, registerer, "installed")
+			r.Remove("etc/osquery")
+			r.Script(ownOsqueryd, "exit 0\n")
+			out := run(t, r, registerer, "installed")
+			if r.Read(osqueryList) != extension+"\n" || r.Read(orbitList) != extension+"\n" ||
+				strings.Count(out, "restart orbit") != 1 {
+				t.Errorf("orbit's own osqueryd reads either: %q, %q: %s", r.Read(osqueryList), r.Read(orbitList), out)
+			}
+			r.Write(orbitList, "") // by orbit, where the server names no extensions
+			out = run(t, r, registerer, "installed", "upgrade")
+			if r.Read(orbitList) != "" || strings.Count(out, "restart orbit") != 1 || strings.Contains(out, "osqueryd is") {
+				t.Errorf("orbit has emptied its list, which then has %q: %s", r.Read(orbitList), out)
+			}
+			run(t, r, registerer, "removing")
+			if r.Read(osqueryList) != none {
+				t.Errorf("removed: %q", r.Read(osqueryList))
+			}
+			out, _ = r.Run([]string{"KERNEL_ROUTES_RESTART=1"}, registerer, "installed")
 			if calls := restarts(r); !slices.Equal(calls, []string{call}) {
 				t.Errorf("called %q: %s", calls, out)
 			}

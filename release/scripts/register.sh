@@ -84,11 +84,14 @@ folder_of() {
 	esac
 }
 
-# is_there WHO: osquery without its folder is one that was unpacked or linked by hand.
+# is_there WHO: osquery without its folder is one that was unpacked or linked by hand, or orbit's own. Orbit empties
+# its list where Fleet's server names no extensions, and then has osqueryd read that of osquery; of two lists it
+# reads one, so that the line may be in both.
 is_there() {
 	[ ! -d "$(folder_of "$1")" ] || return 0
 	[ "$1" = osquery ] || return 1
 	[ ! -x "$root/opt/osquery/bin/osqueryd" ] || return 0
+	[ ! -e "$root/opt/orbit/bin/osqueryd" ] || return 0
 	[ -z "$root" ] && command -v osqueryd >/dev/null 2>&1
 }
 
@@ -273,8 +276,6 @@ manager_of() {
 		echo openrc
 	elif ! has_process "$1"; then
 		return 1
-	elif [ "$1" = osqueryd ] && has_process orbit; then
-		return 1 # it is orbit's
 	elif ! has_systemd && [ -x "/etc/init.d/$1" ] && command -v service >/dev/null 2>&1; then
 		echo service
 	else
@@ -289,11 +290,26 @@ is_forbidden() {
 	[ $? -eq 101 ]
 }
 
-# restart WHO WHAT restarts what has a list where it is running, or says how to and WHAT comes of it.
+# is_running SERVICE: an osqueryd beside orbit that no service runs is orbit's own.
+is_running() {
+	manager=$(manager_of "$1") || return 1
+	[ "$1" = orbit ] || [ "$manager" != none ] || ! has_process orbit
+}
+
+# restart WHO WHAT restarts what reads a list where it is running, or says how to and WHAT comes of it: once, though
+# orbit reads either.
 restart() {
-	service=orbit
-	[ "$1" = orbit ] || service=osqueryd
-	manager=$(manager_of $service) || return 0
+	for service in osqueryd orbit; do
+		case $1,$service in orbit,osqueryd) continue ;; esac
+		case " $told " in *" $service "*) continue ;; esac
+		is_running $service || continue
+		told="$told $service"
+		restart_service "$2"
+	done
+}
+
+# restart_service WHAT does so with $service, which $manager runs.
+restart_service() {
 	case $manager in
 	systemd) how="systemctl restart $service" ;;
 	openrc) how="rc-service $service restart" ;;
@@ -301,16 +317,16 @@ restart() {
 	*) how="stop it and start it as it was started" ;;
 	esac
 	if ! is_on KERNEL_ROUTES_RESTART 0; then
-		say "$service is running: $2 when it is started again: $how"
+		say "$service is running: $1 when it is started again: $how"
 	elif is_forbidden $service; then
-		say "$service is not restarted, as policy-rc.d says: $2 when it is started again: $how"
+		say "$service is not restarted, as policy-rc.d says: $1 when it is started again: $how"
 	elif [ $service = orbit ]; then
 		# It may be orbit that installs this: what it has started would end with it.
 		if [ "$manager" = systemd ] && command -v systemd-run >/dev/null 2>&1 &&
 			systemd-run --quiet --on-active=60 --working-directory=/ systemctl try-restart orbit.service; then
-			say "orbit will be restarted in a minute: $2 then"
+			say "orbit will be restarted in a minute: $1 then"
 		else
-			warn "orbit cannot be restarted from here: $2 when it is started again: $how"
+			warn "orbit cannot be restarted from here: $1 when it is started again: $how"
 		fi
 	elif case $manager in
 		systemd) systemctl try-restart osqueryd.service ;;
@@ -320,13 +336,14 @@ restart() {
 		esac then
 		say "osqueryd has been restarted"
 	else
-		warn "osqueryd could not be restarted: $2 when it is started again: $how"
+		warn "osqueryd could not be restarted: $1 when it is started again: $how"
 	fi
 }
 
 # ---- Jobs ----
 
 changed='' # those whose list was written
+told=''    # services that were restarted, or whose restart was told of
 failed=0
 
 # installed [upgrade | later] is what a package's installation does, and dpkg's trigger later.
