@@ -225,6 +225,10 @@ func TestRpmFields(t *testing.T) {
 	if err != nil || string(out) != want {
 		t.Errorf("%s, expected %s (%v)", out, want, err)
 	}
+	needed, err := exec.Command("rpm", "-qp", "--requires", packaged(t, tested, ".rpm")).Output()
+	if err != nil || strings.Join(strings.Fields(string(needed)), " ") != "/bin/sh coreutils grep sed" {
+		t.Errorf("it needs %s, %v", needed, err)
+	}
 	licences, err := exec.Command("rpm", "-qp", "--licensefiles", packaged(t, tested, ".rpm")).Output()
 	if err != nil || strings.Count(string(licences), "/usr/share/licenses/kernel-routes/") != 2 {
 		t.Errorf("licences: %s, %v", licences, err)
