@@ -189,7 +189,6 @@ func TestOthers(t *testing.T) {
 			{"by hand, gone", handMade + "\n", "", "", ""},
 			{"by hand, commented out", "#" + handMade + "\n", handMade, "", ""},
 			{"by hand, another name", "/opt/other.ext\n", "/opt/other.ext", "", ""},
-			{"link", "/opt/routes.ext\n", "/opt/routes.ext", extension, "/opt/routes.ext"},
 			{"spelled otherwise", "/usr/lib//osquery/extensions/kernel_routes.ext\n", "", "",
 				"/usr/lib//osquery/extensions/kernel_routes.ext"},
 			{"the command", "/usr/bin/kernel-routes\n", "/usr/bin/kernel-routes", extension, ""},

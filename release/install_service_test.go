@@ -44,10 +44,6 @@ case $1 in is-active) `+isRunning+` ;; esac`)
 		r.Write("run/openrc/softlevel", "default\n")
 		note(r, "usr/sbin/rc-service", `service=$1; case $2 in status) `+isRunning+` ;; esac`)
 	}, "rc-service osqueryd restart", "rc-service osqueryd restart"},
-	{"scripts of System V", func(r *roottest.Root) {
-		r.Script("etc/init.d/osqueryd", "exit 1\n")
-		note(r, "usr/sbin/service", "")
-	}, "service osqueryd restart", "service osqueryd restart"},
 	{"something else", func(r *roottest.Root) {}, "stop it and start it", ""},
 }
 

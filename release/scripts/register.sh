@@ -28,9 +28,6 @@
 # status dpkg leaves the package unconfigured and tries again with the next `dpkg --configure -a`, apk does with
 # `apk fix`, and rpm warns. Where the line cannot be taken out this says so and exits with 0, for otherwise the
 # package could not be removed from a machine whose disk is full; a line for a missing file does no harm.
-#
-# SELinux: what is in /usr/lib is lib_t, which osqueryd may execute: osquery's and Fleet's packages have no policy,
-# so it runs unconfined. A list keeps its label, a new one gets that of the policy (restorecon).
 
 extension=/usr/lib/osquery/extensions/kernel_routes.ext
 again=/usr/lib/kernel-routes/register
@@ -159,13 +156,9 @@ rewrite() {
 		fi &&
 			"$2" "$file" >"$temporary" && [ "$(size_of "$temporary")" -eq "$size" ]
 	then
-		new=; [ -e "$file" ] || new=1
 		sync "$temporary" 2>/dev/null || : # not every sync knows files; the disk then has its time
 		if mv -f "$temporary" "$file"; then
 			temporary=
-			if [ "$new" ] && [ -z "$root" ] && command -v restorecon >/dev/null 2>&1; then
-				restorecon "$file" || :
-			fi
 			return 0
 		fi
 	fi
@@ -174,21 +167,16 @@ rewrite() {
 	return 1
 }
 
-# others LIST prints the first of its lines by which osquery loads this extension from elsewhere.
+# others LIST prints the first of its lines by which osquery loads an extension of this name from elsewhere: of two
+# it would load the one that is quicker, and start the other one every few seconds.
 others() {
 	[ -f "$1" ] || return 0
 	sed -e 's/^[[:space:]]*//' -e 's/[[:space:]]*$//' "$1" | while IFS= read -r entry || [ "$entry" ]; do
 		case $entry in
-		"$extension") continue ;;
-		*.ext) [ -f "$root$entry" ] || continue ;;
-		*) continue ;;
+		"$extension") ;;
+		*/kernel_routes.ext) [ ! -f "$root$entry" ] || printf '%s\n' "$entry" ;;
 		esac
-		# shellcheck disable=SC3013 # dash and busybox know -ef too
-		if [ "${entry##*/}" = kernel_routes.ext ] || [ "$root$entry" -ef "$root$extension" ]; then
-			printf '%s\n' "$entry"
-			break
-		fi
-	done
+	done | head -n 1
 }
 
 # add WHO adds the line to a list, unless it has it. What to remember comes first, so that nothing is done that
@@ -274,12 +262,10 @@ manager_of() {
 		echo systemd
 	elif has_openrc && rc-service "$1" status >/dev/null 2>&1; then
 		echo openrc
-	elif ! has_process "$1"; then
-		return 1
-	elif ! has_systemd && [ -x "/etc/init.d/$1" ] && command -v service >/dev/null 2>&1; then
-		echo service
-	else
+	elif has_process "$1"; then
 		echo none
+	else
+		return 1
 	fi
 }
 
@@ -313,7 +299,6 @@ restart_service() {
 	case $manager in
 	systemd) how="systemctl restart $service" ;;
 	openrc) how="rc-service $service restart" ;;
-	service) how="service $service restart" ;;
 	*) how="stop it and start it as it was started" ;;
 	esac
 	if ! is_on KERNEL_ROUTES_RESTART 0; then
@@ -331,7 +316,6 @@ restart_service() {
 	elif case $manager in
 		systemd) systemctl try-restart osqueryd.service ;;
 		openrc) rc-service osqueryd restart ;;
-		service) service osqueryd restart ;;
 		*) false ;;
 		esac then
 		say "osqueryd has been restarted"
