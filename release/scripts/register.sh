@@ -186,8 +186,9 @@ add() {
 	list=$folder/extensions.load
 	file=$(target "$list") || file=
 	if has_line "$file"; then
-		[ -e "$state/$1" ] || remember "$1" found
-		return
+		# Should that fail, the line is there nevertheless.
+		[ -e "$state/$1" ] || remember "$1" found 2>/dev/null || :
+		return 0
 	fi
 	other=$(others "$file")
 	if [ "$other" ]; then
