@@ -91,6 +91,9 @@ func TestTold(t *testing.T) {
 						!strings.Contains(out, step.says) {
 						t.Errorf("%s %s says %q, expected %q", step.job, step.arg, out, step.says)
 					}
+					if strings.Contains(out, "KERNEL_ROUTES_RESTART=1 in /etc/default/") != (step.says != "") {
+						t.Errorf("%s %s says of the variable: %s", step.job, step.arg, out)
+					}
 					if strings.Count(out, "\n") > 3 {
 						t.Errorf("%s %s says much: %s", step.job, step.arg, out)
 					}

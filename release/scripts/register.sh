@@ -304,6 +304,7 @@ restart_service() {
 	esac
 	if ! is_on KERNEL_ROUTES_RESTART 0; then
 		say "$service is running: $1 when it is started again: $how"
+		say "(KERNEL_ROUTES_RESTART=1 in /etc/default/kernel-routes has packages do that)"
 	elif is_forbidden $service; then
 		say "$service is not restarted, as policy-rc.d says: $1 when it is started again: $how"
 	elif [ $service = orbit ]; then
