@@ -283,8 +283,8 @@ is_running() {
 	[ "$1" = orbit ] || [ "$manager" != none ] || ! has_process orbit
 }
 
-# restart WHO WHAT restarts what reads a list where it is running, or says how to and WHAT comes of it: once, though
-# orbit reads either.
+# restart WHO WHAT restarts what reads a list where it is running, or says how to, and WHAT for: once, though orbit
+# reads either.
 restart() {
 	for service in osqueryd orbit; do
 		case $1,$service in orbit,osqueryd) continue ;; esac
@@ -300,20 +300,20 @@ restart_service() {
 	case $manager in
 	systemd) how="systemctl restart $service" ;;
 	openrc) how="rc-service $service restart" ;;
-	*) how="stop it and start it as it was started" ;;
+	*) how="stop it, and start it as it was started" ;;
 	esac
 	if ! is_on KERNEL_ROUTES_RESTART 0; then
-		say "$service is running: $1 when it is started again: $how"
-		say "(KERNEL_ROUTES_RESTART=1 in /etc/default/kernel-routes has packages do that)"
+		say "$service is running; to $1, restart it: $how"
+		[ "$manager" = none ] || say "(KERNEL_ROUTES_RESTART=1 in /etc/default/kernel-routes has packages do that)"
 	elif is_forbidden $service; then
-		say "$service is not restarted, as policy-rc.d says: $1 when it is started again: $how"
+		say "$service is not restarted, as policy-rc.d says; to $1, restart it: $how"
 	elif [ $service = orbit ]; then
 		# It may be orbit that installs this: what it has started would end with it.
 		if [ "$manager" = systemd ] && command -v systemd-run >/dev/null 2>&1 &&
 			systemd-run --quiet --on-active=60 --working-directory=/ systemctl try-restart orbit.service; then
-			say "orbit will be restarted in a minute: $1 then"
+			say "orbit will be restarted in a minute, to $1"
 		else
-			warn "orbit cannot be restarted from here: $1 when it is started again: $how"
+			warn "orbit cannot be restarted from here; to $1, restart it: $how"
 		fi
 	elif case $manager in
 		systemd) systemctl try-restart osqueryd.service ;;
@@ -322,7 +322,7 @@ restart_service() {
 		esac then
 		say "osqueryd has been restarted"
 	else
-		warn "osqueryd could not be restarted: $1 when it is started again: $how"
+		warn "osqueryd could not be restarted; to $1, restart it: $how"
 	fi
 }
 
@@ -344,9 +344,9 @@ installed() {
 		some=1
 		[ -z "$register" ] || [ -e "$state/$who" ] || add $who || failed=1
 		case "${1:-} $changed " in
-		*" $who "* | " "*) has_listed $who && restart $who "it loads the extension" ;;
+		*" $who "* | " "*) has_listed $who && restart $who "load the extension" ;;
 		upgrade*)
-			has_listed $who && restart $who "it runs the version of before, and this one"
+			has_listed $who && restart $who "run this version"
 			;;
 		esac
 	done
@@ -367,7 +367,7 @@ added() {
 	done
 	[ "$some" ] || { warn "there is neither osquery (/etc/osquery) nor Fleet's agent (/opt/orbit)"; failed=1; }
 	for who in $changed; do
-		restart "$who" "it loads the extension"
+		restart "$who" "load the extension"
 	done
 }
 
@@ -380,7 +380,7 @@ removed() {
 		[ -z "${1:-}" ] || forget $who
 	done
 	for who in $changed; do
-		restart "$who" "it runs the extension on, and ends it"
+		restart "$who" "end the extension"
 	done
 }
 
