@@ -37,6 +37,7 @@ func newApk(t *testing.T) *apk {
 // An apkPackage is what a file has.
 type apkPackage struct {
 	version string
+	depends []string
 	scripts map[string]string
 	files   []*tar.Header // in the order of the file
 	texts   map[string][]byte
@@ -84,8 +85,11 @@ func (p *apkPackage) add(h *tar.Header, text []byte) {
 	switch {
 	case h.Name == ".PKGINFO":
 		for line := range strings.Lines(string(text)) {
-			if v, found := strings.CutPrefix(strings.TrimSpace(line), "pkgver = "); found {
-				p.version = v
+			switch name, value, _ := strings.Cut(strings.TrimSpace(line), " = "); name {
+			case "pkgver":
+				p.version = value
+			case "depend":
+				p.depends = append(p.depends, value)
 			}
 		}
 	case strings.HasPrefix(h.Name, "."):
@@ -204,6 +208,9 @@ func TestApk(t *testing.T) {
 		t.Errorf("osquery came before the upgrade: %q", got)
 	}
 	tryAnswers(t, a.Root, newer)
+	if want := []string{"/bin/sh"}; !slices.Equal(a.now.depends, want) { // which busybox provides
+		t.Errorf("it needs %q, expected %q", a.now.depends, want)
+	}
 }
 
 // TestScripts reads the scripts by each shell, and by shellcheck.

@@ -124,6 +124,28 @@ func TestDebAnswers(t *testing.T) {
 	d.run("--purge", "kernel-routes")
 }
 
+// TestDebImage: an image that has no shell yet is made from outside, by the machine's.
+func TestDebImage(t *testing.T) {
+	t.Parallel()
+	needDpkg(t)
+	if !insideWith(t, ".deb") {
+		return
+	}
+	d := newDpkg(t)
+	d.Remove("usr/bin")
+	d.Write(osqueryList, "/opt/a.ext")
+	for _, version := range []string{older, newer} {
+		out := d.run("--force-script-chrootless", "-i", file(version, ".deb"))
+		if got := d.Read(osqueryList); got != "/opt/a.ext\n"+extension+"\n" {
+			t.Errorf("%s: %q: %s", version, got, out)
+		}
+	}
+	out := d.run("--force-script-chrootless", "--purge", "kernel-routes")
+	if got := d.Read(osqueryList); got != "/opt/a.ext" || d.Read("var/lib/kernel-routes/osquery") != none {
+		t.Errorf("purged: %q: %s", got, out)
+	}
+}
+
 // debPackage builds a package beside ours, with files (folders end in /) and scripts.
 func (d *dpkg) debPackage(name, version, fields string, files map[string]string) string {
 	d.t.Helper()

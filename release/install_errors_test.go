@@ -172,6 +172,26 @@ func TestRetry(t *testing.T) {
 	}
 }
 
+// TestNothingToDo: where a list has the line already, and nothing can be remembered, nothing fails.
+func TestNothingToDo(t *testing.T) {
+	t.Parallel()
+	if !roottest.Inside(t) {
+		return
+	}
+	for _, kind := range kinds {
+		r := registerRoot(t, kind)
+		r.Write(osqueryList, extension+"\n")
+		r.Tmpfs("var/lib", "mode=0755,size=4k")
+		r.ReadOnly("var/lib")
+		run(t, r, "/postinstall", "configure", "")
+		run(t, r, registerer)
+		run(t, r, "/preremove", "remove")
+		if got := r.Read(osqueryList); got != "" {
+			t.Errorf("%s: removed: %q", kind, got)
+		}
+	}
+}
+
 // TestOthers: where the extension is loaded from elsewhere no second line is added, and it is said what to do.
 func TestOthers(t *testing.T) {
 	t.Parallel()
@@ -189,7 +209,6 @@ func TestOthers(t *testing.T) {
 			{"by hand, gone", handMade + "\n", "", "", ""},
 			{"by hand, commented out", "#" + handMade + "\n", handMade, "", ""},
 			{"by hand, another name", "/opt/other.ext\n", "/opt/other.ext", "", ""},
-			{"link", "/opt/routes.ext\n", "/opt/routes.ext", extension, "/opt/routes.ext"},
 			{"spelled otherwise", "/usr/lib//osquery/extensions/kernel_routes.ext\n", "", "",
 				"/usr/lib//osquery/extensions/kernel_routes.ext"},
 			{"the command", "/usr/bin/kernel-routes\n", "/usr/bin/kernel-routes", extension, ""},

@@ -24,7 +24,7 @@ func newRpm(t *testing.T) *rpm {
 	return r
 }
 
-// try runs rpm and returns what it says, and its status. What the package needs, /bin/sh, is in no package.
+// try runs rpm and returns what it says, and its status. What the package needs, as /bin/sh, is in no package.
 func (r *rpm) try(args ...string) (string, int) {
 	r.t.Helper()
 	return status(r.t, r.env, "rpm", append([]string{"--root=" + r.Dir, "--dbpath=/var/lib/rpm"}, args...)...)

@@ -44,11 +44,7 @@ case $1 in is-active) `+isRunning+` ;; esac`)
 		r.Write("run/openrc/softlevel", "default\n")
 		note(r, "usr/sbin/rc-service", `service=$1; case $2 in status) `+isRunning+` ;; esac`)
 	}, "rc-service osqueryd restart", "rc-service osqueryd restart"},
-	{"scripts of System V", func(r *roottest.Root) {
-		r.Script("etc/init.d/osqueryd", "exit 1\n")
-		note(r, "usr/sbin/service", "")
-	}, "service osqueryd restart", "service osqueryd restart"},
-	{"something else", func(r *roottest.Root) {}, "stop it and start it", ""},
+	{"something else", func(r *roottest.Root) {}, "stop it, and start it", ""},
 }
 
 // serviceRoot returns a root directory where an init runs services.
@@ -84,16 +80,18 @@ func TestTold(t *testing.T) {
 			t.Run(string(kind)+"/"+init.name, func(t *testing.T) {
 				r := serviceRoot(t, kind, init, "osqueryd")
 				for _, step := range []struct{ job, arg, says string }{
-					{"installed", "", "it loads the extension when it is started again: " + init.restart},
-					{"installed", "upgrade", "it runs the version of before, and this one when it is started again: " +
-						init.restart},
+					{"installed", "", "; to load the extension, restart it: " + init.restart},
+					{"installed", "upgrade", "; to run this version, restart it: " + init.restart},
 					{"installed", "later", ""},
-					{"removing", "", "ends it when it is started again: " + init.restart},
+					{"removing", "", "; to end the extension, restart it: " + init.restart},
 				} {
 					out := run(t, r, registerer, step.job, step.arg)
-					if got := strings.Contains(out, "osqueryd is running: "); got != (step.says != "") ||
+					if got := strings.Contains(out, "osqueryd is running; "); got != (step.says != "") ||
 						!strings.Contains(out, step.says) {
 						t.Errorf("%s %s says %q, expected %q", step.job, step.arg, out, step.says)
+					}
+					if strings.Contains(out, "KERNEL_ROUTES_RESTART=1 in /etc/default/") != (step.says != "" && init.call != "") {
+						t.Errorf("%s %s says of the variable: %s", step.job, step.arg, out)
 					}
 					if strings.Count(out, "\n") > 3 {
 						t.Errorf("%s %s says much: %s", step.job, step.arg, out)
@@ -103,7 +101,7 @@ func TestTold(t *testing.T) {
 					t.Errorf("called: %q", calls)
 				}
 				r.Write(osqueryList, extension+"\n")
-				if out := run(t, r, registerer, "installed"); !strings.Contains(out, "it loads the extension when") {
+				if out := run(t, r, registerer, "installed"); !strings.Contains(out, "to load the extension, restart") {
 					t.Errorf("the line was there before the extension: says %q", out)
 				}
 			})
@@ -200,7 +198,23 @@ func TestOrbit(t *testing.T) {
 				t.Errorf("not asked for: %s", out)
 			}
 			run(t, r, registerer, "removing")
-			out, _ := r.Run([]string{"KERNEL_ROUTES_RESTART=1"}, registerer, "installed")
+			r.Remove("etc/osquery")
+			r.Script(ownOsqueryd, "exit 0\n")
+			out := run(t, r, registerer, "installed")
+			if r.Read(osqueryList) != extension+"\n" || r.Read(orbitList) != extension+"\n" ||
+				strings.Count(out, "restart orbit") != 1 {
+				t.Errorf("orbit's own osqueryd reads either: %q, %q: %s", r.Read(osqueryList), r.Read(orbitList), out)
+			}
+			r.Write(orbitList, "") // by orbit, where the server names no extensions
+			out = run(t, r, registerer, "installed", "upgrade")
+			if r.Read(orbitList) != "" || strings.Count(out, "restart orbit") != 1 || strings.Contains(out, "osqueryd is") {
+				t.Errorf("orbit has emptied its list, which then has %q: %s", r.Read(orbitList), out)
+			}
+			run(t, r, registerer, "removing")
+			if r.Read(osqueryList) != none {
+				t.Errorf("removed: %q", r.Read(osqueryList))
+			}
+			out, _ = r.Run([]string{"KERNEL_ROUTES_RESTART=1"}, registerer, "installed")
 			if calls := restarts(r); !slices.Equal(calls, []string{call}) {
 				t.Errorf("called %q: %s", calls, out)
 			}

@@ -51,19 +51,27 @@ type manager interface {
 type situation struct {
 	name           string
 	osquery, orbit string // the lists, "-" where there is not even the folder
+	own            bool   // orbit has an osqueryd, as Fleet's package has it
 }
 
 const noFolder = "-"
 
+// ownOsqueryd is where orbit has it.
+const ownOsqueryd = "opt/orbit/bin/osqueryd/linux/stable/osqueryd"
+
 var situations = []situation{
-	{"osquery", none, noFolder},
-	{"orbit", noFolder, none},
-	{"both with lists", "# ours\r\n/opt/a.ext", "/opt/b.ext\n"},
-	{"both, one list", "", none},
-	{"neither", noFolder, noFolder},
+	{name: "osquery", osquery: none, orbit: noFolder},
+	{name: "orbit", osquery: noFolder, orbit: none},
+	{name: "both with lists", osquery: "# ours\r\n/opt/a.ext", orbit: "/opt/b.ext\n", own: true},
+	{name: "both, one list", osquery: "", orbit: none},
+	{name: "orbit with its osqueryd", osquery: noFolder, orbit: "", own: true},
+	{name: "neither", osquery: noFolder, orbit: noFolder},
 }
 
 func (s situation) prepare(r *roottest.Root) {
+	if s.own {
+		r.Script(ownOsqueryd, "exit 0\n")
+	}
 	for list, text := range map[string]string{osqueryList: s.osquery, orbitList: s.orbit} {
 		r.Folder("etc")
 		switch text {
@@ -113,6 +121,9 @@ func tryLife(t *testing.T, r *roottest.Root, m manager, s situation, state ...st
 	}
 	gone := func(text string) string { return strings.Replace(text, noFolder, none, 1) }
 	osquery, orbit := with(s.osquery), with(s.orbit)
+	if s.own {
+		osquery = with(gone(s.osquery)) // which orbit's osqueryd reads where orbit has emptied the other
+	}
 	said := m.install(older)
 	step("install", older, osquery, orbit)
 	if told := strings.Contains(said, "there is neither"); told != (s.name == "neither") {

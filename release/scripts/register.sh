@@ -28,9 +28,6 @@
 # status dpkg leaves the package unconfigured and tries again with the next `dpkg --configure -a`, apk does with
 # `apk fix`, and rpm warns. Where the line cannot be taken out this says so and exits with 0, for otherwise the
 # package could not be removed from a machine whose disk is full; a line for a missing file does no harm.
-#
-# SELinux: what is in /usr/lib is lib_t, which osqueryd may execute: osquery's and Fleet's packages have no policy,
-# so it runs unconfined. A list keeps its label, a new one gets that of the policy (restorecon).
 
 extension=/usr/lib/osquery/extensions/kernel_routes.ext
 again=/usr/lib/kernel-routes/register
@@ -84,11 +81,14 @@ folder_of() {
 	esac
 }
 
-# is_there WHO: osquery without its folder is one that was unpacked or linked by hand.
+# is_there WHO: osquery without its folder is one that was unpacked or linked by hand, or orbit's own. Orbit empties
+# its list where Fleet's server names no extensions, and then has osqueryd read that of osquery; of two lists it
+# reads one, so that the line may be in both.
 is_there() {
 	[ ! -d "$(folder_of "$1")" ] || return 0
 	[ "$1" = osquery ] || return 1
 	[ ! -x "$root/opt/osquery/bin/osqueryd" ] || return 0
+	[ ! -e "$root/opt/orbit/bin/osqueryd" ] || return 0
 	[ -z "$root" ] && command -v osqueryd >/dev/null 2>&1
 }
 
@@ -156,13 +156,9 @@ rewrite() {
 		fi &&
 			"$2" "$file" >"$temporary" && [ "$(size_of "$temporary")" -eq "$size" ]
 	then
-		new=; [ -e "$file" ] || new=1
 		sync "$temporary" 2>/dev/null || : # not every sync knows files; the disk then has its time
 		if mv -f "$temporary" "$file"; then
 			temporary=
-			if [ "$new" ] && [ -z "$root" ] && command -v restorecon >/dev/null 2>&1; then
-				restorecon "$file" || :
-			fi
 			return 0
 		fi
 	fi
@@ -171,21 +167,16 @@ rewrite() {
 	return 1
 }
 
-# others LIST prints the first of its lines by which osquery loads this extension from elsewhere.
+# others LIST prints the first of its lines by which osquery loads an extension of this name from elsewhere: of two
+# it would load the one that is quicker, and start the other one every few seconds.
 others() {
 	[ -f "$1" ] || return 0
 	sed -e 's/^[[:space:]]*//' -e 's/[[:space:]]*$//' "$1" | while IFS= read -r entry || [ "$entry" ]; do
 		case $entry in
-		"$extension") continue ;;
-		*.ext) [ -f "$root$entry" ] || continue ;;
-		*) continue ;;
+		"$extension") ;;
+		*/kernel_routes.ext) [ ! -f "$root$entry" ] || printf '%s\n' "$entry" ;;
 		esac
-		# shellcheck disable=SC3013 # dash and busybox know -ef too
-		if [ "${entry##*/}" = kernel_routes.ext ] || [ "$root$entry" -ef "$root$extension" ]; then
-			printf '%s\n' "$entry"
-			break
-		fi
-	done
+	done | head -n 1
 }
 
 # add WHO adds the line to a list, unless it has it. What to remember comes first, so that nothing is done that
@@ -195,8 +186,9 @@ add() {
 	list=$folder/extensions.load
 	file=$(target "$list") || file=
 	if has_line "$file"; then
-		[ -e "$state/$1" ] || remember "$1" found
-		return
+		# Should that fail, the line is there nevertheless.
+		[ -e "$state/$1" ] || remember "$1" found 2>/dev/null || :
+		return 0
 	fi
 	other=$(others "$file")
 	if [ "$other" ]; then
@@ -271,14 +263,10 @@ manager_of() {
 		echo systemd
 	elif has_openrc && rc-service "$1" status >/dev/null 2>&1; then
 		echo openrc
-	elif ! has_process "$1"; then
-		return 1
-	elif [ "$1" = osqueryd ] && has_process orbit; then
-		return 1 # it is orbit's
-	elif ! has_systemd && [ -x "/etc/init.d/$1" ] && command -v service >/dev/null 2>&1; then
-		echo service
-	else
+	elif has_process "$1"; then
 		echo none
+	else
+		return 1
 	fi
 }
 
@@ -289,44 +277,59 @@ is_forbidden() {
 	[ $? -eq 101 ]
 }
 
-# restart WHO WHAT restarts what has a list where it is running, or says how to and WHAT comes of it.
+# is_running SERVICE: an osqueryd beside orbit that no service runs is orbit's own.
+is_running() {
+	manager=$(manager_of "$1") || return 1
+	[ "$1" = orbit ] || [ "$manager" != none ] || ! has_process orbit
+}
+
+# restart WHO WHAT restarts what reads a list where it is running, or says how to, and WHAT for: once, though orbit
+# reads either.
 restart() {
-	service=orbit
-	[ "$1" = orbit ] || service=osqueryd
-	manager=$(manager_of $service) || return 0
+	for service in osqueryd orbit; do
+		case $1,$service in orbit,osqueryd) continue ;; esac
+		case " $told " in *" $service "*) continue ;; esac
+		is_running $service || continue
+		told="$told $service"
+		restart_service "$2"
+	done
+}
+
+# restart_service WHAT does so with $service, which $manager runs.
+restart_service() {
 	case $manager in
 	systemd) how="systemctl restart $service" ;;
 	openrc) how="rc-service $service restart" ;;
-	service) how="service $service restart" ;;
-	*) how="stop it and start it as it was started" ;;
+	*) how="stop it, and start it as it was started" ;;
 	esac
 	if ! is_on KERNEL_ROUTES_RESTART 0; then
-		say "$service is running: $2 when it is started again: $how"
+		say "$service is running; to $1, restart it: $how"
+		[ "$manager" = none ] || say "(KERNEL_ROUTES_RESTART=1 in /etc/default/kernel-routes has packages do that)"
 	elif is_forbidden $service; then
-		say "$service is not restarted, as policy-rc.d says: $2 when it is started again: $how"
+		say "$service is not restarted, as policy-rc.d says; to $1, restart it: $how"
 	elif [ $service = orbit ]; then
 		# It may be orbit that installs this: what it has started would end with it.
 		if [ "$manager" = systemd ] && command -v systemd-run >/dev/null 2>&1 &&
 			systemd-run --quiet --on-active=60 --working-directory=/ systemctl try-restart orbit.service; then
-			say "orbit will be restarted in a minute: $2 then"
+			say "orbit will be restarted in a minute, to $1"
 		else
-			warn "orbit cannot be restarted from here: $2 when it is started again: $how"
+			warn "orbit cannot be restarted from here; to $1, restart it: $how"
 		fi
 	elif case $manager in
 		systemd) systemctl try-restart osqueryd.service ;;
 		openrc) rc-service osqueryd restart ;;
-		service) service osqueryd restart ;;
 		*) false ;;
 		esac then
 		say "osqueryd has been restarted"
 	else
-		warn "osqueryd could not be restarted: $2 when it is started again: $how"
+		warn "osqueryd could not be restarted; to $1, restart it: $how"
 	fi
 }
 
 # ---- Jobs ----
 
 changed='' # those whose list was written
+told=''    # services that were restarted, or whose restart was told of
 failed=0
 
 # installed [upgrade | later] is what a package's installation does, and dpkg's trigger later.
@@ -341,9 +344,9 @@ installed() {
 		some=1
 		[ -z "$register" ] || [ -e "$state/$who" ] || add $who || failed=1
 		case "${1:-} $changed " in
-		*" $who "* | " "*) has_listed $who && restart $who "it loads the extension" ;;
+		*" $who "* | " "*) has_listed $who && restart $who "load the extension" ;;
 		upgrade*)
-			has_listed $who && restart $who "it runs the version of before, and this one"
+			has_listed $who && restart $who "run this version"
 			;;
 		esac
 	done
@@ -364,7 +367,7 @@ added() {
 	done
 	[ "$some" ] || { warn "there is neither osquery (/etc/osquery) nor Fleet's agent (/opt/orbit)"; failed=1; }
 	for who in $changed; do
-		restart "$who" "it loads the extension"
+		restart "$who" "load the extension"
 	done
 }
 
@@ -377,7 +380,7 @@ removed() {
 		[ -z "${1:-}" ] || forget $who
 	done
 	for who in $changed; do
-		restart "$who" "it runs the extension on, and ends it"
+		restart "$who" "end the extension"
 	done
 }
 
