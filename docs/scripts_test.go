@@ -184,9 +184,10 @@ const (
 	orbits = "/opt/orbit/extensions.load"
 )
 
-// TestPostInstall: the line is added once, others stay, and the restart is another process's.
+// TestPostInstall: the package is asked for its lines, and the restart is another process's.
 func TestPostInstall(t *testing.T) {
 	const script = "fleet/lib/kernel-routes/post-install.sh"
+	const register, restart = "register\n", "systemd-run --on-active=30 systemctl restart orbit.service\n"
 	inShells(t, func(t *testing.T, shell string) {
 		s := newScratch(t, shell, "systemd-run", "systemctl")
 		// Without the extension, or where it does not run, nothing is done.
@@ -197,27 +198,24 @@ func TestPostInstall(t *testing.T) {
 		if _, log, err := s.run(script); err == nil || log != "" {
 			t.Errorf("with one that does not run: %v, %s", err, log)
 		}
-		if _, err := os.Stat(s.root + load); err == nil {
-			t.Errorf("%s was made", load)
-		}
 		s.script(extensionPath, `echo "kernel_routes.ext $*"`)
-		for range 2 {
-			out, log := s.must(script)
-			const restart = "systemd-run --on-active=30 systemctl restart orbit.service\n"
-			if log != restart || !strings.Contains(out, "--version") {
-				t.Errorf("%s%s", out, log)
-			}
-			s.expect(load, extensionPath+"\n")
+		// Nor is orbit restarted where osqueryd would not find it, or the package says that it failed.
+		s.script("/usr/lib/kernel-routes/register", `echo register >>/log`)
+		s.write(load, "# "+extensionPath+"\n"+extensionPath+".old\n")
+		if out, log, err := s.run(script); err == nil || log != register {
+			t.Errorf("without the line: %v, %s%s", err, out, log)
 		}
-		for _, others := range []string{"/a.ext\n", "/a.ext", "# " + extensionPath + "\n" + extensionPath + ".old\n"} {
-			s.write(load, others)
-			s.must(script)
-			s.must(script)
-			s.expect(load, strings.TrimSuffix(others, "\n")+"\n"+extensionPath+"\n")
+		s.write(load, "/a.ext\n"+extensionPath+"\n")
+		if out, log := s.must(script); log != register+restart || !strings.Contains(out, "--version") {
+			t.Errorf("%s%s", out, log)
 		}
 		os.Remove(s.root + "/bin/systemd-run")
-		if out, log := s.must(script); log != "" || !strings.Contains(out, "when fleetd starts next") {
+		if out, log := s.must(script); log != register || !strings.Contains(out, "when fleetd starts next") {
 			t.Errorf("without systemd: %s%s", out, log)
+		}
+		s.script("/usr/lib/kernel-routes/register", `exit 1`)
+		if out, log, err := s.run(script); err == nil || log != "" {
+			t.Errorf("a line that cannot be added: %v, %s%s", err, out, log)
 		}
 	})
 }
@@ -251,34 +249,23 @@ func TestInstall(t *testing.T) {
 	})
 }
 
-// TestUninstall: the package goes, and its line alone, also where the package is gone already.
+// TestUninstall: the package goes, also where it is gone already.
 func TestUninstall(t *testing.T) {
 	const script = "fleet/lib/kernel-routes/uninstall.sh"
 	const restart = "systemd-run --on-active=30 systemctl restart orbit.service\n"
 	inShells(t, func(t *testing.T, shell string) {
 		deb := newScratch(t, shell, "dpkg-query", "apt-get", "systemd-run", "systemctl")
 		deb.write("/installed", "")
-		deb.write(load, "/a.ext\n"+extensionPath+"\n"+extensionPath+".old\n")
-		deb.write(orbits, extensionPath+"\n")
-		if err := os.Chmod(deb.root+load, 0o600); err != nil {
-			t.Fatal(err)
-		}
 		_, log := deb.must(script)
 		if want := "dpkg-query --show kernel-routes\n" +
 			"apt-get -o DPkg::Lock::Timeout=600 purge --yes kernel-routes\n" + restart; log != want {
 			t.Errorf("%s", log)
-		}
-		deb.expect(load, "/a.ext\n"+extensionPath+".old\n")
-		deb.expect(orbits, "")
-		if info, err := os.Stat(deb.root + load); err != nil || info.Mode().Perm() != 0o600 {
-			t.Errorf("%v, %v", info.Mode(), err)
 		}
 		// Fleet runs it too where an installation has failed.
 		os.Remove(deb.root + "/installed")
 		if _, log := deb.must(script); log != "dpkg-query --show kernel-routes\n"+restart {
 			t.Errorf("again: %s", log)
 		}
-		deb.expect(load, "/a.ext\n"+extensionPath+".old\n")
 
 		rpm := newScratch(t, shell, "rpm", "systemd-run")
 		rpm.write("/installed", "")

@@ -6,15 +6,10 @@ set -eu
 extension=/usr/lib/osquery/extensions/kernel_routes.ext
 "$extension" --version
 
-# The package has put its path into /opt/orbit/extensions.load. orbit empties that file wherever the server
-# names no extensions of its own, and starts osqueryd with osquery's default, which is this one:
-load=/etc/osquery/extensions.load
-mkdir -p /etc/osquery
-if ! grep -qxF "$extension" "$load" 2>/dev/null; then
-	# What somebody has written without an end of line stays a line of its own.
-	[ ! -s "$load" ] || [ -z "$(tail -c 1 "$load")" ] || echo >>"$load"
-	echo "$extension" >>"$load"
-fi
+# The package has put its path into both lists, unless somebody has taken it out since. orbit empties its own,
+# /opt/orbit/extensions.load, wherever the server names no extensions, and osqueryd then reads osquery's.
+/usr/lib/kernel-routes/register
+grep -qxF "$extension" /etc/osquery/extensions.load
 
 # Not at once, and not by a child: this script is orbit's, and would end with it, before Fleet knows how it went.
 if command -v systemd-run >/dev/null; then
