@@ -114,8 +114,13 @@ func checkDocs(t *testing.T, docs map[string]int64) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	for name := range docs {
+		if path.Ext(name) == ".go" {
+			t.Errorf("it has %s, which is no document", name)
+		}
+	}
 	err = filepath.WalkDir(filepath.Join(root, "docs"), func(file string, d fs.DirEntry, err error) error {
-		if err != nil || d.IsDir() {
+		if err != nil || d.IsDir() || filepath.Ext(file) == ".go" {
 			return err
 		}
 		name := path.Base(path.Dir(file)) + "/" + d.Name()
