@@ -220,6 +220,33 @@ func TestDebFields(t *testing.T) {
 	}
 }
 
+// TestApkFields: each line of .PKGINFO is a field, as apk reads it.
+func TestApkFields(t *testing.T) {
+	needs(t, "tar")
+	file := packaged(t, tested, ".apk")
+	out, err := exec.Command("tar", "-xzOf", file, "--occurrence=1", ".PKGINFO").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	fields := map[string]string{}
+	for line := range strings.Lines(string(out)) {
+		name, value, ok := strings.Cut(strings.TrimSuffix(line, "\n"), " = ")
+		if line != "\n" && (!ok || strings.ContainsAny(name, " \t")) {
+			t.Errorf("%q is no field", line)
+		}
+		fields[name] = value
+	}
+	for name, want := range map[string]string{"pkgname": "kernel-routes", "pkgver": "1.0.0-r1", "pkgdesc": summary,
+		"maintainer": maintainer, "license": "Apache-2.0"} {
+		if fields[name] != want {
+			t.Errorf("%s is %q, expected %q", name, fields[name], want)
+		}
+	}
+	if len(fields["datahash"]) != 64 || fields["arch"] == "" || fields["size"] == "" {
+		t.Errorf("%v", fields)
+	}
+}
+
 func TestRpmFields(t *testing.T) {
 	needs(t, "rpm")
 	out, err := exec.Command("rpm", "-qp", "--qf",
