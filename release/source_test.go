@@ -141,6 +141,7 @@ func TestRefused(t *testing.T) {
 		return release(opts)
 	}
 	refused(t, here(func(o *options) { o.Arches = []string{"amd64", "vax"} }), `"vax"`, "riscv64")
+	refused(t, here(func(o *options) { o.Arches = []string{"arm64", "amd64", "arm64"} }), `"arm64"`, "twice")
 	refused(t, here(func(o *options) { o.Version = "1.2" }), `"1.2"`, "1.2.3")
 	refused(t, here(func(o *options) { o.Date = "" }), "SOURCE_DATE_EPOCH")
 	refused(t, here(func(o *options) { o.Date = "today" }), "SOURCE_DATE_EPOCH")
