@@ -232,6 +232,7 @@ func TestInstallByHand(t *testing.T) {
 	if err != nil || strings.TrimSpace(string(out)) != "two\n2" {
 		t.Errorf("%q, %v", out, err)
 	}
+	checkCompletions(t, root)
 	// Every file of a package is somewhere, but for documents.
 	if _, err := os.Stat("/usr/bin/dpkg-deb"); err == nil {
 		for _, h := range entries(t, ".deb") {
@@ -242,6 +243,38 @@ func TestInstallByHand(t *testing.T) {
 			}
 			if _, err := os.Lstat(filepath.Join(root, name)); err != nil {
 				t.Error(err)
+			}
+		}
+	}
+}
+
+// checkCompletions: shells find what completes both names by themselves.
+func checkCompletions(t *testing.T, root string) {
+	t.Helper()
+	share, bin := filepath.Join(root, "usr/share"), filepath.Join(root, "usr/bin")
+	path := bin + ":" + filepath.Join(root, "usr/lib/osquery/extensions") + ":" + os.Getenv("PATH")
+	env := append(os.Environ(), "PATH="+path, "XDG_DATA_DIRS="+share, "HOME="+t.TempDir(),
+		"BASH_COMPLETION_USER_DIR="+filepath.Join(share, "bash-completion"))
+	for _, name := range []string{"kernel-routes", "kernel_routes.ext"} {
+		for shell, script := range map[string]string{
+			// Newer ones have _comp_load in place of _completion_loader.
+			"bash": `. /usr/share/bash-completion/bash_completion
+				_comp_load "$0" 2>/dev/null || _completion_loader "$0" || :; complete -p "$0"`,
+			"fish": `complete -C "$argv[1] completion "`,
+		} {
+			if _, err := os.Stat("/usr/share/bash-completion/bash_completion"); shell == "bash" && err != nil {
+				t.Log("without bash-completion nothing is loaded by name")
+				continue
+			}
+			if _, err := exec.LookPath(shell); err != nil && os.Getenv("CI") != "true" {
+				t.Logf("%s is missing", shell)
+				continue
+			}
+			cmd := exec.Command(shell, "-c", script, name)
+			cmd.Env = env
+			want := map[string]string{"bash": "-F _kernel_routes", "fish": "zsh"}[shell]
+			if out, err := cmd.CombinedOutput(); err != nil || !strings.Contains(string(out), want) {
+				t.Errorf("%s does not complete %s: %v, %s", shell, name, err, out)
 			}
 		}
 	}
