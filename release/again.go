@@ -25,11 +25,11 @@ func again(opts options) error {
 	if err != nil {
 		return err
 	}
-	dir, err := os.MkdirTemp("", "other place")
+	dir, remove, err := scratch("other place")
 	if err != nil {
 		return err
 	}
-	defer os.RemoveAll(dir)
+	defer remove()
 	src, to := filepath.Join(dir, "a", "clone of it"), filepath.Join(dir, "dist")
 	script := `umask 077
 git clone --quiet "$1" "$2" && cd "$2" && git checkout --quiet "$3"

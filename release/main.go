@@ -88,11 +88,11 @@ func release(opts options) error {
 	if !releaseNumber.MatchString(opts.Release) {
 		return fmt.Errorf("--release %q is no number from 1 on", opts.Release)
 	}
-	work, err := os.MkdirTemp("", "kernel-routes-release")
+	work, remove, err := scratch("kernel-routes-release")
 	if err != nil {
 		return err
 	}
-	defer os.RemoveAll(work)
+	defer remove()
 
 	say := func(format string, args ...any) {
 		if !opts.Quiet {
