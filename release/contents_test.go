@@ -215,8 +215,9 @@ func TestDebFields(t *testing.T) {
 		}
 	}
 	if _, err := exec.LookPath("lintian"); err == nil {
-		out, _ := exec.Command("lintian", file).CombinedOutput()
-		t.Logf("lintian:\n%s", out)
+		if out, err := exec.Command("lintian", "--fail-on", "error,warning", file).CombinedOutput(); err != nil {
+			t.Errorf("lintian: %v\n%s", err, out)
+		}
 	}
 }
 
