@@ -262,7 +262,8 @@ func checkCompletions(t *testing.T, root string) {
 				_comp_load "$0" 2>/dev/null || _completion_loader "$0" || :; complete -p "$0"`,
 			"fish": `complete -C "$argv[1] completion "`,
 		} {
-			if _, err := os.Stat("/usr/share/bash-completion/bash_completion"); shell == "bash" && err != nil {
+			if _, err := os.Stat("/usr/share/bash-completion/bash_completion"); shell == "bash" && err != nil &&
+				os.Getenv("CI") != "true" {
 				t.Log("without bash-completion nothing is loaded by name")
 				continue
 			}
