@@ -6,6 +6,8 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
+	"strconv"
 	"strings"
 )
 
@@ -23,11 +25,11 @@ func again(opts options) error {
 	if err != nil {
 		return err
 	}
-	dir, err := os.MkdirTemp("", "other place")
+	dir, remove, err := scratch("other place")
 	if err != nil {
 		return err
 	}
-	defer os.RemoveAll(dir)
+	defer remove()
 	src, to := filepath.Join(dir, "a", "clone of it"), filepath.Join(dir, "dist")
 	script := `umask 077
 git clone --quiet "$1" "$2" && cd "$2" && git checkout --quiet "$3"
@@ -76,5 +78,5 @@ func circumstances(dir string) ([]string, error) {
 	return append(env, "GOENV="+settings, "GOCACHE="+filepath.Join(dir, "cache"), "GOAMD64=v2", "GOARM=5",
 		"HOME="+filepath.Join(dir, "home"), "TMPDIR="+filepath.Join(dir, "tmp"), "TZ=Pacific/Chatham",
 		"LC_ALL=tr_TR.UTF-8", "LANG=tr_TR.UTF-8", "USER=other", "LOGNAME=other", "SOURCE_DATE_EPOCH=1",
-		"GOMAXPROCS=1", "CFLAGS=-O0", "XZ_OPT=-1", "GZIP=-1"), nil
+		"GOMAXPROCS="+strconv.Itoa(runtime.NumCPU()+1), "CFLAGS=-O0", "XZ_OPT=-1", "GZIP=-1"), nil
 }

@@ -7,6 +7,7 @@ import (
 )
 
 // elsewhere runs a command as another user of another host, where that can be tried without rights.
+// The host's name is another one for the command only.
 func elsewhere(cmd *exec.Cmd) {
 	attr := &syscall.SysProcAttr{
 		Cloneflags:  syscall.CLONE_NEWUSER | syscall.CLONE_NEWUTS,
@@ -16,9 +17,12 @@ func elsewhere(cmd *exec.Cmd) {
 	if os.Getuid() == 0 {
 		attr.UidMappings[0].ContainerID, attr.GidMappings[0].ContainerID = 4711, 4711
 	}
-	try := exec.Command("true")
+	// Users other than root may do the first only, root without its capabilities the second.
+	rename := []string{"sh", "-euc",
+		`hostname elsewhere 2>/dev/null || echo elsewhere >/proc/sys/kernel/hostname; exec "$@"`, "sh"}
+	try := exec.Command(rename[0], append(rename[1:], "true")...)
 	try.SysProcAttr = attr
 	if try.Run() == nil {
-		cmd.SysProcAttr = attr
+		cmd.Path, cmd.Args, cmd.SysProcAttr = try.Path, append(rename, cmd.Args...), attr
 	}
 }

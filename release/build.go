@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"runtime/debug"
+	"slices"
 	"strings"
 	"time"
 )
@@ -43,7 +44,10 @@ func allArches() (arches []string) {
 
 func targetsOf(arches []string) (list []target, err error) {
 next:
-	for _, arch := range arches {
+	for i, arch := range arches {
+		if slices.Contains(arches[:i], arch) {
+			return nil, fmt.Errorf("the architecture %q is named twice", arch)
+		}
 		for _, t := range targets {
 			if t.Arch == arch {
 				list = append(list, t)

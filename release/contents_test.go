@@ -114,8 +114,13 @@ func checkDocs(t *testing.T, docs map[string]int64) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	for name := range docs {
+		if path.Ext(name) == ".go" {
+			t.Errorf("it has %s, which is no document", name)
+		}
+	}
 	err = filepath.WalkDir(filepath.Join(root, "docs"), func(file string, d fs.DirEntry, err error) error {
-		if err != nil || d.IsDir() {
+		if err != nil || d.IsDir() || filepath.Ext(file) == ".go" {
 			return err
 		}
 		name := path.Base(path.Dir(file)) + "/" + d.Name()
@@ -210,8 +215,36 @@ func TestDebFields(t *testing.T) {
 		}
 	}
 	if _, err := exec.LookPath("lintian"); err == nil {
-		out, _ := exec.Command("lintian", file).CombinedOutput()
-		t.Logf("lintian:\n%s", out)
+		if out, err := exec.Command("lintian", "--fail-on", "error,warning", file).CombinedOutput(); err != nil {
+			t.Errorf("lintian: %v\n%s", err, out)
+		}
+	}
+}
+
+// TestApkFields: each line of .PKGINFO is a field, as apk reads it.
+func TestApkFields(t *testing.T) {
+	needs(t, "tar")
+	file := packaged(t, tested, ".apk")
+	out, err := exec.Command("tar", "-xzOf", file, "--occurrence=1", ".PKGINFO").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	fields := map[string]string{}
+	for line := range strings.Lines(string(out)) {
+		name, value, ok := strings.Cut(strings.TrimSuffix(line, "\n"), " = ")
+		if line != "\n" && (!ok || strings.ContainsAny(name, " \t")) {
+			t.Errorf("%q is no field", line)
+		}
+		fields[name] = value
+	}
+	for name, want := range map[string]string{"pkgname": "kernel-routes", "pkgver": "1.0.0-r1", "pkgdesc": summary,
+		"maintainer": maintainer, "license": "Apache-2.0"} {
+		if fields[name] != want {
+			t.Errorf("%s is %q, expected %q", name, fields[name], want)
+		}
+	}
+	if len(fields["datahash"]) != 64 || fields["arch"] == "" || fields["size"] == "" {
+		t.Errorf("%v", fields)
 	}
 }
 

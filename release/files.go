@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"os/exec"
 	"path"
 	"path/filepath"
 	"regexp"
@@ -41,8 +40,8 @@ func (b *build) layOut(program string) error {
 		}
 	}
 	for _, step := range []func() error{
-		b.layOutDocs, b.layOutManual, func() error { return b.layOutCompletions(program) }, b.layOutDebian,
-		b.layOutScripts, func() error { return b.askSQLite(program) },
+		b.layOutDocs, b.layOutManual, b.layOutCompletions, b.layOutDebian, b.layOutScripts,
+		func() error { return b.askSQLite(program) },
 	} {
 		if err := step(); err != nil {
 			return err
@@ -74,7 +73,7 @@ func (b *build) layOutDocs() error {
 				return err
 			}
 			if path.Ext(file) == ".go" {
-				return nil // tests of the documents
+				return nil // a test of the documents
 			}
 			if name, err := filepath.Rel(b.dir, file); err != nil {
 				return err
@@ -161,19 +160,12 @@ func (b *build) layOutManual() error {
 	return nil
 }
 
-func (b *build) layOutCompletions(program string) error {
-	// The name that it is run by is the name that it completes.
-	named := filepath.Join(b.work, "kernel-routes")
-	if err := os.Symlink(program, named); err != nil {
-		return err
-	}
-	for _, shell := range []string{"bash", "zsh", "fish"} {
-		script, err := output(exec.Command(named, "completion", shell))
-		if err != nil {
-			return err
-		}
-		name := map[string]string{"bash": "kernel-routes", "zsh": "_kernel-routes", "fish": "kernel-routes.fish"}[shell]
-		if err := write(b.file(shell+"/"+name), []byte(script), 0o644); err != nil {
+func (b *build) layOutCompletions() error {
+	for from, to := range map[string]string{
+		"kernel-routes.bash": "bash/kernel-routes", "kernel-routes.zsh": "zsh/_kernel-routes",
+		"kernel-routes.fish": "fish/kernel-routes.fish",
+	} {
+		if err := b.copy("completion/"+from, to); err != nil {
 			return err
 		}
 	}

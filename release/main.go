@@ -42,7 +42,7 @@ func parse(args []string) (func() error, error) {
 	opts := options{Date: os.Getenv("SOURCE_DATE_EPOCH")}
 	flags := flag.NewFlagSet("release", flag.ContinueOnError)
 	arches := flags.String("arch", strings.Join(allArches(), ","), "`architectures`, as Go names them")
-	flags.StringVar(&opts.To, "to", "dist", "`folder` that is written to; what was in it is removed")
+	flags.StringVar(&opts.To, "to", "dist", "`folder` that is written to; an earlier release in it is removed")
 	flags.StringVar(&opts.Version, "version", "", "`version` of what is no git checkout, as 1.2.3; "+
 		"SOURCE_DATE_EPOCH in the environment is then its date")
 	flags.StringVar(&opts.Release, "release", "1", "`number` of the packages, more than 1 if they are "+
@@ -88,11 +88,14 @@ func release(opts options) error {
 	if !releaseNumber.MatchString(opts.Release) {
 		return fmt.Errorf("--release %q is no number from 1 on", opts.Release)
 	}
-	work, err := os.MkdirTemp("", "kernel-routes-release")
+	if _, err := old(opts.To); err != nil {
+		return err // before what takes minutes
+	}
+	work, remove, err := scratch("kernel-routes-release")
 	if err != nil {
 		return err
 	}
-	defer os.RemoveAll(work)
+	defer remove()
 
 	say := func(format string, args ...any) {
 		if !opts.Quiet {
@@ -158,21 +161,35 @@ func (b *build) all(t target) error {
 	return made.Wait()
 }
 
-// mark is a file by which a folder is known as one that this command has made.
-const mark = ".kernel-routes-release"
+// madeHere matches the names of what this command, and who signs, makes.
+var madeHere = regexp.MustCompile(`^(kernel-routes[-_]\d.*\.(ext|deb|rpm|apk|tar\.gz|cdx\.json)|SHA256SUMS(\..*)?)$`)
 
-// clear makes an empty folder. It removes only what this command has made.
-func clear(dir string) error {
-	if found, err := os.ReadDir(dir); err == nil && len(found) > 0 {
-		if _, err := os.Stat(filepath.Join(dir, mark)); err != nil {
-			return fmt.Errorf("%s has files that this command did not write: give another folder by --to", dir)
+// old lists the files of an earlier release in a folder, which is to have no others.
+func old(dir string) (files []string, err error) {
+	found, err := os.ReadDir(dir)
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		return nil, err
+	}
+	for _, f := range found {
+		if !f.Type().IsRegular() || !madeHere.MatchString(f.Name()) {
+			return nil, fmt.Errorf("%s has %s, which this command did not write: give another folder by --to",
+				dir, f.Name())
 		}
-		if err := os.RemoveAll(dir); err != nil {
+		files = append(files, filepath.Join(dir, f.Name()))
+	}
+	return files, nil
+}
+
+// clear makes an empty folder. One that is there stays, with its mode: it may be a link, or a file system.
+func clear(dir string) error {
+	files, err := old(dir)
+	if err != nil {
+		return err
+	}
+	for _, file := range files {
+		if err := os.Remove(file); err != nil {
 			return err
 		}
 	}
-	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return err
-	}
-	return os.WriteFile(filepath.Join(dir, mark), nil, 0o644)
+	return os.MkdirAll(dir, 0o755)
 }

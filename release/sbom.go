@@ -53,6 +53,8 @@ func (b *build) sbom(t target, binary string) error {
 	if err != nil {
 		return fmt.Errorf("make the SBOM for %s: %w", t.Arch, err)
 	}
+	// Databases of vulnerabilities have Go's standard library as stdlib, in version 1.2.3: none knows std.
+	out = strings.ReplaceAll(out, "pkg:golang/std@go", "pkg:golang/stdlib@")
 	bom := object{}
 	if err := json.Unmarshal([]byte(out), &bom); err != nil {
 		return err
@@ -92,6 +94,7 @@ func (b *build) complete(bom object) error {
 		licence := licences[name+" "+version]
 		if name == "std" {
 			licence = licences["Go: standard library and runtime"]
+			c["name"], c["version"] = "stdlib", strings.TrimPrefix(version, "go")
 			c["cpe"] = "cpe:2.3:a:golang:go:" + strings.TrimPrefix(version, "go") + ":*:*:*:*:*:*:*"
 		}
 		if licence == "" {

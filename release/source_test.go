@@ -134,30 +134,59 @@ func TestTagTold(t *testing.T) {
 // TestRefused: what is asked for is looked at before anything is removed.
 func TestRefused(t *testing.T) {
 	to := t.TempDir()
-	put(t, to, "precious", "x")
+	put(t, to, sumsFile, "of an earlier release")
 	here := func(change func(*options)) error {
 		opts := options{Arches: []string{runtime.GOARCH}, To: to, Version: tested, Date: testDate, Quiet: true}
 		change(&opts)
 		return release(opts)
 	}
 	refused(t, here(func(o *options) { o.Arches = []string{"amd64", "vax"} }), `"vax"`, "riscv64")
+	refused(t, here(func(o *options) { o.Arches = []string{"arm64", "amd64", "arm64"} }), `"arm64"`, "twice")
 	refused(t, here(func(o *options) { o.Version = "1.2" }), `"1.2"`, "1.2.3")
 	refused(t, here(func(o *options) { o.Date = "" }), "SOURCE_DATE_EPOCH")
 	refused(t, here(func(o *options) { o.Date = "today" }), "SOURCE_DATE_EPOCH")
 	refused(t, here(func(o *options) { o.Release = "1a" }), "--release")
-	refused(t, clear(to), "did not write", "--to")
-	if _, err := os.Stat(filepath.Join(to, "precious")); err != nil {
+	if _, err := os.Stat(filepath.Join(to, sumsFile)); err != nil {
 		t.Error(err)
 	}
-	empty := t.TempDir()
-	for range 2 {
-		if err := clear(empty); err != nil {
-			t.Error(err)
-		}
-		put(t, empty, "built before", "x")
+	put(t, to, "precious", "x")
+	refused(t, here(func(*options) {}), "precious", "did not write", "--to")
+}
+
+// TestClear: what an earlier run has left is removed, and nothing else is.
+func TestClear(t *testing.T) {
+	dir := t.TempDir()
+	link := filepath.Join(t.TempDir(), "dist") // where there is more space
+	if err := os.Symlink(dir, link); err != nil {
+		t.Fatal(err)
 	}
-	if names, err := released(empty); err != nil || len(names) != 1 {
-		t.Errorf("%v, %v", names, err)
+	earlier := []string{"SHA256SUMS", "SHA256SUMS.asc", "kernel-routes-1.2.3-linux-arm64.ext",
+		"kernel-routes_1.2.3~rc.1-1_amd64.deb"}
+	for range 2 {
+		for _, name := range earlier {
+			put(t, dir, name, "x")
+		}
+		if err := clear(link); err != nil {
+			t.Fatal(err)
+		}
+		if names, err := released(link); err != nil || len(names) != 0 {
+			t.Errorf("%v, %v", names, err)
+		}
+	}
+	if info, err := os.Lstat(link); err != nil || info.Mode()&os.ModeSymlink == 0 {
+		t.Errorf("%v, %v", info, err)
+	}
+	for _, other := range []string{"notes", "kernel-routes-1.2.3.ext/file", "kernel-routes/README.md", ".git/config"} {
+		dir := t.TempDir()
+		put(t, dir, earlier[0], "x")
+		put(t, dir, other, "x")
+		refused(t, clear(dir), strings.Split(other, "/")[0], "did not write")
+		if names, err := released(dir); err != nil || len(names) != 2 {
+			t.Errorf("%s: %v, %v", other, names, err)
+		}
+	}
+	if err := clear(filepath.Join(dir, "new", "folder")); err != nil {
+		t.Error(err)
 	}
 }
 

@@ -38,9 +38,7 @@ func sums(dir string) error {
 func released(dir string) (names []string, err error) {
 	files, err := os.ReadDir(dir)
 	for _, f := range files {
-		if f.Name() != mark {
-			names = append(names, f.Name())
-		}
+		names = append(names, f.Name())
 	}
 	return names, err
 }
