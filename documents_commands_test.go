@@ -195,7 +195,8 @@ func TestParse(t *testing.T) {
 			t.Errorf("%s: %v, %+v", line, got, parse(line))
 		}
 	}
-	b := block{language: "sh", lines: strings.Split("# c\na \\\n  b\n\nc \"d\ne\" # it's\ncat <<'X'\n# y\n z\nX\nf", "\n")}
+	const text = "# c\na \\\n  b\n\nc \"d\ne\" # it's\ncat <<'X'\n# y\n z\nX\nf"
+	b := block{language: "sh", lines: strings.Split(text, "\n")}
 	want := "a b|c \"d\ne\" # it's|cat <<'X'\n# y\n z\nX|f"
 	if got := strings.Join(commandsOf(b), "|"); got != want {
 		t.Errorf("%q, want %q", got, want)

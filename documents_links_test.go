@@ -144,7 +144,8 @@ func TestAnchor(t *testing.T) {
 		}
 	}
 	for to, want := range map[string]string{
-		"docs/memory.md#the-limit": "docs/memory.md", "https://osquery.io/x#y": "", "CONTRIBUTING.md": "CONTRIBUTING.md",
+		"docs/memory.md#the-limit": "docs/memory.md", "https://osquery.io/x#y": "",
+		"CONTRIBUTING.md": "CONTRIBUTING.md",
 	} {
 		if got, err := linkTarget(t, "README.md", to); got != want || err != nil {
 			t.Errorf("%s: %s, %v", to, got, err)

@@ -90,7 +90,8 @@ func TestTold(t *testing.T) {
 						!strings.Contains(out, step.says) {
 						t.Errorf("%s %s says %q, expected %q", step.job, step.arg, out, step.says)
 					}
-					if strings.Contains(out, "KERNEL_ROUTES_RESTART=1 in /etc/default/") != (step.says != "" && init.call != "") {
+					told := strings.Contains(out, "KERNEL_ROUTES_RESTART=1 in /etc/default/")
+					if told != (step.says != "" && init.call != "") {
 						t.Errorf("%s %s says of the variable: %s", step.job, step.arg, out)
 					}
 					if strings.Count(out, "\n") > 3 {
@@ -207,7 +208,8 @@ func TestOrbit(t *testing.T) {
 			}
 			r.Write(orbitList, "") // by orbit, where the server names no extensions
 			out = run(t, r, registerer, "installed", "upgrade")
-			if r.Read(orbitList) != "" || strings.Count(out, "restart orbit") != 1 || strings.Contains(out, "osqueryd is") {
+			if r.Read(orbitList) != "" || strings.Count(out, "restart orbit") != 1 ||
+				strings.Contains(out, "osqueryd is") {
 				t.Errorf("orbit has emptied its list, which then has %q: %s", r.Read(orbitList), out)
 			}
 			run(t, r, registerer, "removing")

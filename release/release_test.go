@@ -185,7 +185,8 @@ func TestSbom(t *testing.T) {
 		t.Errorf("%+v", known["sqlite"])
 	}
 	goVersion := strings.TrimPrefix(runtime.Version(), "go")
-	if std := known["stdlib"]; std.Version != goVersion || std.Cpe != "cpe:2.3:a:golang:go:"+goVersion+":*:*:*:*:*:*:*" ||
+	if std := known["stdlib"]; std.Version != goVersion ||
+		std.Cpe != "cpe:2.3:a:golang:go:"+goVersion+":*:*:*:*:*:*:*" ||
 		!strings.HasPrefix(std.Purl, "pkg:golang/stdlib@"+goVersion+"?") {
 		t.Errorf("%+v", std)
 	}

@@ -11,8 +11,11 @@ import (
 // there is to say of a link few attributes are looked at.
 func Newest() []Attribute {
 	var newest []Attribute
-	for _, list := range [][]Attribute{routeFields.list, nexthopObjectFields.list, ruleFields.list, netconfFields.list} {
-		newest = append(newest, slices.MaxFunc(list, func(a, b Attribute) int { return cmp.Compare(a.Number, b.Number) }))
+	byNumber := func(a, b Attribute) int { return cmp.Compare(a.Number, b.Number) }
+	for _, list := range [][]Attribute{
+		routeFields.list, nexthopObjectFields.list, ruleFields.list, netconfFields.list,
+	} {
+		newest = append(newest, slices.MaxFunc(list, byNumber))
 	}
 	return newest
 }

@@ -118,8 +118,8 @@ func TestAttributeSince(t *testing.T) {
 func TestNewAttributesSaySince(t *testing.T) {
 	check := func(name string, number, last uint16, since string) {
 		if number > last && since == "" {
-			t.Errorf("%s (%d) came after number %d, the last of Linux 3.2, but does not say since which Linux it is there",
-				name, number, last)
+			t.Errorf("%s (%d) came after number %d, the last of Linux 3.2, "+
+				"but does not say since which Linux it is there", name, number, last)
 		}
 	}
 	for last, list := range map[uint16][]Attribute{
