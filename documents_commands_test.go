@@ -10,7 +10,12 @@ import (
 // any longer is to be taken out.
 var notRun = []struct{ pattern, reason string }{
 	{`^(CGO_ENABLED=0 )?go (build|test) `, "CI builds and tests"},
-	{`^go run \./release$`, "builds packages: the tests of release do"},
+	{`^([A-Z_]+=\S+ )?go run \./release( |$)`, "builds packages: the tests of release do"},
+	{`^go run \./internal/notice$`, "writes NOTICE: its tests compare"},
+	{`^go (-C \S+ )?mod download$`, "fetches what is there when tests run"},
+	{`^git (tag|clone) `, "is of a repository elsewhere, or changes this one"},
+	{`^(gpg|sha256sum|\(cd dist) `, "signs and verifies: the tests of release do"},
+	{`^(minisign|cosign) `, "are other programs that do what gpg does, with keys of their own"},
 	{`^\.ci/run$`, "is CI, which runs this"},
 	{`^sudo (apt|dnf|zypper|apk) `, "changes the host; the tests of release install packages in folders"},
 	{`^sudo install `, "changes the host"},
