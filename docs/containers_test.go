@@ -231,8 +231,8 @@ func TestDropIn(t *testing.T) {
 		t.Fatalf("it begins with %s", all[0])
 	}
 	known := []string{"NoNewPrivileges=yes", "RestrictNamespaces=net", "ProtectSystem=full",
-		"ReadWritePaths=-/etc/osquery", "ProtectKernelModules=yes", "ProtectControlGroups=yes", "ProtectClock=yes", "ProtectHostname=yes",
-		"RestrictSUIDSGID=yes", "RestrictRealtime=yes",
+		"ReadWritePaths=-/etc/osquery", "ProtectKernelModules=yes", "ProtectControlGroups=yes",
+		"ProtectClock=yes", "ProtectHostname=yes", "RestrictSUIDSGID=yes", "RestrictRealtime=yes",
 		"LockPersonality=yes", "SystemCallArchitectures=native"}
 	var capabilities, families []string
 	for _, line := range all[1:] {

@@ -63,7 +63,8 @@ const oldestLinux = "3.2"
 func (t *Table) Markdown() string {
 	var b strings.Builder
 	b.WriteString("Minimum kernel is the first Linux that tells the values, " + oldestLinux +
-		" where the oldest that this\nprogram runs on does. Source is where they come from, in the kernel's words.\n\n" +
+		" where the oldest that this\nprogram runs on does. Source is where they come from, in the kernel's " +
+		"words.\n\n" +
 		"| Column | Type | Unit | Minimum kernel | Description and source |\n|---|---|---|---|---|\n")
 	hidden := func(c ColumnInfo) int { return int(c.Options & Hidden) }
 	columns := slices.Clone(t.Columns)
