@@ -57,7 +57,8 @@ func TestShown(t *testing.T) {
 
 // osqueryDefaults are osquery's flags that the page explains, with their defaults: read from osquery 5.23.1
 // (osquery/extensions/extensions.cpp, core/watcher.cpp, core/init.cpp, sql/virtual_table.cpp, config/packs.cpp,
-// filesystem/filesystem.cpp, plugins/config/filesystem_config.cpp, logger/logger.cpp, plugins/logger/filesystem_logger.cpp).
+// filesystem/filesystem.cpp, plugins/config/filesystem_config.cpp, logger/logger.cpp,
+// plugins/logger/filesystem_logger.cpp).
 var osqueryDefaults = map[string]string{
 	"flagfile":                   "",
 	"config_path":                "/etc/osquery/osquery.conf",
