@@ -326,7 +326,8 @@ func TestDockerfile(t *testing.T) {
 	}
 	build := commands(t, "osquery.md", "docker build ")
 	given := regexp.MustCompile(`--build-arg (\w+)=\d`).FindAllStringSubmatch(build, -1)
-	if len(given) != 2 || strings.Count(build, "--") != 3 || !strings.HasSuffix(build, " --tag osquery-kernel-routes .\n") {
+	if len(given) != 2 || strings.Count(build, "--") != 3 ||
+		!strings.HasSuffix(build, " --tag osquery-kernel-routes .\n") {
 		t.Errorf("another command: %s", build)
 	}
 	for _, m := range given {
