@@ -9,20 +9,24 @@ import (
 // notRun are the commands of documents that do not run here, and why. One that no document has
 // any longer is to be taken out.
 var notRun = []struct{ pattern, reason string }{
-	{`^(CGO_ENABLED=0 )?go (build|test) `, "CI builds and tests"},
+	{`^(CGO_ENABLED=0 )?go (build|test) `, "CI builds and tests: TestDocumentBuilds looks whether it means something"},
 	{`^((GOTOOLCHAIN|GOPROXY|SOURCE_DATE_EPOCH)=\S+ )?go run \./release( |$)`, "builds packages: release tests it"},
 	{`^go run \./internal/notice$`, "writes NOTICE, which its tests compare"},
-	{`^git (tag --sign|clone --branch) `, "would sign with a key, or needs the repository's address"},
+	{`^git (tag --sign|clone --branch) `, "TestSigning of release runs them"},
 	{`^go (-C release/tools )?mod download$`, "downloads: CI does with the first build"},
-	{`^(gpg|\(cd dist|sha256sum) `, "TestSigning of release runs them"},
-	{`^(minisign|cosign) `, "needs a key, and a program that Debian does not have"},
+	{`^(gpg|minisign|\(cd dist|sha256sum) `, "TestSigning of release runs them"},
+	{`^cosign sign-blob --bundle dist/SHA256SUMS\.sigstore\.json dist/SHA256SUMS$`,
+		"needs a key, and a program that Debian does not have"},
 	{`^\.ci/run$`, "is CI, which runs this"},
-	{`^sudo (apt|dnf|zypper|apk) `, "changes the host; the tests of release install packages in folders"},
-	{`^sudo install `, "changes the host; the same without sudo is run in a folder"},
+	{`^sudo (apt install|dnf install|zypper install --allow-unsigned-rpm|apk add --allow-untrusted) \./dist/\S+$`,
+		"changes the host; TestReadme of release has the files, other tests of it install packages in folders"},
+	{`^sudo install `, "changes the host: TestByHand in docs runs it in a folder"},
 	{`^(install|grep -qxF|systemctl) `, "changes the host: TestByHand in docs runs them in a folder"},
 	{`^pkill -f `, "would end the host's extension: TestPkill in docs looks whom it is for"},
-	{`^docker build `, "needs Docker and osquery's package"},
-	{`^fleetctl `, "needs a server of Fleet"},
+	{`^docker build `, "needs Docker's daemon and osquery's package: TestDockerfile in docs looks at the arguments"},
+	{`^fleetctl gitops (--dry-run )?-f default\.yml -f fleets/linux-servers\.yml$`, "needs a server of Fleet"},
+	{`^fleetctl updates add --path REPOSITORY --target kernel_routes\.ext --name extensions/kernel_routes +` +
+		`--platform linux --version \d+\.\d+\.\d+$`, "needs a TUF server"},
 	{`^(mkdir -p lib/|cp packs/fleet/|cp /usr/share/doc/)`, "TestLists in docs runs them, with the package's files"},
 }
 

@@ -207,6 +207,18 @@ func tablePages(t *testing.T) {
 	}
 }
 
+// TestTableExamples: the page of each table shows rows of it, which TestDocuments compares with real ones.
+func TestTableExamples(t *testing.T) {
+	for _, table := range tables.All() {
+		asked := regexp.MustCompile(`^\$ kernel-routes query .*\b(FROM|JOIN) ` + table.Name + `\b`)
+		if !slices.ContainsFunc(blocksOf(t, tablePage(table)), func(b block) bool {
+			return b.language == "console" && len(b.lines) > 3 && asked.MatchString(b.lines[0])
+		}) {
+			t.Errorf("%s has no example with rows", tablePage(table))
+		}
+	}
+}
+
 // describe returns a table's page with the table's own words: the description below the title, and
 // the columns, up to the next section.
 func describe(t *testing.T, table *tables.Table, page string) string {

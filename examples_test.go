@@ -21,7 +21,15 @@ var exampleNames = []string{"kernel-routes", "kernel_routes.ext"}
 // these are given is tried too: osqueryi's SQL, the capture for tshark, the command on another host.
 var standIns = map[string]string{
 	"osqueryi": `#!/bin/sh
-for sql; do :; done
+for sql; do
+	case $sql in
+	--extension) ;;
+	./kernel_routes.ext) loaded=1 ;;
+	--extensions_require=kernel_routes | --json | --csv | --line | --list) ;;
+	-*) echo "osqueryi is given $sql, which nobody has looked up" >&2; exit 1 ;;
+	esac
+done
+[ -n "$loaded" ] || { echo "osqueryi is not told of the extension" >&2; exit 1; }
 exec kernel_routes.ext query "$(cat osquery.sql) $sql"
 `,
 	"tshark": `#!/bin/sh

@@ -56,6 +56,27 @@ func TestByHand(t *testing.T) {
 	})
 }
 
+// TestReadmeByHand runs the line of README.md that puts the binary in its place, in a folder.
+func TestReadmeByHand(t *testing.T) {
+	tool(t, "dash")
+	_, line, ok := strings.Cut(commands(t, "../README.md", "CGO_ENABLED=0 go build -o kernel_routes.ext ."), "\nsudo ")
+	if !ok || strings.Count(line, "\n") != 1 {
+		t.Fatalf("%q", line)
+	}
+	s := newScratch(t, "dash")
+	s.program("install", "/bin/install")
+	s.write("/etc/passwd", "root:x:0:0::/:/bin/sh\n")
+	s.write("/etc/group", "root:x:0:\n")
+	s.write("/kernel_routes.ext", "the program")
+	if out, _, err := s.runText(line); err != nil || out != "" || !strings.Contains(line, " -o root -g root ") {
+		t.Fatalf("%s: %v, %s", line, err, out)
+	}
+	s.expect(extensionPath, "the program")
+	if info, err := os.Stat(s.root + extensionPath); err != nil || info.Mode() != 0o755 {
+		t.Errorf("%v, %v", info, err)
+	}
+}
+
 // TestPkill: the pattern is for the extension as osquery starts it, and for no command of a user.
 func TestPkill(t *testing.T) {
 	m := regexp.MustCompile(`^pkill -f '([^']+)'\n$`).FindStringSubmatch(commands(t, "osquery.md", "pkill "))

@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -321,6 +322,17 @@ func TestDockerfile(t *testing.T) {
 			if !strings.Contains(text, "${"+name+"}") {
 				t.Errorf("%s is not used", name)
 			}
+		}
+	}
+	build := commands(t, "osquery.md", "docker build ")
+	given := regexp.MustCompile(`--build-arg (\w+)=\d`).FindAllStringSubmatch(build, -1)
+	if len(given) != 2 || strings.Count(build, "--") != 3 ||
+		!strings.HasSuffix(build, " --tag osquery-kernel-routes .\n") {
+		t.Errorf("another command: %s", build)
+	}
+	for _, m := range given {
+		if !strings.Contains(text, "\nARG "+m[1]+"\n") {
+			t.Errorf("%s is no argument of the Dockerfile", m[1])
 		}
 	}
 	osquery := strings.Index(text, "dpkg --install /tmp/packages/${OSQUERY_PACKAGE}")

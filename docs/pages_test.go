@@ -57,8 +57,12 @@ func TestShown(t *testing.T) {
 
 // osqueryDefaults are osquery's flags that the page explains, with their defaults: read from osquery 5.23.1
 // (osquery/extensions/extensions.cpp, core/watcher.cpp, core/init.cpp, sql/virtual_table.cpp, config/packs.cpp,
-// filesystem/filesystem.cpp, logger/logger.cpp, plugins/logger/filesystem_logger.cpp).
+// filesystem/filesystem.cpp, plugins/config/filesystem_config.cpp, logger/logger.cpp,
+// plugins/logger/filesystem_logger.cpp).
 var osqueryDefaults = map[string]string{
+	"flagfile":                   "",
+	"config_path":                "/etc/osquery/osquery.conf",
+	"extension":                  "",
 	"extensions_autoload":        "/etc/osquery/extensions.load",
 	"extensions_require":         "",
 	"extensions_timeout":         "3",
@@ -111,6 +115,17 @@ func TestFlags(t *testing.T) {
 			t.Errorf("--%s is explained, and its default was not read from osquery's source", name)
 		}
 	}
+	for _, file := range []string{"examples/docker/Dockerfile", "examples/kubernetes/daemonset.yaml"} {
+		found := regexp.MustCompile(`"--(\w+)=`).FindAllStringSubmatch(read(t, file), -1)
+		for _, m := range found {
+			if _, ok := explained[m[1]]; !ok {
+				t.Errorf("%s: --%s is not explained", file, m[1])
+			}
+		}
+		if len(found) == 0 {
+			t.Errorf("%s gives osqueryd no flag", file)
+		}
+	}
 	set := lines(read(t, "examples/osquery.flags"))
 	for _, line := range set {
 		name, _, ok := strings.Cut(line, "=")
@@ -152,8 +167,8 @@ func TestOsqueryConf(t *testing.T) {
 	}
 	for name := range conf.Options {
 		// Flags of the command line alone are refused there.
-		if _, ok := osqueryDefaults[name]; !ok || strings.HasPrefix(name, "extensions_") ||
-			strings.HasPrefix(name, "watchdog") {
+		if _, ok := osqueryDefaults[name]; !ok || strings.HasPrefix(name, "extension") ||
+			strings.HasPrefix(name, "watchdog") || name == "flagfile" || name == "config_path" {
 			t.Errorf("option %s", name)
 		}
 	}
