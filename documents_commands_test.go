@@ -19,7 +19,7 @@ var notRun = []struct{ pattern, reason string }{
 	{`^\.ci/run$`, "is CI, which runs this"},
 	{`^sudo (apt|dnf|zypper|apk) `, "changes the host; the tests of release install packages in folders"},
 	{`^sudo install `, "changes the host; the same without sudo is run in a folder"},
-	{`^(install|grep -qxF|systemctl) `, "changes the host: TestByHand in docs runs them in a folder"},
+	{`^(install|\[ -z|grep -qxF|systemctl) `, "changes the host: TestByHand in docs runs them in a folder"},
 	{`^pkill -f `, "would end the host's extension: TestPkill in docs looks whom it is for"},
 	{`^docker build `, "needs Docker and osquery's package"},
 	{`^fleetctl `, "needs a server of Fleet"},
