@@ -21,7 +21,7 @@ var notRun = []struct{ pattern, reason string }{
 	{`^sudo (apt install|dnf install|zypper install --allow-unsigned-rpm|apk add --allow-untrusted) \./dist/\S+$`,
 		"changes the host; TestReadme of release has the files, other tests of it install packages in folders"},
 	{`^sudo install `, "changes the host: TestByHand in docs runs it in a folder"},
-	{`^(install|grep -qxF|systemctl) `, "changes the host: TestByHand in docs runs them in a folder"},
+	{`^(install|\[ -z|grep -qxF|systemctl) `, "changes the host: TestByHand in docs runs them in a folder"},
 	{`^pkill -f `, "would end the host's extension: TestPkill in docs looks whom it is for"},
 	{`^docker build `, "needs Docker's daemon and osquery's package: TestDockerfile in docs looks at the arguments"},
 	{`^fleetctl gitops (--dry-run )?-f default\.yml -f fleets/linux-servers\.yml$`, "needs a server of Fleet"},

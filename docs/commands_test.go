@@ -34,7 +34,7 @@ func TestByHand(t *testing.T) {
 		s.write("/etc/passwd", "root:x:0:0::/:/bin/sh\n")
 		s.write("/etc/group", "root:x:0:\n")
 		s.write("/kernel_routes.ext", "the program")
-		s.write(load, "/a.ext\n")
+		s.write(load, "/a.ext") // the last line has no end
 		for range 2 {
 			out, log, err := s.runText("set -e\n" + commands(t, "osquery.md", "install -D "))
 			if err != nil || out != "" || log != "systemctl restart osqueryd\n" {

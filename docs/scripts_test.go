@@ -209,6 +209,11 @@ func TestPostInstall(t *testing.T) {
 		if out, log := s.must(script); log != register+restart || !strings.Contains(out, "--version") {
 			t.Errorf("%s%s", out, log)
 		}
+		// osquery cuts off blanks, and the package takes such a line for its own.
+		s.write(load, "/a.ext\r\n "+extensionPath+"\r\n")
+		if out, log := s.must(script); log != register+restart {
+			t.Errorf("with blanks: %s%s", out, log)
+		}
 		os.Remove(s.root + "/bin/systemd-run")
 		if out, log := s.must(script); log != register || !strings.Contains(out, "when fleetd starts next") {
 			t.Errorf("without systemd: %s%s", out, log)

@@ -214,6 +214,13 @@ func TestInstallByHand(t *testing.T) {
 	for _, m := range regexp.MustCompile("(?s)```sh\n(.*?)```").FindAllStringSubmatch(string(text), -1) {
 		script.WriteString(m[1])
 	}
+	list := filepath.Join(root, "etc/osquery/extensions.load")
+	if err := os.MkdirAll(filepath.Dir(list), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(list, []byte("# ours\n/opt/a.ext"), 0o644); err != nil { // the last line has no end
+		t.Fatal(err)
+	}
 	for range 2 { // an upgrade does not add the line again
 		cmd := exec.Command("sh", "-euc", script.String())
 		cmd.Dir, cmd.Env = tops[0], append(os.Environ(), "DESTDIR="+root)
@@ -222,8 +229,8 @@ func TestInstallByHand(t *testing.T) {
 		}
 	}
 	const program = "/usr/lib/osquery/extensions/kernel_routes.ext"
-	if list, err := os.ReadFile(filepath.Join(root, "etc/osquery/extensions.load")); string(list) != program+"\n" {
-		t.Errorf("extensions.load has %q, %v", list, err)
+	if has, err := os.ReadFile(list); string(has) != "# ours\n/opt/a.ext\n"+program+"\n" {
+		t.Errorf("extensions.load has %q, %v", has, err)
 	}
 	if info, err := os.Stat(filepath.Join(root, program)); err != nil || info.Mode() != 0o755 {
 		t.Errorf("%v, %v", info, err)

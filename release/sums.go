@@ -14,7 +14,7 @@ import (
 
 const sumsFile = "SHA256SUMS"
 
-// sums writes SHA256SUMS, as sha256sum does, of everything else in a folder.
+// sums writes SHA256SUMS, as sha256sum does, of everything else in a folder, which all may read whatever the umask.
 func sums(dir string) error {
 	files, err := released(dir)
 	if err != nil {
@@ -24,6 +24,13 @@ func sums(dir string) error {
 	for _, name := range files {
 		if name == sumsFile {
 			continue
+		}
+		mode := os.FileMode(0o644)
+		if filepath.Ext(name) == ".ext" {
+			mode = 0o755
+		}
+		if err := os.Chmod(filepath.Join(dir, name), mode); err != nil {
+			return err
 		}
 		sum, err := sumOf(filepath.Join(dir, name))
 		if err != nil {

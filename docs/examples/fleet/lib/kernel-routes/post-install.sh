@@ -9,7 +9,7 @@ extension=/usr/lib/osquery/extensions/kernel_routes.ext
 # The package has put its path into both lists, unless somebody has taken it out since. orbit empties its own,
 # /opt/orbit/extensions.load, wherever the server names no extensions, and osqueryd then reads osquery's.
 /usr/lib/kernel-routes/register
-grep -qxF "$extension" /etc/osquery/extensions.load
+grep -q "^[[:space:]]*$extension[[:space:]]*\$" /etc/osquery/extensions.load # osquery cuts off blanks
 
 # Not at once, and not by a child: this script is orbit's, and would end with it, before Fleet knows how it went.
 if command -v systemd-run >/dev/null; then
