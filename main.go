@@ -146,7 +146,6 @@ interrupted (SIGINT, Ctrl-C), 143 if terminated (SIGTERM).`,
 			`  kernel_routes.ext query "SELECT dst, gateway, dev FROM kernel_routes WHERE table_name = 'main'"
   kernel_routes.ext routes --ipv4 --summary
 `) + "  osqueryi --extension " + extensionPath() + ` --extensions_require=kernel_routes "SELECT * FROM kernel_routes"`,
-		Version:       about(),
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		Args: func(cmd *cobra.Command, args []string) error {
@@ -156,11 +155,17 @@ interrupted (SIGINT, Ctrl-C), 143 if terminated (SIGTERM).`,
 			return unknownCommand(cmd, args[0])
 		},
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if version, _ := cmd.Flags().GetBool("version"); version {
+				fmt.Fprint(cmd.OutOrStdout(), about())
+				return nil
+			}
 			return usage(cmd, "nothing to do: give a command (query, routes, capture or spec), "+
 				"or --socket to be an osquery extension")
 		},
 	}
-	root.SetVersionTemplate("{{.Version}}")
+	// cobra's own flag prints by a template if it is to print more than a line: with templates the linker has to
+	// keep every method there is, a quarter of the program.
+	root.Flags().BoolP("version", "v", false, "print version, commit, date, Go and kernel interface")
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error { return usage(cmd, "%w", err) })
 	ext.define(root.Flags())
 	root.AddCommand(queryCommand(), routesCommand(), captureCommand(), specCommand(), completionCommand())

@@ -229,3 +229,18 @@ func TestVersionWithoutGit(t *testing.T) {
 		t.Errorf("no git: %s", said)
 	}
 }
+
+// TestNoTemplates: a template that is run calls methods by their names, so that the linker keeps every
+// method of every type. That was a quarter of the program once.
+func TestNoTemplates(t *testing.T) {
+	symbols, err := exec.Command("go", "tool", "nm", binary(t)).Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Contains(symbols, []byte(" main.about\n")) {
+		t.Fatal("the program's own functions are not told")
+	}
+	if bytes.Contains(symbols, []byte(" text/template.(*Template).Execute\n")) {
+		t.Error("text/template is linked into the program: see what calls it (cobra's Set...Template does)")
+	}
+}
