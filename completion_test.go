@@ -14,24 +14,10 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"kernelroutes/internal/needtest"
 	"kernelroutes/rtnl/iproute2"
 	"kernelroutes/tables"
 )
-
-// needed returns the path of a program that a machine may lack; where the tests have to be
-// whole (CI) it may not.
-func needed(t *testing.T, name string) string {
-	t.Helper()
-	path, err := exec.LookPath(name)
-	switch {
-	case err == nil:
-	case os.Getenv("CI") == "true":
-		t.Fatal(err)
-	default:
-		t.Skip(name + " is not installed")
-	}
-	return path
-}
 
 // completionHome makes a home with the program under both names in bin, its scripts, and
 // a folder with files to complete, and returns it with the environment of a shell there.
@@ -127,10 +113,7 @@ cd ~/files
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			if _, err := os.Stat(library); err != nil && strings.Contains(before, library) {
-				if os.Getenv("CI") == "true" {
-					t.Fatal(err)
-				}
-				t.Skip("the package bash-completion is not installed")
+				needtest.Missing(t, "the package bash-completion is not installed")
 			}
 			home, env := completionHome(t)
 			if err := os.WriteFile(home+"/rc", []byte(before+"source ~/script.bash\n"+rc), 0o644); err != nil {
@@ -157,7 +140,7 @@ cd ~/files
 }
 
 func TestZshCompletion(t *testing.T) {
-	zsh := needed(t, "zsh")
+	zsh := needtest.Program(t, "zsh")
 	const rc = `PS1='ready>'
 setopt no_beep no_always_last_prompt no_list_beep
 report() { print -r -- "$BUFFER" >> ~/lines }
@@ -197,7 +180,7 @@ cd ~/files
 
 // TestFishCompletion asks fish what it would complete.
 func TestFishCompletion(t *testing.T) {
-	fish := needed(t, "fish")
+	fish := needtest.Program(t, "fish")
 	home, env := completionHome(t)
 	for typed, want := range map[string][]string{
 		"kernel-routes ro":                          {"routes"},

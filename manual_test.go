@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"kernelroutes/internal/needtest"
 	"kernelroutes/tables"
 )
 
@@ -75,7 +76,7 @@ func rendered(t *testing.T, page string) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	cmd := exec.Command(needed(t, "man"), "--warnings", "-E", "UTF-8", "-l", "-Tutf8", path)
+	cmd := exec.Command(needtest.Program(t, "man"), "--warnings", "-E", "UTF-8", "-l", "-Tutf8", path)
 	var out, errs bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &errs
 	cmd.Env = append(os.Environ(), "MANWIDTH=80", "MANPAGER=cat", "LC_ALL=C.UTF-8", "GROFF_NO_SGR=1", "MANOPT=")
@@ -93,7 +94,7 @@ func rendered(t *testing.T, page string) string {
 
 // TestManualRendered: man has nothing to complain of, and shows all that help says.
 func TestManualRendered(t *testing.T) {
-	needed(t, "man")
+	needtest.Program(t, "man")
 	root := asLink(t)
 	for _, cmd := range append(root.Commands(), root) {
 		name := strings.ReplaceAll(cmd.CommandPath(), " ", "-")
@@ -148,7 +149,7 @@ func TestManualRendered(t *testing.T) {
 
 // TestManualNames: apropos finds the pages by all their names, and by what they are about.
 func TestManualNames(t *testing.T) {
-	lexgrog := needed(t, "lexgrog")
+	lexgrog := needtest.Program(t, "lexgrog")
 	names := map[string][]string{commandName + ".1": {commandName, extensionName}}
 	for _, table := range tables.All() {
 		names["kernel_routes.7"] = append(names["kernel_routes.7"], table.Name)

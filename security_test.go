@@ -16,6 +16,7 @@ import (
 	"testing"
 	"time"
 
+	"kernelroutes/internal/needtest"
 	"kernelroutes/internal/nstest"
 	"kernelroutes/internal/osquerytest"
 )
@@ -94,15 +95,9 @@ func TestSecurity(t *testing.T) {
 // needStrace skips the test where the program cannot be traced; in CI it can.
 func needStrace(t *testing.T) {
 	t.Helper()
-	skip := t.Skipf
-	if os.Getenv("CI") == "true" {
-		skip = t.Fatalf
-	}
-	if _, err := exec.LookPath("strace"); err != nil {
-		skip("strace is not installed")
-	}
+	needtest.Program(t, "strace")
 	if out, err := exec.Command("strace", "-o", "/dev/null", "/proc/self/exe", "-V").CombinedOutput(); err != nil {
-		skip("strace may trace nothing here: %v\n%s", err, out)
+		needtest.Missing(t, "strace may trace nothing here: %v\n%s", err, out)
 	}
 }
 

@@ -13,6 +13,8 @@ import (
 	"testing"
 
 	"golang.org/x/sys/unix"
+
+	"kernelroutes/internal/needtest"
 )
 
 // semver is what semver.org has as a version, without regard to leading zeros.
@@ -175,7 +177,7 @@ func (s scratch) expect(wantVersion, wantCommit, wantDate string, flags ...strin
 // TestVersionFromGit builds from repositories in all the states that a checkout can be in.
 func TestVersionFromGit(t *testing.T) {
 	t.Parallel()
-	needed(t, "git")
+	needtest.Program(t, "git")
 	const when, stamp, edited = "2026-01-02T02:04:05Z", "20260102020405", ", and files that were changed"
 	s := newScratch(t)
 	s.run("git", "init", "-q", "-b", "main")

@@ -10,6 +10,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"kernelroutes/internal/needtest"
 )
 
 // commands returns the block of commands of a page that begins with a text.
@@ -58,7 +60,7 @@ func TestByHand(t *testing.T) {
 
 // TestReadmeByHand runs the line of README.md that puts the binary in its place, in a folder.
 func TestReadmeByHand(t *testing.T) {
-	tool(t, "dash")
+	needtest.Program(t, "dash")
 	_, line, ok := strings.Cut(commands(t, "../README.md", "CGO_ENABLED=0 go build -o kernel_routes.ext ."), "\nsudo ")
 	if !ok || strings.Count(line, "\n") != 1 {
 		t.Fatalf("%q", line)

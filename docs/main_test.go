@@ -6,7 +6,6 @@ package docs
 import (
 	"flag"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -45,20 +44,6 @@ func examples(t *testing.T) []string {
 		t.Fatalf("%d examples, %v", len(files), err)
 	}
 	return files
-}
-
-// tool returns the path of a program that a machine may lack. CI has it.
-func tool(t *testing.T, name string) string {
-	t.Helper()
-	path, err := exec.LookPath(name)
-	switch {
-	case err == nil:
-		return path
-	case os.Getenv("CI") != "":
-		t.Fatalf("no %s", name)
-	}
-	t.Skipf("no %s", name)
-	return ""
 }
 
 // lines returns the lines of a text that are neither empty nor comments.

@@ -11,6 +11,8 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+
+	"kernelroutes/internal/needtest"
 )
 
 // tools are the programs that the scripts may use. Any other is not found.
@@ -147,7 +149,7 @@ func (s *scratch) expect(path, want string) {
 func inShells(t *testing.T, test func(t *testing.T, shell string)) {
 	for _, shell := range []string{"dash", "busybox"} {
 		t.Run(shell, func(t *testing.T) {
-			tool(t, shell)
+			needtest.Program(t, shell)
 			test(t, shell)
 		})
 	}
@@ -157,7 +159,7 @@ func inShells(t *testing.T, test func(t *testing.T, shell string)) {
 func TestSyntax(t *testing.T) {
 	for shell, args := range map[string][]string{"dash": nil, "busybox": {"ash"}, "bash": {"--posix"}} {
 		t.Run(shell, func(t *testing.T) {
-			path, scripts := tool(t, shell), 0
+			path, scripts := needtest.Program(t, shell), 0
 			for _, file := range examples(t) {
 				if filepath.Ext(file) != ".sh" {
 					continue

@@ -17,6 +17,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"kernelroutes/internal/needtest"
 )
 
 var update = flag.Bool("update", false, "write what packages have to testdata/contents.txt")
@@ -143,14 +145,14 @@ func entries(t *testing.T, ending string) []*tar.Header {
 	file := packaged(t, tested, ending)
 	switch ending {
 	case ".deb":
-		needs(t, "dpkg-deb")
+		needtest.Program(t, "dpkg-deb")
 		out, err := exec.Command("dpkg-deb", "--fsys-tarfile", file).Output()
 		if err != nil {
 			t.Fatal(err)
 		}
 		return tarred(t, bytes.NewReader(out))
 	case ".rpm":
-		needs(t, "rpm")
+		needtest.Program(t, "rpm")
 		return inRpm(t, file)
 	}
 	f, err := os.Open(file)
@@ -203,7 +205,7 @@ func inRpm(t *testing.T, file string) (list []*tar.Header) {
 
 // TestDebFields checks what dpkg knows of the package, and what lintian thinks of it, where it is installed.
 func TestDebFields(t *testing.T) {
-	needs(t, "dpkg-deb")
+	needtest.Program(t, "dpkg-deb")
 	file := packaged(t, tested, ".deb")
 	for field, want := range map[string]string{
 		"Package": "kernel-routes", "Version": "1.0.0-1", "Maintainer": maintainer, "Section": "net",
@@ -223,7 +225,7 @@ func TestDebFields(t *testing.T) {
 
 // TestApkFields: each line of .PKGINFO is a field, as apk reads it.
 func TestApkFields(t *testing.T) {
-	needs(t, "tar")
+	needtest.Program(t, "tar")
 	file := packaged(t, tested, ".apk")
 	out, err := exec.Command("tar", "-xzOf", file, "--occurrence=1", ".PKGINFO").Output()
 	if err != nil {
@@ -249,7 +251,7 @@ func TestApkFields(t *testing.T) {
 }
 
 func TestRpmFields(t *testing.T) {
-	needs(t, "rpm")
+	needtest.Program(t, "rpm")
 	out, err := exec.Command("rpm", "-qp", "--qf",
 		"%{NAME}|%{VERSION}|%{RELEASE}|%{LICENSE}|%{BUILDHOST}|%{BUILDTIME}|%{PACKAGER}|%{SUMMARY}",
 		packaged(t, tested, ".rpm")).Output()

@@ -8,6 +8,8 @@ import (
 	"runtime"
 	"strings"
 	"testing"
+
+	"kernelroutes/internal/needtest"
 )
 
 // commands returns the commands in docs/release.md that begin with one of these words.
@@ -125,9 +127,9 @@ func TestTag(t *testing.T) {
 // signer makes keys, and returns what runs a line in a folder by somebody who has them.
 func signer(t *testing.T) func(dir, line string) {
 	t.Helper()
-	needs(t, "gpg")
-	needs(t, "minisign")
-	needs(t, "git")
+	needtest.Program(t, "gpg")
+	needtest.Program(t, "minisign")
+	needtest.Program(t, "git")
 	home, err := os.MkdirTemp("", "gpg") // a short name: its sockets are there
 	if err != nil {
 		t.Fatal(err)

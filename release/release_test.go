@@ -10,10 +10,12 @@ import (
 	"runtime"
 	"strings"
 	"testing"
+
+	"kernelroutes/internal/needtest"
 )
 
 func TestSums(t *testing.T) {
-	needs(t, "sha256sum")
+	needtest.Program(t, "sha256sum")
 	cmd := exec.Command("sha256sum", "-c", "--strict", sumsFile)
 	cmd.Dir = packages(t, tested)
 	out, err := cmd.CombinedOutput()
@@ -197,7 +199,7 @@ func TestSbom(t *testing.T) {
 
 // TestInstallByHand does what INSTALL.md in an archive says.
 func TestInstallByHand(t *testing.T) {
-	needs(t, "tar")
+	needtest.Program(t, "tar")
 	dir, root := t.TempDir(), t.TempDir()
 	if out, err := exec.Command("tar", "-xzf", packaged(t, tested, ".tar.gz"), "-C", dir).CombinedOutput(); err != nil {
 		t.Fatalf("%v: %s", err, out)
@@ -291,7 +293,7 @@ func checkCompletions(t *testing.T, root string) {
 
 // TestLinks: links of documents lead to what is in the package too.
 func TestLinks(t *testing.T) {
-	needs(t, "tar")
+	needtest.Program(t, "tar")
 	dir := t.TempDir()
 	if out, err := exec.Command("tar", "-xzf", packaged(t, tested, ".tar.gz"), "-C", dir).CombinedOutput(); err != nil {
 		t.Fatalf("%v: %s", err, out)

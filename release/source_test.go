@@ -7,12 +7,14 @@ import (
 	"runtime"
 	"strings"
 	"testing"
+
+	"kernelroutes/internal/needtest"
 )
 
 // repository makes a git repository with one commit, and returns its folder.
 func repository(t *testing.T) string {
 	t.Helper()
-	needs(t, "git")
+	needtest.Program(t, "git")
 	t.Setenv("GIT_CONFIG_NOSYSTEM", "1")
 	t.Setenv("HOME", t.TempDir())
 	t.Setenv("XDG_CONFIG_HOME", "")

@@ -2,12 +2,13 @@ package main
 
 import (
 	"fmt"
-	"os"
 	"os/exec"
 	"regexp"
 	"strconv"
 	"strings"
 	"testing"
+
+	"kernelroutes/internal/needtest"
 )
 
 // ordered are versions as git may tell them, from old to new.
@@ -95,14 +96,14 @@ func inOrder(t *testing.T, name func(version) string, less func(a, b string) boo
 }
 
 func TestDpkgOrder(t *testing.T) {
-	needs(t, "dpkg")
+	needtest.Program(t, "dpkg")
 	inOrder(t, func(v version) string { return v.deb() + "-1" }, func(a, b string) bool {
 		return exec.Command("dpkg", "--compare-versions", a, "lt", b).Run() == nil
 	})
 }
 
 func TestRpmOrder(t *testing.T) {
-	needs(t, "rpm")
+	needtest.Program(t, "rpm")
 	inOrder(t, version.deb, func(a, b string) bool {
 		out, err := exec.Command("rpm", "--eval", fmt.Sprintf("%%{lua: print(rpm.vercmp(%q, %q))}", a, b)).Output()
 		if err != nil {
@@ -110,18 +111,6 @@ func TestRpmOrder(t *testing.T) {
 		}
 		return strings.TrimSpace(string(out)) == "-1"
 	})
-}
-
-// needs skips a test where a program is missing, which must not be where all has been installed.
-func needs(t *testing.T, program string) {
-	t.Helper()
-	if _, err := exec.LookPath(program); err == nil {
-		return
-	}
-	if os.Getenv("CI") == "true" {
-		t.Fatalf("%s is missing: install it", program)
-	}
-	t.Skipf("%s is missing", program)
 }
 
 // apkSuffixes are in apk's order (version.c of apk-tools), with "" for a version without.

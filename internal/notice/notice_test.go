@@ -11,6 +11,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"kernelroutes/internal/needtest"
 )
 
 const top = "../.."
@@ -105,10 +107,7 @@ func TestGoLicense(t *testing.T) {
 	}
 	theirs, err := os.ReadFile(filepath.Join(strings.TrimSpace(string(out)), "LICENSE"))
 	if err != nil {
-		if os.Getenv("CI") == "true" {
-			t.Fatal(err)
-		}
-		t.Skipf("the folder of this Go, %s, has no LICENSE: %v", runtime.Version(), err)
+		needtest.Missing(t, "the folder of this Go, %s, has no LICENSE: %v", runtime.Version(), err)
 	}
 	if !bytes.Equal(ours, theirs) {
 		t.Error("internal/notice/parts/go.txt is not Go's LICENSE")

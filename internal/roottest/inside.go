@@ -13,6 +13,8 @@ import (
 	"testing"
 
 	"golang.org/x/sys/unix"
+
+	"kernelroutes/internal/needtest"
 )
 
 // inside is set in the environment of the process that runs a test in namespaces, to the one place that
@@ -87,10 +89,7 @@ func Need(t *testing.T, pkg string, programs ...string) {
 		if _, err := find(p); err == nil {
 			continue
 		}
-		if os.Getenv("CI") == "true" {
-			t.Fatalf("%s is missing: install the package %s", p, pkg)
-		}
-		t.Skipf("%s is missing, of the package %s", p, pkg)
+		needtest.Missing(t, "%s is missing: install the package %s", p, pkg)
 	}
 }
 
