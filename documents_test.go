@@ -18,18 +18,11 @@ import (
 // packs/README.md is written by the tests of packs.
 func documents(t *testing.T) []string {
 	t.Helper()
-	files, err := filepath.Glob("*.md")
-	if err != nil {
-		t.Fatal(err)
-	}
-	err = filepath.WalkDir("docs", func(path string, _ fs.DirEntry, err error) error {
-		if filepath.Ext(path) == ".md" {
-			files = append(files, path)
-		}
-		return err
+	files := slices.DeleteFunc(markdownPages(t), func(path string) bool {
+		return filepath.Dir(path) != "." && !strings.HasPrefix(path, "docs"+string(filepath.Separator))
 	})
-	if err != nil || len(files) < 5 {
-		t.Fatalf("%d documents, %v", len(files), err)
+	if len(files) < 5 {
+		t.Fatalf("%d documents", len(files))
 	}
 	return files
 }

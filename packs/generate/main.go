@@ -8,8 +8,8 @@ import (
 	"flag"
 	"fmt"
 	"os"
-	"path/filepath"
 
+	"kernelroutes/internal/writefiles"
 	"kernelroutes/packs"
 )
 
@@ -49,14 +49,5 @@ func generate(from, lists, to string) error {
 	if err != nil {
 		return err
 	}
-	for name, data := range outputs {
-		path := filepath.Join(to, name)
-		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-			return err
-		}
-		if err := os.WriteFile(path, data, 0o644); err != nil {
-			return err
-		}
-	}
-	return nil
+	return writefiles.Below(to, outputs)
 }

@@ -8,8 +8,8 @@ import (
 	"flag"
 	"fmt"
 	"os"
-	"path/filepath"
 
+	"kernelroutes/internal/writefiles"
 	"kernelroutes/schema"
 )
 
@@ -33,14 +33,5 @@ func generate(to string) error {
 	if err != nil {
 		return err
 	}
-	for name, data := range files {
-		path := filepath.Join(to, name)
-		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-			return err
-		}
-		if err := os.WriteFile(path, data, 0o644); err != nil {
-			return err
-		}
-	}
-	return nil
+	return writefiles.Below(to, files)
 }
