@@ -51,6 +51,10 @@ func (c *Cursor) Route() *Route {
 // all that its identity is made of but their number.
 func (r *Route) Twin() bool { return r.twin > 0 }
 
+// SetTwin says how many routes before it are like the route, for one that was decoded without
+// these.
+func (r *Route) SetTwin(n int) { r.twin = n }
+
 // Attributes returns which attributes the current route has, wanted or not.
 func (c *Cursor) Attributes() Fields { return c.message.has }
 

@@ -69,14 +69,6 @@ var Links = Values[Link]{&Kind{
 	First:   func(m *Message) bool { return wire.U32(m.payload[4:]) == 1 }, // lo
 }, (*Link).decode}
 
-// Addresses are the addresses of interfaces. They are only listened to: IPv4 routes go
-// away with the address that they prefer, and with the link, with no RTM_DELROUTE.
-var Addresses = &Kind{
-	Name: "address", Plural: "addresses", New: RTM_NEWADDR, Del: RTM_DELADDR,
-	Groups: []uint{RTNLGRP_IPV4_IFADDR, RTNLGRP_IPV6_IFADDR},
-	Struct: "ifaddrmsg", Header: 8,
-}
-
 var operStates = [...]string{"UNKNOWN", "NOTPRESENT", "DOWN", "LOWERLAYERDOWN", "TESTING", "DORMANT", "UP"}
 
 // OperStateName returns the operational state as `ip link` prints it: UP, DOWN,

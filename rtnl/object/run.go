@@ -23,6 +23,9 @@ func RunOf(m *Message) Run {
 // RunIn returns the run in some memory, whose last message is m.
 func (m *Message) RunIn(b []byte) Run { return Run{m.kind, b} }
 
+// Kind returns what the messages are about; nil for the zero Run.
+func (r Run) Kind() *Kind { return r.kind }
+
 // Len returns how many bytes the run takes.
 func (r Run) Len() int { return len(r.bytes) }
 
