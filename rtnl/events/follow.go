@@ -31,11 +31,12 @@ type follower struct {
 	came, named *queue // what was received, and the same with authors
 	ahead       []item // taken from the latter, and yet to be applied
 
-	state *state
-	seq   uint64
-	yield func(*Event, error) bool
-	ended bool // no more events are wanted
-	lost  bool // the last event told of a loss
+	state        *state
+	seq          uint64
+	yield        func(*Event, error) bool
+	ended        bool  // no more events are wanted
+	lost         bool  // the last event told of a loss
+	time, uptime int64 // of the last event
 
 	// doubt says that all must be compared with what the kernel has, but not before due.
 	doubt bool
@@ -146,7 +147,7 @@ func (f *follower) fence() error {
 				reached = reached || wire.Seq(i.msg) == seq
 				continue
 			}
-			reached = reached || i.msg == nil // the answer may be lost, too
+			reached = reached || i.msg == nil && i.again == nil // the answer may be lost, too
 			f.ahead = append(f.ahead, i)
 		}
 		if reached {
@@ -199,6 +200,9 @@ func (f *follower) wait() (err error) {
 
 // take takes in an item.
 func (f *follower) take(i item) error {
+	if i.again != nil {
+		return f.sweep(i.again)
+	}
 	if i.msg == nil {
 		return f.takeLoss(i)
 	}
@@ -296,10 +300,15 @@ func byIoctl(e *Event) bool {
 	return run.Next(&m) && object.RouteProtocol(&m) == boot
 }
 
+// send yields an event. What is found out later than what came after it is of the same time.
 func (f *follower) send(e *Event) {
 	if f.ended {
 		return
 	}
+	if e.Uptime < f.uptime {
+		e.Time, e.Uptime = f.time, f.uptime
+	}
+	f.time, f.uptime = e.Time, e.Uptime
 	f.seq++
 	e.Seq = f.seq
 	f.lost = false
