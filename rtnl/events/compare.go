@@ -6,6 +6,7 @@ import (
 
 	"kernelroutes/rtnl"
 	"kernelroutes/rtnl/object"
+	"kernelroutes/rtnl/wire"
 )
 
 // sweep finds out what went with a cause, and yields that.
@@ -37,7 +38,7 @@ func (f *follower) sweep(c *cause) error {
 	w := sweeping{follower: f, cause: c, later: f.later(), touched: f.touched()}
 	w.nexthops(s)
 	w.routes(s, &filter)
-	f.doubts(w.odd)
+	f.doubts(w.odd || w.left)
 	if w.left {
 		f.ahead = append(f.ahead, item{again: c})
 	}
@@ -109,6 +110,31 @@ func (w *sweeping) takes(m *object.Message) bool {
 	return w.cause.takes(m)
 }
 
+// wentFirst reports whether an IPv4 route of a key that is touched went with the cause, and what is
+// told of the key came after that: of those with one metric the first is replaced, so that it
+// matters which there were. there says whether the snapshot has it.
+func (w *sweeping) wentFirst(m *object.Message, there bool) bool {
+	if object.Routes.Table(m).Family != object.IPv4 || m.UsesObject() || !w.cause.surely(m) {
+		return false
+	}
+	for oif := range m.Ways {
+		if w.cause.kind == object.Links.Kind && oif != w.cause.number {
+			return false // it has another way
+		}
+	}
+	k, exact := keyOf(m), w.state.exact(m)
+	for _, i := range w.ahead {
+		var o object.Message
+		kind, ok := checked(&o, i.msg)
+		if !ok || kind != object.Routes.Kind || keyOf(&o) != k ||
+			w.state.exact(&o) != exact {
+			continue
+		}
+		return wire.Type(i.msg) != kind.Del // it came again, or went later
+	}
+	return !there
+}
+
 // tell tells of an object that has gone, or is another one now, and of the cause before, if nothing
 // else does.
 func (w *sweeping) tell(a Action, run, old object.Run, twin int) {
@@ -172,7 +198,11 @@ func (w *sweeping) routes(s *rtnl.Snapshot, filter *rtnl.Filter) {
 		}
 		switch {
 		case w.touched[keyOf(&st.other)]:
-			w.left = w.left || !seen.has(r) && w.cause.takes(&st.other)
+			if w.wentFirst(&st.other, seen.has(r)) {
+				missing = append(missing, r)
+			} else {
+				w.left = w.left || !seen.has(r) && w.cause.takes(&st.other)
+			}
 		case !seen.has(r):
 			if w.takes(&st.other) {
 				missing = append(missing, r)

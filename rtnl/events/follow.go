@@ -28,6 +28,9 @@ type follower struct {
 	conn    *conn.Conn
 	finder  finder
 
+	hold   func() // for tests: keeps the socket from being read
+	buffer int    // receiveBuffer, but in tests
+
 	came, named *queue // what was received, and the same with authors
 	ahead       []item // taken from the latter, and yet to be applied
 
@@ -56,10 +59,14 @@ func Follow(ctx context.Context, k *rtnl.Kernel, ns rtnl.Namespace, present bool
 	}
 }
 
+// receiveBuffer is how many bytes of messages may wait to be received, some 16,000, if that is
+// allowed.
+const receiveBuffer = 16 << 20
+
 // newFollower makes a follower, which calls started when it has begun.
 func newFollower(k *rtnl.Kernel, ns rtnl.Namespace, log *slog.Logger, started func()) *follower {
 	return &follower{kernel: k, ns: ns, logger: log, started: started, state: newState(),
-		came: newQueue(queueSize), named: newQueue(queueSize)}
+		came: newQueue(queueSize), named: newQueue(queueSize), buffer: receiveBuffer}
 }
 
 // run is Follow.
@@ -94,6 +101,7 @@ func (f *follower) begin(present bool) error {
 		return err
 	}
 	f.finder = find
+	f.conn.SetReceiveBuffer(f.buffer)
 	go f.receive()
 	go func() {
 		f.name()

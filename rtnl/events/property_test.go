@@ -162,11 +162,12 @@ func TestReplay(t *testing.T) {
 		fmt.Sscan(v, &seed)
 	}
 	for round := range nstest.Amount(10, 2) {
-		t.Run(fmt.Sprint(round), func(t *testing.T) { testReplay(t, seed+uint64(round), 1000) })
+		t.Run(fmt.Sprint(round), func(t *testing.T) { testReplay(t, seed+uint64(round), 1000, false) })
+		t.Run(fmt.Sprint(round, " with losses"), func(t *testing.T) { testReplay(t, seed+uint64(round), 3000, true) })
 	}
 }
 
-func testReplay(t *testing.T, seed uint64, changes int) {
+func testReplay(t *testing.T, seed uint64, changes int, losses bool) {
 	nstest.New(t)
 	r := rand.New(rand.NewPCG(seed, 1))
 	t.Logf("seed %d", seed)
@@ -178,9 +179,14 @@ func testReplay(t *testing.T, seed uint64, changes int) {
 	defer cancel()
 	state := replay{}
 	var log []string
+	lost := 0
 	begun, done := make(chan bool), make(chan bool)
 	var mu sync.Mutex
 	f := newFollower(k, thisNamespace(), testLogger(t), func() {})
+	if losses {
+		f.buffer = 32 << 10
+		f.hold = func() { time.Sleep(time.Duration(rand.IntN(3)) * time.Millisecond) }
+	}
 	go func() {
 		defer close(done)
 		f.run(ctx, true, func(e *Event, err error) bool {
@@ -190,6 +196,9 @@ func testReplay(t *testing.T, seed uint64, changes int) {
 			}
 			mu.Lock()
 			defer mu.Unlock()
+			if e.Action == Lost {
+				lost++
+			}
 			if e.Action != Present {
 				log = append(log, textOf(e))
 			}
@@ -208,12 +217,17 @@ func testReplay(t *testing.T, seed uint64, changes int) {
 	}
 	run(t, lines)
 	time.Sleep(500 * time.Millisecond)
+	time.Sleep(time.Second)
 	nstest.IP(t, "route add blackhole 99.0.0.0/8")
 	<-done
 	s, err := k.Read(ctx, rtnl.Request{Kinds: followed})
 	if err != nil {
 		t.Fatal(err)
 	}
+	if losses && lost == 0 {
+		t.Error("nothing was lost")
+	}
+	t.Logf("%d events, %d losses", len(log), lost)
 	if !state.compare(t, stateOf(s)) {
 		t.Logf("%d events:\n%s", len(log), strings.Join(log[max(0, len(log)-400):], "\n"))
 	}
