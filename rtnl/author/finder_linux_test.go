@@ -1,0 +1,327 @@
+package author
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"kernelroutes/internal/nstest"
+)
+
+const self = "/proc/self/exe"
+
+// TestFirstSocket is of a process whose socket has its id, and of ip.
+func TestFirstSocket(t *testing.T) {
+	l := listen(t)
+	w, _ := start(t, self, 0)
+	w.do("name", "who`s\\x41")
+	fd, port := w.open(0)
+	if port != w.pid {
+		t.Fatalf("port %d of process %d", port, w.pid)
+	}
+	a := l.want(w, fd, w, Process)
+	if a == nil || a.Name != `who`+"`"+`s\x5cx41` || a.ParentPID != uint32(os.Getpid()) || a.UID != 0 || a.Cgroup == "" {
+		t.Errorf("got %+v", a)
+	}
+	if again := l.want(w, fd, w, Process); again != a {
+		t.Error("what is the same takes memory again")
+	}
+}
+
+// TestIP is ip itself, which waits for the next line meanwhile.
+func TestIP(t *testing.T) {
+	l := listen(t)
+	cmd := exec.Command("ip", "-batch", "-")
+	in, err := cmd.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer cmd.Wait()
+	defer in.Close()
+	for i := range 20 {
+		io.WriteString(in, fmt.Sprintf("route add blackhole 192.0.2.%d\n", i))
+		port := l.ports(1)[0]
+		a, certainty := l.Find(port)
+		if certainty != Process || a.Name != "ip" || a.PID != uint32(cmd.Process.Pid) || a.PID != port ||
+			a.Path != exe(t, a.PID) {
+			t.Fatalf("%+v, %s", a, certainty)
+		}
+	}
+}
+
+// TestKernel is what the kernel does by itself.
+func TestKernel(t *testing.T) {
+	l := listen(t)
+	if a, certainty := l.Find(0); a != nil || certainty != Kernel {
+		t.Errorf("%+v, %s", a, certainty)
+	}
+}
+
+// TestSecondSocket changes by a socket with a number that the kernel made up, then by the first,
+// then by one with a number of its own choice, that no process has.
+func TestSecondSocket(t *testing.T) {
+	l := listen(t)
+	w, _ := start(t, self, 0)
+	first, _ := w.open(0)
+	second, port := w.open(0)
+	if port == w.pid || port < maxPID {
+		t.Fatalf("the second socket has port %d", port)
+	}
+	chosen, _ := w.open(maxPID + 7)
+	for range 2 {
+		l.want(w, second, w, OtherSocket)
+		l.want(w, first, w, Process)
+		l.rest = time.Time{}
+		l.want(w, chosen, w, OtherSocket)
+	}
+}
+
+// TestForgedPort has a socket with the number of a process that is not its own.
+func TestForgedPort(t *testing.T) {
+	l := listen(t)
+	forger, _ := start(t, self, 0)
+	innocent, _ := start(t, self, 0)
+	forged, _ := forger.open(innocent.pid)
+	second, _ := innocent.open(0) // it has a socket, but not that one
+	l.want(forger, forged, forger, OtherSocket)
+	l.rest = time.Time{}
+	l.want(innocent, second, innocent, OtherSocket)
+	// That of kthreadd, and of the process that all others come from.
+	for _, pid := range []uint32{1, 2} {
+		fd, _ := forger.open(pid)
+		l.rest = time.Time{}
+		l.want(forger, fd, forger, OtherSocket)
+	}
+}
+
+// TestForgedLater has a number that was known as that of a process, which has closed its socket.
+func TestForgedLater(t *testing.T) {
+	l := listen(t)
+	forger, _ := start(t, self, 0)
+	innocent, _ := start(t, self, 0)
+	fd, port := innocent.open(0)
+	l.want(innocent, fd, innocent, Process)
+	innocent.do("close", fd)
+	forged, _ := forger.open(port)
+	l.want(forger, forged, forger, OtherSocket)
+	forger.do("close", forged)
+	fd, _ = innocent.open(0)
+	l.want(innocent, fd, innocent, Process)
+}
+
+// TestReopened is a process that opens a socket for each change.
+func TestReopened(t *testing.T) {
+	l := listen(t)
+	w, _ := start(t, self, 0)
+	for range 5 {
+		fd, port := w.open(0)
+		if port != w.pid {
+			t.Fatalf("port %d of process %d", port, w.pid)
+		}
+		l.want(w, fd, w, Process)
+		w.do("change", fd)
+		w.do("close", fd)
+		for _, port := range l.ports(2) { // when it is closed, nothing says that it was that one
+			if a, certainty := l.Find(port); a != nil || certainty != Unknown {
+				t.Errorf("%+v, %s", a, certainty)
+			}
+		}
+	}
+}
+
+// TestEnded is a process that has ended before it is looked for, and one that was known.
+func TestEnded(t *testing.T) {
+	l := listen(t)
+	nstest.IP(t, "route add blackhole 192.0.2.1")
+	port := l.ports(1)[0]
+	for range 3 * patience {
+		if a, certainty := l.Find(port); a != nil || certainty != Unknown {
+			t.Fatalf("port %d: %+v, %s", port, a, certainty)
+		}
+	}
+	w, _ := start(t, self, 0)
+	fd, _ := w.open(0)
+	l.want(w, fd, w, Process)
+	w.do("change", fd)
+	w.do("quit")
+	for _, port := range l.ports(2) {
+		until(t, "the socket to be closed", func() bool { return l.socket(port) == "" })
+		if a, certainty := l.Find(port); a != nil || certainty != Unknown {
+			t.Errorf("port %d: %+v, %s", port, a, certainty)
+		}
+	}
+}
+
+// TestExec has another program in the process, with the same socket.
+func TestExec(t *testing.T) {
+	l := listen(t)
+	w, _ := start(t, self, 0)
+	fd, _ := w.open(0)
+	before := l.want(w, fd, w, Process)
+	program, err := os.ReadFile(self)
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(t.TempDir(), "otherwise")
+	if err := os.WriteFile(path, program, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	w.in.WriteString("exec " + path + "\n")
+	after := l.want(w, fd, w, Process)
+	if before == nil || after == nil || before.Path == path || after.Path != path || after.Name != "otherwise" {
+		t.Errorf("before %+v, after %+v", before, after)
+	}
+	os.Remove(path)
+	if a := l.want(w, fd, w, Process); a == nil || a.Path != path+" (deleted)" {
+		t.Errorf("without its file %+v", a)
+	}
+}
+
+// TestRenamed has another name and nothing else: that is seen within a second.
+func TestRenamed(t *testing.T) {
+	l := listen(t)
+	w, _ := start(t, self, 0)
+	fd, _ := w.open(0)
+	l.want(w, fd, w, Process)
+	w.do("name", "renamed")
+	until(t, "the new name", func() bool { return l.want(w, fd, w, Process).Name == "renamed" })
+}
+
+// TestDaemon has its socket from a process that has ended.
+func TestDaemon(t *testing.T) {
+	l := listen(t)
+	w, daemon := start(t, self, 0)
+	fd, port := w.open(0)
+	w.share(daemon, fd)
+	w.do("quit")
+	until(t, "the first process to end", func() bool { return l.parent(daemon.pid) != w.pid })
+	if a := l.want(daemon, 3, daemon, OtherSocket); a != nil && (a.PID == port || a.PID != daemon.pid) {
+		t.Errorf("got %+v", a)
+	}
+}
+
+// parent returns the parent of a process.
+func (l *listener) parent(pid uint32) uint32 {
+	s, _ := parseStatus(l.contents(l.proc, fmt.Sprintf("%d/status", pid)))
+	return s.parent
+}
+
+// TestSharedSocket is of a process and its child. Which one uses it, the kernel does not say.
+func TestSharedSocket(t *testing.T) {
+	for _, second := range []bool{false, true} {
+		t.Run(fmt.Sprint("second ", second), func(t *testing.T) {
+			l := listen(t)
+			w, child := start(t, self, 0)
+			want := Process
+			if second {
+				w.open(0)
+				want = OtherSocket
+			}
+			fd, _ := w.open(0)
+			l.want(w, fd, w, want)
+			w.share(child, fd)
+			l.want(child, 3, nil, Unknown)
+			l.want(w, fd, nil, Unknown)
+			w.do("close", fd)
+			alone := &worker{t, child.pid, child.in, child.out}
+			l.asked = nil // the pauses after so much in vain
+			l.rest = time.Time{}
+			l.want(child, 3, alone, OtherSocket)
+		})
+	}
+}
+
+// TestChild has none of its parent's sockets.
+func TestChild(t *testing.T) {
+	l := listen(t)
+	w, child := start(t, self, 0)
+	fd, _ := w.open(0)
+	l.want(w, fd, w, Process)
+	w.share(child, -1)
+	l.want(w, fd, w, Process)
+	own, _ := child.open(0)
+	l.want(child, own, child, Process)
+}
+
+// TestForget has more askers than are remembered.
+func TestForget(t *testing.T) {
+	l := listen(t)
+	before := nstest.OpenFiles(t)
+	w, _ := start(t, self, 0)
+	fd, port := w.open(0)
+	l.want(w, fd, w, Process)
+	for n := range uint32(3 * maxPorts) {
+		l.Find(maxPID + 1 + n)
+		if n%maxPorts == maxPorts/2 {
+			l.want(w, fd, w, Process)
+		}
+	}
+	if len(l.asked) != maxPorts {
+		t.Errorf("%d ports are known", len(l.asked))
+	}
+	l.want(w, fd, w, Process)
+	if a, certainty := l.Find(port); a == nil || certainty != Process {
+		t.Errorf("%+v, %s", a, certainty)
+	}
+	l.Close()
+	if after := nstest.OpenFiles(t); after >= before+4 { // the four pipes of the process alone
+		t.Errorf("%d files are open, %d before", after, before)
+	}
+	if a, certainty := l.Find(port); a != nil || certainty != Unknown {
+		t.Errorf("closed: %+v, %s", a, certainty)
+	}
+}
+
+// TestThousand is as many commands, each a process of its own, that end at once.
+func TestThousand(t *testing.T) {
+	l := listen(t)
+	n := nstest.Amount(1000, 200)
+	type asked struct {
+		author    *Author
+		certainty Certainty
+		port      uint32
+	}
+	handed, found := make(chan uint32, n), make(chan asked, n)
+	go func() {
+		defer close(handed)
+		for range n {
+			handed <- l.ports(1)[0]
+		}
+	}()
+	go func() {
+		defer close(found)
+		for port := range handed {
+			a, certainty := l.Find(port)
+			found <- asked{a, certainty, port}
+		}
+	}()
+	known := 0
+	for i := range n {
+		cmd := exec.Command("ip", "route", "add", "blackhole", fmt.Sprintf("10.%d.%d.0/24", i>>8, i&255))
+		if err := cmd.Run(); err != nil {
+			t.Fatal(err)
+		}
+		got := <-found
+		switch {
+		case got.certainty == Unknown && got.author == nil && got.port == uint32(cmd.Process.Pid):
+		case got.certainty != Process || got.author.PID != uint32(cmd.Process.Pid) || got.author.PID != got.port ||
+			got.author.Name != "ip" || got.author.Path != "" && filepath.Base(got.author.Path) != "ip" &&
+			!strings.Contains(got.author.Path, "ip"):
+			t.Errorf("process %d, port %d: %+v, %s", cmd.Process.Pid, got.port, got.author, got.certainty)
+		default:
+			known++
+		}
+	}
+	t.Logf("%d of %d are found", known, n)
+	if known == 0 {
+		t.Error("none is found")
+	}
+}
