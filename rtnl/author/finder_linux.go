@@ -30,6 +30,7 @@ type Finder struct {
 	asked []*asker  // the one that asked last is the last
 	rest  time.Time // no search through all processes before
 	left  int       // descriptors that may be looked at yet
+	usual string    // the descriptor by which a socket was held last
 
 	link  [4 << 10]byte
 	text  [16 << 10]byte // /proc/PID/status may have many groups
@@ -51,7 +52,7 @@ type asker struct {
 // thread. It fails if that cannot be entered. Where /proc is missing, or hides others' processes,
 // nobody is found, or only who is not hidden.
 func Open(ns conn.Namespace) (*Finder, error) {
-	f := &Finder{proc: -1, ports: -1, loadavg: -1}
+	f := &Finder{proc: -1, ports: -1, loadavg: -1, usual: "fd/3"}
 	err := ns.Do(func() error {
 		f.ports = open("/proc/thread-self/net/netlink", unix.O_RDONLY)
 		return nil

@@ -6,7 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -151,9 +151,8 @@ func TestEnded(t *testing.T) {
 	fd, _ := w.open(0)
 	l.want(w, fd, w, Process)
 	w.do("change", fd)
-	w.do("quit")
+	w.end()
 	for _, port := range l.ports(2) {
-		until(t, "the socket to be closed", func() bool { return l.socket(port) == "" })
 		if a, certainty := l.Find(port); a != nil || certainty != Unknown {
 			t.Errorf("port %d: %+v, %s", port, a, certainty)
 		}
@@ -201,17 +200,10 @@ func TestDaemon(t *testing.T) {
 	w, daemon := start(t, self, 0)
 	fd, port := w.open(0)
 	w.share(daemon, fd)
-	w.do("quit")
-	until(t, "the first process to end", func() bool { return l.parent(daemon.pid) != w.pid })
+	w.end()
 	if a := l.want(daemon, 3, daemon, OtherSocket); a != nil && (a.PID == port || a.PID != daemon.pid) {
 		t.Errorf("got %+v", a)
 	}
-}
-
-// parent returns the parent of a process.
-func (l *listener) parent(pid uint32) uint32 {
-	s, _ := parseStatus(l.contents(l.proc, fmt.Sprintf("%d/status", pid)))
-	return s.parent
 }
 
 // TestSharedSocket is of a process and its child. Which one uses it, the kernel does not say.
@@ -231,10 +223,9 @@ func TestSharedSocket(t *testing.T) {
 			l.want(child, 3, nil, Unknown)
 			l.want(w, fd, nil, Unknown)
 			w.do("close", fd)
-			alone := &worker{t, child.pid, child.in, child.out}
-			l.asked = nil // the pauses after so much in vain
+			l.forgetAll() // and the pauses after so much in vain
 			l.rest = time.Time{}
-			l.want(child, 3, alone, OtherSocket)
+			l.want(child, 3, child, OtherSocket)
 		})
 	}
 }
@@ -280,48 +271,93 @@ func TestForget(t *testing.T) {
 	}
 }
 
-// TestThousand is as many commands, each a process of its own, that end at once.
+// TestThousand is as many commands, each a process of its own, that end at once: most are found, and
+// none is taken for another. They are looked for by the goroutine that hears of them, or by another
+// one, which takes longer.
 func TestThousand(t *testing.T) {
+	for _, one := range []bool{true, false} {
+		t.Run(fmt.Sprint("one goroutine ", one), func(t *testing.T) { thousand(t, one) })
+	}
+}
+
+// An answer is what Find returns for a port.
+type answer struct {
+	port      uint32
+	author    *Author
+	certainty Certainty
+}
+
+func thousand(t *testing.T, one bool) {
 	l := listen(t)
 	n := nstest.Amount(1000, 200)
-	type asked struct {
-		author    *Author
-		certainty Certainty
-		port      uint32
+	handed, found := make(chan uint32, n), make(chan answer, n)
+	find := func(port uint32) {
+		a, certainty := l.Find(port)
+		found <- answer{port, a, certainty}
 	}
-	handed, found := make(chan uint32, n), make(chan asked, n)
-	go func() {
+	var both sync.WaitGroup
+	both.Go(func() {
 		defer close(handed)
 		for range n {
-			handed <- l.ports(1)[0]
+			port, err := l.hear()
+			switch {
+			case err != nil:
+				t.Error(err)
+				return
+			case one:
+				find(port)
+			default:
+				handed <- port
+			}
 		}
-	}()
-	go func() {
-		defer close(found)
+	})
+	both.Go(func() {
 		for port := range handed {
-			a, certainty := l.Find(port)
-			found <- asked{a, certainty, port}
+			find(port)
 		}
-	}()
-	known := 0
+	})
+	var pids []uint32
 	for i := range n {
 		cmd := exec.Command("ip", "route", "add", "blackhole", fmt.Sprintf("10.%d.%d.0/24", i>>8, i&255))
-		if err := cmd.Run(); err != nil {
-			t.Fatal(err)
+		if out, err := cmd.CombinedOutput(); err != nil {
+			t.Errorf("%v: %s", err, out)
 		}
-		got := <-found
+		pids = append(pids, uint32(cmd.Process.Pid))
+	}
+	both.Wait()
+	close(found)
+	known, paths := 0, 0
+	for got := range found {
+		pid := pids[0]
+		pids = pids[1:]
+		a := got.author
 		switch {
-		case got.certainty == Unknown && got.author == nil && got.port == uint32(cmd.Process.Pid):
-		case got.certainty != Process || got.author.PID != uint32(cmd.Process.Pid) || got.author.PID != got.port ||
-			got.author.Name != "ip" || got.author.Path != "" && filepath.Base(got.author.Path) != "ip" &&
-			!strings.Contains(got.author.Path, "ip"):
-			t.Errorf("process %d, port %d: %+v, %s", cmd.Process.Pid, got.port, got.author, got.certainty)
+		case got.port != pid:
+			t.Errorf("process %d has port %d", pid, got.port)
+		case got.certainty == Unknown && a == nil:
+		case got.certainty != Process || a.PID != pid || a.Name != "ip" || a.Path != "" && a.Path != ipPath(t):
+			t.Errorf("process %d: %+v, %s", pid, a, got.certainty)
+		case a.Path != "":
+			paths++
+			fallthrough
 		default:
 			known++
 		}
 	}
-	t.Logf("%d of %d are found", known, n)
+	t.Logf("%d of %d are found, %d with the path", known, n, paths)
 	if known == 0 {
 		t.Error("none is found")
 	}
+}
+
+// ipPath returns which file ip is.
+func ipPath(t *testing.T) string {
+	path, err := exec.LookPath("ip")
+	if err == nil {
+		path, err = filepath.EvalSymlinks(path)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return path
 }

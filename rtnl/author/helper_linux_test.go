@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
-	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -66,6 +65,8 @@ func obey(command, first, second string) (answer string, err error) {
 			unix.FcntlInt(uintptr(fd), unix.F_SETFD, 0)
 		}
 		return "", syscall.Exec(first, []string{first}, os.Environ())
+	case "mount": // procfs of its PID namespace
+		return "mounted", unix.Mount("proc", "/proc", "proc", 0, "")
 	case "quit":
 		fmt.Println("quits")
 		os.Exit(0)
@@ -127,7 +128,8 @@ func change(fd int) error {
 
 // A worker is a process that obeys.
 type worker struct {
-	t   *testing.T
+	t   testing.TB
+	cmd *exec.Cmd // nil of one that another started
 	pid uint32
 	in  *os.File
 	out *bufio.Reader
@@ -135,7 +137,7 @@ type worker struct {
 
 // start starts a process in the namespace of the calling thread, which ends with the test, and
 // another one that it may start, by share. flags are of clone(2).
-func start(t *testing.T, path string, flags uintptr) (first, second *worker) {
+func start(t testing.TB, path string, flags uintptr) (first, second *worker) {
 	t.Helper()
 	cmd := helper(path)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: flags, Pdeathsig: syscall.SIGKILL}
@@ -162,8 +164,8 @@ func start(t *testing.T, path string, flags uintptr) (first, second *worker) {
 		cmd.Process.Kill()
 		cmd.Wait()
 	})
-	return &worker{t, uint32(cmd.Process.Pid), pipes[0][1], bufio.NewReader(pipes[1][0])},
-		&worker{t, 0, pipes[2][1], bufio.NewReader(pipes[3][0])}
+	return &worker{t, cmd, uint32(cmd.Process.Pid), pipes[0][1], bufio.NewReader(pipes[1][0])},
+		&worker{t, nil, 0, pipes[2][1], bufio.NewReader(pipes[3][0])}
 }
 
 // do lets the process obey, and returns its answer.
@@ -177,6 +179,15 @@ func (w *worker) do(command string, args ...any) string {
 		w.t.Fatalf("%s %v: %s, %v", command, args, answer, err)
 	}
 	return strings.TrimSpace(answer)
+}
+
+// end lets the process end, and waits for that.
+func (w *worker) end() {
+	w.t.Helper()
+	w.do("quit")
+	if err := w.cmd.Wait(); err != nil {
+		w.t.Fatal(err)
+	}
 }
 
 // open lets the process open a socket with a port.
@@ -200,13 +211,13 @@ func (w *worker) share(other *worker, fd int) {
 
 // A listener hears of changes of IPv4 routes, and finds who made them.
 type listener struct {
-	t  *testing.T
+	t  testing.TB
 	fd int
 	*Finder
 }
 
 // listen is in a new network namespace.
-func listen(t *testing.T) *listener {
+func listen(t testing.TB) *listener {
 	t.Helper()
 	nstest.New(t)
 	fd, err := unix.Socket(unix.AF_NETLINK, unix.SOCK_RAW|unix.SOCK_CLOEXEC, unix.NETLINK_ROUTE)
@@ -230,17 +241,27 @@ func listen(t *testing.T) *listener {
 // ports waits for so many notifications, and returns their ports.
 func (l *listener) ports(n int) (ports []uint32) {
 	l.t.Helper()
-	b := make([]byte, 32<<10)
-	for len(ports) < n {
-		size, err := unix.Read(l.fd, b)
+	for range n {
+		port, err := l.hear()
 		if err != nil {
-			l.t.Fatalf("wait for a notification: %v", err)
+			l.t.Fatal(err)
 		}
-		for msg := range wire.Messages(b[:size]) {
-			ports = append(ports, binary.NativeEndian.Uint32(msg[12:])) // nlmsg_pid
-		}
+		ports = append(ports, port)
 	}
 	return ports
+}
+
+// hear waits for a notification, each of which comes by itself, and returns its port.
+func (l *listener) hear() (port uint32, err error) {
+	var b [4096]byte
+	n, err := 0, error(unix.EINTR)
+	for err == unix.EINTR { // as there is a timeout
+		n, err = unix.Read(l.fd, b[:])
+	}
+	if err != nil || n < wire.HeaderLen {
+		return 0, fmt.Errorf("wait for a notification: %d bytes, %w", n, err)
+	}
+	return binary.NativeEndian.Uint32(b[12:]), nil // nlmsg_pid
 }
 
 // want lets a process change a route by a socket, and checks who is found, twice, as the first
@@ -254,14 +275,14 @@ func (l *listener) want(by *worker, fd int, who *worker, certainty Certainty) (a
 		switch {
 		case got != certainty || (a == nil) != (who == nil):
 			l.t.Errorf("port %d: %+v, %s; want %s, %+v", port, a, got, certainty, who)
-		case a != nil && (a.PID != who.pid || !slices.Contains([]string{exe(l.t, who.pid)}, a.Path)):
+		case a != nil && (a.PID != who.pid || a.Path != exe(l.t, who.pid)):
 			l.t.Errorf("port %d: %+v, want process %d", port, a, who.pid)
 		}
 	}
 	return a
 }
 
-func exe(t *testing.T, pid uint32) string {
+func exe(t testing.TB, pid uint32) string {
 	t.Helper()
 	path, err := os.Readlink(fmt.Sprintf("/proc/%d/exe", pid))
 	if err != nil {
@@ -271,7 +292,7 @@ func exe(t *testing.T, pid uint32) string {
 }
 
 // until waits for a condition.
-func until(t *testing.T, what string, is func() bool) {
+func until(t testing.TB, what string, is func() bool) {
 	t.Helper()
 	for start := time.Now(); !is(); time.Sleep(time.Millisecond) {
 		if time.Since(start) > time.Minute {

@@ -6,14 +6,17 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+// firstRows is the size of a few lines of /proc/net/netlink.
+const firstRows = 512
+
 // socket returns what a descriptor of the socket that has a port leads to, socket:[INODE]; "" if
 // none has it. The kernel walks over the sockets of all namespaces for that (netlink_seq_next), by
 // protocol, of which NETLINK_ROUTE is the first. It may pass over one when the table grows
-// meanwhile.
+// meanwhile. It writes lines for as much as is asked for, so that is little first.
 func (f *Finder) socket(port uint32) string {
 	kept, offset := 0, int64(0) // kept: bytes of a line that is not whole yet
-	for {
-		n, err := unix.Pread(f.ports, f.text[kept:], offset)
+	for size := firstRows; ; size = len(f.text) {
+		n, err := unix.Pread(f.ports, f.text[kept:size], offset)
 		if err != nil || n <= 0 {
 			return ""
 		}

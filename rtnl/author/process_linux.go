@@ -102,6 +102,10 @@ func (f *Finder) numbers(dir int, name string, yield func(fd int, name []byte) b
 // descriptor returns the descriptor by which a process holds a socket, as holder.file; "" if it
 // does not, or may not be looked at.
 func (f *Finder) descriptor(p process, link string) (file string) {
+	// The number is that which another process had it by, most often: to list them takes longer.
+	if string(f.readlink(p.dir, f.usual)) == link {
+		return f.usual
+	}
 	f.numbers(p.dir, "fd", func(fd int, name []byte) bool {
 		f.left--
 		if number := string(name); string(f.readlink(fd, number)) == link {
@@ -109,6 +113,9 @@ func (f *Finder) descriptor(p process, link string) (file string) {
 		}
 		return file == "" && f.left > 0
 	})
+	if file != "" {
+		f.usual = file
+	}
 	return file
 }
 
