@@ -19,13 +19,14 @@ const self = "/proc/self/exe"
 func TestFirstSocket(t *testing.T) {
 	l := listen(t)
 	w, _ := start(t, self, 0)
-	w.do("name", "who`s\\x41")
+	w.do("name", `who's\x41`)
 	fd, port := w.open(0)
 	if port != w.pid {
 		t.Fatalf("port %d of process %d", port, w.pid)
 	}
 	a := l.want(w, fd, w, Process)
-	if a == nil || a.Name != `who`+"`"+`s\x5cx41` || a.ParentPID != uint32(os.Getpid()) || a.UID != 0 || a.Cgroup == "" {
+	if a == nil || a.Name != `who's\x5cx41` || a.ParentPID != uint32(os.Getpid()) || a.UID != 0 ||
+		a.Cgroup == "" {
 		t.Errorf("got %+v", a)
 	}
 	if again := l.want(w, fd, w, Process); again != a {
@@ -173,7 +174,7 @@ func TestExec(t *testing.T) {
 	if err := os.WriteFile(path, program, 0o700); err != nil {
 		t.Fatal(err)
 	}
-	w.in.WriteString("exec " + path + "\n")
+	w.do("exec", fd, path)
 	after := l.want(w, fd, w, Process)
 	if before == nil || after == nil || before.Path == path || after.Path != path || after.Name != "otherwise" {
 		t.Errorf("before %+v, after %+v", before, after)

@@ -21,8 +21,14 @@ import (
 // helperMode is set in the environment of this program where it is a process that tests look for.
 const helperMode = "KERNEL_ROUTES_TEST_HELPER"
 
+// executed is its value in a program that is in the place of another, and what it answers with then.
+const executed = "executed"
+
 // help does what the lines of its input say, each of which it answers with a line.
 func help() {
+	if os.Getenv(helperMode) == executed {
+		fmt.Println(executed)
+	}
 	in := bufio.NewScanner(os.Stdin)
 	for in.Scan() {
 		words := append(strings.Fields(in.Text()), "", "")
@@ -47,6 +53,7 @@ func obey(command, first, second string) (answer string, err error) {
 	case "name":
 		return "named", os.WriteFile("/proc/self/comm", []byte(first), 0)
 	case "last": // the next process gets the number after
+		os.FindProcess(os.Getpid()) // package os starts one at first, to find out about pidfds
 		return "set", os.WriteFile("/proc/sys/kernel/ns_last_pid", []byte(first), 0)
 	case "share": // a socket with a child, which obeys what is written to 3, and answers at 4
 		cmd := helper("/proc/self/exe")
@@ -60,11 +67,12 @@ func obey(command, first, second string) (answer string, err error) {
 		unix.Close(3)
 		unix.Close(4)
 		return fmt.Sprint(cmd.Process.Pid), nil
-	case "exec": // another program in its place, with its sockets
-		for fd := 5; fd < 64; fd++ {
-			unix.FcntlInt(uintptr(fd), unix.F_SETFD, 0)
+	case "exec": // another program in its place, with a socket
+		if _, err := unix.FcntlInt(uintptr(number), unix.F_SETFD, 0); err != nil {
+			return "", err
 		}
-		return "", syscall.Exec(first, []string{first}, os.Environ())
+		os.Setenv(helperMode, executed)
+		return "", syscall.Exec(second, []string{second}, os.Environ())
 	case "mount": // procfs of its PID namespace
 		return "mounted", unix.Mount("proc", "/proc", "proc", 0, "")
 	case "quit":
