@@ -114,10 +114,13 @@ func (f *Finder) Find(port uint32) (*Author, Certainty) {
 	if now.Before(k.next) {
 		return nil, Unknown
 	}
-	if (k.holder == nil || !f.holds(k.holder)) && !f.look(k) {
-		return k.failed(now)
+	var found bool
+	if k.holder != nil && f.holds(k.holder) {
+		found = f.current(k.holder, now)
+	} else {
+		found = f.look(k, now)
 	}
-	if !f.current(k.holder, now) || f.shared(k.holder) {
+	if !found || f.shared(k.holder) {
 		return k.failed(now)
 	}
 	k.failures, k.vain = 0, ""
@@ -157,7 +160,7 @@ func (k *asker) failed(now time.Time) (*Author, Certainty) {
 
 // look finds the process that holds the socket with a port: the one that had it before, the one
 // whose id it is, or any other.
-func (f *Finder) look(k *asker) bool {
+func (f *Finder) look(k *asker, now time.Time) bool {
 	f.left = maxLinks
 	var p process
 	var path string
@@ -178,19 +181,19 @@ func (f *Finder) look(k *asker) bool {
 		if direct {
 			p.close()
 		}
-		return true
+		return f.current(k.holder, now)
 	}
 	k.holder.forget()
 	k.holder = nil
 	if direct {
 		h := &holder{process: p, link: link, file: f.descriptor(p, link)}
-		if h.file != "" && f.describe(h, path, time.Now()) {
+		if h.file != "" && f.describe(h, path, now) {
 			k.holder = h
 			return true
 		}
 		p.close()
 	}
-	if now := time.Now(); link != k.vain || !now.Before(k.again) {
+	if link != k.vain || !now.Before(k.again) {
 		var searched bool
 		if k.holder, searched = f.search(k.port, link); searched && k.holder == nil {
 			k.vain, k.again = link, time.Now().Add(maxPause)
