@@ -198,6 +198,17 @@ func (w *worker) end() {
 	}
 }
 
+// settle waits until a process is so old that it can be found by any port.
+func (f *Finder) settle(t testing.TB, w *worker) {
+	t.Helper()
+	p, ok := f.process(w.pid)
+	if !ok {
+		t.Fatalf("process %d is not there", w.pid)
+	}
+	defer p.close()
+	until(t, "a process to be old", func() bool { return f.age(p) >= settled })
+}
+
 // open lets the process open a socket with a port.
 func (w *worker) open(port uint32) (fd int, got uint32) {
 	w.t.Helper()
@@ -276,6 +287,9 @@ func (l *listener) hear() (port uint32, err error) {
 // time is another way than the second; nil: nobody.
 func (l *listener) want(by *worker, fd int, who *worker, certainty Certainty) (a *Author) {
 	l.t.Helper()
+	if who != nil && certainty != Process {
+		l.settle(l.t, who)
+	}
 	by.do("change", fd)
 	for _, port := range l.ports(2) {
 		var got Certainty

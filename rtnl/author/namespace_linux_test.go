@@ -91,6 +91,7 @@ func TestOtherNetwork(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		f.settle(t, w)
 		if a, certainty := f.Find(port); a == nil || a.PID != w.pid || certainty != OtherSocket {
 			t.Errorf("%+v, %s", a, certainty)
 		}
@@ -118,6 +119,33 @@ func TestOpenFails(t *testing.T) {
 	if after := nstest.OpenFiles(t); after > before {
 		t.Errorf("%d files are open, %d before", after, before)
 	}
+}
+
+// TestYoung has a process in another PID namespace that is not there for long: it could have come
+// after another one with the same number.
+func TestYoung(t *testing.T) {
+	l := listen(t)
+	w, _ := start(t, self, unix.CLONE_NEWPID)
+	_, port := w.open(0)
+	p, ok := l.process(w.pid)
+	if !ok {
+		t.Fatal("the process is not there")
+	}
+	defer p.close()
+	until(t, "it to be found", func() bool {
+		young := l.age(p) < settled
+		l.rest = time.Time{}
+		a, certainty := l.Find(port)
+		switch {
+		case a == nil && certainty == Unknown:
+			return false
+		case certainty != OtherNamespace || a.PID != w.pid:
+			t.Fatalf("%+v, %s", a, certainty)
+		case young && l.age(p) < settled:
+			t.Errorf("found when it was %s old", l.age(p))
+		}
+		return true
+	})
 }
 
 // TestForbidden looks without rights at a process that has some, as at one of another user: the

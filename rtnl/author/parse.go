@@ -2,7 +2,9 @@ package author
 
 import (
 	"bytes"
+	"strconv"
 	"strings"
+	"time"
 )
 
 // maxPID is the highest process id that there can be (PID_MAX_LIMIT).
@@ -42,6 +44,17 @@ func parseStatus(text []byte) (s status, ok bool) {
 		}
 	}
 	return s, ok && s.tgid != 0
+}
+
+// parseStart reads from /proc/PID/stat when the process was started, after the host was, in
+// hundredths of a second (USER_HZ).
+func parseStart(text []byte) (started time.Duration, ok bool) {
+	words := bytes.Fields(text[bytes.LastIndexByte(text, ')')+1:]) // a name may have anything in it
+	if len(words) < 20 {
+		return 0, false
+	}
+	n, err := strconv.ParseInt(string(words[19]), 10, 64)
+	return time.Duration(n) * 10 * time.Millisecond, err == nil
 }
 
 // unescape undoes what the kernel writes in the place of two characters of a name in

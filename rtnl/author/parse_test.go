@@ -3,6 +3,7 @@ package author
 import (
 	"strings"
 	"testing"
+	"time"
 )
 
 func TestParseStatus(t *testing.T) {
@@ -25,6 +26,21 @@ func TestParseStatus(t *testing.T) {
 	} {
 		if got, ok := parseStatus([]byte(tc.text)); got != tc.want || ok != tc.ok {
 			t.Errorf("%q: got %+v, %v", tc.text, got, ok)
+		}
+	}
+}
+
+func TestParseStart(t *testing.T) {
+	const rest = " S 1 7 7 0 -1 4194560 1 2 3 4 5 6 7 8 20 0 1 0 %s 4096 5"
+	for text, want := range map[string]time.Duration{
+		"7 (ip)" + strings.Replace(rest, "%s", "1234", 1):     12_340 * time.Millisecond,
+		"7 (a) S 1 (b)" + strings.Replace(rest, "%s", "1", 1): 10 * time.Millisecond,
+		"7 (ip)" + strings.Replace(rest, "%s", "x", 1):        -1,
+		"7 (ip) S 1 2 3": -1,
+		"":               -1,
+	} {
+		if got, ok := parseStart([]byte(text)); ok != (want >= 0) || ok && got != want {
+			t.Errorf("%q: got %s, %v", text, got, ok)
 		}
 	}
 }
@@ -108,5 +124,6 @@ func FuzzParse(f *testing.F) {
 			t.Errorf("got %q", path)
 		}
 		lastPID(text)
+		parseStart(text)
 	})
 }
