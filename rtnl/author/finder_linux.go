@@ -99,10 +99,11 @@ func (f *Finder) Close() {
 }
 
 // Find returns who has the netlink port of a notification; nil if that is not known. It is to be
-// called the moment that the notification comes: a command has ended a tenth of a millisecond
-// later. That takes some microseconds for a port that was found before, some tens for another
-// process, and some milliseconds if all processes must be searched; what is not found is not
-// looked for all the time.
+// called the moment that the notification comes, best by the goroutine that hears of it: a command
+// has ended a tenth of a millisecond later, about as long as it takes to wake another one. That
+// takes some microseconds for a port that was found before, some tens for another process, and some
+// milliseconds, a twentieth of a second at most or so, if all processes must be searched; what is
+// not found is not looked for all the time.
 func (f *Finder) Find(port uint32) (*Author, Certainty) {
 	switch {
 	case port == 0:
