@@ -98,34 +98,49 @@ func (f *Finder) Close() {
 	*f = Finder{proc: -1, ports: -1, loadavg: -1}
 }
 
-// Find returns who has the netlink port of a notification; nil if that is not known. It is to be
-// called the moment that the notification comes, best by the goroutine that hears of it: a command
-// has ended a tenth of a millisecond later, about as long as it takes to wake another one. That
-// takes some microseconds for a port that was found before, some tens for another process, and some
+// Find returns who has the netlink port of a notification; nil if that is not known. It takes some
+// microseconds for a port that was found before, some tens for another process, and some
 // milliseconds, a twentieth of a second at most or so, if all processes must be searched; what is
-// not found is not looked for all the time.
+// not found is not looked for all the time. A command has ended a tenth of a millisecond after the
+// notification: see Direct.
 func (f *Finder) Find(port uint32) (*Author, Certainty) {
+	a, c, _ := f.find(port, true)
+	return a, c
+}
+
+// Direct is Find for who hears of notifications, as to wake another goroutine takes about as long as
+// a command lives: it looks only at the process whose id the port may be. known is false if Find may
+// know more.
+func (f *Finder) Direct(port uint32) (a *Author, c Certainty, known bool) {
+	if port >= maxPID {
+		return nil, Unknown, false
+	}
+	return f.find(port, false)
+}
+
+func (f *Finder) find(port uint32, search bool) (a *Author, c Certainty, known bool) {
 	switch {
 	case port == 0:
-		return nil, Kernel
+		return nil, Kernel, true
 	case f.proc < 0:
-		return nil, Unknown
+		return nil, Unknown, true
 	}
 	k, now := f.recall(port), time.Now()
 	if now.Before(k.next) {
-		return nil, Unknown
+		return nil, Unknown, search
 	}
 	var found bool
 	if k.holder != nil && f.holds(k.holder) {
 		found = f.current(k.holder, now)
 	} else {
-		found = f.look(k, now)
+		found = f.look(k, now, search)
 	}
 	if !found || f.shared(k.holder) {
-		return k.failed(now)
+		k.failed(now)
+		return nil, Unknown, search
 	}
 	k.failures, k.vain = 0, ""
-	return k.holder.author, k.holder.certainty(port)
+	return k.holder.author, k.holder.certainty(port), true
 }
 
 // recall returns what is known of a port, and forgets that which was not asked for longest.
@@ -148,7 +163,7 @@ func (f *Finder) recall(port uint32) *asker {
 
 // failed notes that nobody was found. A process that opens a socket for each change may be found
 // the next time; but that it is not found must not cost the same ten thousand times a second.
-func (k *asker) failed(now time.Time) (*Author, Certainty) {
+func (k *asker) failed(now time.Time) {
 	if k.failures++; k.failures >= patience {
 		pause := maxPause
 		if n := k.failures - patience; n < 10 {
@@ -156,12 +171,11 @@ func (k *asker) failed(now time.Time) (*Author, Certainty) {
 		}
 		k.next = now.Add(pause)
 	}
-	return nil, Unknown
 }
 
 // look finds the process that holds the socket with a port: the one that had it before, the one
-// whose id it is, or any other.
-func (f *Finder) look(k *asker, now time.Time) bool {
+// whose id it is, or, if all are to be searched, any other.
+func (f *Finder) look(k *asker, now time.Time, search bool) bool {
 	f.left = maxLinks
 	var p process
 	var path string
@@ -194,7 +208,7 @@ func (f *Finder) look(k *asker, now time.Time) bool {
 		}
 		p.close()
 	}
-	if link != k.vain || !now.Before(k.again) {
+	if search && (link != k.vain || !now.Before(k.again)) {
 		var searched bool
 		if k.holder, searched = f.search(k.port, link); searched && k.holder == nil {
 			k.vain, k.again = link, time.Now().Add(maxPause)

@@ -18,5 +18,8 @@ func Open(ns conn.Namespace) (*Finder, error) {
 // Find returns nil, and Unknown.
 func (f *Finder) Find(uint32) (*Author, Certainty) { return nil, Unknown }
 
+// Direct returns the same.
+func (f *Finder) Direct(uint32) (a *Author, c Certainty, known bool) { return nil, Unknown, true }
+
 // Close has nothing to do.
 func (f *Finder) Close() {}

@@ -13,11 +13,6 @@ import (
 	"kernelroutes/rtnl/wire"
 )
 
-// A finder finds authors.
-type finder interface {
-	Find(port uint32) (*author.Author, author.Certainty)
-}
-
 // A follower follows the changes in one namespace.
 type follower struct {
 	ctx     context.Context
@@ -26,7 +21,8 @@ type follower struct {
 	logger  *slog.Logger
 	started func() // is called when all that comes is told
 	conn    *conn.Conn
-	finder  finder
+	direct  *author.Finder // of the goroutine that receives
+	finder  *author.Finder // of the one that names
 
 	hold   func() // for tests: keeps the socket from being read
 	buffer int    // receiveBuffer, but in tests
@@ -92,21 +88,27 @@ func (f *follower) begin(present bool) error {
 	}
 	context.AfterFunc(f.ctx, release)
 	f.ns = held
-	find, err := author.Open(held)
-	if err != nil {
+	if f.direct, err = author.Open(held); err != nil {
+		return err
+	}
+	if f.finder, err = author.Open(held); err != nil {
+		f.direct.Close()
 		return err
 	}
 	if f.conn, err = f.kernel.Listen(f.ctx, held, heard...); err != nil {
-		find.Close()
+		f.direct.Close()
+		f.finder.Close()
 		return err
 	}
-	f.finder = find
 	f.conn.SetReceiveBuffer(f.buffer)
-	go f.receive()
+	go func() {
+		f.receive()
+		f.direct.Close()
+	}()
 	go func() {
 		f.name()
 		f.conn.Close()
-		find.Close()
+		f.finder.Close()
 	}()
 	// What was told before the reading began is in it.
 	if err := f.fence(); err != nil {
