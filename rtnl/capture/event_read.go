@@ -103,11 +103,11 @@ func fields(what, lines string, set func(name, value string) error) error {
 	return nil
 }
 
-// event reads what eventWriter.event wrote, and returns the event's size in memory.
+// event reads what eventWriter.event wrote, and returns the event's size in memory without messages.
 func (r *eventReader) event(lines string) (size int, err error) {
 	e := new(events.Event)
 	objects, old := 0, 0
-	err = fields("event", lines, func(name, value string) (err error) {
+	err = fields(eventText, lines, func(name, value string) (err error) {
 		switch name {
 		case "object":
 			return setCount(&objects, value)
@@ -199,7 +199,7 @@ func (r *eventReader) setReferred(e *events.Event, numbers string) error {
 func (r *eventReader) author(lines string) error {
 	a := new(author.Author)
 	r.authors = append(r.authors, a)
-	return fields("author", lines, func(name, value string) (err error) {
+	return fields(authorText, lines, func(name, value string) (err error) {
 		switch name {
 		case "pid":
 			err = setU32(&a.PID, value)
@@ -223,7 +223,7 @@ func (r *eventReader) refer(lines string) error {
 	var k *object.Kind
 	n, run := 0, new(object.Run)
 	r.referred = append(r.referred, run)
-	err := fields("event's reference", lines, func(name, value string) error {
+	err := fields(referredText, lines, func(name, value string) error {
 		switch name {
 		case "kind":
 			// An event's snapshot has no other kinds.
@@ -236,7 +236,7 @@ func (r *eventReader) refer(lines string) error {
 		return nil
 	})
 	if err == nil && (k == nil || n == 0) {
-		err = errors.New("an event's reference has no objects")
+		err = errors.New("an event refers to no objects")
 	}
 	r.want(k, n, run)
 	return err

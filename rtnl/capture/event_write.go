@@ -54,7 +54,7 @@ type referredKey struct {
 
 // size is how many bytes whoever reads it keeps of an event, at most.
 func (w *eventWriter) size(e *events.Event) int {
-	n := maxEventText + e.Size() + e.Object.Len() + e.Old.Len()
+	n := maxEventText + e.Size()
 	for _, r := range e.Referred {
 		n += maxEventText + r.Len()
 	}
@@ -102,7 +102,7 @@ func (w *eventWriter) event(e *events.Event) {
 	w.text(b)
 	w.run(e.Object)
 	w.run(e.Old)
-	w.kept += e.Size()
+	w.kept += e.Size() - e.Object.Len() - e.Old.Len() // which are counted
 }
 
 // appendField appends the line of a field, unless it is zero.

@@ -42,7 +42,7 @@ func Follow(ctx context.Context, k *rtnl.Kernel, w io.Writer, d time.Duration, b
 	if begun != nil {
 		begun()
 	}
-	time.AfterFunc(d, stop)
+	defer time.AfterFunc(d, stop).Stop()
 	if err := q.writeTo(newEventWriter(c), k.Logger); err != nil && following.Err() == nil {
 		return err
 	}
@@ -83,9 +83,16 @@ func newQueue(ctx context.Context, changes iter.Seq2[*events.Event, error]) *que
 	return q
 }
 
+// flushAfter is after how many events at most an error of writing is noticed.
+const flushAfter = 1000
+
 // writeTo writes the events until there are no more, and returns why, or the error of writing.
 func (q *queue) writeTo(w *eventWriter, log *slog.Logger) error {
-	for e := range q.events {
+	for n := 1; ; n++ {
+		e, more := <-q.events
+		if !more {
+			return q.err
+		}
 		if !w.fits(e) {
 			w.text([]byte(endText + "\n"))
 			if log != nil {
@@ -94,7 +101,7 @@ func (q *queue) writeTo(w *eventWriter, log *slog.Logger) error {
 			return nil
 		}
 		w.event(e)
-		if len(q.events) > 0 {
+		if len(q.events) > 0 && n%flushAfter != 0 {
 			continue
 		}
 		// Who reads the file while it is written sees what has happened.
@@ -102,5 +109,4 @@ func (q *queue) writeTo(w *eventWriter, log *slog.Logger) error {
 			return err
 		}
 	}
-	return q.err
 }

@@ -95,7 +95,7 @@ func (c *captureReader) packet(p *packet) (done bool, err error) {
 	switch typ := wire.Type(msg); {
 	case typ == wire.NLMSG_NOOP && c.n == 0 && bytes.HasPrefix(payload, []byte(beginText)):
 		err = c.begin(string(payload))
-	case len(c.events.wanted) > 0:
+	case len(c.events.wanted) > 0 && typ != wire.NLMSG_DONE:
 		err = c.damaged(c.events.message(&c.m, msg))
 	case typ == wire.NLMSG_NOOP && c.format > 1:
 		err = c.text(payload)
@@ -220,6 +220,9 @@ func (c *captureReader) readSysctls(lines string) error {
 
 // end checks the last packet.
 func (c *captureReader) end(msg []byte) error {
+	if len(c.events.wanted) > 0 {
+		return c.in.damaged("an event has not all its messages")
+	}
 	b := msg[wire.HeaderLen:]
 	if len(b) < 4 || wire.U32(b) != 0 {
 		return errForeign
