@@ -235,9 +235,9 @@ func TestTshark(t *testing.T) {
 		"Route type: Gateway or direct route",
 		"Message type: End of a dump")
 	checkTshark(t, followedCapture(t, madeUp(t)),
-		"Message type: Remove network route",
-		"Message type: Delete network interface",
-		"Message type: Remove network interface address",
+		"Message type: Delete network route",
+		"Message type: Remove network interface",
+		"Message type: Delete IP address",
 		"May  4, 2026 03:02:01.000000002 UTC",
 		"Message type: End of a dump")
 }

@@ -25,9 +25,17 @@ import (
 //
 // A file that holds as much as can be read has no events after that, of which k.Logger is told.
 func Follow(ctx context.Context, k *rtnl.Kernel, w io.Writer, d time.Duration, begun func()) error {
+	return follow(ctx, k, w, d, begun, func(ctx context.Context) iter.Seq2[*events.Event, error] {
+		return events.Follow(ctx, k, "", false)
+	})
+}
+
+// follow is Follow, of changes that are had from somewhere.
+func follow(ctx context.Context, k *rtnl.Kernel, w io.Writer, d time.Duration, begun func(),
+	changes func(context.Context) iter.Seq2[*events.Event, error]) error {
 	following, stop := context.WithCancel(ctx)
 	defer stop()
-	q := newQueue(following, events.Follow(following, k, "", false))
+	q := newQueue(following, changes(following))
 	s, err := k.Read(ctx, rtnl.Request{Kinds: object.Kinds})
 	if err != nil {
 		return err
