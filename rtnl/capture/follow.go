@@ -5,7 +5,6 @@ import (
 	"context"
 	"io"
 	"iter"
-	"log/slog"
 	"time"
 
 	"kernelroutes/rtnl"
@@ -20,101 +19,101 @@ import (
 // error. Nothing is written on an error of reading.
 //
 // The changes are followed from before the snapshot is read, so that none is missed: what changed
-// while it was read may be an event, and in the snapshot already. Events that change again what the
-// snapshot has, in their order, lead to what there was at the end nevertheless.
+// while it was read may be an event, and in the snapshot already. Made again, in their order, the
+// events lead from the snapshot to what there was at the end nevertheless.
 //
 // A file that holds as much as can be read has no events after that, of which k.Logger is told.
 func Follow(ctx context.Context, k *rtnl.Kernel, w io.Writer, d time.Duration, begun func()) error {
-	return follow(ctx, k, w, d, begun, func(ctx context.Context) iter.Seq2[*events.Event, error] {
-		return events.Follow(ctx, k, "", false)
+	f := follower{k: k, w: w, d: d, begun: begun}
+	return f.follow(ctx, func(ctx context.Context) iter.Seq2[*events.Event, error] {
+		return events.Follow(ctx, k, "", true)
 	})
 }
 
-// follow is Follow, of changes that are had from somewhere.
-func follow(ctx context.Context, k *rtnl.Kernel, w io.Writer, d time.Duration, begun func(),
-	changes func(context.Context) iter.Seq2[*events.Event, error]) error {
+// A follower writes a capture with events.
+type follower struct {
+	k     *rtnl.Kernel
+	w     io.Writer
+	d     time.Duration
+	begun func()
+
+	out        *eventWriter // nil: it has not begun
+	consistent bool
+}
+
+// patience is how long nothing at all may be there before the snapshot is read, beside what was
+// asked for. Reading ten million routes takes less.
+const patience = time.Minute
+
+// follow is Follow, of changes that begin with what is there.
+func (f *follower) follow(ctx context.Context, changes func(context.Context) iter.Seq2[*events.Event, error]) error {
 	following, stop := context.WithCancel(ctx)
 	defer stop()
-	q := newQueue(following, changes(following))
-	s, err := k.Read(ctx, rtnl.Request{Kinds: object.Kinds})
+	timer := time.AfterFunc(f.d+patience, stop)
+	defer timer.Stop()
+	for e, err := range changes(following) {
+		if err != nil && following.Err() != nil {
+			break // it is over
+		}
+		if err != nil {
+			return err
+		}
+		// The first event, whatever it is, says that from now on all changes are told.
+		if f.out == nil {
+			if err := f.begin(ctx); err != nil {
+				return err
+			}
+			timer.Reset(f.d)
+		}
+		if e.Action == events.Present {
+			continue
+		}
+		if more, err := f.event(e); err != nil || !more {
+			if err != nil {
+				return err
+			}
+			break
+		}
+	}
+	if f.out == nil { // nothing is there, and nothing came
+		if err := f.begin(ctx); err != nil {
+			return err
+		}
+	}
+	f.out.end(f.consistent)
+	return f.out.w.Flush()
+}
+
+// begin writes the snapshot.
+func (f *follower) begin(ctx context.Context) error {
+	s, err := f.k.Read(ctx, rtnl.Request{Kinds: object.Kinds})
 	if err != nil {
 		return err
 	}
-	c := &captureWriter{w: bufio.NewWriterSize(w, conn.MaxDatagram)}
-	if err := c.snapshot(s, thisHost(), k.Names(), captureFormat); err != nil {
+	c := &captureWriter{w: bufio.NewWriterSize(f.w, conn.MaxDatagram)}
+	if err := c.snapshot(s, thisHost(), f.k.Names(), captureFormat); err != nil {
 		return err
 	}
 	if err := c.w.Flush(); err != nil {
 		return err
 	}
-	if begun != nil {
-		begun()
+	f.out, f.consistent = newEventWriter(c), s.Consistent
+	if f.begun != nil {
+		f.begun()
 	}
-	defer time.AfterFunc(d, stop).Stop()
-	if err := q.writeTo(newEventWriter(c), k.Logger); err != nil && following.Err() == nil {
-		return err
-	}
-	c.end(s.Consistent)
-	return c.w.Flush()
+	return nil
 }
 
-// A queue holds events until they are written, so that who the author of a change is can be looked
-// up when it happens, however long writing takes.
-type queue struct {
-	events chan *events.Event
-	err    error // why there are no more of them, when the channel is closed
-}
-
-// newQueue begins to take events, until the context ends.
-func newQueue(ctx context.Context, changes iter.Seq2[*events.Event, error]) *queue {
-	q := &queue{events: make(chan *events.Event, events.MaxRows)}
-	go func() {
-		defer close(q.events)
-		for e, err := range changes {
-			if err != nil {
-				q.err = err
-				return
-			}
-			select {
-			case q.events <- e:
-				continue
-			default:
-			}
-			// Whoever makes the events knows what it means that they are not taken.
-			select {
-			case q.events <- e:
-			case <-ctx.Done():
-				return
-			}
-		}
-	}()
-	return q
-}
-
-// flushAfter is after how many events at most an error of writing is noticed.
-const flushAfter = 1000
-
-// writeTo writes the events until there are no more, and returns why, or the error of writing.
-func (q *queue) writeTo(w *eventWriter, log *slog.Logger) error {
-	for n := 1; ; n++ {
-		e, more := <-q.events
-		if !more {
-			return q.err
-		}
-		if !w.fits(e) {
-			w.text([]byte(endText + "\n"))
-			if log != nil {
-				log.Warn("no file holds more events: the capture ends before its time", "seq", e.Seq)
-			}
-			return nil
-		}
-		w.event(e)
-		if len(q.events) > 0 && n%flushAfter != 0 {
-			continue
-		}
+// event writes an event. more: the file can hold others.
+func (f *follower) event(e *events.Event) (more bool, err error) {
+	if f.out.fits(e) {
+		f.out.event(e)
 		// Who reads the file while it is written sees what has happened.
-		if err := w.w.Flush(); err != nil {
-			return err
-		}
+		return true, f.out.w.Flush()
 	}
+	f.out.text([]byte(endText + "\n"))
+	if f.k.Logger != nil {
+		f.k.Logger.Warn("no file holds more events: the capture ends before its time", "seq", e.Seq)
+	}
+	return false, nil
 }
