@@ -149,6 +149,8 @@ func (r *eventReader) field(e *events.Event, name, value string) (err error) {
 		e.Uptime, err = strconv.ParseInt(value, 10, 64)
 	case "action":
 		e.Action, ok = events.ParseAction(value)
+	case "lost":
+		e.Lost, err = strconv.ParseBool(value)
 	case "kind":
 		e.Kind = kindNamed(value)
 		ok = e.Kind != nil

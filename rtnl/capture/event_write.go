@@ -83,6 +83,9 @@ func (w *eventWriter) event(e *events.Event) {
 	b = appendField(b, "time", e.Time)
 	b = appendField(b, "uptime", e.Uptime)
 	b = fmt.Appendf(b, "action %s\n", e.Action)
+	if e.Lost {
+		b = append(b, "lost 1\n"...)
+	}
 	if e.Kind != nil {
 		b = fmt.Appendf(b, "kind %s\n", e.Kind.Name)
 	}

@@ -66,8 +66,8 @@ func madeUp(t testing.TB) (all []*events.Event) {
 	add(events.Event{Action: events.Deleted, Kind: Addresses,
 		Object: runOf(t, Addresses, addressMessage(RTM_DELADDR)), Referred: []Run{eth0}})
 	add(events.Event{Action: events.Gone, Kind: routes, Object: v4})
-	add(events.Event{Action: events.Lost})
-	add(events.Event{Action: events.Added, Kind: NexthopObjects.Kind, Object: hop, Referred: []Run{eth1, both}})
+	add(events.Event{Action: events.Lost, Lost: true})
+	add(events.Event{Action: events.Added, Lost: true, Kind: NexthopObjects.Kind, Object: hop, Referred: []Run{eth1, both}})
 	rule := NewChance(1).Rule()
 	add(events.Event{Action: events.Added, Kind: Rules.Kind, Object: runOf(t, Rules.Kind, RuleMessage(0, rule)),
 		Twin: 2, Author: &author.Author{}, Certainty: author.Process})
@@ -258,6 +258,7 @@ func TestNoCaptureOfEvents(t *testing.T) {
 		{[]string{"event\nkind weather\n"}, nil, `the kind of an event is "weather"`},
 		{[]string{"event\ntwin 2147483648\n"}, nil, `the twin of an event is "2147483648"`},
 		{[]string{"event\nold_twin -1\n"}, nil, `the old_twin of an event is "-1"`},
+		{[]string{"event\nlost perhaps\n"}, nil, `the lost of an event is "perhaps"`},
 		{[]string{"event\ntold perhaps\n"}, nil, `the told of an event is "perhaps"`},
 		{[]string{"event\nport 4294967296\n"}, nil, `the port of an event is "4294967296"`},
 		{[]string{"event\nobject many\n"}, nil, `the object of an event is "many"`},

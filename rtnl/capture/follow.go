@@ -24,7 +24,7 @@ import (
 //
 // A file that holds as much as can be read has no events after that, of which k.Logger is told.
 func Follow(ctx context.Context, k *rtnl.Kernel, w io.Writer, d time.Duration, begun func()) error {
-	f := follower{k: k, w: w, d: d, begun: begun}
+	f := follower{k: k, w: w, d: d, patience: d + patience, begun: begun}
 	return f.follow(ctx, func(ctx context.Context) iter.Seq2[*events.Event, error] {
 		return events.Follow(ctx, k, "", true)
 	})
@@ -36,20 +36,22 @@ type follower struct {
 	w     io.Writer
 	d     time.Duration
 	begun func()
+	// patience is how long nothing at all may come.
+	patience time.Duration
 
 	out        *eventWriter // nil: it has not begun
 	consistent bool
 }
 
-// patience is how long nothing at all may be there before the snapshot is read, beside what was
-// asked for. Reading ten million routes takes less.
+// patience is how long what there is may take to be read, beside the time that was asked for: ten
+// million routes take less. Where there is not even a rule nothing says that it was read.
 const patience = time.Minute
 
 // follow is Follow, of changes that begin with what is there.
 func (f *follower) follow(ctx context.Context, changes func(context.Context) iter.Seq2[*events.Event, error]) error {
 	following, stop := context.WithCancel(ctx)
 	defer stop()
-	timer := time.AfterFunc(f.d+patience, stop)
+	timer := time.AfterFunc(f.patience, stop)
 	defer timer.Stop()
 	for e, err := range changes(following) {
 		if err != nil && following.Err() != nil {

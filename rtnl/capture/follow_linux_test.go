@@ -43,12 +43,20 @@ func changesOf(all []*events.Event, err error) func(context.Context) iter.Seq2[*
 	}
 }
 
+// followed follows made-up changes.
+func followed(ctx context.Context, w io.Writer, d time.Duration, begun func(),
+	changes func(context.Context) iter.Seq2[*events.Event, error]) error {
+	return (&follower{k: new(rtnl.Kernel), w: w, d: d, patience: patience, begun: begun}).follow(ctx, changes)
+}
+
 // TestFollow: a capture that was followed has what was there when it began and what changed, however
 // it ends.
 func TestFollow(t *testing.T) {
 	nstest.New(t)
 	nstest.Veth(t, "v0", "10.0.0.1/24")
-	want := madeUp(t)
+	present := &events.Event{Action: events.Present}
+	want := madeUp(t)[1:]
+	all := append([]*events.Event{present}, want...)
 	check := func(what string, file []byte) {
 		t.Helper()
 		c := readTest(t, file)
@@ -70,14 +78,14 @@ func TestFollow(t *testing.T) {
 			t.Error("the snapshot is not written when the rest begins")
 		}
 	}
-	if err := follow(context.Background(), new(rtnl.Kernel), &b, time.Millisecond, begun, changesOf(want, nil)); err != nil {
+	if err := followed(context.Background(), &b, time.Millisecond, begun, changesOf(all, nil)); err != nil {
 		t.Fatal(err)
 	}
 	check("its time is over", b.Bytes())
 
 	b.Reset()
 	ctx, cancel := context.WithCancel(context.Background())
-	if err := follow(ctx, new(rtnl.Kernel), &b, long, func() { begun(); cancel() }, changesOf(want, nil)); err != nil {
+	if err := followed(ctx, &b, long, func() { begun(); cancel() }, changesOf(all, nil)); err != nil {
 		t.Fatal(err)
 	}
 	check("its context has ended", b.Bytes())
@@ -86,12 +94,20 @@ func TestFollow(t *testing.T) {
 	}
 
 	b.Reset()
-	err := follow(ctx, new(rtnl.Kernel), &b, long, func() { t.Error("it begins") }, changesOf(want, nil))
+	err := followed(ctx, &b, long, func() { t.Error("it begins") }, changesOf(all, nil))
 	if !canceled(err) || b.Len() > 0 {
 		t.Errorf("ended before it begins: %v and %d bytes", err, b.Len())
 	}
+	// Nothing is there, and nothing happens.
+	b.Reset()
+	f := follower{k: new(rtnl.Kernel), w: &b, d: long, patience: time.Millisecond, begun: begun}
+	if err := f.follow(context.Background(), changesOf(nil, nil)); err != nil {
+		t.Fatal(err)
+	}
+	want = nil
+	check("nothing happens", b.Bytes())
 	broken := errors.New("broken")
-	if err := follow(context.Background(), new(rtnl.Kernel), io.Discard, long, nil, changesOf(want, broken)); err != broken {
+	if err := followed(context.Background(), io.Discard, long, nil, changesOf(all, broken)); err != broken {
 		t.Errorf("broken changes: %v", err)
 	}
 }
@@ -147,7 +163,7 @@ func TestFollowStreams(t *testing.T) {
 		}
 	}
 	gone := errors.New("nobody reads")
-	err := follow(context.Background(), new(rtnl.Kernel), p, long, nil,
+	err := followed(context.Background(), p, long, nil,
 		func(ctx context.Context) iter.Seq2[*events.Event, error] {
 			return func(yield func(*events.Event, error) bool) {
 				for seq := uint64(1); seq <= 3 && yield(&events.Event{Seq: seq, Action: events.Lost}, nil); seq++ {
@@ -166,7 +182,7 @@ func TestFollowStreams(t *testing.T) {
 
 // TestFollowTooMuch: a file that can hold no more ends, and says so.
 func TestFollowTooMuch(t *testing.T) {
-	all := madeUp(t)
+	all := madeUp(t)[1:]
 	for n := range 2 {
 		var b, log bytes.Buffer
 		w := emptyFollowed(t, &b)
@@ -174,14 +190,9 @@ func TestFollowTooMuch(t *testing.T) {
 		for _, e := range all[:n] {
 			w.limit += w.size(e)
 		}
-		ctx, cancel := context.WithCancel(context.Background())
-		q := newQueue(ctx, changesOf(all, io.EOF)(ctx))
-		if err := q.writeTo(w, slog.New(slog.NewTextHandler(&log, nil))); err != nil {
-			t.Fatal(err)
-		}
-		cancel()
-		w.end(true)
-		if err := w.w.Flush(); err != nil {
+		k := &rtnl.Kernel{Logger: slog.New(slog.NewTextHandler(&log, nil))}
+		f := follower{k: k, d: long, patience: long, out: w, consistent: true}
+		if err := f.follow(context.Background(), changesOf(all, io.EOF)); err != nil {
 			t.Fatal(err)
 		}
 		c := readTest(t, b.Bytes())
@@ -194,27 +205,6 @@ func TestFollowTooMuch(t *testing.T) {
 			!strings.HasPrefix(c.Notes()[0], "more changed than a file holds: ") {
 			t.Errorf("%d events: log %s, notes %q", n, &log, c.Notes())
 		}
-	}
-}
-
-// TestQueueEnds: who makes more events than are taken waits, until the context ends.
-func TestQueueEnds(t *testing.T) {
-	ctx, cancel := context.WithCancel(context.Background())
-	q := newQueue(ctx, func(yield func(*events.Event, error) bool) {
-		for n := uint64(1); yield(&events.Event{Seq: n}, nil); n++ {
-			if n == events.MaxRows {
-				cancel()
-			}
-		}
-	})
-	n := 0
-	for e := range q.events {
-		if n++; e.Seq != uint64(n) {
-			t.Fatalf("event %d is number %d", e.Seq, n)
-		}
-	}
-	if n < events.MaxRows {
-		t.Errorf("%d events", n)
 	}
 }
 
