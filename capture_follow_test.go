@@ -152,11 +152,12 @@ func TestCaptureFollowStream(t *testing.T) {
 
 // TestCaptureFollowErrors: a time that is none is the command line's fault.
 func TestCaptureFollowErrors(t *testing.T) {
-	for _, text := range []string{"", "0", "-1", "soon", "0.5s", "999ms", "1 s", "99999999999999999999", "9999999999999"} {
+	for _, text := range []string{"", "0", "-1", "soon", "0.5s", "999ms", "1 s",
+		"99999999999999999999", "9999999999999"} {
 		file := filepath.Join(t.TempDir(), "x")
 		err := execute([]string{"capture", "--follow", text, file})
-		if err == nil || !strings.Contains(err.Error(), "give a number of seconds, at least 1, or a duration such as 10m") ||
-			status(err) != exitUsage {
+		const want = "is no time: give a number of seconds, at least 1, or a duration such as 10m"
+		if err == nil || !strings.Contains(err.Error(), want) || status(err) != exitUsage {
 			t.Errorf("%q: %v", text, err)
 		}
 		if _, err := os.Stat(file); err == nil {
