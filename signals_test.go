@@ -27,6 +27,7 @@ func TestSignals(t *testing.T) {
 	for _, args := range [][]string{
 		// in the middle
 		{"query", "--csv", "WITH RECURSIVE n(v) AS (SELECT 1 UNION ALL SELECT v + 1 FROM n) SELECT v FROM n"},
+		{"capture", "--follow", "60", fifo},   // nobody reads
 		{"query", "--from", fifo, "SELECT 1"}, // nobody writes
 		{"routes", "--from", fifo},
 		{"routes", "--from", "-"},
