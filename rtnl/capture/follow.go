@@ -24,9 +24,9 @@ import (
 //
 // A file that holds as much as can be read has no events after that, of which k.Logger is told.
 func Follow(ctx context.Context, k *rtnl.Kernel, w io.Writer, d time.Duration, begun func()) error {
-	f := follower{k: k, w: w, d: d, patience: d + patience, begun: begun}
-	return f.follow(ctx, func(ctx context.Context) iter.Seq2[*events.Event, error] {
-		return events.Follow(ctx, k, "", true)
+	f := follower{k: k, w: w, d: d, begun: begun}
+	return f.follow(ctx, func(ctx context.Context, begun func() error) iter.Seq2[*events.Event, error] {
+		return events.Follow(ctx, k, events.Following{Begun: begun, Logger: k.Logger})
 	})
 }
 
@@ -36,51 +36,39 @@ type follower struct {
 	w     io.Writer
 	d     time.Duration
 	begun func()
-	// patience is how long nothing at all may come.
-	patience time.Duration
 
 	out        *eventWriter // nil: it has not begun
 	consistent bool
 }
 
-// patience is how long what there is may take to be read, beside the time that was asked for: ten
-// million routes take less. Where there is not even a rule nothing says that it was read.
-const patience = time.Minute
+// changes are what events.Follow returns.
+type changes func(ctx context.Context, begun func() error) iter.Seq2[*events.Event, error]
 
-// follow is Follow, of changes that begin with what is there.
-func (f *follower) follow(ctx context.Context, changes func(context.Context) iter.Seq2[*events.Event, error]) error {
+// follow is Follow.
+func (f *follower) follow(ctx context.Context, from changes) error {
 	following, stop := context.WithCancel(ctx)
 	defer stop()
-	timer := time.AfterFunc(f.patience, stop)
-	defer timer.Stop()
-	for e, err := range changes(following) {
-		if err != nil && following.Err() != nil {
-			break // it is over
-		}
-		if err != nil {
-			return err
-		}
-		// The first event, whatever it is, says that from now on all changes are told.
-		if f.out == nil {
-			if err := f.begin(ctx); err != nil {
-				return err
-			}
-			timer.Reset(f.d)
-		}
-		if e.Action == events.Present {
-			continue
-		}
-		if more, err := f.event(e); err != nil || !more {
-			if err != nil {
-				return err
-			}
-			break
-		}
-	}
-	if f.out == nil { // nothing is there, and nothing came
+	for e, err := range from(following, func() error {
 		if err := f.begin(ctx); err != nil {
 			return err
 		}
+		time.AfterFunc(f.d, stop)
+		return nil
+	}) {
+		switch {
+		case err != nil && f.out != nil && following.Err() != nil: // it is over
+		case err != nil:
+			return err
+		default:
+			more, err := f.event(e)
+			if err != nil {
+				return err
+			}
+			if more {
+				continue
+			}
+		}
+		break
 	}
 	f.out.end(f.consistent)
 	return f.out.w.Flush()

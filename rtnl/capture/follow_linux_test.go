@@ -26,9 +26,13 @@ const long = time.Hour
 
 // changesOf are made-up changes, after which there are none until the context ends, and then err or,
 // if that is nil, the context's error.
-func changesOf(all []*events.Event, err error) func(context.Context) iter.Seq2[*events.Event, error] {
-	return func(ctx context.Context) iter.Seq2[*events.Event, error] {
+func changesOf(all []*events.Event, err error) changes {
+	return func(ctx context.Context, begun func() error) iter.Seq2[*events.Event, error] {
 		return func(yield func(*events.Event, error) bool) {
+			if err := begun(); err != nil {
+				yield(nil, err)
+				return
+			}
 			for _, e := range all {
 				if !yield(e, nil) {
 					return
@@ -44,9 +48,8 @@ func changesOf(all []*events.Event, err error) func(context.Context) iter.Seq2[*
 }
 
 // followed follows made-up changes.
-func followed(ctx context.Context, w io.Writer, d time.Duration, begun func(),
-	changes func(context.Context) iter.Seq2[*events.Event, error]) error {
-	return (&follower{k: new(rtnl.Kernel), w: w, d: d, patience: patience, begun: begun}).follow(ctx, changes)
+func followed(ctx context.Context, w io.Writer, d time.Duration, begun func(), from changes) error {
+	return (&follower{k: new(rtnl.Kernel), w: w, d: d, begun: begun}).follow(ctx, from)
 }
 
 // TestFollow: a capture that was followed has what was there when it began and what changed, however
@@ -54,9 +57,8 @@ func followed(ctx context.Context, w io.Writer, d time.Duration, begun func(),
 func TestFollow(t *testing.T) {
 	nstest.New(t)
 	nstest.Veth(t, "v0", "10.0.0.1/24")
-	present := &events.Event{Action: events.Present}
-	want := madeUp(t)[1:]
-	all := append([]*events.Event{present}, want...)
+	all := madeUp(t)[1:]
+	want := all
 	check := func(what string, file []byte) {
 		t.Helper()
 		c := readTest(t, file)
@@ -100,8 +102,7 @@ func TestFollow(t *testing.T) {
 	}
 	// Nothing is there, and nothing happens.
 	b.Reset()
-	f := follower{k: new(rtnl.Kernel), w: &b, d: long, patience: time.Millisecond, begun: begun}
-	if err := f.follow(context.Background(), changesOf(nil, nil)); err != nil {
+	if err := followed(context.Background(), &b, time.Millisecond, begun, changesOf(nil, nil)); err != nil {
 		t.Fatal(err)
 	}
 	want = nil
@@ -164,8 +165,12 @@ func TestFollowStreams(t *testing.T) {
 	}
 	gone := errors.New("nobody reads")
 	err := followed(context.Background(), p, long, nil,
-		func(ctx context.Context) iter.Seq2[*events.Event, error] {
+		func(ctx context.Context, begun func() error) iter.Seq2[*events.Event, error] {
 			return func(yield func(*events.Event, error) bool) {
+				if err := begun(); err != nil {
+					yield(nil, err)
+					return
+				}
 				for seq := uint64(1); seq <= 3 && yield(&events.Event{Seq: seq, Action: events.Lost}, nil); seq++ {
 					wait(fmt.Sprintf("event\nseq %d\n", seq))
 				}
@@ -190,9 +195,20 @@ func TestFollowTooMuch(t *testing.T) {
 			w.limit += w.size(e)
 		}
 		k := &rtnl.Kernel{Logger: slog.New(slog.NewTextHandler(&log, nil))}
-		f := follower{k: k, d: long, patience: long, out: w, consistent: true}
-		if err := f.follow(context.Background(), changesOf(all, io.EOF)); err != nil {
-			t.Fatal(err)
+		f := follower{k: k, d: long, out: w, consistent: true}
+		more := true
+		for _, e := range all {
+			var err error
+			if more, err = f.event(e); err != nil {
+				t.Fatal(err)
+			}
+			if !more {
+				break
+			}
+		}
+		w.end(true)
+		if err := w.w.Flush(); err != nil || more {
+			t.Fatalf("%v, more %v", err, more)
 		}
 		c := readTest(t, b.Bytes())
 		got := eventsOf(t, c)

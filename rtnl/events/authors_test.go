@@ -24,10 +24,11 @@ func TestAuthors(t *testing.T) {
 	begun, done := make(chan bool), make(chan bool)
 	var mu sync.Mutex
 	told := map[string]*Event{}
-	f := newFollower(&rtnl.Kernel{}, thisNamespace(), testLogger(t), func() { close(begun) })
+	f := newFollower(&rtnl.Kernel{}, Following{Namespace: thisNamespace(), Logger: testLogger(t),
+		Begun: func() error { close(begun); return nil }})
 	go func() {
 		defer close(done)
-		f.run(ctx, false, func(e *Event, err error) bool {
+		f.run(ctx, func(e *Event, err error) bool {
 			if err != nil {
 				t.Error(err)
 				return false

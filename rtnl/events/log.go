@@ -70,21 +70,20 @@ func (l *Log) run(ctx context.Context, k *rtnl.Kernel) {
 	begun := func() { once.Do(func() { close(l.begun) }) }
 	defer begun()
 	for ctx.Err() == nil {
-		started := func() {
+		what := Following{Namespace: l.options.Namespace, Logger: l.options.Logger, Begun: func() error {
 			l.mu.Lock()
 			l.err = nil
 			l.mu.Unlock()
 			begun()
-		}
-		f := newFollower(k, l.options.Namespace, l.options.Logger, started)
-		f.run(ctx, false, func(e *Event, err error) bool {
+			return nil
+		}}
+		for e, err := range Follow(ctx, k, what) {
 			if err != nil {
 				l.fail(err)
-				return false
+				break
 			}
 			l.add(e)
-			return true
-		})
+		}
 		if ctx.Err() != nil {
 			return
 		}
