@@ -319,13 +319,8 @@ func (failingEvents) Events(context.Context, uint64) ([]*events.Event, error) {
 
 // TestEventNamespaces: the own namespace is shown, by whatever name it is asked for, and none other.
 func TestEventNamespaces(t *testing.T) {
-	nstest.New(t)
-	kernel := &rtnl.Kernel{}
-	id, err := kernel.NamespaceID("")
-	if err != nil {
-		t.Fatal(err)
-	}
-	own := strconv.FormatUint(id, 10)
+	ids := namespaces(t, "other")
+	own, other := strconv.FormatUint(ids[""], 10), strconv.FormatUint(ids["other"], 10)
 	src := eventful(eventtest.Sample(time.Now()))
 	for column, value := range map[string]string{"netns": "/proc/thread-self/ns/net", "netns_id": own} {
 		rows, err := scanErr(tables.Events, src, where(tables.Events, column, tables.Equals, value))
@@ -334,8 +329,6 @@ func TestEventNamespaces(t *testing.T) {
 			t.Errorf("%s = %s: %v, %d rows", column, value, err, len(rows))
 		}
 	}
-	nstest.IP(t, "netns add other")
-	other := namespaceIDOf(t, kernel, "/run/netns/other")
 	for column, value := range map[string]string{"netns": "other", "netns_id": other} {
 		_, err := scanErr(tables.Events, src, where(tables.Events, column, tables.Equals, value))
 		if err == nil || !strings.Contains(err.Error(), "changes are known of the one alone") ||
@@ -343,15 +336,6 @@ func TestEventNamespaces(t *testing.T) {
 			t.Errorf("%s = %s: %v", column, value, err)
 		}
 	}
-}
-
-func namespaceIDOf(t *testing.T, kernel *rtnl.Kernel, ns rtnl.Namespace) string {
-	t.Helper()
-	id, err := kernel.NamespaceID(ns)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return strconv.FormatUint(id, 10)
 }
 
 // TestOldNexthop: of several nexthops the old one is shown that alone went.

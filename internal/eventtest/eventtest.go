@@ -25,9 +25,10 @@ type Source struct {
 // Events returns those after one.
 func (s *Source) Events(_ context.Context, after uint64) ([]*events.Event, error) {
 	s.Asked = append(s.Asked, after)
-	i, _ := slices.BinarySearchFunc(s.All, after+1, func(e *events.Event, seq uint64) int {
-		return int(e.Seq) - int(seq)
-	})
+	i := slices.IndexFunc(s.All, func(e *events.Event) bool { return e.Seq > after })
+	if i < 0 {
+		return nil, nil
+	}
 	return slices.Clone(s.All[i:]), nil
 }
 
