@@ -7,7 +7,6 @@ import (
 	"math"
 	"slices"
 
-	"kernelroutes/rtnl"
 	"kernelroutes/rtnl/events"
 	"kernelroutes/rtnl/iproute2"
 	"kernelroutes/rtnl/object"
@@ -141,16 +140,12 @@ func findEvents(ctx context.Context, p *plan[eventRow], from Source) ([]placed[[
 			}
 		}
 		all, err := EventsOf(ctx, from, p.after("seq"))
-		return eventRows(all, &eventReader{names: p.names, needs: p.needs}), err
+		reader, rows := &eventReader{names: p.names, needs: p.needs}, make([]eventRow, len(all))
+		for i, e := range all {
+			rows[i] = eventRow{e, reader}
+		}
+		return rows, err
 	})
-}
-
-func eventRows(all []*events.Event, at *eventReader) []eventRow {
-	rows := make([]eventRow, len(all))
-	for i, e := range all {
-		rows[i] = eventRow{e, at}
-	}
-	return rows
 }
 
 // after returns a number that all which conditions on a column leave are greater than, 0 at least.
@@ -187,11 +182,16 @@ func (c *check) least() int64 {
 	return max(least, first)
 }
 
-// EventRows returns events as all rows of Events, in their order: for who has them from elsewhere.
-func EventRows(names *iproute2.Names, all []*events.Event) Rows {
+// EventRows returns the events that next returns as rows of Events with all columns, for who has
+// them from elsewhere. Where next returns nil, Next returns false; it may be called again.
+func EventRows(names *iproute2.Names, next func() *events.Event) Rows {
 	columns := slices.Concat(namespaceColumns[eventRow](), eventColumns)
-	p := newPlan(&source[eventRow]{rows: foundRows[eventRow]}, columns, names, Query{})
-	s := scope{snap: unread}
-	p.found = map[*rtnl.Snapshot][]eventRow{unread: eventRows(all, &eventReader{names: names, needs: p.needs})}
-	return p.rows([]scope{s})
+	p := newPlan(&source[eventRow]{}, columns, names, Query{})
+	row := eventRow{at: &eventReader{names: names, needs: p.needs}}
+	return &rows[eventRow]{plan: p, scope: &scope{snap: unread}, next: func() *eventRow {
+		if row.Event = next(); row.Event == nil {
+			return nil
+		}
+		return &row
+	}}
 }

@@ -217,7 +217,7 @@ func placesByName(src Source, own uint64, names []string) (all []place, err erro
 			}
 			continue
 		}
-		ns, err := parseNetns(name)
+		ns, err := ParseNetns(name)
 		if err != nil {
 			return nil, err
 		}
@@ -233,8 +233,9 @@ func placesByName(src Source, own uint64, names []string) (all []place, err erro
 
 const asRoot = "it takes root (CAP_SYS_ADMIN, and CAP_SYS_PTRACE for processes of other users), or name one namespace"
 
-// parseNetns reads a value of column netns.
-func parseNetns(name string) (rtnl.Namespace, error) {
+// ParseNetns reads a value of column netns: a name in /run/netns or a path, "" for the namespace that
+// the process is in.
+func ParseNetns(name string) (rtnl.Namespace, error) {
 	switch ns := rtnl.Namespace(name); {
 	case name == "", strings.HasPrefix(name, "/"), ns.IsInode():
 		return ns, nil
