@@ -28,8 +28,8 @@ func (m *monitor) appendText(b []byte) []byte {
 	b = pad(append(b, e.Action.String()...), len(b), actionWidth)
 	b = append(b, ' ')
 	if e.Action == events.Lost {
-		return append(b, "changes before this are not known: they came too fast; what differs now comes next, as added "+
-			"and gone"...)
+		return append(b, "changes before this are not known: they came too fast; what differs now comes next, as "+
+			"added and gone"...)
 	}
 	now := m.parts(e.Object, e.Snapshot())
 	b = append(b, strings.Join(now, " ")...)

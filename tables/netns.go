@@ -32,8 +32,8 @@ const NamespaceInput = netnsName
 // allNamespaces stands for each namespace that there is.
 const allNamespaces = "*"
 
-// netnsFolder is where ip netns names namespaces.
-const netnsFolder = "/run/netns/"
+// NetnsFolder is where ip netns names namespaces.
+const NetnsFolder = "/run/netns/"
 
 // A place is a network namespace as a query asks for it. The zero value is the one that the
 // process is in.
@@ -241,9 +241,9 @@ func ParseNetns(name string) (rtnl.Namespace, error) {
 		return ns, nil
 	case strings.Contains(name, "/"):
 		return "", fmt.Errorf("%s=%s: a path begins with /; a name is that of a file in %s", netnsName, quote(name),
-			netnsFolder)
+			NetnsFolder)
 	}
-	return rtnl.Namespace(netnsFolder + name), nil
+	return rtnl.Namespace(NetnsFolder + name), nil
 }
 
 func placesByPID(src Source, own uint64, pids []string) (all []place, err error) {
