@@ -36,7 +36,7 @@ As another user than root it sees all changes; of an author that is not a first
 socket of a process, or another user's, it sees less.`,
 		Example: named(`  kernel_routes.ext monitor
   kernel_routes.ext monitor --ipv4 --table main --since-snapshot
-  kernel_routes.ext monitor --json --netns web`),
+  kernel_routes.ext monitor --json --ipv6`),
 		Args: onlyFlags,
 		RunE: func(cmd *cobra.Command, _ []string) (err error) {
 			if opts.Family, err = chosenFamily(cmd); err != nil {

@@ -32,6 +32,7 @@ func TestSignals(t *testing.T) {
 		{"routes", "--from", "-"},
 		{"query"},         // SQL
 		{"capture", fifo}, // nobody reads
+		{"monitor"},       // nothing changes
 	} {
 		for _, sig := range []syscall.Signal{syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP} {
 			cmd := exec.Command(binary(t), args...)
