@@ -62,6 +62,12 @@ func (k *Kernel) Watch(ctx context.Context, ns Namespace, kinds ...*object.Kind)
 	}
 }
 
+// Listen returns a connection that hears of the changes of some kinds in a namespace, from the
+// call on: messages as the kernel sends them. Those of other kinds may be among them.
+func (k *Kernel) Listen(ctx context.Context, ns Namespace, kinds ...*object.Kind) (*conn.Conn, error) {
+	return k.dialer().Open(ctx, ns, object.Groups(kinds...))
+}
+
 // discard takes all that is queued. Until the queue is empty the kernel loses what comes
 // without saying so again (NETLINK_S_CONGESTED).
 func discard(c *conn.Conn, b *conn.Buffer) {

@@ -111,6 +111,14 @@ func (c *Conn) OfferBuffer(size int) error {
 	}
 }
 
+// Fence asks the kernel to answer on this connection, which hears of changes: an NLMSG_ERROR with
+// the number that is returned comes after all that was told before the call. It may be called
+// while another goroutine receives.
+func (c *Conn) Fence() (seq uint32, err error) {
+	m, err := c.send(wire.NLMSG_NOOP, wire.NLM_F_REQUEST|wire.NLM_F_ACK, nil)
+	return m.Header.Sequence, err
+}
+
 func (c *Conn) send(typ, flags uint16, data []byte) (netlink.Message, error) {
 	header := netlink.Header{Type: netlink.HeaderType(typ), Flags: netlink.HeaderFlags(flags)}
 	m, err := c.socket.Send(netlink.Message{Header: header, Data: data})

@@ -56,6 +56,8 @@ type Event struct {
 	// Uptime is the same, in nanoseconds since the host was started (CLOCK_BOOTTIME).
 	Uptime int64
 	Action Action
+	// Lost says that messages before this were lost.
+	Lost bool
 	// Kind is what changed: a route, rule or nexthop object, or a link or address that took
 	// routes along. nil for Lost.
 	Kind *object.Kind

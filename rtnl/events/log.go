@@ -2,7 +2,10 @@ package events
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
+	"sync"
+	"time"
 
 	"kernelroutes/rtnl"
 )
@@ -21,23 +24,148 @@ type Options struct {
 	Logger    *slog.Logger // nil: none
 }
 
-// A Log keeps the newest events. Safe for concurrent use.
+// A Log keeps the newest events, and drops the oldest where it has no room for more: then the Seq
+// of the first one says how many there were before. Safe for concurrent use.
 type Log struct {
+	options Options
+	stop    context.CancelFunc
+	done    chan struct{}
+	begun   chan struct{} // closed when changes are followed, or that has failed at first
+
+	mu    sync.Mutex
+	ring  []*Event // a circle, which grows to MaxRows
+	first int      // the oldest one
+	count int
+	size  int64
+	seq   uint64 // of the last run of the follower
+	err   error  // why changes cannot be followed
 }
 
-// Start begins to follow the changes in the background, until the Log is closed.
-func Start(k *rtnl.Kernel, o Options) *Log { return &Log{} }
+// retryTime is how long after a failure it is tried again.
+const retryTime = 10 * time.Second
+
+// Start begins to follow the changes in the background, until the Log is closed. Which network
+// namespace the thread is in counts when it is called.
+func Start(k *rtnl.Kernel, o Options) *Log {
+	if o.MaxRows <= 0 {
+		o.MaxRows = MaxRows
+	}
+	if o.MaxBytes <= 0 {
+		o.MaxBytes = MaxBytes
+	}
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	l := &Log{options: o, done: make(chan struct{}), begun: make(chan struct{})}
+	ctx, stop := context.WithCancel(context.Background())
+	l.stop = stop
+	go l.run(ctx, k)
+	return l
+}
+
+// run follows the changes until the context ends.
+func (l *Log) run(ctx context.Context, k *rtnl.Kernel) {
+	defer close(l.done)
+	var once sync.Once
+	begun := func() { once.Do(func() { close(l.begun) }) }
+	defer begun()
+	for ctx.Err() == nil {
+		started := func() {
+			l.mu.Lock()
+			l.err = nil
+			l.mu.Unlock()
+			begun()
+		}
+		f := newFollower(k, l.options.Namespace, l.options.Logger, started)
+		f.run(ctx, false, func(e *Event, err error) bool {
+			if err != nil {
+				l.fail(err)
+				return false
+			}
+			l.add(e)
+			return true
+		})
+		if ctx.Err() != nil {
+			return
+		}
+		begun()
+		select {
+		case <-ctx.Done():
+		case <-time.After(retryTime):
+		}
+	}
+}
+
+// fail notes why changes cannot be followed. What happens until they are is lost.
+func (l *Log) fail(err error) {
+	l.options.Logger.Warn("changes of routes cannot be followed; trying again", "error", err, "in", retryTime)
+	l.mu.Lock()
+	l.err = err
+	again := l.count > 0
+	l.mu.Unlock()
+	if again {
+		wall, up := now()
+		l.add(&Event{Time: wall, Uptime: up, Action: Lost, Lost: true})
+	}
+}
+
+// add keeps an event.
+func (l *Log) add(e *Event) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.seq++
+	e.Seq = l.seq
+	if l.count == len(l.ring) {
+		l.grow()
+	}
+	l.ring[(l.first+l.count)%len(l.ring)] = e
+	l.count++
+	l.size += int64(e.Size())
+	for l.count > l.options.MaxRows || l.size > l.options.MaxBytes && l.count > 1 {
+		l.size -= int64(l.ring[l.first].Size())
+		l.ring[l.first] = nil
+		l.first = (l.first + 1) % len(l.ring)
+		l.count--
+	}
+}
+
+// grow makes room for more events than there are: for one more than are kept, at most.
+func (l *Log) grow() {
+	ring := make([]*Event, min(max(64, 2*len(l.ring)), l.options.MaxRows+1))
+	for i := range l.count {
+		ring[i] = l.ring[(l.first+i)%len(l.ring)]
+	}
+	l.ring, l.first = ring, 0
+}
 
 // Close ends it.
-func (l *Log) Close() {}
+func (l *Log) Close() {
+	l.stop()
+	<-l.done
+}
 
 // Events returns the events that are kept of those after one, by its Seq, oldest first. The
-// slice is the caller's. On an error there are none: changes cannot be followed.
-func (l *Log) Events(ctx context.Context, after uint64) ([]*Event, error) { return nil, nil }
-
-// Follow yields the changes in a namespace, from the call on, as they happen; if present is true,
-// first what there is, as Present. It is to be ranged over once. It ends with an error, that of
-// the context when that ends.
-func Follow(ctx context.Context, k *rtnl.Kernel, ns rtnl.Namespace, present bool) func(func(*Event, error) bool) {
-	return func(yield func(*Event, error) bool) {}
+// slice is the caller's. It waits until changes are followed. On an error there are none: changes
+// cannot be followed.
+func (l *Log) Events(ctx context.Context, after uint64) ([]*Event, error) {
+	select {
+	case <-l.begun:
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.err != nil {
+		return nil, fmt.Errorf("follow changes of routes: %w", l.err)
+	}
+	n := l.count
+	if l.count > 0 {
+		oldest := l.ring[l.first].Seq
+		n = int(min(uint64(n), l.seq-min(l.seq, max(after, oldest-1))))
+	}
+	all := make([]*Event, n)
+	for i := range all {
+		all[i] = l.ring[(l.first+l.count-n+i)%len(l.ring)]
+	}
+	return all, nil
 }

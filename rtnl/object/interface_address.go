@@ -37,3 +37,6 @@ func (a *InterfaceAddress) Decode(m *Message) {
 		a.Address = netip.PrefixFrom(addr, int(m.payload[1]))
 	}
 }
+
+// AddressLink returns the index of the interface whose address a message is about.
+func AddressLink(m *Message) uint32 { return wire.U32(m.payload[4:]) }

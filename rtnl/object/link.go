@@ -155,3 +155,18 @@ func (e *Encap) refer(refs *References) {
 		}
 	}
 }
+
+// What of an interface decides about what leads through it.
+const (
+	IFF_UP       = 0x1
+	IFF_RUNNING  = 0x40
+	IFF_LOWER_UP = 0x10000
+
+	iflaMaster = 10
+)
+
+// LinkFlags returns ifi_flags of a message about an interface (IFF_*).
+func LinkFlags(m *Message) uint32 { return wire.U32(m.payload[8:]) }
+
+// LinkMaster returns the interface that another one is a part of (IFLA_MASTER), 0 for none.
+func LinkMaster(m *Message) uint32 { return m.U32(iflaMaster) }

@@ -1,7 +1,6 @@
 package object
 
 import (
-	"encoding/binary"
 	"iter"
 
 	"kernelroutes/rtnl/wire"
@@ -132,24 +131,7 @@ func (l *Messages) AddKnown(m *Message) {
 		return
 	}
 	var room [256]byte // of most
-	l.add(m.kind, m.appendKnown(room[:0]))
-}
-
-// appendKnown appends the message with only the attributes which are decoded.
-func (m *Message) appendKnown(b []byte) []byte {
-	b = append(b, m.bytes[:wire.HeaderLen+m.kind.Header]...)
-	for rest := m.Attributes(); ; {
-		typ, n := wire.Head(rest)
-		if n == 0 {
-			break
-		}
-		if m.kind.Known&fieldOf(typ) != 0 {
-			b = wire.AppendMessage(b, rest[:n])
-		}
-		rest = rest[min(wire.Align(n), len(rest)):]
-	}
-	binary.NativeEndian.PutUint32(b, uint32(len(b))) // nlmsg_len
-	return b
+	l.add(m.kind, m.appendSome(room[:0], m.kind.Known))
 }
 
 // Each calls f for every message of some runs, as long as it returns true. The message is
@@ -166,4 +148,14 @@ func Each(runs []Run, f func(*Message) bool) {
 			}
 		}
 	}
+}
+
+// Decode decodes the first message of a run of a kind's; false: there is none.
+func Decode[T any](r Run, k Values[T], v *T) bool {
+	var m Message
+	if !r.Next(&m) {
+		return false
+	}
+	k.Decode(v, &m)
+	return true
 }

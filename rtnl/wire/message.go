@@ -27,6 +27,8 @@ const (
 	NLM_F_DUMP          = 0x300
 	NLM_F_CAPPED        = 0x100
 	NLM_F_ACK_TLVS      = 0x200
+	NLM_F_REPLACE       = 0x100 // of RTM_NEW*
+	NLM_F_APPEND        = 0x800 // of RTM_NEW*
 )
 
 // NETLINK_ROUTE is the protocol of RTNetlink.

@@ -1,0 +1,231 @@
+package events
+
+import (
+	"slices"
+	"time"
+
+	"kernelroutes/rtnl"
+	"kernelroutes/rtnl/object"
+)
+
+// sweep finds out what went with a cause, and yields that.
+func (f *follower) sweep(c *cause) error {
+	filter, any := f.concerns(c)
+	if !any {
+		return nil
+	}
+	// The kernel tells of an address or a nexthop object before it takes the routes away. Both is
+	// done under the RTNL lock, for which the answer about an interface has to wait.
+	lock := rtnl.Request{Namespace: f.ns, Kinds: []*object.Kind{object.Links.Kind},
+		Numbers: map[*object.Kind][]uint32{object.Links.Kind: {loopback}}}
+	if _, err := f.kernel.Read(f.ctx, lock); err != nil {
+		return f.failed(err)
+	}
+	req := rtnl.Request{Namespace: f.ns, Kinds: []*object.Kind{object.NexthopObjects.Kind, object.Routes.Kind},
+		Filter: filter}
+	s, err := f.kernel.Read(f.ctx, req)
+	if err != nil {
+		return f.failed(err)
+	}
+	if err := f.fence(); err != nil {
+		return err
+	}
+	if !s.Consistent {
+		f.doubts(true)
+		return nil
+	}
+	w := sweeping{follower: f, cause: c, later: f.later(), touched: f.touched()}
+	w.nexthops(s)
+	w.routes(s, &filter)
+	f.doubts(w.odd)
+	return nil
+}
+
+// loopback is the index of the interface lo.
+const loopback = 1
+
+// failed takes in that the kernel could not be read.
+func (f *follower) failed(err error) error {
+	if f.ctx.Err() != nil {
+		return err
+	}
+	f.logger.Warn("what went with a link, an address or a nexthop object cannot be found out yet", "error", err)
+	f.doubt, f.tried = true, max(f.tried, time.Second)
+	f.due = time.Now().Add(f.tried)
+	return nil
+}
+
+// A change of what is touched is told of, and taken in later.
+type touchedKeys map[any]bool
+
+func (f *follower) touched() touchedKeys {
+	all := touchedKeys{}
+	for _, i := range f.ahead {
+		var m object.Message
+		if _, ok := checked(&m, i.msg); ok {
+			all[keyFor(&m)] = true
+		}
+	}
+	return all
+}
+
+// keyFor returns what objects have in common that a message may change.
+func keyFor(m *object.Message) any {
+	switch m.Kind() {
+	case object.Routes.Kind:
+		return keyOf(m)
+	case object.Rules.Kind:
+		return ruleKeyOf(m)
+	case object.NexthopObjects.Kind:
+		return object.NexthopObjects.Number(m)
+	}
+	return nil
+}
+
+// A sweeping is the work on what went with a cause.
+type sweeping struct {
+	*follower
+	cause   *cause
+	later   []*cause
+	touched touchedKeys
+	told    bool // of the cause
+	odd     bool // there is something that the cause does not explain
+}
+
+// takes reports whether an object that is missing has gone with the cause. What may have gone with
+// another one that came meanwhile is left to that.
+func (w *sweeping) takes(m *object.Message) bool {
+	if w.cause.surely(m) {
+		return true
+	}
+	if slices.ContainsFunc(w.later, func(c *cause) bool { return c.takes(m) }) {
+		return false
+	}
+	w.odd = w.odd || !w.cause.takes(m)
+	return w.cause.takes(m)
+}
+
+// tell tells of an object that has gone, and of the cause before, if nothing else does.
+func (w *sweeping) tell(run object.Run, twin int) {
+	c, st := w.cause, w.state
+	if !w.told && c.kind != object.NexthopObjects.Kind {
+		w.emit(&c.item, &Event{Action: c.action, Kind: c.kind, Object: c.object, Referred: st.referred(c.object)})
+	}
+	w.told = true
+	w.emit(&c.item, &Event{Action: Gone, Kind: run.Kind(), Object: run, Twin: twin, Referred: st.referred(run)})
+}
+
+// nexthops tells of the nexthop objects that are not in a snapshot.
+func (w *sweeping) nexthops(s *rtnl.Snapshot) {
+	there := map[uint32]bool{}
+	object.Each(s.Runs(object.NexthopObjects.Kind), func(m *object.Message) bool {
+		there[object.NexthopObjects.Number(m)] = true
+		return true
+	})
+	held := w.state.nexthops
+	for _, id := range sortedKeys(held) {
+		var m object.Message
+		run := held[id]
+		if !w.touched[id] && !there[id] && run.Next(&m) && w.takes(&m) {
+			w.tell(held[id], 0)
+			defer delete(held, id) // routes refer to it
+		}
+	}
+}
+
+// routes tells of the routes that a filter lets through and that are not in a snapshot.
+func (w *sweeping) routes(s *rtnl.Snapshot, filter *rtnl.Filter) {
+	if filter.None {
+		return
+	}
+	st := w.state
+	filter.Prepare()
+	seen := st.mark(s, nil)
+	var missing []ref
+	for r := range st.routes.all {
+		if st.routes.message(&st.other, r); !filter.Lets(&st.other) || w.touched[keyOf(&st.other)] {
+			continue
+		}
+		switch {
+		case !seen.has(r):
+			if w.takes(&st.other) {
+				missing = append(missing, r)
+			}
+		case w.cause.kind != object.Addresses && w.cause.surely(&st.other):
+			w.odd = true // though it stays, as a route with other nexthops does
+		}
+	}
+	for _, r := range missing {
+		st.routes.message(&st.other, r)
+		k := keyOf(&st.other)
+		st.group = st.routes.group(st.group[:0], &k)
+		w.tell(st.routes.run(r), st.alike(r)-1)
+		st.removeRoute(r)
+	}
+	st.routes.compact()
+}
+
+// A refSet is a set of records.
+type refSet []uint64
+
+func (s refSet) has(r ref) bool { return int(r/64) < len(s) && s[r/64]&(1<<(r%64)) != 0 }
+
+// mark returns which routes that are held are in a snapshot. Those of the snapshot that are not
+// held, or in another order, or that say something else are told to differs.
+func (s *state) mark(snap *rtnl.Snapshot, differs func(m *object.Message)) refSet {
+	seen := make(refSet, len(s.routes.chunks)*chunkUnits/64+1)
+	var group []ref
+	object.Each(snap.Runs(object.Routes.Kind), func(m *object.Message) bool {
+		k := keyOf(m)
+		group = s.routes.group(group[:0], &k)
+		exact := s.exact(m)
+		behind := false // one that is held comes before it
+		for _, r := range group {
+			if seen.has(r) {
+				continue
+			}
+			if s.routes.identity(r) == uint32(exact) {
+				if s.routes.message(&s.other, r); s.exact(&s.other) == exact {
+					seen[r/64] |= 1 << (r % 64)
+					if differs != nil && (behind || !object.Alike(&s.other, m)) {
+						differs(m)
+					}
+					return true
+				}
+			}
+			behind = true
+		}
+		if differs != nil {
+			differs(m)
+		}
+		return true
+	})
+	return seen
+}
+
+// compare compares all with what the kernel has, and yields the differences.
+func (f *follower) compare(at item) error {
+	at.msg, at.author, at.certainty = nil, nil, 0
+	begun := time.Now()
+	s, err := f.kernel.Read(f.ctx, f.everything())
+	if err != nil {
+		return f.failed(err)
+	}
+	if err := f.fence(); err != nil {
+		return err
+	}
+	touched := f.touched()
+	st := f.state
+	object.Each(s.Runs(object.Links.Kind), func(m *object.Message) bool {
+		st.setLink(m)
+		return true
+	})
+	d := differences{follower: f, at: at, whole: s.Consistent, touched: touched}
+	d.nexthops(s)
+	d.rules(s)
+	d.routes(s)
+	f.tried = time.Since(begun)
+	f.doubt = !s.Consistent
+	f.due = time.Now().Add(max(settleTime, restShare*f.tried))
+	return nil
+}

@@ -1,0 +1,322 @@
+package events
+
+import (
+	"context"
+	"iter"
+	"log/slog"
+	"time"
+
+	"kernelroutes/rtnl"
+	"kernelroutes/rtnl/author"
+	"kernelroutes/rtnl/conn"
+	"kernelroutes/rtnl/object"
+	"kernelroutes/rtnl/wire"
+)
+
+// A finder finds authors.
+type finder interface {
+	Find(port uint32) (*author.Author, author.Certainty)
+}
+
+// A follower follows the changes in one namespace.
+type follower struct {
+	ctx     context.Context
+	kernel  *rtnl.Kernel
+	ns      rtnl.Namespace
+	logger  *slog.Logger
+	started func() // is called when all that comes is told
+	conn    *conn.Conn
+	finder  finder
+
+	came, named *queue // what was received, and the same with authors
+	ahead       []item // taken from the latter, and yet to be applied
+
+	state *state
+	seq   uint64
+	yield func(*Event, error) bool
+	ended bool // no more events are wanted
+	lost  bool // the last event told of a loss
+
+	// doubt says that all must be compared with what the kernel has, but not before due.
+	doubt bool
+	due   time.Time
+	tried time.Duration // how long that took the last time
+}
+
+// Follow yields the changes in a namespace, from the call on, as they happen; if present is true,
+// first what there is, as Present. It is to be ranged over once. It ends with an error, that of
+// the context when that ends. Who takes events too slowly is told of a loss, by an event.
+//
+// No privilege is needed for the changes, but for a namespace that is not one's own. Who made
+// them is known of one's own processes without privilege: see package author.
+func Follow(ctx context.Context, k *rtnl.Kernel, ns rtnl.Namespace, present bool) iter.Seq2[*Event, error] {
+	return func(yield func(*Event, error) bool) {
+		newFollower(k, ns, slog.New(slog.DiscardHandler), func() {}).run(ctx, present, yield)
+	}
+}
+
+// newFollower makes a follower, which calls started when it has begun.
+func newFollower(k *rtnl.Kernel, ns rtnl.Namespace, log *slog.Logger, started func()) *follower {
+	return &follower{kernel: k, ns: ns, logger: log, started: started, state: newState(),
+		came: newQueue(queueSize), named: newQueue(queueSize)}
+}
+
+// run is Follow.
+func (f *follower) run(ctx context.Context, present bool, yield func(*Event, error) bool) {
+	var stop context.CancelFunc
+	f.ctx, stop = context.WithCancel(ctx)
+	defer stop()
+	f.yield = yield
+	err := f.begin(present)
+	for err == nil && !f.ended {
+		err = f.next()
+	}
+	if err != nil && !f.ended {
+		yield(nil, err)
+	}
+}
+
+// begin opens the socket and reads what there is.
+func (f *follower) begin(present bool) error {
+	held, release, err := f.ns.Hold()
+	if err != nil {
+		return err
+	}
+	context.AfterFunc(f.ctx, release)
+	f.ns = held
+	find, err := author.Open(held)
+	if err != nil {
+		return err
+	}
+	if f.conn, err = f.kernel.Listen(f.ctx, held, heard...); err != nil {
+		find.Close()
+		return err
+	}
+	f.finder = find
+	go f.receive()
+	go func() {
+		f.name()
+		f.conn.Close()
+		find.Close()
+	}()
+	// What was told before the reading began is in it.
+	if err := f.fence(); err != nil {
+		return err
+	}
+	f.ahead = f.ahead[:0]
+	s, err := f.kernel.Read(f.ctx, f.everything())
+	if err != nil {
+		return err
+	}
+	if err := f.fence(); err != nil {
+		return err
+	}
+	f.state.load(s)
+	f.doubt = len(f.ahead) > 0 || !s.Consistent
+	f.started()
+	if present {
+		f.present(s)
+	}
+	return nil
+}
+
+// everything is the request for all that is held.
+func (f *follower) everything() rtnl.Request {
+	return rtnl.Request{Namespace: f.ns, Kinds: followed, Along: []*object.Kind{object.Links.Kind}}
+}
+
+// fence waits until all that the kernel has told so far is in ahead.
+func (f *follower) fence() error {
+	seq, err := f.conn.Fence()
+	if err != nil && !overflowed(err) {
+		return conn.NewReadError("follow changes", err)
+	}
+	var items []item
+	for {
+		if items, err = f.named.take(items); err != nil {
+			return err
+		}
+		if len(items) == 0 {
+			<-f.named.ready
+			continue
+		}
+		reached := false
+		for _, i := range items {
+			if i.msg != nil && wire.Type(i.msg) == wire.NLMSG_ERROR {
+				reached = reached || wire.Seq(i.msg) == seq
+				continue
+			}
+			reached = reached || i.msg == nil // the answer may be lost, too
+			f.ahead = append(f.ahead, i)
+		}
+		if reached {
+			return nil
+		}
+	}
+}
+
+// next takes in what comes next.
+func (f *follower) next() error {
+	if len(f.ahead) == 0 {
+		if err := f.wait(); err != nil {
+			return err
+		}
+	}
+	for len(f.ahead) > 0 && !f.ended {
+		i := f.ahead[0]
+		f.ahead = f.ahead[1:]
+		if err := f.take(i); err != nil {
+			return err
+		}
+	}
+	f.ahead = nil
+	return nil
+}
+
+// wait waits until something comes, or all is to be compared.
+func (f *follower) wait() (err error) {
+	for {
+		if f.ahead, err = f.named.take(nil); err != nil || len(f.ahead) > 0 {
+			return err
+		}
+		var due <-chan time.Time
+		if f.doubt {
+			left := time.Until(f.due)
+			if left <= 0 {
+				wall, up := now()
+				return f.compare(item{time: wall, uptime: up})
+			}
+			t := time.NewTimer(left)
+			defer t.Stop()
+			due = t.C
+		}
+		select {
+		case <-f.named.ready:
+		case <-due:
+		}
+	}
+}
+
+// take takes in an item.
+func (f *follower) take(i item) error {
+	if i.msg == nil {
+		return f.takeLoss(i)
+	}
+	if kindOf(i.msg) == nil {
+		return nil // the answer to a fence
+	}
+	var m object.Message
+	k, ok := checked(&m, i.msg)
+	if !ok {
+		return f.takeLoss(i)
+	}
+	if k.Foreign != nil && k.Foreign(&m) {
+		return nil
+	}
+	gone := wire.Type(i.msg) == k.Del
+	switch k {
+	case object.Links.Kind:
+		return f.takeLink(i, &m, gone)
+	case object.Addresses:
+		if c := addressCause(i, &m, gone); c != nil {
+			return f.sweep(c)
+		}
+		return nil
+	}
+	c := f.state.apply(&m, gone)
+	f.state.routes.compact()
+	f.doubts(c.doubt)
+	f.emit(&i, &Event{Action: c.action, Kind: k, Object: c.object, Old: c.old, Twin: c.twin, OldTwin: c.oldTwin,
+		Referred: f.state.referred(c.object, c.old)})
+	if k == object.NexthopObjects.Kind && gone && !f.ended {
+		return f.sweep(nexthopCause(i, &m, gone))
+	}
+	return nil
+}
+
+// checked makes m a message of a kind that is followed, and about an object of that kind.
+func checked(m *object.Message, msg []byte) (k *object.Kind, ok bool) {
+	if msg == nil {
+		return nil, false
+	}
+	k = kindOf(msg)
+	return k, k != nil && k.Check(m, msg) == nil
+}
+
+// takeLoss takes in that messages were lost.
+func (f *follower) takeLoss(i item) error {
+	if !f.lost {
+		f.send(&Event{Time: i.time, Uptime: i.uptime, Action: Lost, Lost: true})
+		f.lost = true
+	}
+	f.doubt = true
+	if f.ended || time.Now().Before(f.due) {
+		return nil // later: there is no end to it
+	}
+	return f.compare(i)
+}
+
+// doubts notes that what is held may be wrong.
+func (f *follower) doubts(doubt bool) {
+	if doubt && !f.doubt {
+		f.doubt = true
+		f.due = time.Now().Add(max(settleTime, restShare*f.tried))
+	}
+}
+
+const (
+	// settleTime is how long to wait, if nothing was lost, for what comes after something odd.
+	settleTime = 100 * time.Millisecond
+	// restShare is how many times as long as the last comparison took there is none.
+	restShare = 20
+)
+
+// emit yields an event that comes of a message.
+func (f *follower) emit(i *item, e *Event) {
+	e.Time, e.Uptime = i.time, i.uptime
+	if i.msg != nil {
+		e.Told, e.Port, e.Author, e.Certainty = true, wire.Port(i.msg), i.author, i.certainty
+		if e.Certainty == author.Kernel && byIoctl(e) {
+			e.Certainty = author.Unknown
+		}
+	}
+	f.send(e)
+}
+
+// byIoctl reports whether a new route is one that a program has asked for with SIOCADDRT, which
+// alone makes routes of protocol boot and names nobody (rtentry_to_fib_config,
+// rtmsg_to_fib6_config).
+func byIoctl(e *Event) bool {
+	if e.Kind != object.Routes.Kind || e.Action == Deleted || e.Action == Gone {
+		return false
+	}
+	var m object.Message
+	run := e.Object
+	const boot = 3 // RTPROT_BOOT
+	return run.Next(&m) && object.RouteProtocol(&m) == boot
+}
+
+func (f *follower) send(e *Event) {
+	if f.ended {
+		return
+	}
+	f.seq++
+	e.Seq = f.seq
+	f.lost = false
+	f.ended = !f.yield(e, nil)
+}
+
+// present yields what there is.
+func (f *follower) present(s *rtnl.Snapshot) {
+	wall, up := now()
+	for _, k := range []*object.Kind{object.Rules.Kind, object.NexthopObjects.Kind, object.Routes.Kind} {
+		twins := newTwins(k)
+		object.Each(s.Runs(k), func(m *object.Message) bool {
+			run := copied(m)
+			e := &Event{Time: wall, Uptime: up, Action: Present, Kind: k, Object: run, Twin: twins.before(m),
+				Referred: f.state.referred(run)}
+			f.ended = f.ended || !f.yield(e, nil)
+			return !f.ended
+		})
+	}
+}
