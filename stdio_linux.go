@@ -45,7 +45,7 @@ func stdoutIs(pid, fd int) bool {
 func waitForReader() {
 	fds := []unix.PollFd{{Fd: 1}} // errors are told without being asked for
 	for fds[0].Revents == 0 {
-		if _, err := unix.Poll(fds, -1); err != nil && err != unix.EINTR {
+		if _, err := unix.Ppoll(fds, nil, nil); err != nil && err != unix.EINTR {
 			select {} // a write will tell
 		}
 	}

@@ -45,8 +45,8 @@ var eventColumns = slices.Concat(
 			nothing, func(r *eventRow) (int64, bool) { return int64(r.Seq), true }).
 			from("worked out from the order of messages").key().holds(numbersTo(math.MaxInt64)),
 		integer("boot_seq_lost",
-			"1 if messages about changes before this row were lost (action is lost), else 0",
-			nothing, func(r *eventRow) (int64, bool) { return boolean(r.Action == events.Lost) }).
+			"1 if messages about changes before this row were lost, as before one whose action is lost; else 0",
+			nothing, func(r *eventRow) (int64, bool) { return boolean(r.Lost) }).
 			from("worked out from ENOBUFS and nlmsg_seq").holds(numbersTo(1)),
 		bigint("time",
 			"When the change was told of, in [seconds] since 1970 (Unix time)",

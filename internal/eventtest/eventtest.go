@@ -139,7 +139,7 @@ func Sample(now time.Time) []*events.Event {
 		{Action: events.Gone, Kind: object.Routes.Kind, Object: Route(To("192.0.2.0/24", 3)),
 			Referred: []object.Run{eth1}, Told: true, Port: 701, Author: ip, Certainty: author.Process},
 		{Action: events.Deleted, Kind: object.Links.Kind, Object: eth1, Told: true, Certainty: author.Kernel},
-		{Action: events.Lost},
+		{Action: events.Lost, Lost: true},
 		{Action: events.Gone, Kind: object.Routes.Kind, Object: Route(To("203.0.113.0/24", 4))},
 		{Action: events.Replaced, Kind: object.Routes.Kind,
 			Object: Route(Shared("2001:db8:9::/48", 2, "2001:db8::2", "2001:db8::3")),
