@@ -162,6 +162,27 @@ func TestMonitorTwins(t *testing.T) {
 	}
 }
 
+// TestMonitorNexthops: of nexthops those are shown as what was there before that went.
+func TestMonitorNexthops(t *testing.T) {
+	for _, c := range []struct {
+		old, now []string
+		was      string
+	}{
+		{[]string{"fd00::2", "fd00::3"}, []string{"fd00::2"}, ", was nexthop via fd00::3 dev eth0 weight 1"},
+		{[]string{"fd00::2", "fd00::3"}, []string{"fd00::3", "fd00::4"}, ", was nexthop via fd00::2 dev eth0 weight 1"},
+		{[]string{"fd00::2"}, []string{"fd00::4"}, ", was via fd00::2"},
+		{[]string{"fd00::2"}, []string{"fd00::2"}, ""},
+	} {
+		e := *eventtest.Sample(time.Now())[12]
+		e.Object = eventtest.Route(eventtest.Shared("2001:db8:9::/48", 2, c.now...))
+		e.Old = eventtest.Route(eventtest.Shared("2001:db8:9::/48", 2, c.old...))
+		got := monitored(t, []*events.Event{&e}, MonitorOptions{})
+		if !strings.Contains(got, " metric 20"+c.was+"  by zebra") {
+			t.Errorf("%q, %q: %s", c.old, c.now, got)
+		}
+	}
+}
+
 // A pieces keeps what is written, piece by piece.
 type pieces struct{ written chan string }
 

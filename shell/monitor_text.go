@@ -33,15 +33,32 @@ func (m *monitor) appendText(b []byte) []byte {
 	}
 	now := m.parts(e.Object, e.Snapshot())
 	b = append(b, strings.Join(now, " ")...)
-	if e.Old.Len() > 0 {
-		was := slices.DeleteFunc(m.parts(e.Old, e.OldSnapshot()), func(part string) bool {
-			return slices.Contains(now, part)
-		})
-		if len(was) > 0 {
-			b = append(append(b, ", was "...), strings.Join(was, " ")...)
-		}
+	if was := othersOf(m.parts(e.Old, e.OldSnapshot()), now); len(was) > 0 {
+		b = append(append(b, ", was "...), strings.Join(was, " ")...)
 	}
 	return appendAuthor(b, e)
+}
+
+// nexthopWord begins the part that is one of several nexthops.
+const nexthopWord = "nexthop "
+
+// othersOf returns the parts of what was replaced that are others now. Of nexthops these are those
+// that went, also where the only one that is left is written otherwise, as "via 192.0.2.1" and
+// "dev eth0".
+func othersOf(old, now []string) (others []string) {
+	only := strings.Join(slices.DeleteFunc(slices.Clone(now), func(part string) bool { return !isWay(part) }), " ")
+	for _, part := range old {
+		if !slices.Contains(now, part) && (only == "" || !strings.HasPrefix(part, nexthopWord+only+" weight ")) {
+			others = append(others, part)
+		}
+	}
+	return others
+}
+
+// isWay reports whether a part is one of a single nexthop.
+func isWay(part string) bool {
+	word, _, _ := strings.Cut(part, " ")
+	return slices.Contains([]string{"encap", "as", "via", "dev"}, word)
 }
 
 // appendAuthor appends who has done it, and how sure that is.
@@ -135,7 +152,7 @@ func (m *monitor) routeParts(r *object.Route, snap *rtnl.Snapshot) []string {
 	case several(r, hops):
 		for i := range hops {
 			way := m.wayParts(snap, &hops[i])
-			p = append(p, "nexthop "+strings.Join(append(way, "weight "+number(hops[i].Weight)), " "))
+			p = append(p, nexthopWord+strings.Join(append(way, "weight "+number(hops[i].Weight)), " "))
 		}
 	case len(hops) == 1:
 		p = append(p, m.wayParts(snap, &hops[0])...)
