@@ -93,8 +93,12 @@ var changedColumns = slices.Concat(
 			from("FRA_IIFNAME, or IFLA_IFNAME of RTA_IIF").holds(nil),
 	},
 	changedRuleColumns("oif", "fwmark", "fwmask", "uid_start", "uid_end", "ip_proto", "sport_start", "sport_end",
-		"dport_start", "dport_end", "dscp", "goto_priority", "suppress_prefixlength", "suppress_ifgroup"),
+		"dport_start", "dport_end", "dscp"),
 	[]column[eventRow]{
+		ofChangedRule("goto_priority").describe(
+			"Priority of the rule to go on with; absent if rule_action is not goto"),
+		ofChangedRule("suppress_prefixlength"),
+		ofChangedRule("suppress_ifgroup"),
 		ofChangedRule("l3mdev").describe("1 if the rule's table is that of the VRF that the packet came in through " +
 			"or goes out through, else 0; absent if it is no rule"),
 	},
