@@ -151,6 +151,31 @@ func TestMonitorIsSafe(t *testing.T) {
 	}
 }
 
+// TestMonitorAuthors has what is said of authors that no sample has.
+func TestMonitorAuthors(t *testing.T) {
+	by := &author.Author{PID: 7, UID: 1, Name: "x"} // whose program may not be known
+	for _, c := range []struct {
+		told      bool
+		port      uint32
+		by        *author.Author
+		certainty author.Certainty
+		want      string
+	}{
+		{true, 0, nil, author.Unknown, "by a process that is not known, as it was not asked for over netlink"},
+		{true, 0, nil, author.Kernel, "by the kernel"},
+		{true, 9, nil, author.Unknown, "by a process that is not known, port 9"},
+		{false, 0, nil, author.Unknown, "by whom is not known"},
+		{true, 7, by, author.Process, "by x[7] uid 1"},
+		{true, 7, by, author.OtherSocket, "by x[7] uid 1, by another socket than its first"},
+	} {
+		e := *eventtest.Sample(time.Now())[0]
+		e.Told, e.Port, e.Author, e.Certainty = c.told, c.port, c.by, c.certainty
+		if got := monitored(t, []*events.Event{&e}, MonitorOptions{}); !strings.HasSuffix(got, "  "+c.want+"\n") {
+			t.Errorf("want %s: %s", c.want, got)
+		}
+	}
+}
+
 // TestMonitorTwins: what is replaced by what looks alike was nothing else.
 func TestMonitorTwins(t *testing.T) {
 	e := *eventtest.Sample(time.Now())[1]

@@ -69,6 +69,8 @@ func appendAuthor(b []byte, e *events.Event) []byte {
 		return b
 	case a == nil && e.Certainty == author.Kernel:
 		return append(b, "  by the kernel"...)
+	case a == nil && e.Told && e.Port == 0:
+		return append(b, "  by a process that is not known, as it was not asked for over netlink"...)
 	case a == nil && e.Told:
 		return appendNumber(b, "  by a process that is not known, port ", e.Port)
 	case a == nil:
