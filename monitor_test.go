@@ -44,6 +44,7 @@ func watch(t *testing.T, cmd *exec.Cmd) *watcher {
 	t.Cleanup(func() {
 		r.Close()
 		cmd.Process.Kill()
+		cmd.Wait() // a second time, if all went well
 	})
 	go func() {
 		defer close(v.lines)
@@ -251,6 +252,7 @@ func TestIdleMonitorLeaves(t *testing.T) {
 		if err := cmd.Start(); err != nil {
 			t.Fatal(err)
 		}
+		t.Cleanup(func() { cmd.Process.Kill() })
 		waitsForOthers(t, cmd.Process.Pid)
 		r.(io.Closer).Close()
 		v.leaves(t)
