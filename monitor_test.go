@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"encoding/json"
+	"fmt"
 	"io"
 	"os"
 	"os/exec"
@@ -113,26 +114,62 @@ func (h *shellHost) watch(t *testing.T, line string) {
 	v.leaves(t)
 }
 
+// An author is ip, which makes a change for each line that it is given, and goes on: who has ended at
+// once may not be found.
+type author struct {
+	*exec.Cmd
+	in io.WriteCloser
+}
+
+func startAuthor(t *testing.T) *author {
+	t.Helper()
+	a := &author{Cmd: exec.Command("ip", "-batch", "-")}
+	a.Stderr = os.Stderr
+	var err error
+	if a.in, err = a.StdinPipe(); err != nil {
+		t.Fatal(err)
+	}
+	if err := a.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		a.in.Close()
+		if err := a.Wait(); err != nil {
+			t.Errorf("ip -batch: %v", err)
+		}
+	})
+	return a
+}
+
+func (a *author) change(t *testing.T, line string) {
+	t.Helper()
+	if _, err := io.WriteString(a.in, line+"\n"); err != nil {
+		t.Fatal(err)
+	}
+}
+
 // TestMonitor has the kernel change, and sees each change with what was there before and its author.
 func TestMonitor(t *testing.T) {
 	fixedNamespace(t)
 	v := watch(t, exec.Command(binary(t), "monitor"))
 	v.begun(t)
-	for _, change := range []struct{ ip, want string }{
+	ip := startAuthor(t)
+	by := fmt.Sprintf("  by ip[%d] uid %d (", ip.Process.Pid, os.Getuid())
+	for _, change := range []struct{ line, want string }{
 		{"route add 203.0.113.0/24 via 192.0.2.1 dev eth0 proto static",
-			"added     route ipv4 main 203.0.113.0/24 via 192.0.2.1 dev eth0 proto static  by ip["},
+			"added     route ipv4 main 203.0.113.0/24 via 192.0.2.1 dev eth0 proto static"},
 		{"route replace 203.0.113.0/24 via 192.0.2.2 dev eth0 proto static",
-			"replaced  route ipv4 main 203.0.113.0/24 via 192.0.2.2 dev eth0 proto static, was via 192.0.2.1  by ip["},
+			"replaced  route ipv4 main 203.0.113.0/24 via 192.0.2.2 dev eth0 proto static, was via 192.0.2.1"},
 		{"route append 203.0.113.0/24 via 192.0.2.3 dev eth0 proto static",
 			"appended  route ipv4 main 203.0.113.0/24 via 192.0.2.3 dev eth0 proto static"},
 		{"route del 203.0.113.0/24 via 192.0.2.2",
-			"deleted   route ipv4 main 203.0.113.0/24 via 192.0.2.2 dev eth0 proto static  by ip["},
-		{"-6 route add 2001:db8:9::/48 via 2001:db8::9 metric 7",
+			"deleted   route ipv4 main 203.0.113.0/24 via 192.0.2.2 dev eth0 proto static"},
+		{"route add 2001:db8:9::/48 via 2001:db8::9 metric 7",
 			"added     route ipv6 main 2001:db8:9::/48 via 2001:db8::9 dev eth0 proto boot metric 7"},
 		{"rule add priority 99 from 192.0.2.0/24 fwmark 5 lookup 1000",
-			"added     rule ipv4 99 from 192.0.2.0/24 fwmark 0x5 lookup 1000 proto unspec  by ip["},
+			"added     rule ipv4 99 from 192.0.2.0/24 fwmark 0x5 lookup 1000 proto unspec"},
 		{"rule del priority 99",
-			"deleted   rule ipv4 99 from 192.0.2.0/24 fwmark 0x5 lookup 1000 proto unspec  by ip["},
+			"deleted   rule ipv4 99 from 192.0.2.0/24 fwmark 0x5 lookup 1000 proto unspec"},
 		{"nexthop add id 7 via 192.0.2.7 dev eth0", "added     nexthop 7 ipv4 via 192.0.2.7 dev eth0 proto "},
 		{"route add 203.0.113.64/26 nhid 7", "added     route ipv4 main 203.0.113.64/26 via 192.0.2.7 dev eth0 nhid 7"},
 		// Routes that go without a message.
@@ -140,8 +177,11 @@ func TestMonitor(t *testing.T) {
 		{"addr del 192.0.2.10/24 dev eth0",
 			"gone      route ipv4 main 10.0.0.0/8 nexthop via 192.0.2.2 dev eth0 weight 3"},
 	} {
-		nstest.IP(t, change.ip)
+		ip.change(t, change.line)
 		line := v.line(t, change.want)
+		if !strings.Contains(line, by) {
+			t.Errorf("not%s: %s", by, line)
+		}
 		if _, err := time.Parse("15:04:05.000", line[:len("15:04:05.000")]); err != nil {
 			t.Errorf("%s: %v", line, err)
 		}
@@ -155,15 +195,16 @@ func TestMonitorJSONLines(t *testing.T) {
 	fixedNamespace(t)
 	v := watch(t, exec.Command(binary(t), "monitor", "--json", "--table", "1000"))
 	v.begunWith(t, "route add blackhole 198.51.100.9/32 table 1000", "route del blackhole 198.51.100.9/32 table 1000")
-	nstest.IP(t, "route add 203.0.113.0/24 via 192.0.2.1") // in another table
-	nstest.IP(t, "route add blackhole 203.0.113.0/24 table 1000")
+	ip := startAuthor(t)
+	ip.change(t, "route add 203.0.113.0/24 via 192.0.2.1") // in another table
+	ip.change(t, "route add blackhole 203.0.113.0/24 table 1000")
 	var row map[string]string
 	if err := json.Unmarshal([]byte(v.line(t, "203.0.113.0/24")), &row); err != nil {
 		t.Fatal(err)
 	}
 	seq, err := strconv.Atoi(row["seq"])
 	if err != nil || seq < 1 || row["action"] != "added" || row["type"] != "blackhole" || row["table_id"] != "1000" ||
-		row["process_name"] != "ip" || row["author_certainty"] != "process" || row["pid"] != row["port_id"] {
+		row["process_name"] != "ip" || row["author_certainty"] != "process" || row["pid"] != strconv.Itoa(ip.Process.Pid) {
 		t.Errorf("%v", row)
 	}
 	if err := v.Process.Signal(syscall.SIGINT); err != nil {
