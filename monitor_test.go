@@ -204,7 +204,8 @@ func TestMonitorJSONLines(t *testing.T) {
 	}
 	seq, err := strconv.Atoi(row["seq"])
 	if err != nil || seq < 1 || row["action"] != "added" || row["type"] != "blackhole" || row["table_id"] != "1000" ||
-		row["process_name"] != "ip" || row["author_certainty"] != "process" || row["pid"] != strconv.Itoa(ip.Process.Pid) {
+		row["process_name"] != "ip" || row["author_certainty"] != "process" ||
+		row["pid"] != strconv.Itoa(ip.Process.Pid) {
 		t.Errorf("%v", row)
 	}
 	if err := v.Process.Signal(syscall.SIGINT); err != nil {
