@@ -17,6 +17,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"kernelroutes/rtnl"
+	"kernelroutes/rtnl/events"
 	"kernelroutes/tables"
 	"kernelroutes/tables/extension"
 )
@@ -97,12 +98,18 @@ func (e *extensionFlags) run() error {
 		level = slog.LevelDebug
 	}
 	log := stderrLog(level)
+	kernel := rtnl.Kernel{Logger: log}
+	src := &extensionSource{Cache: &rtnl.Cache{Kernel: kernel}}
+	if most := maxEvents(log); most > 0 {
+		src.log = events.Start(&kernel, events.Options{MaxBytes: most, Logger: log})
+		defer src.log.Close()
+	}
 	ext := extension.Extension{
 		Socket:      e.socket,
 		Timeout:     time.Duration(e.timeout) * time.Second,
 		Interval:    time.Duration(e.interval) * time.Second,
 		Version:     thisBuild().Version,
-		Source:      &rtnl.Cache{Kernel: rtnl.Kernel{Logger: log}},
+		Source:      src,
 		Tables:      tables.All(),
 		Logger:      log,
 		MaxResponse: maxResponse(log),
@@ -110,22 +117,59 @@ func (e *extensionFlags) run() error {
 	return failed(ext.Run(ctx))
 }
 
+// An extensionSource is what the extension answers from: the kernel, and the changes since the
+// extension was started.
+type extensionSource struct {
+	*rtnl.Cache
+	log *events.Log // nil: they are turned off
+}
+
+// Events returns the changes that are kept of those after one.
+func (s *extensionSource) Events(ctx context.Context, after uint64) ([]*events.Event, error) {
+	if s.log == nil {
+		return nil, errors.New("changes are not followed, as " + eventsVariable + " is 0 where osquery runs; set it to " +
+			"how many megabytes of them to keep, or take it away, and start osquery again")
+	}
+	return s.log.Events(ctx, after)
+}
+
+// eventsVariable is the environment variable that says how many megabytes of changes are kept.
+const eventsVariable = "KERNEL_ROUTES_EVENTS_MB"
+
+// maxEvents returns how many bytes of changes are kept; 0: they are not followed.
+func maxEvents(log *slog.Logger) int64 {
+	mb, ok := megabytes(log, eventsVariable, fmt.Sprint(events.MaxBytes>>20))
+	if !ok {
+		return events.MaxBytes
+	}
+	return mb << 20
+}
+
 // maxResponse reads the limit for one answer to osquery from the environment. 0:
 // it is not set, so that osquery's watchdog decides; -1: no limit.
 func maxResponse(log *slog.Logger) int64 {
-	const variable = extension.MaxResponseVariable
-	text, ok := os.LookupEnv(variable)
-	if !ok {
-		return 0
-	}
-	mb, err := strconv.ParseUint(text, 10, 40)
+	mb, ok := megabytes(log, extension.MaxResponseVariable, "what osquery's watchdog allows")
 	switch {
-	case err != nil:
-		log.Warn("ignoring an environment variable that is no number of megabytes", "variable", variable, "value", text,
-			"used", "what osquery's watchdog allows")
+	case !ok:
 		return 0
 	case mb == 0:
 		return -1
 	}
-	return int64(mb) << 20
+	return mb << 20
+}
+
+// megabytes reads a number of megabytes from an environment variable. What is none is ignored,
+// and used is what holds then.
+func megabytes(log *slog.Logger, variable, used string) (mb int64, ok bool) {
+	text, ok := os.LookupEnv(variable)
+	if !ok {
+		return 0, false
+	}
+	n, err := strconv.ParseUint(text, 10, 40)
+	if err != nil {
+		log.Warn("ignoring an environment variable that is no number of megabytes", "variable", variable, "value", text,
+			"used", used)
+		return 0, false
+	}
+	return int64(n), true
 }

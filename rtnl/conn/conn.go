@@ -111,6 +111,14 @@ func (c *Conn) OfferBuffer(size int) error {
 	}
 }
 
+// SetReceiveBuffer says how many bytes of messages, as the kernel counts them (about a kilobyte
+// each), may wait to be received: without privilege at most what net.core.rmem_max allows.
+func (c *Conn) SetReceiveBuffer(bytes int) {
+	if s, ok := c.socket.(interface{ SetReadBuffer(int) error }); ok {
+		_ = s.SetReadBuffer(bytes) // or it is what it was
+	}
+}
+
 // Fence asks the kernel to answer on this connection, which hears of changes: an NLMSG_ERROR with
 // the number that is returned comes after all that was told before the call. It may be called
 // while another goroutine receives.

@@ -75,6 +75,9 @@ func (s *kernelSocket) join(groups uint32) error {
 	return s.conn.Bind(&unix.SockaddrNetlink{Family: unix.AF_NETLINK, Groups: groups})
 }
 
+// SetReadBuffer is for Conn.SetReceiveBuffer.
+func (s *kernelSocket) SetReadBuffer(bytes int) error { return s.conn.SetReadBuffer(bytes) }
+
 // strict asks the kernel to say why it refuses something (Linux 4.12), and to honour
 // the conditions of a dump (Linux 4.20): reports whether it does.
 func (s *kernelSocket) strict() (bool, error) {

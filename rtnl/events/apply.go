@@ -242,8 +242,10 @@ func (s *state) deleteRoute(m *object.Message, found ref, alike int) change {
 		ways = slices.DeleteFunc(ways, func(w object.Way) bool { return slices.ContainsFunc(gone, w.Same) })
 		var left object.Message
 		if len(ways) == 0 || !remade(&left, &s.other, m, ways) {
+			// It was held with the protocol of a nexthop that went before.
+			c := change{action: Deleted, object: object.RunOf(m), old: s.routes.run(r), oldTwin: s.alike(r) - 1}
 			s.removeRoute(r)
-			return change{action: Deleted, object: object.RunOf(m)}
+			return c
 		}
 		c := change{action: Replaced, object: object.RunOf(&left)}
 		// Type, protocol and metrics are those of the first nexthop's route: now of another one.

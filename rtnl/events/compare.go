@@ -6,6 +6,7 @@ import (
 
 	"kernelroutes/rtnl"
 	"kernelroutes/rtnl/object"
+	"kernelroutes/rtnl/wire"
 )
 
 // sweep finds out what went with a cause, and yields that.
@@ -37,7 +38,10 @@ func (f *follower) sweep(c *cause) error {
 	w := sweeping{follower: f, cause: c, later: f.later(), touched: f.touched()}
 	w.nexthops(s)
 	w.routes(s, &filter)
-	f.doubts(w.odd)
+	f.doubts(w.odd || w.left)
+	if w.left {
+		f.ahead = append(f.ahead, item{again: c})
+	}
 	return nil
 }
 
@@ -90,6 +94,7 @@ type sweeping struct {
 	touched touchedKeys
 	told    bool // of the cause
 	odd     bool // there is something that the cause does not explain
+	left    bool // something may have gone of which more is told
 }
 
 // takes reports whether an object that is missing has gone with the cause. What may have gone with
@@ -105,30 +110,70 @@ func (w *sweeping) takes(m *object.Message) bool {
 	return w.cause.takes(m)
 }
 
-// tell tells of an object that has gone, and of the cause before, if nothing else does.
-func (w *sweeping) tell(run object.Run, twin int) {
+// wentFirst reports whether an IPv4 route of a key that is touched went with the cause, and what is
+// told of the key came after that: of those with one metric the first is replaced, so that it
+// matters which there were. there says whether the snapshot has it.
+func (w *sweeping) wentFirst(m *object.Message, there bool) bool {
+	if object.Routes.Table(m).Family != object.IPv4 || m.UsesObject() || !w.cause.surely(m) {
+		return false
+	}
+	for oif := range m.Ways {
+		if w.cause.kind == object.Links.Kind && oif != w.cause.number {
+			return false // it has another way
+		}
+	}
+	k, exact := keyOf(m), w.state.exact(m)
+	for _, i := range w.ahead {
+		var o object.Message
+		kind, ok := checked(&o, i.msg)
+		if !ok || kind != object.Routes.Kind || keyOf(&o) != k ||
+			w.state.exact(&o) != exact {
+			continue
+		}
+		return wire.Type(i.msg) != kind.Del // it came again, or went later
+	}
+	return !there
+}
+
+// tell tells of an object that has gone, or is another one now, and of the cause before, if nothing
+// else does.
+func (w *sweeping) tell(a Action, run, old object.Run, twin int) {
 	c, st := w.cause, w.state
 	if !w.told && c.kind != object.NexthopObjects.Kind {
 		w.emit(&c.item, &Event{Action: c.action, Kind: c.kind, Object: c.object, Referred: st.referred(c.object)})
 	}
 	w.told = true
-	w.emit(&c.item, &Event{Action: Gone, Kind: run.Kind(), Object: run, Twin: twin, Referred: st.referred(run)})
+	w.emit(&c.item, &Event{Action: a, Kind: run.Kind(), Object: run, Old: old, Twin: twin, OldTwin: twin,
+		Referred: st.referred(run, old)})
 }
 
-// nexthops tells of the nexthop objects that are not in a snapshot.
+// nexthops tells of the nexthop objects that are not in a snapshot, and of the groups that have lost
+// members.
 func (w *sweeping) nexthops(s *rtnl.Snapshot) {
-	there := map[uint32]bool{}
-	object.Each(s.Runs(object.NexthopObjects.Kind), func(m *object.Message) bool {
-		there[object.NexthopObjects.Number(m)] = true
-		return true
-	})
+	there := map[uint32]object.Run{}
+	for _, run := range singles(s, object.NexthopObjects.Kind) {
+		var m object.Message
+		one := run
+		one.Next(&m)
+		there[object.NexthopObjects.Number(&m)] = run
+	}
 	held := w.state.nexthops
 	for _, id := range sortedKeys(held) {
-		var m object.Message
-		run := held[id]
-		if !w.touched[id] && !there[id] && run.Next(&m) && w.takes(&m) {
-			w.tell(held[id], 0)
-			defer delete(held, id) // routes refer to it
+		var m, n object.Message
+		run, now := held[id], there[id]
+		run.Next(&m)
+		switch {
+		case w.touched[id]:
+			w.left = w.left || !now.Next(&n) && w.cause.takes(&m)
+		case !now.Next(&n):
+			if w.takes(&m) {
+				w.tell(Gone, held[id], object.Run{}, 0)
+				defer delete(held, id) // routes refer to it
+			}
+		case w.cause.nexthops[id] && !object.Alike(&m, &n):
+			old := held[id]
+			held[id] = lasting(&n)
+			w.tell(Replaced, there[id], old, 0)
 		}
 	}
 }
@@ -140,13 +185,24 @@ func (w *sweeping) routes(s *rtnl.Snapshot, filter *rtnl.Filter) {
 	}
 	st := w.state
 	filter.Prepare()
-	seen := st.mark(s, nil)
+	var changed []object.Run
+	seen := st.mark(s, func(m *object.Message) {
+		if m.UsesObject() && !w.touched[keyOf(m)] && w.cause.takes(m) {
+			changed = append(changed, copied(m))
+		}
+	})
 	var missing []ref
 	for r := range st.routes.all {
-		if st.routes.message(&st.other, r); !filter.Lets(&st.other) || w.touched[keyOf(&st.other)] {
+		if st.routes.message(&st.other, r); !filter.Lets(&st.other) {
 			continue
 		}
 		switch {
+		case w.touched[keyOf(&st.other)]:
+			if w.wentFirst(&st.other, seen.has(r)) {
+				missing = append(missing, r)
+			} else {
+				w.left = w.left || !seen.has(r) && w.cause.takes(&st.other)
+			}
 		case !seen.has(r):
 			if w.takes(&st.other) {
 				missing = append(missing, r)
@@ -159,8 +215,19 @@ func (w *sweeping) routes(s *rtnl.Snapshot, filter *rtnl.Filter) {
 		st.routes.message(&st.other, r)
 		k := keyOf(&st.other)
 		st.group = st.routes.group(st.group[:0], &k)
-		w.tell(st.routes.run(r), st.alike(r)-1)
+		w.tell(Gone, st.routes.run(r), object.Run{}, st.alike(r)-1)
 		st.removeRoute(r)
+	}
+	for _, run := range changed { // their group has lost members
+		var m object.Message
+		one := run
+		one.Next(&m)
+		k := keyOf(&m)
+		st.group = st.routes.group(st.group[:0], &k)
+		if r, n := st.find(&m, st.identity(&m)); n == 1 {
+			w.tell(Replaced, run, st.routes.run(r), 0)
+			st.replaceRoute(r, &m, st.identity(&m))
+		}
 	}
 	st.routes.compact()
 }
@@ -220,12 +287,12 @@ func (f *follower) compare(at item) error {
 		st.setLink(m)
 		return true
 	})
-	d := differences{follower: f, at: at, whole: s.Consistent, touched: touched}
+	d := &differences{follower: f, at: at, whole: s.Consistent, touched: touched}
 	d.nexthops(s)
 	d.rules(s)
 	d.routes(s)
 	f.tried = time.Since(begun)
-	f.doubt = !s.Consistent
+	f.doubt = !s.Consistent || d.left
 	f.due = time.Now().Add(max(settleTime, restShare*f.tried))
 	return nil
 }

@@ -15,6 +15,7 @@ type differences struct {
 	at      item
 	whole   bool // all that there is was read: what was not has gone
 	touched touchedKeys
+	left    bool // there is a difference in what more is told of
 }
 
 func (d *differences) tell(a Action, run, old object.Run, twin, oldTwin int) {
@@ -36,6 +37,7 @@ func (d *differences) nexthops(s *rtnl.Snapshot) {
 		id := object.NexthopObjects.Number(&m)
 		there[id] = true
 		if d.touched[id] {
+			d.left = true
 			continue
 		}
 		var o object.Message
@@ -51,7 +53,9 @@ func (d *differences) nexthops(s *rtnl.Snapshot) {
 		}
 	}
 	for _, id := range sortedKeys(held) {
-		if d.whole && !there[id] && !d.touched[id] {
+		if d.touched[id] {
+			d.left = true
+		} else if d.whole && !there[id] {
 			d.tell(Gone, held[id], object.Run{}, 0, 0)
 			delete(held, id)
 		}
@@ -84,6 +88,7 @@ func (d *differences) rules(s *rtnl.Snapshot) {
 	})
 	for _, k := range keys {
 		if d.touched[k] {
+			d.left = true
 			continue
 		}
 		if list, held := now[k], d.state.rules[k]; d.lists(held, list, ruleIdentity) {
@@ -147,7 +152,9 @@ func (d *differences) routes(s *rtnl.Snapshot) {
 			odd[keyOf(&st.other)] = true
 		}
 	}
+	n := len(odd)
 	maps.DeleteFunc(odd, func(k key, _ bool) bool { return d.touched[k] })
+	d.left = d.left || len(odd) < n
 	if len(odd) == 0 {
 		return
 	}

@@ -28,14 +28,18 @@ type follower struct {
 	conn    *conn.Conn
 	finder  finder
 
+	hold   func() // for tests: keeps the socket from being read
+	buffer int    // receiveBuffer, but in tests
+
 	came, named *queue // what was received, and the same with authors
 	ahead       []item // taken from the latter, and yet to be applied
 
-	state *state
-	seq   uint64
-	yield func(*Event, error) bool
-	ended bool // no more events are wanted
-	lost  bool // the last event told of a loss
+	state        *state
+	seq          uint64
+	yield        func(*Event, error) bool
+	ended        bool  // no more events are wanted
+	lost         bool  // the last event told of a loss
+	time, uptime int64 // of the last event
 
 	// doubt says that all must be compared with what the kernel has, but not before due.
 	doubt bool
@@ -55,10 +59,14 @@ func Follow(ctx context.Context, k *rtnl.Kernel, ns rtnl.Namespace, present bool
 	}
 }
 
+// receiveBuffer is how many bytes of messages may wait to be received, some 16,000, if that is
+// allowed.
+const receiveBuffer = 16 << 20
+
 // newFollower makes a follower, which calls started when it has begun.
 func newFollower(k *rtnl.Kernel, ns rtnl.Namespace, log *slog.Logger, started func()) *follower {
 	return &follower{kernel: k, ns: ns, logger: log, started: started, state: newState(),
-		came: newQueue(queueSize), named: newQueue(queueSize)}
+		came: newQueue(queueSize), named: newQueue(queueSize), buffer: receiveBuffer}
 }
 
 // run is Follow.
@@ -93,6 +101,7 @@ func (f *follower) begin(present bool) error {
 		return err
 	}
 	f.finder = find
+	f.conn.SetReceiveBuffer(f.buffer)
 	go f.receive()
 	go func() {
 		f.name()
@@ -146,7 +155,7 @@ func (f *follower) fence() error {
 				reached = reached || wire.Seq(i.msg) == seq
 				continue
 			}
-			reached = reached || i.msg == nil // the answer may be lost, too
+			reached = reached || i.msg == nil && i.again == nil // the answer may be lost, too
 			f.ahead = append(f.ahead, i)
 		}
 		if reached {
@@ -199,6 +208,9 @@ func (f *follower) wait() (err error) {
 
 // take takes in an item.
 func (f *follower) take(i item) error {
+	if i.again != nil {
+		return f.sweep(i.again)
+	}
 	if i.msg == nil {
 		return f.takeLoss(i)
 	}
@@ -296,10 +308,15 @@ func byIoctl(e *Event) bool {
 	return run.Next(&m) && object.RouteProtocol(&m) == boot
 }
 
+// send yields an event. What is found out later than what came after it is of the same time.
 func (f *follower) send(e *Event) {
 	if f.ended {
 		return
 	}
+	if e.Uptime < f.uptime {
+		e.Time, e.Uptime = f.time, f.uptime
+	}
+	f.time, f.uptime = e.Time, e.Uptime
 	f.seq++
 	e.Seq = f.seq
 	f.lost = false

@@ -22,6 +22,9 @@ func textOf(e *Event) string {
 	}
 	b = append(append(b, ' '), e.Kind.Name...)
 	b = fmt.Appendf(b, " %s", describe(e.Object))
+	if e.Twin != 0 || e.OldTwin != 0 {
+		b = fmt.Appendf(b, " twin %d %d", e.Twin, e.OldTwin)
+	}
 	if e.Old.Len() > 0 {
 		b = fmt.Appendf(b, " was %s", describe(e.Old))
 	}
@@ -37,6 +40,12 @@ func describe(run object.Run) string {
 	case object.Routes.Kind:
 		object.Decode(run, object.Routes, &r)
 		text := fmt.Sprintf("%d %v", r.Table, r.Dst)
+		if m, _ := r.Metric(); m != 0 {
+			text += fmt.Sprintf(" metric %d", m)
+		}
+		if r.NexthopID.OK {
+			text += fmt.Sprintf(" nhid %d", r.NexthopID.V)
+		}
 		for _, h := range r.Nexthops(nil, nil) {
 			if h.Gateway.IsValid() {
 				text += fmt.Sprintf(" %v", h.Gateway)
@@ -47,7 +56,7 @@ func describe(run object.Run) string {
 		return text
 	case object.NexthopObjects.Kind:
 		object.Decode(run, object.NexthopObjects, &n)
-		return fmt.Sprintf("%d %v", n.ID, n.Gateway)
+		return fmt.Sprintf("%d %v %v", n.ID, n.Gateway, n.Group)
 	case object.Rules.Kind:
 		object.Decode(run, object.Rules, &u)
 		return fmt.Sprintf("%d %d", u.Priority, u.Table)

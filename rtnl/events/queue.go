@@ -10,6 +10,7 @@ import (
 type item struct {
 	time, uptime int64
 	msg          []byte // one message, with room for its padding; nil: messages were lost before this
+	again        *cause // in the place of a message: of what it took along something may be left
 	author       *author.Author
 	certainty    author.Certainty
 }

@@ -26,6 +26,9 @@ const queueSize = 8 << 20
 func (f *follower) receive() {
 	b := new(conn.Buffer)
 	for {
+		if f.hold != nil {
+			f.hold()
+		}
 		n, err := f.conn.Receive(b[:], false)
 		wall, up := now()
 		switch {
