@@ -24,6 +24,43 @@ type eventReader struct {
 	event    *events.Event // whose objects these are
 	now, old eventObject
 	before   bool // old has been decoded
+
+	snaps map[referredKey]*rtnl.Snapshot // of what events refer to
+}
+
+// A referredKey tells by their memory, which does not change, which messages an event refers to:
+// most refer to the same few links.
+type referredKey [4]*byte
+
+// maxSnaps is how many snapshots are kept.
+const maxSnaps = 1024
+
+// referred returns a snapshot of what an event refers to.
+func (r *eventReader) referred(e *events.Event) *rtnl.Snapshot {
+	var key referredKey
+	known := len(e.Referred) <= len(key)
+	for i, run := range e.Referred {
+		if known && run.Len() > 0 {
+			key[i] = &run.Bytes()[0]
+		}
+	}
+	if s := r.snaps[key]; known && s != nil {
+		return s
+	}
+	runs := map[*object.Kind][]object.Run{}
+	for _, run := range e.Referred {
+		if run.Len() > 0 {
+			runs[run.Kind()] = append(runs[run.Kind()], run)
+		}
+	}
+	s := rtnl.NewSnapshot(true, runs)
+	if known {
+		if r.snaps == nil || len(r.snaps) == maxSnaps {
+			r.snaps = map[referredKey]*rtnl.Snapshot{}
+		}
+		r.snaps[key] = s
+	}
+	return s
 }
 
 // An eventObject is an object of an event: as a row of the table which has such objects, where
@@ -46,8 +83,8 @@ type eventObject struct {
 // unread is for objects that need nothing of others.
 var unread = rtnl.NewSnapshot(true, nil)
 
-// decode takes an object of an event. snapshot has it with what it refers to.
-func (o *eventObject) decode(of object.Run, twin int, r *eventReader, snapshot func() *rtnl.Snapshot) {
+// decode takes an object of the reader's event.
+func (o *eventObject) decode(of object.Run, twin int, r *eventReader) {
 	o.kind, o.scope.snap = nil, unread
 	kind := of.Kind()
 	if !of.Next(&o.message) {
@@ -61,7 +98,7 @@ func (o *eventObject) decode(of object.Run, twin int, r *eventReader, snapshot f
 		needsObjects = o.ofRoute.NexthopID.OK && r.needs.referred.has(object.NexthopObjects.Kind)
 	}
 	if needsLinks && kind != object.Rules.Kind && kind != object.Links.Kind || needsObjects {
-		o.scope.snap = snapshot()
+		o.scope.snap = r.referred(r.event)
 	}
 	switch kind {
 	case object.Routes.Kind:
@@ -90,7 +127,7 @@ func (r *eventRow) object() *eventObject {
 	at := r.at
 	if at.event != r.Event {
 		at.event, at.before = r.Event, false
-		at.now.decode(r.Object, r.Twin, at, r.Snapshot)
+		at.now.decode(r.Object, r.Twin, at)
 	}
 	return &at.now
 }
@@ -100,7 +137,7 @@ func (r *eventRow) replaced() *eventObject {
 	now, at := r.object(), r.at
 	if !at.before {
 		at.before = true
-		at.old.decode(r.Old, r.OldTwin, at, r.OldSnapshot)
+		at.old.decode(r.Old, r.OldTwin, at)
 		if at.old.kind == object.Routes.Kind && now.kind == object.Routes.Kind {
 			at.old.route.hop = wentOf(at.old.route.hops, now.route.hops)
 		}

@@ -368,6 +368,27 @@ func TestOldNexthop(t *testing.T) {
 	}
 }
 
+// TestEventNames: an interface has the name that it had when the change was, however many changes refer to it
+// by the same number, and to however many others.
+func TestEventNames(t *testing.T) {
+	var all []*events.Event
+	for i := range 3_000 {
+		refer := []object.Run{eventtest.Link(2, fmt.Sprintf("eth%d", i))}
+		for n := range uint32(i % 7) {
+			refer = append(refer, eventtest.Link(10+n, "other"))
+		}
+		e := events.Event{Seq: uint64(i + 1), Action: events.Added, Kind: object.Routes.Kind, Referred: refer,
+			Object: eventtest.Route(eventtest.To("198.51.100.0/24", 2))}
+		again := e
+		all = append(all, &e, &again)
+	}
+	for i, r := range scan(t, tables.Events, eventful(all)) {
+		if want := fmt.Sprintf("eth%d", i/2); r["dev"] != want {
+			t.Fatalf("row %d: dev is %s, was %s", i, r["dev"], want)
+		}
+	}
+}
+
 // TestEventColumnsFit: SQLite tells only of the first 63 columns which are used.
 func TestEventColumnsFit(t *testing.T) {
 	if n := len(tables.Events.Columns); n > 63 {
