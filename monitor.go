@@ -87,7 +87,8 @@ func monitor(ctx context.Context, ns rtnl.Namespace, present bool, opts shell.Mo
 		waitForReader()
 		cancel(errClosedPipe)
 	}()
-	err := shell.Monitor(ctx, stdout{ctx}, k.Names(), events.Follow(ctx, k, ns, present), opts)
+	changes := events.Follow(ctx, k, events.Following{Namespace: ns, Present: present, Logger: k.Logger})
+	err := shell.Monitor(ctx, stdout{ctx}, k.Names(), changes, opts)
 	if errors.Is(context.Cause(ctx), errClosedPipe) {
 		return errClosedPipe
 	}

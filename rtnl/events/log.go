@@ -44,8 +44,8 @@ type Log struct {
 // retryTime is how long after a failure it is tried again.
 const retryTime = 10 * time.Second
 
-// Start begins to follow the changes in the background, until the Log is closed. Which network
-// namespace the thread is in counts when it is called.
+// Start begins to follow the changes in the background, until the Log is closed. Where no namespace
+// is named all threads of the process must be in the same one.
 func Start(k *rtnl.Kernel, o Options) *Log {
 	if o.MaxRows <= 0 {
 		o.MaxRows = MaxRows
@@ -78,11 +78,11 @@ func (l *Log) run(ctx context.Context, k *rtnl.Kernel) {
 			return nil
 		}}
 		for e, err := range Follow(ctx, k, what) {
-			if err != nil {
+			if err == nil {
+				l.add(e)
+			} else if ctx.Err() == nil {
 				l.fail(err)
-				break
 			}
-			l.add(e)
 		}
 		if ctx.Err() != nil {
 			return
