@@ -192,7 +192,11 @@ func (w *sweeping) routes(s *rtnl.Snapshot, filter *rtnl.Filter) {
 	st := w.state
 	filter.Prepare()
 	var changed []object.Run
+	others := map[key]bool{} // of which the snapshot has an IPv6 route that is not held
 	seen := st.mark(s, func(m *object.Message) {
+		if object.Routes.Table(m).Family == object.IPv6 && !m.UsesObject() {
+			others[keyOf(m)] = true
+		}
 		if m.UsesObject() && !w.touched[keyOf(m)] && w.cause.takes(m) {
 			changed = append(changed, copied(m))
 		}
@@ -209,6 +213,9 @@ func (w *sweeping) routes(s *rtnl.Snapshot, filter *rtnl.Filter) {
 			} else {
 				w.left = w.left || !seen.has(r) && w.cause.takes(&st.other)
 			}
+		case !seen.has(r) && others[keyOf(&st.other)]:
+			// It is held with what a nexthop had that went before, and there with what another has.
+			w.odd = true
 		case !seen.has(r):
 			if w.takes(&st.other) {
 				missing = append(missing, r)

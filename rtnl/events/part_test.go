@@ -121,3 +121,23 @@ func TestLinkOfWhichMoreIsTold(t *testing.T) {
 		t.Error("the link is up after the message")
 	}
 }
+
+// TestRestOfRouteWithLink takes the nexthop away whose protocol a route was told of with, and then
+// the link of another one: the route stays, though it is held with that protocol yet.
+func TestRestOfRouteWithLink(t *testing.T) {
+	nstest.New(t)
+	nstest.Veth(t, "v0", "fd00::1/64")
+	nstest.Veth(t, "v1", "fd01::1/64")
+	for _, e := range told(t, "added route 254 99",
+		"route add fd20::/64 via fd00::2 dev v0 proto 186",
+		"route append fd20::/64 via fd01::2 dev v1 proto 3",
+		"route append fd20::/64 via fd00::3 dev v0 proto 3",
+		"route del fd20::/64 via fd00::2 dev v0",
+		"link set v1 down",
+		"route add blackhole 99.0.0.0/8",
+	) {
+		if e.Action == Gone && e.Told && e.Kind == object.Routes.Kind && strings.Contains(textOf(e), "fd20::") {
+			t.Errorf("%s, though it is there", textOf(e))
+		}
+	}
+}
