@@ -14,6 +14,8 @@ type change struct {
 	twin, oldTwin int
 	// doubt says that what is held may not be what the kernel has: it did not fit what was told.
 	doubt bool
+	// went is what must have gone since, which nothing told of: the same is there again.
+	went object.Run
 }
 
 // apply takes in a message about a route, a rule or a nexthop object, in memory that the change
@@ -78,6 +80,7 @@ func (s *state) told(found ref, m *object.Message, identity uint32) change {
 }
 
 func appends(m *object.Message) bool  { return wire.Flags(m.Bytes())&wire.NLM_F_APPEND != 0 }
+func creates(m *object.Message) bool  { return wire.Flags(m.Bytes())&wire.NLM_F_CREATE != 0 }
 func replaces(m *object.Message) bool { return wire.Flags(m.Bytes())&wire.NLM_F_REPLACE != 0 }
 
 // newIPv4 takes in a route that was added or replaced (fib_table_insert): of those with one tos
@@ -102,7 +105,12 @@ func (s *state) newIPv4(m *object.Message, identity uint32, found ref) change {
 	case found != 0 && replaces(m):
 		return s.putInPlace(found, m, identity, Replaced)
 	case found != 0:
-		return s.told(found, m, identity)
+		went := s.routes.run(found)
+		c := s.told(found, m, identity)
+		if creates(m) { // of which the kernel lets nobody add another one
+			c.went = went
+		}
+		return c
 	case replaces(m) && first != 0:
 		return s.putInPlace(first, m, identity, Replaced)
 	case appends(m):

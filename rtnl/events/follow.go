@@ -28,6 +28,7 @@ type follower struct {
 
 	came, named *queue // what was received, and the same with authors
 	ahead       []item // taken from the latter, and yet to be applied
+	overlap     int    // how many of these are of changes that may be in what was read at first
 
 	state        *state
 	seq          uint64
@@ -133,7 +134,7 @@ func (f *follower) begin() error {
 		return err
 	}
 	f.state.load(s)
-	f.doubt = len(f.ahead) > 0 || !s.Consistent
+	f.doubt, f.overlap = len(f.ahead) > 0 || !s.Consistent, len(f.ahead)
 	if f.Begun != nil {
 		if err := f.Begun(); err != nil {
 			return err
@@ -193,6 +194,7 @@ func (f *follower) next() error {
 		if err := f.take(i); err != nil {
 			return err
 		}
+		f.overlap = max(f.overlap-1, 0)
 	}
 	f.ahead = nil
 	return nil
@@ -254,6 +256,10 @@ func (f *follower) take(i item) error {
 	c := f.state.apply(&m, gone)
 	f.state.routes.compact()
 	f.doubts(c.doubt)
+	if c.went.Len() > 0 && f.overlap == 0 {
+		f.emit(&item{time: i.time, uptime: i.uptime}, &Event{Action: Gone, Kind: k, Object: c.went,
+			Referred: f.state.referred(c.went)})
+	}
 	f.emit(&i, &Event{Action: c.action, Kind: k, Object: c.object, Old: c.old, Twin: c.twin, OldTwin: c.oldTwin,
 		Referred: f.state.referred(c.object, c.old)})
 	if k == object.NexthopObjects.Kind && gone && !f.ended {

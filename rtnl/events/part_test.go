@@ -141,3 +141,40 @@ func TestRestOfRouteWithLink(t *testing.T) {
 		}
 	}
 }
+
+// TestWentUnseen has a link go down and up, where what went with it could not be read: that an IPv4
+// route is added that was there says that it had gone.
+func TestWentUnseen(t *testing.T) {
+	nstest.New(t)
+	nstest.Veth(t, "v0", "10.0.0.1/24")
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	var all []string
+	f := newFollower(&rtnl.Kernel{}, Following{Namespace: thisNamespace(), Logger: testLogger(t)})
+	f.ctx, f.yield = ctx, func(e *Event, _ error) bool {
+		if e.Kind == object.Routes.Kind && strings.Contains(textOf(e), " 254 10.0.0.0/24") {
+			all = append(all, e.Action.String())
+		}
+		return true
+	}
+	if err := f.begin(); err != nil {
+		t.Fatal(err)
+	}
+	defer f.conn.Close()
+	f.ahead, f.overlap = nil, 0
+	nstest.IP(t, "link set v0 down")
+	nstest.IP(t, "link set v0 up")
+	if err := f.fence(); err != nil {
+		t.Fatal(err)
+	}
+	for _, i := range f.ahead {
+		if k := kindOf(i.msg); k != object.Links.Kind {
+			if err := f.take(i); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	if got := strings.Join(all, " "); got != "gone added" {
+		t.Errorf("%q, want %q", got, "gone added")
+	}
+}
