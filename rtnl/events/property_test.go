@@ -51,6 +51,9 @@ func (r replay) take(t *testing.T, e *Event) {
 	}
 	switch e.Action {
 	case Deleted, Gone:
+		if e.Old.Len() > 0 {
+			t.Errorf("what went has replaced another one: %s", textOf(e))
+		}
 		delete(r, now)
 	default:
 		r[now] = describe(e.Object)
@@ -88,7 +91,8 @@ func (r replay) compare(t *testing.T, now replay) bool {
 	return ok
 }
 
-// randomChange returns a line for ip -batch. Many of them fail.
+// randomChange returns a line for ip -batch, which begins with -6 if it is for ip -6. Many of them
+// fail.
 func randomChange(r *rand.Rand) string {
 	pick := func(words ...string) string { return words[r.IntN(len(words))] }
 	dev := pick("v0", "v1", "v2")
@@ -111,7 +115,7 @@ func randomChange(r *rand.Rand) string {
 		tail += " proto " + pick("static", "bgp", "186")
 	}
 	if !six && r.IntN(10) == 0 {
-		tail += " tos 16"
+		tail += " tos 0x10"
 	}
 	verb := pick("add", "add", "append", "prepend", "replace", "replace", "change", "del", "del")
 	switch n := r.IntN(40); {
@@ -233,11 +237,22 @@ func testReplay(t *testing.T, seed uint64, changes int, losses bool) {
 	}
 }
 
-// run makes changes, of which some may fail.
+// run makes changes, of which some may fail; those of ip -6, which a line cannot ask for, beside the
+// others.
 func run(t *testing.T, lines []string) {
 	t.Helper()
-	cmd := exec.Command("ip", "-N", "-force", "-batch", "-")
-	cmd.Stdin = strings.NewReader(strings.Join(lines, "\n") + "\n")
-	out, _ := cmd.CombinedOutput()
-	_ = out
+	for _, family := range []string{"", "-6"} {
+		var own []string
+		for _, line := range lines {
+			if line, six := strings.CutPrefix(line, "-6 "); six == (family != "") {
+				own = append(own, line)
+			}
+		}
+		cmd := exec.Command("ip", strings.Fields("-N -force "+family+" -batch -")...)
+		cmd.Stdin = strings.NewReader(strings.Join(own, "\n") + "\n")
+		if err := cmd.Start(); err != nil { // in the namespace of this thread
+			t.Fatal(err)
+		}
+		defer cmd.Wait() // it fails if one of the changes does
+	}
 }
