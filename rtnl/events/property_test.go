@@ -133,7 +133,8 @@ func randomChange(r *rand.Rand) string {
 		if six {
 			gw2 = fmt.Sprintf("fd0%s::%d", other[1:], 2+r.IntN(4))
 		}
-		return fmt.Sprintf("route %s %s%s nexthop %s nexthop via %s dev %s weight %d", verb, dst, tail, via, gw2, other, 1+r.IntN(3))
+		return fmt.Sprintf("route %s %s%s nexthop %s nexthop via %s dev %s weight %d", verb, dst, tail, via, gw2,
+			other, 1+r.IntN(3))
 	case n < 27:
 		return fmt.Sprintf("route %s %s nhid %d%s", verb, dst, 1+r.IntN(6), tail)
 	case n < 30:
@@ -143,9 +144,11 @@ func randomChange(r *rand.Rand) string {
 		}
 		return f + fmt.Sprintf("nexthop %s id %d %s", pick("add", "replace", "del"), 1+r.IntN(4), via)
 	case n < 31:
-		return fmt.Sprintf("nexthop %s id %d group %d/%d", pick("add", "replace", "del"), 5+r.IntN(2), 1+r.IntN(2), 3+r.IntN(2))
+		return fmt.Sprintf("nexthop %s id %d group %d/%d", pick("add", "replace", "del"), 5+r.IntN(2), 1+r.IntN(2),
+			3+r.IntN(2))
 	case n < 35:
-		return pick("-6 ", "") + fmt.Sprintf("rule %s pref %d table %d", pick("add", "add", "del"), 100+r.IntN(4), 7+r.IntN(2))
+		return pick("-6 ", "") + fmt.Sprintf("rule %s pref %d table %d", pick("add", "add", "del"), 100+r.IntN(4),
+			7+r.IntN(2))
 	case n < 37:
 		return fmt.Sprintf("route %s %s %s src 10.%s.%d.1", verb, fmt.Sprintf("21.%d.0.0/16", r.IntN(4)),
 			fmt.Sprintf("via 10.%s.0.2 dev %s", dev[1:], dev), dev[1:], r.IntN(2)*7)

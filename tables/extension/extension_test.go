@@ -395,7 +395,8 @@ func TestNamedOnce(t *testing.T) {
 			return nil, errors.New(text)
 		})
 	}
-	m, _, _ := registered(t, fails(tables.Events, "kernel_route_events: not followed"), fails(tables.Routes, "not read"))
+	m, _, _ := registered(t, fails(tables.Events, "kernel_route_events: not followed"),
+		fails(tables.Routes, "not read"))
 	for table, want := range map[string]string{
 		"kernel_route_events": "kernel_route_events: not followed",
 		"kernel_routes":       "kernel_routes: not read",
