@@ -78,12 +78,13 @@ func (l *Log) run(ctx context.Context, k *rtnl.Kernel) {
 		}
 		f := newFollower(k, l.options.Namespace, l.options.Logger, started)
 		f.run(ctx, false, func(e *Event, err error) bool {
-			if err != nil {
+			switch {
+			case err == nil:
+				l.add(e)
+			case ctx.Err() == nil: // it was not closed
 				l.fail(err)
-				return false
 			}
-			l.add(e)
-			return true
+			return err == nil
 		})
 		if ctx.Err() != nil {
 			return
