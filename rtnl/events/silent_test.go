@@ -211,6 +211,26 @@ var silent = []struct {
 			"gone route 254 23.0.0.0/8 nhid 3 if0",
 		},
 	},
+	{ // The one through v0 alone comes between the others, and all is compared 100 ms after the last line.
+		name: "IPv6 route that no dump has",
+		first: []string{
+			"route add fd20::/64 via fd00::2",
+			"route add fd21::/64 via fd00::2 proto 11",
+			"route append fd21::/64 via fd00::3 proto 4",
+		},
+		change: []string{
+			"route append fd20::/64 dev v0",
+			"route append fd20::/64 via fd00::3",
+			"route del fd21::/64 via fd00::2",
+		},
+		want: []string{
+			"appended route 254 fd20::/64 metric 1024 if3",
+			"appended route 254 fd20::/64 metric 1024 fd00::2 fd00::3 was 254 fd20::/64 metric 1024 fd00::2",
+			"replaced route 254 fd21::/64 metric 1024 fd00::3 was 254 fd21::/64 metric 1024 fd00::2 fd00::3",
+			"gone route 254 fd21::/64 metric 1024 fd00::3",
+			"added route 254 fd21::/64 metric 1024 fd00::3",
+		},
+	},
 	{
 		name:   "another name",
 		first:  []string{"route add 20.0.0.0/8 via 10.0.0.2"},
