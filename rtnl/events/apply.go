@@ -14,6 +14,13 @@ type change struct {
 	twin, oldTwin int
 	// doubt says that what is held may not be what the kernel has: it did not fit what was told.
 	doubt bool
+	// went are routes that must have gone before, or the kernel had not added this one.
+	went []went
+}
+
+type went struct {
+	object object.Run
+	twin   int
 }
 
 // apply takes in a message about a route, a rule or a nexthop object, in memory that the change
@@ -29,6 +36,13 @@ func (s *state) apply(m *object.Message, gone bool) change {
 	s.group = s.routes.group(s.group[:0], &k)
 	identity := s.identity(m)
 	found, alike := s.find(m, identity)
+	if found != 0 && !gone && !s.beginning && exclusive(m) {
+		before := went{s.routes.run(found), alike - 1}
+		s.removeRoute(found)
+		c := s.apply(m, gone)
+		c.went, c.doubt = append([]went{before}, c.went...), true
+		return c
+	}
 	switch {
 	case gone:
 		return s.deleteRoute(m, found, alike)
@@ -75,6 +89,13 @@ func (s *state) told(found ref, m *object.Message, identity uint32) change {
 	}
 	s.replaceRoute(found, m, identity)
 	return c
+}
+
+// exclusive reports whether a new route is told of only if there was none like it: adding that
+// fails with EEXIST, unless it is to be replaced.
+func exclusive(m *object.Message) bool {
+	f := object.Routes.Table(m).Family
+	return (f == object.IPv4 || f == object.IPv6) && !replaces(m)
 }
 
 func appends(m *object.Message) bool  { return wire.Flags(m.Bytes())&wire.NLM_F_APPEND != 0 }
@@ -221,7 +242,7 @@ func within(ways, others []object.Way) bool {
 // alike the last identity is the one that there is no more.
 func (s *state) deleteRoute(m *object.Message, found ref, alike int) change {
 	if found != 0 {
-		s.removeRoute(found)
+		s.removeRoute(s.very(found, m))
 		return change{action: Deleted, object: object.RunOf(m), twin: alike - 1}
 	}
 	if object.Routes.Table(m).Family != object.IPv6 {
@@ -255,6 +276,20 @@ func (s *state) deleteRoute(m *object.Message, found ref, alike int) change {
 		return s.withTwin(c, &left)
 	}
 	return change{action: Deleted, object: object.RunOf(m), doubt: true}
+}
+
+// very returns which of those that are alike, of which one is the first, a message is about: they
+// may differ in what no identity has, as metrics.
+func (s *state) very(first ref, m *object.Message) ref {
+	identity := s.routes.identity(first)
+	for _, r := range s.group {
+		if s.routes.identity(r) == identity {
+			if s.routes.message(&s.other, r); object.Alike(&s.other, m) {
+				return r
+			}
+		}
+	}
+	return first
 }
 
 // applyRule takes in that a rule was added, behind all of its priority, or has gone.
@@ -309,7 +344,14 @@ func (s *state) applyNexthop(m *object.Message, gone bool) change {
 		return c
 	case there:
 		c.action, c.old = Replaced, old
+		// The kernel may not tell that routes that use it are of another type now.
+		c.doubt = len(s.overNexthop) > 0 && isBlackhole(c.object) != isBlackhole(old)
 	}
 	s.nexthops[id] = lasting(m)
 	return c
+}
+
+func isBlackhole(run object.Run) bool {
+	var o object.NexthopObject
+	return object.Decode(run, object.NexthopObjects, &o) && o.Blackhole
 }

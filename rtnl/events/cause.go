@@ -20,7 +20,7 @@ type cause struct {
 	action Action
 	object object.Run // of a link or address, which is told of only if it takes something along
 
-	nexthops map[uint32]bool // that are, or may be, gone with it
+	nexthops map[uint32]bool // that may be gone with it; true: that are, as groups of such alone
 }
 
 // takeLink takes in a message about an interface.
@@ -103,21 +103,33 @@ func (f *follower) later() (all []*cause) {
 }
 
 // surely reports whether an object that has gone can have gone with the cause alone: an address
-// takes along what leads through its interface only if it was the last one.
+// takes along what leads through its interface only if it was the last one, and a nexthop object a
+// group only if that has no other.
 func (c *cause) surely(m *object.Message) bool {
+	switch {
+	case m.Kind() == object.NexthopObjects.Kind:
+		return c.nexthops[object.NexthopObjects.Number(m)]
+	case m.UsesObject():
+		return c.nexthops[m.NexthopID()]
+	}
 	return c.takes(m) && (!c.addr.IsValid() || string(m.PrefSrc()) == string(c.addr.AsSlice()))
 }
 
 // takes reports whether an object may go with the cause.
 func (c *cause) takes(m *object.Message) bool {
-	switch {
-	case m.Kind() == object.NexthopObjects.Kind:
-		return c.nexthops[object.NexthopObjects.Number(m)]
-	case m.Kind() != object.Routes.Kind:
+	if m.Kind() == object.NexthopObjects.Kind {
+		_, may := c.nexthops[object.NexthopObjects.Number(m)]
+		return may
+	}
+	if m.Kind() != object.Routes.Kind {
 		return false
-	case c.nexthops[m.NexthopID()]:
+	}
+	if _, may := c.nexthops[m.NexthopID()]; may {
 		return true
-	case c.kind == object.NexthopObjects.Kind:
+	}
+	switch {
+	case c.kind == object.NexthopObjects.Kind,
+		c.kind == object.Addresses && object.Routes.Table(m).Family != object.IPv4:
 		return false
 	}
 	if src := m.PrefSrc(); c.addr.IsValid() && string(src) == string(c.addr.AsSlice()) {
@@ -136,9 +148,10 @@ func (c *cause) takes(m *object.Message) bool {
 func (f *follower) concerns(c *cause) (routes rtnl.Filter, any bool) {
 	s := f.state
 	c.nexthops = map[uint32]bool{}
-	if c.kind == object.NexthopObjects.Kind {
+	switch c.kind {
+	case object.NexthopObjects.Kind:
 		c.nexthops[c.number] = true
-	} else {
+	case object.Links.Kind: // nexthop objects do without addresses
 		for id, run := range s.nexthops {
 			var o object.NexthopObject
 			if object.Decode(run, object.NexthopObjects, &o) && o.OIF == c.number {
@@ -149,9 +162,9 @@ func (f *follower) concerns(c *cause) (routes rtnl.Filter, any bool) {
 	// A group goes with its last member.
 	for id, run := range s.nexthops {
 		var o object.NexthopObject
-		if object.Decode(run, object.NexthopObjects, &o) && slices.ContainsFunc(o.Group,
-			func(g object.GroupMember) bool { return c.nexthops[g.ID] }) {
-			c.nexthops[id] = true
+		goes := func(g object.GroupMember) bool { return c.nexthops[g.ID] }
+		if object.Decode(run, object.NexthopObjects, &o) && slices.ContainsFunc(o.Group, goes) {
+			c.nexthops[id] = !slices.ContainsFunc(o.Group, func(g object.GroupMember) bool { return !goes(g) })
 		}
 	}
 	_, any = s.nexthops[c.number]

@@ -114,7 +114,7 @@ func (w *sweeping) takes(m *object.Message) bool {
 // told of the key came after that: of those with one metric the first is replaced, so that it
 // matters which there were. there says whether the snapshot has it.
 func (w *sweeping) wentFirst(m *object.Message, there bool) bool {
-	if object.Routes.Table(m).Family != object.IPv4 || m.UsesObject() || !w.cause.surely(m) {
+	if object.Routes.Table(m).Family != object.IPv4 || m.UsesObject() || !w.cause.takes(m) {
 		return false
 	}
 	for oif := range m.Ways {
@@ -130,9 +130,12 @@ func (w *sweeping) wentFirst(m *object.Message, there bool) bool {
 			w.state.exact(&o) != exact {
 			continue
 		}
-		return wire.Type(i.msg) != kind.Del // it came again, or went later
+		if wire.Type(i.msg) != kind.Del && exclusive(&o) {
+			return true // it came again
+		}
+		return wire.Type(i.msg) != kind.Del && w.cause.surely(m) // or was replaced; or went later
 	}
-	return !there
+	return !there && w.cause.surely(m)
 }
 
 // tell tells of an object that has gone, or is another one now, and of the cause before, if nothing
@@ -170,7 +173,7 @@ func (w *sweeping) nexthops(s *rtnl.Snapshot) {
 				w.tell(Gone, held[id], object.Run{}, 0)
 				defer delete(held, id) // routes refer to it
 			}
-		case w.cause.nexthops[id] && !object.Alike(&m, &n):
+		case w.cause.takes(&m) && !object.Alike(&m, &n):
 			old := held[id]
 			held[id] = lasting(&n)
 			w.tell(Replaced, there[id], old, 0)
@@ -185,10 +188,14 @@ func (w *sweeping) routes(s *rtnl.Snapshot, filter *rtnl.Filter) {
 	}
 	st := w.state
 	filter.Prepare()
-	var changed []object.Run
+	var changed, others []object.Run
 	seen := st.mark(s, func(m *object.Message) {
-		if m.UsesObject() && !w.touched[keyOf(m)] && w.cause.takes(m) {
+		switch {
+		case w.touched[keyOf(m)]:
+		case m.UsesObject() && w.cause.takes(m):
 			changed = append(changed, copied(m))
+		case object.Routes.Table(m).Family == object.IPv6:
+			others = append(others, copied(m))
 		}
 	})
 	var missing []ref
@@ -204,17 +211,20 @@ func (w *sweeping) routes(s *rtnl.Snapshot, filter *rtnl.Filter) {
 				w.left = w.left || !seen.has(r) && w.cause.takes(&st.other)
 			}
 		case !seen.has(r):
-			if w.takes(&st.other) {
+			if w.takes(&st.other) && (w.cause.surely(&st.other) || !st.hidden(&st.other, seen)) {
 				missing = append(missing, r)
 			}
 		case w.cause.kind != object.Addresses && w.cause.surely(&st.other):
 			w.odd = true // though it stays, as a route with other nexthops does
 		}
 	}
-	for _, r := range missing {
+	for _, r := range st.sorted(missing) {
 		st.routes.message(&st.other, r)
 		k := keyOf(&st.other)
 		st.group = st.routes.group(st.group[:0], &k)
+		if w.isAnother(r, others) {
+			continue
+		}
 		w.tell(Gone, st.routes.run(r), object.Run{}, st.alike(r)-1)
 		st.removeRoute(r)
 	}
@@ -230,6 +240,41 @@ func (w *sweeping) routes(s *rtnl.Snapshot, filter *rtnl.Filter) {
 		}
 	}
 	st.routes.compact()
+}
+
+// sorted sorts records by their keys.
+func (s *state) sorted(list []ref) []ref {
+	keys := make(map[ref]key, len(list))
+	for _, r := range list {
+		s.routes.message(&s.other, r)
+		keys[r] = keyOf(&s.other)
+	}
+	slices.SortStableFunc(list, func(a, b ref) int {
+		x, y := keys[a], keys[b]
+		return compareKeys(x, y)
+	})
+	return list
+}
+
+// isAnother reports whether an IPv6 route is among others by its nexthops, and takes it in as that
+// one: what it is beside these was not told when it lost its first nexthop.
+func (w *sweeping) isAnother(r ref, others []object.Run) bool {
+	st := w.state
+	var was, m object.Message
+	old := st.routes.run(r)
+	for old.Next(&was); len(others) > 0 && was.Joins(); others = others[1:] {
+		run := others[0]
+		if run.Next(&m); keyOf(&was) != keyOf(&m) || !object.SameWays(&was, &m) ||
+			object.Routes.Position(&was).Priority != object.Routes.Position(&m).Priority {
+			continue
+		}
+		c := st.withTwin(st.putInPlace(r, &m, st.identity(&m), Replaced), &m)
+		w.emit(&item{time: w.cause.item.time, uptime: w.cause.item.uptime}, &Event{Action: c.action,
+			Kind: object.Routes.Kind, Object: c.object, Old: c.old, Twin: c.twin, OldTwin: c.oldTwin,
+			Referred: st.referred(c.object, c.old)})
+		return true
+	}
+	return false
 }
 
 // A refSet is a set of records.
@@ -270,6 +315,24 @@ func (s *state) mark(snap *rtnl.Snapshot, differs func(m *object.Message)) refSe
 	return seen
 }
 
+// hidden reports whether no dump has an IPv6 route though it is there: the kernel goes on from
+// the first nexthop of a route that others have joined to its last one, and passes over what came
+// between these (fib6_dump_node). What is in s.other is not valid then.
+func (s *state) hidden(m *object.Message, seen refSet) bool {
+	if object.Routes.Table(m).Family != object.IPv6 || m.Joins() {
+		return false
+	}
+	k, metric := keyOf(m), object.Routes.Position(m).Priority
+	var o object.Message
+	for _, r := range s.routes.group(nil, &k) {
+		s.routes.message(&o, r)
+		if seen.has(r) && object.Routes.Position(&o).Priority == metric && o.Joins() && len(o.AppendRawWays(nil)) > 1 {
+			return true
+		}
+	}
+	return false
+}
+
 // compare compares all with what the kernel has, and yields the differences.
 func (f *follower) compare(at item) error {
 	at.msg, at.author, at.certainty = nil, nil, 0
@@ -292,6 +355,7 @@ func (f *follower) compare(at item) error {
 	d.rules(s)
 	d.routes(s)
 	f.tried = time.Since(begun)
+	f.missed = f.missed && (!s.Consistent || d.left)
 	f.doubt = !s.Consistent || d.left
 	f.due = time.Now().Add(max(settleTime, restShare*f.tried))
 	return nil

@@ -128,14 +128,14 @@ func (d *differences) lists(held, now []object.Run, identity func(*object.Messag
 	}
 	for _, o := range after {
 		i := slices.IndexFunc(before, is(o))
-		var m, old object.Message
-		switch r := o.run; {
-		case i < 0:
+		if i < 0 {
 			d.tell(Added, o.run, object.Run{}, o.twin, 0)
-		case o.run.Kind() == object.Routes.Kind && r.Next(&m):
-			if b := before[i].run; b.Next(&old) && !object.Alike(&old, &m) {
-				d.tell(Replaced, o.run, before[i].run, o.twin, o.twin)
-			}
+			continue
+		}
+		var m, old object.Message
+		r, b := o.run, before[i].run
+		if r.Next(&m) && b.Next(&old) && !object.Alike(&old, &m) {
+			d.tell(Replaced, o.run, before[i].run, o.twin, o.twin)
 		}
 	}
 	return true
@@ -172,7 +172,7 @@ func (d *differences) routes(s *rtnl.Snapshot) {
 		for _, r := range st.group {
 			held = append(held, st.routes.run(r))
 		}
-		if !d.lists(held, now[k], st.exact) {
+		if now[k] = d.withHidden(now[k], seen); !d.lists(held, now[k], st.exact) {
 			continue
 		}
 		for _, r := range st.group {
@@ -185,6 +185,30 @@ func (d *differences) routes(s *rtnl.Snapshot) {
 		}
 	}
 	st.routes.compact()
+}
+
+// withHidden adds to the routes of a key those that are held and hidden, unless messages were lost.
+func (d *differences) withHidden(now []object.Run, seen refSet) []object.Run {
+	st := d.state
+	if d.missed {
+		return now
+	}
+	var m, o object.Message
+	for _, r := range st.group {
+		run := st.routes.run(r)
+		if st.routes.message(&st.other, r); seen.has(r) || !st.hidden(&st.other, seen) {
+			continue
+		}
+		st.routes.message(&m, r)
+		at := slices.IndexFunc(now, func(other object.Run) bool {
+			return other.Next(&o) && object.Routes.Position(&o).Priority > object.Routes.Position(&m).Priority
+		})
+		if at < 0 {
+			at = len(now)
+		}
+		now = slices.Insert(now, at, run)
+	}
+	return now
 }
 
 func compareKeys(a, b key) int {

@@ -28,12 +28,14 @@ type follower struct {
 
 	came, named *queue // what was received, and the same with authors
 	ahead       []item // taken from the latter, and yet to be applied
+	early       int    // how many of these came while all was read at first
 
 	state        *state
 	seq          uint64
 	yield        func(*Event, error) bool
 	ended        bool  // no more events are wanted
 	lost         bool  // the last event told of a loss
+	missed       bool  // messages were lost since all was compared
 	time, uptime int64 // of the last event
 
 	// doubt says that all must be compared with what the kernel has, but not before due.
@@ -133,7 +135,8 @@ func (f *follower) begin() error {
 		return err
 	}
 	f.state.load(s)
-	f.doubt = len(f.ahead) > 0 || !s.Consistent
+	f.early = len(f.ahead)
+	f.doubt = f.early > 0 || !s.Consistent
 	if f.Begun != nil {
 		if err := f.Begun(); err != nil {
 			return err
@@ -190,6 +193,7 @@ func (f *follower) next() error {
 	for len(f.ahead) > 0 && !f.ended {
 		i := f.ahead[0]
 		f.ahead = f.ahead[1:]
+		f.state.beginning, f.early = f.early > 0, max(f.early-1, 0)
 		if err := f.take(i); err != nil {
 			return err
 		}
@@ -254,6 +258,10 @@ func (f *follower) take(i item) error {
 	c := f.state.apply(&m, gone)
 	f.state.routes.compact()
 	f.doubts(c.doubt)
+	for _, w := range c.went {
+		f.emit(&item{time: i.time, uptime: i.uptime}, &Event{Action: Gone, Kind: k, Object: w.object, Twin: w.twin,
+			Referred: f.state.referred(w.object)})
+	}
 	f.emit(&i, &Event{Action: c.action, Kind: k, Object: c.object, Old: c.old, Twin: c.twin, OldTwin: c.oldTwin,
 		Referred: f.state.referred(c.object, c.old)})
 	if k == object.NexthopObjects.Kind && gone && !f.ended {
@@ -277,7 +285,7 @@ func (f *follower) takeLoss(i item) error {
 		f.send(&Event{Time: i.time, Uptime: i.uptime, Action: Lost, Lost: true})
 		f.lost = true
 	}
-	f.doubt = true
+	f.doubt, f.missed = true, true
 	if f.ended || time.Now().Before(f.due) {
 		return nil // later: there is no end to it
 	}

@@ -17,6 +17,8 @@ type state struct {
 	nexthops map[uint32]object.Run
 	links    map[uint32]*link
 
+	beginning bool // what comes may be there already: it was told while all was read at first
+
 	// How many routes lead through a link, or use a nexthop object.
 	overLink, overNexthop map[uint32]int
 
@@ -172,12 +174,14 @@ func (s *state) referred(of ...object.Run) (all []object.Run) {
 			}
 		}
 		for _, id := range slices.Sorted(maps.Keys(refs.Of(object.NexthopObjects.Kind))) {
-			if run, ok := s.nexthops[id]; ok && !slices.ContainsFunc(of, func(o object.Run) bool { return same(o, run) }) {
+			run, ok := s.nexthops[id]
+			if ok && !slices.ContainsFunc(of, func(o object.Run) bool { return same(o, run) }) {
 				of, all = append(of, run), append(all, run)
 			}
 		}
 		for _, id := range slices.Sorted(maps.Keys(refs.Of(object.Links.Kind))) {
-			if l := s.links[id]; l != nil && !slices.ContainsFunc(all, func(o object.Run) bool { return same(o, l.run) }) {
+			l := s.links[id]
+			if l != nil && !slices.ContainsFunc(all, func(o object.Run) bool { return same(o, l.run) }) {
 				all = append(all, l.run)
 			}
 		}
