@@ -29,6 +29,7 @@ type Finder struct {
 
 	asked []*asker  // the one that asked last is the last
 	rest  time.Time // no search through all processes before
+	early bool      // the last port would have been searched for but for that
 	left  int       // descriptors that may be looked at yet
 	usual string    // the descriptor by which a socket was held last
 
@@ -118,7 +119,17 @@ func (f *Finder) Direct(port uint32) (a *Author, c Certainty, known bool) {
 	return f.find(port, false)
 }
 
+// Again returns after how long the port that was not found by the last Find may be, because it was
+// too early for a search through all processes: the next one is at its time. 0: it was not.
+func (f *Finder) Again() time.Duration {
+	if !f.early {
+		return 0
+	}
+	return max(time.Until(f.rest), 1)
+}
+
 func (f *Finder) find(port uint32, search bool) (a *Author, c Certainty, known bool) {
+	f.early = false
 	switch {
 	case port == 0:
 		return nil, Kernel, true

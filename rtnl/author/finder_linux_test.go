@@ -88,6 +88,34 @@ func TestSecondSocket(t *testing.T) {
 	}
 }
 
+// TestAgain has sockets that take a search each, one just after the other: the second is found at the
+// time that it is asked for again.
+func TestAgain(t *testing.T) {
+	l := listen(t)
+	w, _ := start(t, self, 0)
+	w.open(0)
+	second, _ := w.open(0)
+	third, _ := w.open(0)
+	l.settle(t, w)
+	l.want(w, second, w, OtherSocket)
+	if again := l.Again(); again != 0 {
+		t.Errorf("again after %v, though it is found", again)
+	}
+	l.rest = time.Now().Add(time.Minute)
+	w.do("change", third)
+	port := l.ports(2)[0]
+	if a, certainty := l.Find(port); a != nil || certainty != Unknown {
+		t.Errorf("%+v, %s, too early for a search", a, certainty)
+	}
+	if again := l.Again(); again <= 0 || again > time.Minute {
+		t.Errorf("again after %v", again)
+	}
+	l.rest = time.Time{}
+	if a, certainty := l.Find(port); a == nil || a.PID != w.pid || certainty != OtherSocket || l.Again() != 0 {
+		t.Errorf("%+v, %s, again after %v", a, certainty, l.Again())
+	}
+}
+
 // TestForgedPort has a socket with the number of a process that is not its own.
 func TestForgedPort(t *testing.T) {
 	l := listen(t)

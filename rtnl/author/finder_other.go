@@ -2,7 +2,11 @@
 
 package author
 
-import "kernelroutes/rtnl/conn"
+import (
+	"time"
+
+	"kernelroutes/rtnl/conn"
+)
 
 // A Finder finds nobody: only Linux has RTNetlink.
 type Finder struct{}
@@ -17,6 +21,9 @@ func Open(ns conn.Namespace) (*Finder, error) {
 
 // Find returns nil, and Unknown.
 func (f *Finder) Find(uint32) (*Author, Certainty) { return nil, Unknown }
+
+// Again returns 0.
+func (f *Finder) Again() time.Duration { return 0 }
 
 // Direct returns the same.
 func (f *Finder) Direct(uint32) (a *Author, c Certainty, known bool) { return nil, Unknown, true }

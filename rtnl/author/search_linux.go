@@ -27,6 +27,7 @@ const (
 func (f *Finder) search(port uint32, link string) (found *holder, searched bool) {
 	start := time.Now()
 	if start.Before(f.rest) {
+		f.early = true
 		return nil, false
 	}
 	defer func() { f.rest = time.Now().Add(resting * time.Since(start)) }()

@@ -263,8 +263,9 @@ func (s *state) deleteRoute(m *object.Message, found ref, alike int) change {
 		ways = slices.DeleteFunc(ways, func(w object.Way) bool { return slices.ContainsFunc(gone, w.Same) })
 		var left object.Message
 		if len(ways) == 0 || !remade(&left, &s.other, m, ways) {
-			// It was held with the protocol of a nexthop that went before.
-			c := change{action: Deleted, object: object.RunOf(m), old: s.routes.run(r), oldTwin: s.alike(r) - 1}
+			// It was held, and told of, with the protocol of a nexthop that went before: what goes is
+			// that one, or it would be there for ever for who replays the events.
+			c := change{action: Deleted, object: s.routes.run(r), twin: s.alike(r) - 1}
 			s.removeRoute(r)
 			return c
 		}

@@ -207,7 +207,7 @@ var applyTests = []struct {
 		{"fd20::/64 via fd00::2 proto 7", "added fd20::/64 fd00::2"},
 		{">fd20::/64 via fd00::2,fd00::3 proto 7", "appended fd20::/64 fd00::2 fd00::3 was fd20::/64 fd00::2"},
 		{"-fd20::/64 via fd00::2 proto 7", "replaced fd20::/64 fd00::3 was fd20::/64 fd00::2 fd00::3 ?"},
-		{"-fd20::/64 via fd00::3 proto 9", "deleted fd20::/64 fd00::3 was fd20::/64 fd00::3"},
+		{"-fd20::/64 via fd00::3 proto 9", "deleted fd20::/64 fd00::3"},
 	}, ""},
 	{"IPv6 replaced by what joins, or does not", [][2]string{
 		{"fd20::/64 dev 3", "added fd20::/64 if3"},

@@ -82,9 +82,15 @@ func keyFor(m *object.Message) any {
 		return ruleKeyOf(m)
 	case object.NexthopObjects.Kind:
 		return object.NexthopObjects.Number(m)
+	case object.Links.Kind:
+		return linkKey(object.Links.Number(m))
 	}
 	return nil
 }
+
+// A linkKey is the index of an interface. One of which more is told is left as it was before: that
+// it went down would be no change any more when the message comes, and take no routes along.
+type linkKey uint32
 
 // A sweeping is the work on what went with a cause.
 type sweeping struct {
@@ -347,7 +353,9 @@ func (f *follower) compare(at item) error {
 	touched := f.touched()
 	st := f.state
 	object.Each(s.Runs(object.Links.Kind), func(m *object.Message) bool {
-		st.setLink(m)
+		if !touched[linkKey(object.Links.Number(m))] {
+			st.setLink(m)
+		}
 		return true
 	})
 	d := &differences{follower: f, at: at, whole: s.Consistent, touched: touched}

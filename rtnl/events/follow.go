@@ -312,24 +312,21 @@ func (f *follower) emit(i *item, e *Event) {
 	e.Time, e.Uptime = i.time, i.uptime
 	if i.msg != nil {
 		e.Told, e.Port, e.Author, e.Certainty = true, wire.Port(i.msg), i.author, i.certainty
-		if e.Certainty == author.Kernel && byIoctl(e) {
+		if e.Certainty == author.Kernel && byIoctl(i.msg) {
 			e.Certainty = author.Unknown
 		}
 	}
 	f.send(e)
 }
 
-// byIoctl reports whether a new route is one that a program has asked for with SIOCADDRT, which
-// alone makes routes of protocol boot and names nobody (rtentry_to_fib_config,
-// rtmsg_to_fib6_config).
-func byIoctl(e *Event) bool {
-	if e.Kind != object.Routes.Kind || e.Action == Deleted || e.Action == Gone {
-		return false
-	}
+// byIoctl reports whether a message is about a new route that a program has asked for with SIOCADDRT,
+// which alone makes routes of protocol boot and names nobody (rtentry_to_fib_config,
+// rtmsg_to_fib6_config). What is left of a route of which the kernel took a nexthop is no new one.
+func byIoctl(msg []byte) bool {
 	var m object.Message
-	run := e.Object
+	k, ok := checked(&m, msg)
 	const boot = 3 // RTPROT_BOOT
-	return run.Next(&m) && object.RouteProtocol(&m) == boot
+	return ok && k == object.Routes.Kind && wire.Type(msg) != k.Del && object.RouteProtocol(&m) == boot
 }
 
 // send yields an event. What is found out later than what came after it is of the same time.

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"slices"
 	"syscall"
+	"time"
 
 	"kernelroutes/rtnl/conn"
 	"kernelroutes/rtnl/object"
@@ -96,6 +97,9 @@ func kindOf(msg []byte) *object.Kind {
 	return nil
 }
 
+// maxWait is how long what nobody waits behind may wait for a search for its author.
+const maxWait = 200 * time.Millisecond
+
 // name finds the authors that take a search through all processes.
 func (f *follower) name() {
 	var items []item
@@ -111,7 +115,14 @@ func (f *follower) name() {
 		}
 		for _, i := range items {
 			if i.msg != nil && !i.named && wire.Type(i.msg) != wire.NLMSG_ERROR {
-				i.author, i.certainty = f.finder.Find(wire.Port(i.msg))
+				port := wire.Port(i.msg)
+				i.author, i.certainty = f.finder.Find(port)
+				// Where little happens a process that has just begun with a second socket is worth
+				// that what comes is told of a little later.
+				if wait := f.finder.Again(); wait > 0 && wait <= maxWait && len(items) == 1 {
+					time.Sleep(wait)
+					i.author, i.certainty = f.finder.Find(port)
+				}
 			}
 			f.named.put(i)
 		}

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"runtime/debug"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/osquery/osquery-go/gen/osquery"
@@ -68,10 +69,10 @@ func (s *server) answer(c *conn, r *request) (*response, error) {
 		switch r.action {
 		case "generate":
 			answer, err := s.generate(c, t, r.context)
-			if err != nil {
-				return nil, fmt.Errorf("%s: %w", t.Name, err)
+			if err != nil && !strings.HasPrefix(err.Error(), t.Name+": ") { // which some begin with
+				err = fmt.Errorf("%s: %w", t.Name, err)
 			}
-			return answer, nil
+			return answer, err
 		case "columns":
 			return mapsResponse(columnRoutes(t)), nil
 		case "insert", "update", "delete":

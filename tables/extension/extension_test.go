@@ -372,3 +372,36 @@ func TestMaxResponse(t *testing.T) {
 		t.Errorf("%v, want %s", r, want)
 	}
 }
+
+// Of many changes those that are new can be asked for.
+func TestMaxResponseOfEvents(t *testing.T) {
+	noLeaks(t)
+	m := newManager(t, socketDir(t))
+	start(t, Extension{Socket: m.Socket(), Tables: []*tables.Table{oneRow(tables.Events)}, MaxResponse: 1})
+	if _, err := m.WaitRegistered(timeLimit(t)); err != nil {
+		t.Fatal(err)
+	}
+	r := query(t, m, "kernel_route_events")
+	if want := "WHERE seq > ... or time >= ..."; r.Status.Code != 1 || !strings.Contains(r.Status.Message, want) {
+		t.Errorf("%v, want %s", r, want)
+	}
+}
+
+// An error that begins with the table's name, as those of what is not read of the kernel do, does
+// not begin with it twice.
+func TestNamedOnce(t *testing.T) {
+	fails := func(t *tables.Table, text string) *tables.Table {
+		return faked(t, func(context.Context, tables.Source, tables.Query) (tables.Rows, error) {
+			return nil, errors.New(text)
+		})
+	}
+	m, _, _ := registered(t, fails(tables.Events, "kernel_route_events: not followed"), fails(tables.Routes, "not read"))
+	for table, want := range map[string]string{
+		"kernel_route_events": "kernel_route_events: not followed",
+		"kernel_routes":       "kernel_routes: not read",
+	} {
+		if r := query(t, m, table); r.Status.Code != 1 || r.Status.Message != want {
+			t.Errorf("%v, want %s", r, want)
+		}
+	}
+}
