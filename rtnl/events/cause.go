@@ -162,19 +162,18 @@ func (f *follower) concerns(c *cause) (routes rtnl.Filter, any bool) {
 		return routes, any
 	}
 	byNexthop := false
-	for r := range s.routes.all {
-		s.routes.message(&s.other, r)
-		if !c.takes(&s.other) {
-			continue
+	s.routes.shapes.each(func(m *object.Message, _ ref) {
+		if !c.takes(m) {
+			return
 		}
-		t := object.Routes.Table(&s.other)
+		t := object.Routes.Table(m)
 		routes.None = false
 		routes.Families, routes.Tables = with(routes.Families, t.Family), with(routes.Tables, t.ID)
-		byNexthop = byNexthop || s.other.UsesObject()
-		for oif := range s.other.Ways {
+		byNexthop = byNexthop || m.UsesObject()
+		for oif := range m.Ways {
 			routes.OIFs = with(routes.OIFs, oif)
 		}
-	}
+	})
 	if byNexthop || len(routes.OIFs) > maxOutputs {
 		routes.OIFs = nil
 	}

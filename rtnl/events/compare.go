@@ -192,10 +192,8 @@ func (w *sweeping) routes(s *rtnl.Snapshot, filter *rtnl.Filter) {
 		}
 	})
 	var missing []ref
-	for r := range st.routes.all {
-		if st.routes.message(&st.other, r); !filter.Lets(&st.other) {
-			continue
-		}
+	for r := range st.routes.which(filter.Lets) {
+		st.routes.message(&st.other, r)
 		switch {
 		case w.touched[keyOf(&st.other)]:
 			if w.wentFirst(&st.other, seen.has(r)) {
@@ -224,23 +222,18 @@ func (w *sweeping) routes(s *rtnl.Snapshot, filter *rtnl.Filter) {
 		one.Next(&m)
 		k := keyOf(&m)
 		st.group = st.routes.group(st.group[:0], &k)
-		if r, n := st.find(&m, st.identity(&m)); n == 1 {
+		if r, n := st.find(&m); n == 1 {
 			w.tell(Replaced, run, st.routes.run(r), 0)
-			st.replaceRoute(r, &m, st.identity(&m))
+			st.replaceRoute(r, &m)
 		}
 	}
 	st.routes.compact()
 }
 
-// A refSet is a set of records.
-type refSet []uint64
-
-func (s refSet) has(r ref) bool { return int(r/64) < len(s) && s[r/64]&(1<<(r%64)) != 0 }
-
 // mark returns which routes that are held are in a snapshot. Those of the snapshot that are not
 // held, or in another order, or that say something else are told to differs.
 func (s *state) mark(snap *rtnl.Snapshot, differs func(m *object.Message)) refSet {
-	seen := make(refSet, len(s.routes.chunks)*chunkUnits/64+1)
+	seen := newRefSet(&s.routes.records)
 	var group []ref
 	object.Each(snap.Runs(object.Routes.Kind), func(m *object.Message) bool {
 		k := keyOf(m)
@@ -251,20 +244,16 @@ func (s *state) mark(snap *rtnl.Snapshot, differs func(m *object.Message)) refSe
 			if seen.has(r) {
 				continue
 			}
-			if s.routes.identity(r) == uint32(exact) {
-				if s.routes.message(&s.other, r); s.exact(&s.other) == exact {
-					seen[r/64] |= 1 << (r % 64)
-					if differs != nil && (behind || !object.Alike(&s.other, m)) {
-						differs(m)
-					}
-					return true
+			if s.routes.exact(r) == exact {
+				seen.add(r)
+				if s.routes.message(&s.other, r); behind || !object.Alike(&s.other, m) {
+					differs(m)
 				}
+				return true
 			}
 			behind = true
 		}
-		if differs != nil {
-			differs(m)
-		}
+		differs(m)
 		return true
 	})
 	return seen

@@ -181,7 +181,7 @@ func (d *differences) routes(s *rtnl.Snapshot) {
 		for _, run := range now[k] {
 			var m object.Message
 			run.Next(&m)
-			st.addRoute(&m, st.identity(&m), 0)
+			st.addRoute(&m, 0)
 		}
 	}
 	st.routes.compact()

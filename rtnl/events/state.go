@@ -48,6 +48,9 @@ func newState() *state {
 func (s *state) load(snap *rtnl.Snapshot) {
 	for _, k := range []*object.Kind{object.Links.Kind, object.NexthopObjects.Kind, object.Rules.Kind,
 		object.Routes.Kind} {
+		if k == object.Routes.Kind {
+			s.routes.reserve(snap.Count(k))
+		}
 		object.Each(snap.Runs(k), func(m *object.Message) bool {
 			switch k {
 			case object.Links.Kind:
@@ -58,7 +61,7 @@ func (s *state) load(snap *rtnl.Snapshot) {
 				at := ruleKeyOf(m)
 				s.rules[at] = append(s.rules[at], copied(m))
 			default:
-				s.addRoute(m, s.identity(m), 0)
+				s.addRoute(m, 0)
 			}
 			return true
 		})
@@ -91,22 +94,16 @@ func (s *state) setLink(m *object.Message) (before *link) {
 	return before
 }
 
-// identity returns 32 bits of what tells a route from others of its key.
-func (s *state) identity(m *object.Message) uint32 {
-	s.route.Decode(m, object.FieldID)
-	return uint32(s.route.IdentityHash())
-}
-
-// exact returns all bits of that.
+// exact returns what tells a route from others of its key.
 func (s *state) exact(m *object.Message) uint64 {
 	s.route.Decode(m, object.FieldID)
 	return s.route.IdentityHash()
 }
 
 // addRoute holds a route: before another one of its key, or behind all if that is 0.
-func (s *state) addRoute(m *object.Message, identity uint32, before ref) ref {
+func (s *state) addRoute(m *object.Message, before ref) ref {
 	s.count(m, 1)
-	return s.routes.add(m, identity, before)
+	return s.routes.add(m, before)
 }
 
 // removeRoute holds a route no more.
@@ -117,11 +114,11 @@ func (s *state) removeRoute(r ref) {
 }
 
 // replaceRoute holds a route in the place of another one.
-func (s *state) replaceRoute(old ref, m *object.Message, identity uint32) {
+func (s *state) replaceRoute(old ref, m *object.Message) {
 	s.count(m, 1)
 	s.routes.message(&s.other, old)
 	s.count(&s.other, -1)
-	s.routes.replace(old, m, identity)
+	s.routes.replace(old, m)
 }
 
 // count counts by what ways a route leads.
@@ -139,16 +136,13 @@ func (s *state) count(m *object.Message, n int) {
 }
 
 // find returns the first record of the group that is like a route, and how many are; 0: none is.
-func (s *state) find(m *object.Message, identity uint32) (found ref, n int) {
-	var exact uint64
+func (s *state) find(m *object.Message) (found ref, n int) {
+	if len(s.group) == 0 {
+		return 0, 0
+	}
+	exact := s.exact(m)
 	for _, r := range s.group {
-		if s.routes.identity(r) != identity {
-			continue
-		}
-		if exact == 0 {
-			exact = s.exact(m)
-		}
-		if s.routes.message(&s.other, r); s.exact(&s.other) == exact {
+		if s.routes.exact(r) == exact {
 			if found == 0 {
 				found = r
 			}
