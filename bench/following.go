@@ -244,29 +244,33 @@ func (b *bench) takenAlong() ([]line, error) {
 	if err := b.big.run(ip); err != nil {
 		return nil, err
 	}
-	l, err := b.listen(b.big, "events", "/proc/self/exe", "-follow")
+	down, err := b.once("an interface goes down", func(*listener) error {
+		return b.big.run(exec.Command("ip", "link", "set", "v2", "down"))
+	}, func(changes, _ uint64) bool { return changes > few })
 	if err != nil {
 		return nil, err
 	}
-	defer l.stop()
-	down, gone, _, err := l.during(func() error { return b.big.run(exec.Command("ip", "link", "set", "v2", "down")) })
-	if err != nil {
-		return nil, err
-	}
-	first := sampleLine("changes, all routes: events: an interface goes down", down)
-	first.ratio = fmt.Sprintf("%d told", gone)
-	first.keeps(fmt.Sprintf("%s, more than %d told", megabytes(maxFollowing), few),
-		down.rss <= maxFollowing && gone > few)
-	loss, changes, lost, err := l.during(func() error {
+	loss, err := b.once("losses, and all is compared", func(l *listener) error {
 		err := l.cmd.Process.Signal(syscall.SIGSTOP)
 		err2 := b.big.run(exec.Command("/proc/self/exe", "-sendChanges", "210000", "100000"))
 		return errors.Join(err, err2, l.cmd.Process.Signal(syscall.SIGCONT))
-	})
+	}, func(_, lost uint64) bool { return lost > 0 })
+	return []line{down, loss}, err
+}
+
+// once measures a process that follows changes beside all routes while something is done to it.
+func (b *bench) once(what string, do func(*listener) error, ok func(changes, lost uint64) bool) (line, error) {
+	l, err := b.listen(b.big, "events", "/proc/self/exe", "-follow")
 	if err != nil {
-		return nil, err
+		return line{}, err
 	}
-	second := sampleLine("changes, all routes: events: losses, and all is compared", loss)
-	second.ratio = fmt.Sprintf("%d told, %d losses", changes, lost)
-	second.keeps(megabytes(maxFollowing)+", a loss", loss.rss <= maxFollowing && lost > 0)
-	return []line{first, second}, nil
+	defer l.stop()
+	s, changes, lost, err := l.during(func() error { return do(l) })
+	if err != nil {
+		return line{}, fmt.Errorf("%s: %w", what, err)
+	}
+	one := sampleLine("changes, all routes: events: "+what, s)
+	one.ratio = fmt.Sprintf("%d told, %d losses", changes, lost)
+	one.keeps(megabytes(maxFollowing)+", told", s.rss <= maxFollowing && ok(changes, lost))
+	return one, nil
 }
