@@ -9,6 +9,9 @@ import (
 	"log/slog"
 	"os"
 	"runtime"
+	"strconv"
+	"sync/atomic"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -21,7 +24,8 @@ import (
 const standard = "-"
 
 func captureCommand() *cobra.Command {
-	return &cobra.Command{
+	var follow string
+	cmd := &cobra.Command{
 		Use:   "capture FILE",
 		Short: "Write the kernel's routing state to a file",
 		Long: `Writes all routes, policy rules, interfaces with their settings and nexthop
@@ -32,11 +36,16 @@ order, but for look-ups, which take the kernel itself. The file is a pcap file
 (LINKTYPE_NETLINK): Wireshark opens it, and what Wireshark saves can be read too,
 as can a recording of an nlmon interface that holds a whole dump of routes.
 
+With --follow it has the changes of some time as well, with who made them, which
+--from FILE shows as rows of kernel_route_events. A signal (Ctrl-C) ends that
+early: the file is whole, and has what changed until then.
+
 FILE - is standard output. An existing file is replaced when the capture is
 whole, and stays as it is if something fails; a FIFO waits for its reader.`,
 		Example: named(`  kernel_routes.ext capture routes.pcap
   kernel_routes.ext query --from routes.pcap "SELECT dst, gateway, dev FROM kernel_routes"
   ssh router kernel_routes.ext capture - | kernel_routes.ext routes --from - --summary
+  kernel_routes.ext capture --follow 600 changes.pcap
   kernel_routes.ext capture - | tshark -r - -V`),
 		ValidArgsFunction: completeFile,
 		Args: func(cmd *cobra.Command, args []string) error {
@@ -46,15 +55,65 @@ whole, and stays as it is if something fails; a FIFO waits for its reader.`,
 			return nil
 		},
 		RunE: func(cmd *cobra.Command, args []string) error {
+			d, err := followed(cmd, follow)
+			if err != nil {
+				return err
+			}
 			ctx, name := cmd.Context(), args[0]
 			k := rtnl.Kernel{Logger: stderrLog(slog.LevelWarn)}
-			err := writeTo(ctx, name, func(w io.Writer) error { return capture.Write(ctx, &k, w) })
+			if d > 0 {
+				err = captureChanges(ctx, &k, name, d)
+			} else {
+				err = writeTo(ctx, name, func(w io.Writer) error { return capture.Write(ctx, &k, w) })
+			}
 			if name == standard {
 				name = "to standard output"
 			}
 			return captureError(name, err)
 		},
 	}
+	cmd.Flags().StringVar(&follow, "follow", "",
+		"record what changes for so many `seconds`, or for a duration such as 10m")
+	return cmd
+}
+
+// followed returns for how long --follow wants changes to be recorded; 0: not at all.
+func followed(cmd *cobra.Command, text string) (time.Duration, error) {
+	if !cmd.Flags().Changed("follow") {
+		return 0, nil
+	}
+	d, err := time.ParseDuration(text)
+	if _, number := strconv.ParseUint(text, 10, 64); number == nil {
+		d, err = time.ParseDuration(text + "s")
+	}
+	if err != nil || d < time.Second {
+		return 0, usage(cmd, "--follow %q is no time: give a number of seconds, at least 1, or a duration such as 10m",
+			text)
+	}
+	return d, nil
+}
+
+// captureChanges writes a capture with the changes of some time. A signal ends that early: what has
+// been recorded is in the file all the same, but the error is the signal's.
+func captureChanges(ctx context.Context, k *rtnl.Kernel, name string, d time.Duration) error {
+	const grace = 5 * time.Second // for what is left to write, if there is a reader
+	writing, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	defer cancel()
+	var begun atomic.Bool
+	defer context.AfterFunc(ctx, func() {
+		if begun.Load() {
+			time.AfterFunc(grace, cancel)
+			return
+		}
+		cancel()
+	})()
+	err := writeTo(writing, name, func(w io.Writer) error {
+		return capture.Follow(ctx, k, w, d, func() { begun.Store(true) })
+	})
+	if err == nil {
+		err = context.Cause(ctx)
+	}
+	return err
 }
 
 // captureError makes an error with a capture file one that names it once.

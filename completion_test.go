@@ -68,6 +68,9 @@ var typed = []struct{ before, bash, zsh string }{
 	{"kernel-routes routes --table=main --su", "kernel-routes routes --table=main --summary ", ""},
 	{"kernel-routes routes --table 'ma", "kernel-routes routes --table 'main' ", ""},
 	{"kernel-routes routes x", "kernel-routes routes x", ""},
+	{"kernel-routes mon", "kernel-routes monitor ", ""},
+	{"kernel-routes monitor --table=ma", "kernel-routes monitor --table=main ", ""},
+	{"kernel-routes monitor --si", "kernel-routes monitor --since-snapshot ", ""},
 	{"kernel-routes query --js", "kernel-routes query --json", ""}, // or jsonl
 	{"kernel-routes query --he", "kernel-routes query --he", ""},   // header, help
 	{"kernel-routes query --separator a", "kernel-routes query --separator a", ""},

@@ -27,6 +27,7 @@ var notRun = []struct{ pattern, reason string }{
 	{`^fleetctl gitops (--dry-run )?-f default\.yml -f fleets/linux-servers\.yml$`, "needs a server of Fleet"},
 	{`^fleetctl updates add --path REPOSITORY --target kernel_routes\.ext --name extensions/kernel_routes +` +
 		`--platform linux --version \d+\.\d+\.\d+$`, "needs a TUF server"},
+	{`^(kernel-routes|kernel_routes\.ext) monitor( |$)`, "does not end by itself: TestMonitor runs it"},
 	{`^(mkdir -p lib/|cp packs/fleet/|cp /usr/share/doc/)`, "TestLists in docs runs them, with the package's files"},
 }
 
@@ -104,9 +105,15 @@ func commandsOf(b block) (commands []string) {
 	return commands
 }
 
+// monitors is in commands that show changes until they are ended.
+var monitors = regexp.MustCompile(`^\S+ monitor( |$)`)
+
 // runs reports whether a command asks the tables, and does nothing else.
 func runs(line string) bool {
 	c := parse(line)
+	if monitors.MatchString(line) {
+		return false
+	}
 	asks := false
 	for _, name := range c.programs {
 		switch name {
@@ -188,6 +195,7 @@ func TestParse(t *testing.T) {
 		`echo "SELECT 1" | kernel-routes query > out.txt`:         true,
 		`ssh router kernel_routes.ext capture - | tshark -r -`:    false,
 		`kernel-routes completion bash > /etc/bash/x`:             false,
+		`kernel-routes monitor --ipv4`:                            false,
 		`kernel-routes query "SELECT 1" >>~/x`:                    false,
 		`kernel-routes query "SELECT 1" && rm x`:                  false,
 		`apt install kernel-routes`:                               false,

@@ -3,6 +3,12 @@ package main
 import (
 	"strings"
 	"testing"
+	"time"
+
+	"kernelroutes/internal/eventtest"
+	"kernelroutes/rtnl"
+	"kernelroutes/shell"
+	"kernelroutes/tables"
 )
 
 // osqueryTables are some of osquery's own, with the columns that documents use, and a row or two of
@@ -79,6 +85,10 @@ func TestDocumentSQL(t *testing.T) {
 					continue
 				}
 				statements++
+				if strings.Contains(sql, tables.Events.Name) {
+					eventStatement(t, b, sql)
+					continue
+				}
 				out, errs, status := command(t, nil, "query", "--csv", osqueryTables+sql)
 				if status != exitOK || errs != "" {
 					t.Errorf("%s: %s\n%s", b.place, errs, sql)
@@ -90,5 +100,16 @@ func TestDocumentSQL(t *testing.T) {
 	}
 	if statements < 5 {
 		t.Errorf("%d statements", statements)
+	}
+}
+
+// eventStatement runs a statement about changes, of which there are some of every kind.
+func eventStatement(t *testing.T, b block, sql string) {
+	t.Helper()
+	src := &eventtest.Source{Source: &rtnl.Kernel{}, All: eventtest.Sample(time.Now())}
+	var out strings.Builder
+	err := shell.Query(t.Context(), &out, src, osqueryTables+sql, shell.Options{Format: shell.CSV})
+	if err != nil || strings.Count(out.String(), "\n") < 2 != (b.mark == noRow) {
+		t.Errorf("%s: %v, %q, but:\n%s\n%s", b.place, err, b.mark, sql, out.String())
 	}
 }

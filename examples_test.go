@@ -5,6 +5,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -67,8 +68,12 @@ func exampleShell(t *testing.T) *shellHost {
 	return &shellHost{dir, dir + ":" + os.Getenv("PATH")}
 }
 
+// followTime is how long an example follows changes, which nobody waits for here.
+var followTime = regexp.MustCompile(`( --follow )\w+`)
+
 // command returns a command line for a shell of the host.
 func (h *shellHost) command(line string) *exec.Cmd {
+	line = followTime.ReplaceAllString(line, "${1}1")
 	cmd := exec.Command("sh", "-c", line)
 	cmd.Dir, cmd.Env = h.dir, append(os.Environ(), "PATH="+h.path)
 	return cmd
@@ -107,7 +112,11 @@ func TestHelpExamples(t *testing.T) {
 	var visit func(*cobra.Command)
 	visit = func(cmd *cobra.Command) {
 		for line := range strings.Lines(cmd.Example) {
-			sh.run(t, strings.TrimSpace(line))
+			if line = strings.TrimSpace(line); cmd.Name() == "monitor" {
+				sh.watch(t, line) // which does not end by itself
+			} else {
+				sh.run(t, line)
+			}
 		}
 		if cmd.Example == "" && cmd.Run != nil {
 			t.Errorf("%s: no example", cmd.CommandPath())
@@ -123,6 +132,9 @@ func TestHelpExamples(t *testing.T) {
 func TestSpecExamples(t *testing.T) {
 	sh := exampleShell(t)
 	for _, table := range tables.All() {
+		if table == tables.Events {
+			continue // a command has not listened: TestEventExamples of shell runs them
+		}
 		for _, e := range table.Examples {
 			sql := e.SQL
 			if strings.ContainsAny(sql, "\"$`\\") {

@@ -134,6 +134,9 @@ func TestGolden(t *testing.T) {
 		if table == tables.InterfaceConfig {
 			continue // the settings are this kernel's, and this host's: testdata/captures has fixed ones
 		}
+		if table == tables.Events {
+			continue // a command has not listened: TestEventRows of tables has rows of all kinds
+		}
 		sql := "SELECT * FROM " + table.Name
 		if table == tables.Lookups {
 			sql += " WHERE destination IN (" + goldenDestinations + ")"

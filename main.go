@@ -119,7 +119,7 @@ func usage(cmd *cobra.Command, format string, args ...any) error {
 }
 
 func unknownCommand(cmd *cobra.Command, name string) error {
-	return usage(cmd, "unknown command %q: the commands are query, routes, capture, spec and completion", name)
+	return usage(cmd, "unknown command %q: the commands are query, routes, monitor, capture, spec and completion", name)
 }
 
 func rootCommand(ext *extensionFlags) *cobra.Command {
@@ -159,7 +159,7 @@ interrupted (SIGINT, Ctrl-C), 143 if terminated (SIGTERM).`,
 				fmt.Fprint(cmd.OutOrStdout(), about())
 				return nil
 			}
-			return usage(cmd, "nothing to do: give a command (query, routes, capture or spec), "+
+			return usage(cmd, "nothing to do: give a command (query, routes, monitor, capture or spec), "+
 				"or --socket to be an osquery extension")
 		},
 	}
@@ -168,7 +168,8 @@ interrupted (SIGINT, Ctrl-C), 143 if terminated (SIGTERM).`,
 	root.Flags().BoolP("version", "v", false, "print version, commit, date, Go and kernel interface")
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error { return usage(cmd, "%w", err) })
 	ext.define(root.Flags())
-	root.AddCommand(queryCommand(), routesCommand(), captureCommand(), specCommand(), completionCommand())
+	root.AddCommand(queryCommand(), routesCommand(), monitorCommand(), captureCommand(), specCommand(),
+		completionCommand())
 	completeRoot(root)
 	return root
 }
@@ -269,7 +270,6 @@ func orLeave(ctx context.Context, f func() error) error {
 }
 
 func routesCommand() *cobra.Command {
-	var ipv4, ipv6 bool
 	var opts shell.RoutesOptions
 	cmd := &cobra.Command{
 		Use:   "routes",
@@ -279,20 +279,10 @@ array with one route a line, or as a summary for people.`,
 		Example: named(`  kernel_routes.ext routes
   kernel_routes.ext routes --ipv6 --table main
   kernel_routes.ext routes --summary`),
-		Args: func(cmd *cobra.Command, args []string) error {
-			if len(args) > 0 {
-				return usage(cmd, "unexpected argument %q: there are only flags here", args[0])
-			}
-			return nil
-		},
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			switch {
-			case ipv4 && ipv6:
-				return usage(cmd, "--ipv4 and --ipv6 exclude each other: leave both out for both families")
-			case ipv4:
-				opts.Family = object.IPv4
-			case ipv6:
-				opts.Family = object.IPv6
+		Args: onlyFlags,
+		RunE: func(cmd *cobra.Command, _ []string) (err error) {
+			if opts.Family, err = chosenFamily(cmd); err != nil {
+				return err
 			}
 			if cmd.Flags().Changed("table") && opts.Table == "" {
 				return usage(cmd, "--table is empty: give a name or a number")
@@ -306,14 +296,42 @@ array with one route a line, or as a summary for people.`,
 			})
 		},
 	}
-	cmd.Flags().BoolVar(&ipv4, "ipv4", false, "only IPv4 routes")
-	cmd.Flags().BoolVar(&ipv6, "ipv6", false, "only IPv6 routes")
+	defineFamily(cmd, "only IPv4 routes", "only IPv6 routes")
 	cmd.Flags().StringVar(&opts.Table, "table", "", "only routes of this table, a `name or number`")
 	completeFlag(cmd, "table", completeTable)
 	cmd.Flags().BoolVar(&opts.Summary, "summary", false, "print text for people instead of JSON")
 	defineFrom(cmd)
 	cmd.Flags().BoolVar(&opts.NoUnknownAttrs, "no-unknown-attrs", false, "leave unknown_rta_attrs out")
 	return cmd
+}
+
+// onlyFlags is for commands without arguments.
+func onlyFlags(cmd *cobra.Command, args []string) error {
+	if len(args) > 0 {
+		return usage(cmd, "unexpected argument %q: there are only flags here", args[0])
+	}
+	return nil
+}
+
+// defineFamily gives a command the flags that chosenFamily reads.
+func defineFamily(cmd *cobra.Command, ipv4, ipv6 string) {
+	cmd.Flags().Bool("ipv4", false, ipv4)
+	cmd.Flags().Bool("ipv6", false, ipv6)
+}
+
+// chosenFamily returns the family that flags choose, 0 for both.
+func chosenFamily(cmd *cobra.Command) (object.Family, error) {
+	ipv4, _ := cmd.Flags().GetBool("ipv4")
+	ipv6, _ := cmd.Flags().GetBool("ipv6")
+	switch {
+	case ipv4 && ipv6:
+		return 0, usage(cmd, "--ipv4 and --ipv6 exclude each other: leave both out for both families")
+	case ipv4:
+		return object.IPv4, nil
+	case ipv6:
+		return object.IPv6, nil
+	}
+	return 0, nil
 }
 
 func specCommand() *cobra.Command {

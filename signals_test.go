@@ -27,11 +27,13 @@ func TestSignals(t *testing.T) {
 	for _, args := range [][]string{
 		// in the middle
 		{"query", "--csv", "WITH RECURSIVE n(v) AS (SELECT 1 UNION ALL SELECT v + 1 FROM n) SELECT v FROM n"},
+		{"capture", "--follow", "60", fifo},   // nobody reads
 		{"query", "--from", fifo, "SELECT 1"}, // nobody writes
 		{"routes", "--from", fifo},
 		{"routes", "--from", "-"},
 		{"query"},         // SQL
 		{"capture", fifo}, // nobody reads
+		{"monitor"},       // nothing changes
 	} {
 		for _, sig := range []syscall.Signal{syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP} {
 			cmd := exec.Command(binary(t), args...)
@@ -122,13 +124,14 @@ func waitsForOthers(t *testing.T, pid int) {
 	}
 }
 
-// waits reports whether a thread of a process is opening a FIFO or reading.
+// waits reports whether a thread of a process is opening a FIFO, reading, or waiting for the end of a pipe.
 func waits(pid int) bool {
 	threads, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/syscall", pid))
 	for _, file := range threads {
 		text, _ := os.ReadFile(file)
 		number, _, _ := strings.Cut(string(text), " ")
-		if number == fmt.Sprint(syscall.SYS_OPENAT) || number == fmt.Sprint(syscall.SYS_READ) {
+		if number == fmt.Sprint(syscall.SYS_OPENAT) || number == fmt.Sprint(syscall.SYS_READ) ||
+			number == fmt.Sprint(syscall.SYS_PPOLL) {
 			return true
 		}
 	}

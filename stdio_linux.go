@@ -39,3 +39,14 @@ func stdoutIs(pid, fd int) bool {
 	order, _, errno := unix.Syscall6(unix.SYS_KCMP, uintptr(os.Getpid()), uintptr(pid), kcmpFile, 1, uintptr(fd), 0)
 	return errno == 0 && order == 0
 }
+
+// waitForReader returns when it is sure that nobody reads the standard output any longer: a pipe or
+// socket has no other end, or a terminal is gone. Of a file it never is.
+func waitForReader() {
+	fds := []unix.PollFd{{Fd: 1}} // errors are told without being asked for
+	for fds[0].Revents == 0 {
+		if _, err := unix.Ppoll(fds, nil, nil); err != nil && err != unix.EINTR {
+			select {} // a write will tell
+		}
+	}
+}

@@ -22,7 +22,7 @@ func TestClosedPipe(t *testing.T) {
 	for _, args := range [][]string{
 		{"query", "--csv", much}, {"query", "--json", much}, {"query", "SELECT 1"}, {"routes"}, {"routes", "--summary"},
 		{"spec"},
-		{"capture", "-"}, {"--help"}, {"completion", "bash"},
+		{"capture", "-"}, {"--help"}, {"completion", "bash"}, {"monitor", "--since-snapshot"},
 	} {
 		cmd := exec.Command(binary(t), args...)
 		var stderr bytes.Buffer
@@ -58,6 +58,7 @@ func TestFullDisk(t *testing.T) {
 		{"query", "SELECT 1"}, {"routes"}, {"spec"}, {"capture", "-"}, {"--help"}, {"help"}, {"query", "--help"},
 		{"--version"},
 		{"completion", "bash"},
+		{"monitor", "--since-snapshot"},
 	} {
 		cmd := exec.Command(binary(t), args...)
 		var stderr bytes.Buffer

@@ -1,5 +1,5 @@
 // Package shell is what the program does without osquery: it answers SQL on an embedded
-// SQLite and prints routes as its predecessor did. The files:
+// SQLite, and prints routes as its predecessor did and changes as they come. The files:
 //
 //	escape.go, terminal.go, output.go   text in JSON and on a terminal; the stream that it goes to
 //	functions.go, mathfunctions.go, regex.go, version.go, cidr.go, communityid.go   osquery's functions
@@ -10,4 +10,5 @@
 //	print.go      osqueryi's formats
 //	query.go      Query: runs statements and commands
 //	rta.go, routejson.go, summary.go, routes.go   Routes: the JSON and the summary of the predecessor
+//	monitor.go, monitor_text.go   Monitor: changes as they come
 package shell

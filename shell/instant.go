@@ -1,10 +1,13 @@
 package shell
 
 import (
+	"cmp"
 	"context"
+	"slices"
 	"sync"
 
 	"kernelroutes/rtnl"
+	"kernelroutes/rtnl/events"
 	"kernelroutes/rtnl/iproute2"
 	"kernelroutes/rtnl/object"
 	"kernelroutes/tables"
@@ -20,8 +23,10 @@ type instant struct {
 	plans []indexPlan // of the statement
 	names *iproute2.Names
 
-	mu sync.Mutex // several namespaces are read side by side
-	in map[rtnl.Namespace]*namespaceInstant
+	mu     sync.Mutex // several namespaces are read side by side
+	in     map[rtnl.Namespace]*namespaceInstant
+	events []*events.Event // all there are
+	known  bool            // events is
 }
 
 // A namespaceInstant is an instant of one network namespace.
@@ -118,6 +123,26 @@ func (i *instant) Read(ctx context.Context, req rtnl.Request) (*rtnl.Snapshot, e
 		choose(&in.links[n])
 	}
 	return s, nil
+}
+
+// Events answers as of the first call.
+func (i *instant) Events(ctx context.Context, after uint64) ([]*events.Event, error) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	if !i.known {
+		all, err := tables.EventsOf(ctx, i.Source, 0)
+		if err != nil {
+			return nil, err
+		}
+		i.events, i.known = all, true
+	}
+	from, found := slices.BinarySearchFunc(i.events, after, func(e *events.Event, seq uint64) int {
+		return cmp.Compare(e.Seq, seq)
+	})
+	if found {
+		from++
+	}
+	return slices.Clone(i.events[from:]), nil
 }
 
 // request is for what the plans may ask for, whatever the values are that SQLite

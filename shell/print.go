@@ -107,17 +107,27 @@ func (p *jsonPrinter) row(o *output, r *row) {
 		b = append(b, "  "...)
 	}
 	p.rows = true
+	b = p.appendObject(b, r)
+	if !p.array {
+		b = append(b, '\n')
+	}
+	o.buf = b
+}
+
+// A valued is a row whose values are appended as they are, nothing for NULL.
+type valued interface {
+	appendTo(b []byte, col int) []byte
+}
+
+// appendObject appends a row.
+func (p *jsonPrinter) appendObject(b []byte, r valued) []byte {
 	for _, k := range p.keys {
 		b = append(b, k.text...)
 		start := len(b)
 		b = r.appendTo(b, k.col)
 		b = escapeJSON(b, start)
 	}
-	b = append(b, `"}`...)
-	if !p.array {
-		b = append(b, '\n')
-	}
-	o.buf = b
+	return append(b, `"}`...)
 }
 
 func (p *jsonPrinter) finish(o *output) {

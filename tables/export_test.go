@@ -13,10 +13,11 @@ func OfRoutes() []*Table {
 	return slices.DeleteFunc(Whole(), func(t *Table) bool { return t.Column("route_id") < 0 || t.Column("dst") < 0 })
 }
 
-// Whole returns the tables of which all rows can be asked for: no condition is required.
+// Whole returns the tables of which all rows can be asked of any source: no condition is required.
+// Those of events only one has that has listened.
 func Whole() []*Table {
 	return slices.DeleteFunc(All(), func(t *Table) bool {
-		return slices.ContainsFunc(t.Columns, func(c ColumnInfo) bool { return c.Options&Required != 0 })
+		return t == Events || slices.ContainsFunc(t.Columns, func(c ColumnInfo) bool { return c.Options&Required != 0 })
 	})
 }
 

@@ -32,8 +32,8 @@ const NamespaceInput = netnsName
 // allNamespaces stands for each namespace that there is.
 const allNamespaces = "*"
 
-// netnsFolder is where ip netns names namespaces.
-const netnsFolder = "/run/netns/"
+// NetnsFolder is where ip netns names namespaces.
+const NetnsFolder = "/run/netns/"
 
 // A place is a network namespace as a query asks for it. The zero value is the one that the
 // process is in.
@@ -217,7 +217,7 @@ func placesByName(src Source, own uint64, names []string) (all []place, err erro
 			}
 			continue
 		}
-		ns, err := parseNetns(name)
+		ns, err := ParseNetns(name)
 		if err != nil {
 			return nil, err
 		}
@@ -233,16 +233,17 @@ func placesByName(src Source, own uint64, names []string) (all []place, err erro
 
 const asRoot = "it takes root (CAP_SYS_ADMIN, and CAP_SYS_PTRACE for processes of other users), or name one namespace"
 
-// parseNetns reads a value of column netns.
-func parseNetns(name string) (rtnl.Namespace, error) {
+// ParseNetns reads a value of column netns: a name in /run/netns or a path, "" for the namespace that
+// the process is in.
+func ParseNetns(name string) (rtnl.Namespace, error) {
 	switch ns := rtnl.Namespace(name); {
 	case name == "", strings.HasPrefix(name, "/"), ns.IsInode():
 		return ns, nil
 	case strings.Contains(name, "/"):
 		return "", fmt.Errorf("%s=%s: a path begins with /; a name is that of a file in %s", netnsName, quote(name),
-			netnsFolder)
+			NetnsFolder)
 	}
-	return rtnl.Namespace(netnsFolder + name), nil
+	return rtnl.Namespace(NetnsFolder + name), nil
 }
 
 func placesByPID(src Source, own uint64, pids []string) (all []place, err error) {

@@ -10,7 +10,7 @@ import (
 )
 
 // namesUnit finds the unit that a description names.
-var namesUnit = regexp.MustCompile(`\bin (bits|bytes|milliseconds|packets|seconds|segments)\b|` +
+var namesUnit = regexp.MustCompile(`\bin (bits|bytes|milliseconds|nanoseconds|packets|seconds|segments)\b|` +
 	`^(Bits|Bytes|Milliseconds|Packets|Seconds|Segments) (?:that|since|until|of a multicast route)\b`)
 
 // TestUnits sees that a description names the column's unit, and none where there is none.
@@ -40,13 +40,14 @@ func TestUnits(t *testing.T) {
 
 // isWord is what a source may have beside the kernel's constants and the members of its structs.
 var isWord = regexp.MustCompile(`^([a-z]+|[0-9]+|VRF|net\.ipv[46]\.conf\.\*\.[a-z0-9_]+|/proc/PID/ns/net|` +
-	`(rtm|nh|rta|mfcs|rtnh|ifi)_[a-z_]+|rt_(protos|scopes|tables|realms)|weight_high|` +
+	`/proc/PID/(cgroup|comm|exe|fd|stat|status|net/netlink)|(nlmsg|ifa|rtm|nh|rta|mfcs|rtnh|ifi)_[a-z_]+|rt_(protos|scopes|tables|realms)|weight_high|` +
 	`fib_rule_hdr(\.(family|src_len|dst_len|tos|table|action|flags))?)$`)
 
 // otherConstants are the kernel's constants in sources that are no attributes which values are
 // decoded from by their number.
 var otherConstants = []string{"RTM_NEWROUTE", "RTM_F_FIB_MATCH", "NLM_F_DUMP_INTR", "RTNH_F_ONLINK", "FIB_RULE_INVERT",
 	"FIB_RULE_UNRESOLVED", "FIB_RULE_IIF_DETACHED", "FIB_RULE_OIF_DETACHED",
+	"CLOCK_BOOTTIME", "CLOCK_REALTIME", "ENOBUFS", "IFA_ADDRESS", "IFA_LOCAL",
 	"SEG6_LOCAL_CNT_PACKETS", "SEG6_LOCAL_CNT_BYTES", "SEG6_LOCAL_CNT_ERRORS"}
 
 // TestSources sees that every column says where its values come from, in words that mean something.
@@ -169,6 +170,9 @@ func TestSince(t *testing.T) {
 		{InterfaceConfig, "ra_mtu", "5.15"},
 		{Lookups, "mark", ""}, {Lookups, "uid", "4.10"}, {Lookups, "dport", "4.18"}, {Lookups, "route_id", "4.13"},
 		{Counts, "routes", ""},
+		{Events, "seq", ""}, {Events, "dst", ""}, {Events, "protocol", ""}, {Events, "nexthop_id", "5.3"},
+		{Events, "encap_type", "4.3"}, {Events, "del_reason", "7.3"}, {Events, "dscp", "6.12"},
+		{Events, "old_gateway", ""},
 	} {
 		if got := tc.table.Columns[tc.table.Column(tc.column)].Since; got != tc.want {
 			t.Errorf("%s.%s: since %q, want %q", tc.table.Name, tc.column, got, tc.want)

@@ -128,8 +128,9 @@ func TestColumns(t *testing.T) {
 		}
 	}
 	for _, table := range All() {
-		if table.Column("snapshot_consistent") < 0 {
-			t.Errorf("%s has no snapshot_consistent", table.Name)
+		// What has happened is not read at one time: what was missed has a row of its own (lost).
+		if has := table.Column("snapshot_consistent") >= 0; has == (table == Events) {
+			t.Errorf("%s has snapshot_consistent: %v", table.Name, has)
 		}
 	}
 	// osquery's ColumnOptions: INDEX 1, ADDITIONAL 4, OPTIMIZED 8.
@@ -157,6 +158,7 @@ func TestVolatile(t *testing.T) {
 			"snapshot_consistent",
 		},
 		Nexthops: {"encap_packets", "encap_bytes", "encap_errors", "snapshot_consistent"},
+		Events:   nil, // a differential query sees each row once
 	} {
 		spec, err := table.Spec()
 		if err != nil {

@@ -226,14 +226,31 @@ func TestCaptureHost(t *testing.T) {
 	}
 }
 
-// TestTshark opens a capture with Wireshark's command line.
+// TestTshark opens captures with Wireshark's command line.
 func TestTshark(t *testing.T) {
+	checkTshark(t, capturedNamespace(t),
+		"Message type: Create network interface",
+		"Message type: Add network route",
+		"Length of destination: 16",
+		"Route type: Gateway or direct route",
+		"Message type: End of a dump")
+	checkTshark(t, followedCapture(t, madeUp(t)),
+		"Message type: Delete network route",
+		"Message type: Remove network interface",
+		"Message type: Delete IP address",
+		"May  4, 2026 03:02:01.000000002 UTC",
+		"Message type: End of a dump")
+}
+
+// checkTshark has tshark print a capture, without complaints and with some lines.
+func checkTshark(t *testing.T, capture []byte, lines ...string) {
+	t.Helper()
 	tshark, err := exec.LookPath("tshark")
 	if err != nil {
 		t.Skip("no tshark: it is not checked that Wireshark opens a capture")
 	}
 	file := filepath.Join(t.TempDir(), "test.pcap")
-	if err := os.WriteFile(file, capturedNamespace(t), 0o644); err != nil {
+	if err := os.WriteFile(file, capture, 0o644); err != nil {
 		t.Fatal(err)
 	}
 	cmd := exec.Command(tshark, "-r", file, "-V")
@@ -242,13 +259,7 @@ func TestTshark(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{
-		"Message type: Create network interface",
-		"Message type: Add network route",
-		"Length of destination: 16",
-		"Route type: Gateway or direct route",
-		"Message type: End of a dump",
-	} {
+	for _, want := range lines {
 		if !strings.Contains(string(text), want) {
 			t.Errorf("tshark does not print %q", want)
 		}
@@ -261,7 +272,7 @@ func TestTshark(t *testing.T) {
 }
 
 // TestSavedByWireshark: a capture that editcap, which writes as Wireshark does, has
-// made anew is still one, with all that it says.
+// made anew is still one, with all that it says, events too.
 func TestSavedByWireshark(t *testing.T) {
 	editcap, err := exec.LookPath("editcap")
 	if err != nil {
@@ -273,6 +284,10 @@ func TestSavedByWireshark(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := contents(t, readFile(t, made))
+	followed := filepath.Join(dir, "followed")
+	if err := os.WriteFile(followed, followedCapture(t, madeUp(t)), 0o644); err != nil {
+		t.Fatal(err)
+	}
 	for _, args := range [][]string{
 		{}, {"-F", "pcapng"}, {"-F", "nsecpcap"}, {"-F", "pcap"}, {"-F", "pcapng", "-a", "3:a comment"},
 	} {
@@ -282,6 +297,10 @@ func TestSavedByWireshark(t *testing.T) {
 		if got := contents(t, readFile(t, saved)); !reflect.DeepEqual(got, want) {
 			t.Errorf("editcap %s: got %+v, want %+v", args, got, want)
 		}
+		if out, err := exec.Command(editcap, append(args, followed, saved)...).CombinedOutput(); err != nil {
+			t.Fatalf("editcap %s: %v\n%s", args, err, out)
+		}
+		sameEvents(t, strings.Join(args, " "), eventsOf(t, readFile(t, saved)), madeUp(t))
 	}
 }
 

@@ -153,8 +153,8 @@ func TestNoCapture(t *testing.T) {
 		{"pcapng without a byte order", good.at(0, 0x0a, 0x0d, 0x0d, 0x0a), "a section header without a byte order"},
 		{"messages of the other order", good.swap32(msg), "other byte order"},
 		{"all messages of the other order", good.swap32(text - wire.HeaderLen), "other byte order"},
-		{"a newer version's", good.at(format, '3'),
-			"made by a newer version of this program (its format is 3, this version reads up to 2); read it"},
+		{"a newer version's", good.at(format, '4'),
+			"made by a newer version of this program (its format is 4, this version reads up to 3); read it"},
 		{"a version that there was not", good.at(format, '1'), "the format of the capture has no number"},
 		{"without a version", good.at(format, '?'), "the format of the capture has no number"},
 		{"a time that is none", good.at(format+len("2\ntime "), '?'), `time is "?`},
@@ -223,7 +223,7 @@ func TestNoCaptureMessages(t *testing.T) {
 func TestHostText(t *testing.T) {
 	odd := Host{Time: time.Unix(5, 6).UTC(), Name: "a\nhost \"x\"\xff", Kernel: "1\x00",
 		NetNS: 1<<64 - 1, NetNSName: "b\tc"}
-	_, text, _ := strings.Cut(string(odd.appendText(nil)), "\n")
+	_, text, _ := strings.Cut(string(odd.appendText(nil, snapshotFormat)), "\n")
 	if got, err := parseHost(text + "later\nwhatever 7\n"); err != nil || *got != odd {
 		t.Errorf("got %+v, %v; want %+v", got, err, odd)
 	}

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"kernelroutes/rtnl"
+	"kernelroutes/rtnl/events"
 	"kernelroutes/rtnl/iproute2"
 	"kernelroutes/rtnl/object"
 )
@@ -17,6 +18,8 @@ type fileContents struct {
 	names    *iproute2.Names // nil: not known
 	notes    []string
 	coverage *coverage // of a recording; nil: it is none
+	events   []*events.Event
+	followed bool // there may be events
 	// without are the kinds that a capture was not made of.
 	without []*object.Kind
 }

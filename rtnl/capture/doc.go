@@ -1,9 +1,9 @@
 // Package capture keeps what the kernel said in a file, and answers from the file as the
 // kernel would have.
 //
-//	Kernel ─ Write ─> file ─ Read ─> Capture ─ Read, Count ─> Snapshot
-//	                   ^
-//	nlmon ─ tcpdump ───┘
+//	Kernel ─ Write, Follow ─> file ─ Read ─> Capture ─ Read, Count ─> Snapshot
+//	                           ^                  └─ Events
+//	nlmon ─ tcpdump ───────────┘
 //
 // From the ground up:
 //
@@ -11,6 +11,9 @@
 //	pcap.go                  packets of pcap and pcapng files, whoever wrote them
 //	format.go, host*.go      the format of a capture; Host: where and when it was made
 //	write.go, coverage.go    Write; what a recording covers, and lacks
+//	event_write.go           events in a capture
+//	follow.go                Follow: Write, and then what changes
+//	event_read.go            reads events; Capture.Events
 //	recording_requests.go    the requests in a recording, so that answers are told apart
 //	recording_dumps.go       its dumps: which are whole, and of what they are
 //	recording.go             reads a recording

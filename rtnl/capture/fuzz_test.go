@@ -16,10 +16,11 @@ import (
 
 // FuzzCapture: a file is refused, or it is a capture whose every route can be
 // decoded, which lasts if it is written again, and of which no less is a capture.
-// Of a recording less may be one too.
+// Of a recording less may be one too. Events last as well.
 func FuzzCapture(f *testing.F) {
 	f.Add(testCapture(f, true))
 	f.Add(testCapture(f, false))
+	f.Add(followedCapture(f, madeUp(f)))
 	for _, file := range containers(f, packetsOf(f, testCapture(f, true))) {
 		f.Add(file)
 	}
@@ -67,4 +68,16 @@ func checkCapture(t *testing.T, file []byte) {
 	if got := dump(s); !slices.Equal(got, want) {
 		t.Fatalf("got %q, want %q", got, want)
 	}
+	if !c.followed {
+		return
+	}
+	all := eventsOf(t, c)
+	for _, e := range all {
+		dump(e.Snapshot())
+		dump(e.OldSnapshot())
+		if e.Size() < e.Object.Len() {
+			t.Fatalf("event %d takes %d bytes", e.Seq, e.Size())
+		}
+	}
+	sameEvents(t, "written again", eventsOf(t, readTest(t, followedCapture(t, all))), all)
 }

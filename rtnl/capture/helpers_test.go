@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"flag"
 	"fmt"
 	"slices"
 	"testing"
@@ -12,6 +13,9 @@ import (
 	"kernelroutes/rtnl/iproute2"
 	"kernelroutes/rtnl/object"
 )
+
+var update = flag.Bool("update", false,
+	"write what this kernel told to testdata/fuzz, where FuzzCapture begins, and testdata/events.pcap")
 
 // stride is how far a test goes each time: further with -short.
 func stride(all, short int) int {

@@ -26,8 +26,8 @@ func thisHost() Host {
 }
 
 // appendText appends what the first packet of a capture says.
-func (h *Host) appendText(b []byte) []byte {
-	b = fmt.Appendf(b, "%s%d\ntime %s\n", beginText, captureFormat, h.Time.UTC().Format(time.RFC3339Nano))
+func (h *Host) appendText(b []byte, format int) []byte {
+	b = fmt.Appendf(b, "%s%d\ntime %s\n", beginText, format, h.Time.UTC().Format(time.RFC3339Nano))
 	return fmt.Appendf(b, "host %q\nkernel %q\nmachine %q\nnetns %d\nnetns_name %q\n",
 		h.Name, h.Kernel, h.Machine, h.NetNS, h.NetNSName)
 }

@@ -31,6 +31,7 @@ type captureReader struct {
 	kinds      []string       // the names of those that were captured
 	unknown    map[uint16]int // messages that were passed over, by type
 	m          object.Message // the current one
+	events     eventReader
 }
 
 // readContents reads a capture or a recording.
@@ -94,6 +95,8 @@ func (c *captureReader) packet(p *packet) (done bool, err error) {
 	switch typ := wire.Type(msg); {
 	case typ == wire.NLMSG_NOOP && c.n == 0 && bytes.HasPrefix(payload, []byte(beginText)):
 		err = c.begin(string(payload))
+	case len(c.events.wanted) > 0 && typ != wire.NLMSG_DONE:
+		err = c.damaged(c.events.message(&c.m, msg))
 	case typ == wire.NLMSG_NOOP && c.format > 1:
 		err = c.text(payload)
 	case kindOf(typ) != nil:
@@ -116,6 +119,9 @@ func (c *captureReader) packet(p *packet) (done bool, err error) {
 func (c *captureReader) object(k *object.Kind, msg []byte) error {
 	if c.format == 1 && k.Ordinal() < c.last {
 		return errForeign // a recording, then, whose order counts
+	}
+	if len(c.events.events) > 0 {
+		return c.in.damaged("an object comes after the events, and is of none")
 	}
 	c.last = k.Ordinal()
 	if err := k.Check(&c.m, msg); err != nil {
@@ -173,6 +179,12 @@ func (c *captureReader) begin(text string) error {
 
 // text reads the text of a packet after the first one.
 func (c *captureReader) text(b []byte) error {
+	if c.format > snapshotFormat {
+		size, known, err := c.events.text(b)
+		if c.kept += size; known {
+			return c.damaged(err)
+		}
+	}
 	if c.size += len(b); c.size > 2*maxNamesText {
 		return c.in.damaged("there is too much text in it")
 	}
@@ -208,6 +220,9 @@ func (c *captureReader) readSysctls(lines string) error {
 
 // end checks the last packet.
 func (c *captureReader) end(msg []byte) error {
+	if len(c.events.wanted) > 0 {
+		return c.in.damaged("an event has not all its messages")
+	}
 	b := msg[wire.HeaderLen:]
 	if len(b) < 4 || wire.U32(b) != 0 {
 		return errForeign
@@ -249,6 +264,11 @@ func (c *captureReader) finish() *fileContents {
 			"%d messages of RTNetlink type %d are passed over: a newer version of this program made it, and knows them",
 			c.unknown[typ], typ))
 	}
+	if c.events.ended {
+		c.contents.notes = append(c.contents.notes, "more changed than a file holds: "+
+			"what came later than its events was not recorded")
+	}
+	c.contents.events, c.contents.followed = c.events.events, c.format > snapshotFormat
 	messages := map[*object.Kind][]object.Run{}
 	for i, k := range object.Kinds {
 		messages[k] = c.logs[i].Runs

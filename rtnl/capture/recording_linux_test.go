@@ -3,7 +3,6 @@ package capture
 import (
 	"context"
 	"encoding/binary"
-	"flag"
 	"slices"
 	"strings"
 	"testing"
@@ -168,8 +167,6 @@ func checkRecorded(t *testing.T, name, form string, got *Capture, want, notes []
 		t.Errorf("%s, %s: notes %q, want %q", name, form, got.Notes(), notes)
 	}
 }
-
-var update = flag.Bool("update", false, "write what this kernel told to testdata/fuzz, where FuzzCapture begins")
 
 // TestCorpus checks a capture and recordings of the kernel as FuzzCapture does. With
 // -update it writes a recording to testdata/fuzz, for captures are in testdata already:

@@ -48,7 +48,7 @@ func TestSysctlText(t *testing.T) {
 		var b bytes.Buffer
 		c := captureWriter{w: bufio.NewWriter(&b)}
 		c.begin(recordedAt)
-		c.text((&Host{Time: recordedAt}).appendText(nil))
+		c.text((&Host{Time: recordedAt}).appendText(nil, snapshotFormat))
 		if text != "" {
 			c.text([]byte(text))
 		}

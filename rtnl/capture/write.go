@@ -31,19 +31,8 @@ func Write(ctx context.Context, k *rtnl.Kernel, w io.Writer) error {
 
 func write(s *rtnl.Snapshot, w io.Writer, host Host, names *iproute2.Names) error {
 	c := captureWriter{w: bufio.NewWriterSize(w, conn.MaxDatagram)}
-	c.begin(host.Time)
-	c.text(appendKinds(host.appendText(nil)))
-	if err := c.names(names); err != nil {
+	if err := c.snapshot(s, host, names, snapshotFormat); err != nil {
 		return err
-	}
-	c.sysctls(s.Sysctls)
-	for _, k := range object.Kinds {
-		for _, run := range s.Runs(k) {
-			for msg := range wire.Messages(run.Bytes()) {
-				c.packet(msg)
-				c.n++
-			}
-		}
 	}
 	c.end(s.Consistent)
 	return c.w.Flush()
@@ -54,6 +43,25 @@ type captureWriter struct {
 	w    *bufio.Writer
 	head []byte // of each packet
 	n    int    // messages
+	kept int    // bytes that whoever reads it keeps: captureReader.kept
+}
+
+// snapshot writes all but the last packet of a file without events.
+func (c *captureWriter) snapshot(s *rtnl.Snapshot, host Host, names *iproute2.Names, format int) error {
+	c.begin(host.Time)
+	c.text(appendKinds(host.appendText(nil, format)))
+	if err := c.names(names); err != nil {
+		return err
+	}
+	c.sysctls(s.Sysctls)
+	for _, k := range object.Kinds {
+		for _, run := range s.Runs(k) {
+			for msg := range wire.Messages(run.Bytes()) {
+				c.message(msg)
+			}
+		}
+	}
+	return nil
 }
 
 func (c *captureWriter) begin(at time.Time) {
@@ -64,18 +72,28 @@ func (c *captureWriter) begin(at time.Time) {
 	b = binary.NativeEndian.AppendUint32(b, maxPacket)
 	c.w.Write(binary.NativeEndian.AppendUint32(b, linkTypeNetlink))
 
-	b = binary.NativeEndian.AppendUint32(nil, uint32(at.Unix()))
-	b = binary.NativeEndian.AppendUint32(b, uint32(at.Nanosecond()))
-	b = append(b, make([]byte, 8)...) // lengths
+	b = make([]byte, packetHeadLen) // time and lengths
 	b = binary.BigEndian.AppendUint16(b, 0)
 	b = binary.BigEndian.AppendUint16(b, arphrdNetlink)
 	b = append(b, make([]byte, 10)...)
 	c.head = binary.BigEndian.AppendUint16(b, wire.NETLINK_ROUTE)
+	c.at(at)
+}
+
+// at sets the time of the packets that come next.
+func (c *captureWriter) at(t time.Time) {
+	binary.NativeEndian.PutUint32(c.head, uint32(t.Unix()))
+	binary.NativeEndian.PutUint32(c.head[4:], uint32(t.Nanosecond()))
 }
 
 // text writes a message of text.
 func (c *captureWriter) text(text []byte) {
-	c.packet(append(wire.AppendHeader(nil, wire.HeaderLen+len(text), wire.NLMSG_NOOP, 0, 0), text...))
+	c.message(append(wire.AppendHeader(nil, wire.HeaderLen+len(text), wire.NLMSG_NOOP, 0, 0), text...))
+}
+
+// message writes a message that counts.
+func (c *captureWriter) message(msg []byte) {
+	c.packet(msg)
 	c.n++
 }
 
@@ -119,6 +137,7 @@ func (c *captureWriter) packet(msg []byte) {
 	binary.NativeEndian.PutUint32(c.head[12:], n)
 	c.w.Write(c.head)
 	c.w.Write(msg)
+	c.kept += len(msg)
 }
 
 func (c *captureWriter) end(consistent bool) {

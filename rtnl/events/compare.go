@@ -53,7 +53,7 @@ func (f *follower) failed(err error) error {
 	if f.ctx.Err() != nil {
 		return err
 	}
-	f.logger.Warn("what went with a link, an address or a nexthop object cannot be found out yet", "error", err)
+	f.Logger.Warn("what went with a link, an address or a nexthop object cannot be found out yet", "error", err)
 	f.doubt, f.tried = true, max(f.tried, time.Second)
 	f.due = time.Now().Add(f.tried)
 	return nil

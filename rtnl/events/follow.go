@@ -13,20 +13,15 @@ import (
 	"kernelroutes/rtnl/wire"
 )
 
-// A finder finds authors.
-type finder interface {
-	Find(port uint32) (*author.Author, author.Certainty)
-}
-
 // A follower follows the changes in one namespace.
 type follower struct {
-	ctx     context.Context
-	kernel  *rtnl.Kernel
-	ns      rtnl.Namespace
-	logger  *slog.Logger
-	started func() // is called when all that comes is told
-	conn    *conn.Conn
-	finder  finder
+	Following
+	ctx    context.Context
+	kernel *rtnl.Kernel
+	ns     rtnl.Namespace // the same, by a file that is held open
+	conn   *conn.Conn
+	direct *author.Finder // of the goroutine that receives
+	finder *author.Finder // of the one that names
 
 	hold   func() // for tests: keeps the socket from being read
 	buffer int    // receiveBuffer, but in tests
@@ -47,35 +42,46 @@ type follower struct {
 	tried time.Duration // how long that took the last time
 }
 
-// Follow yields the changes in a namespace, from the call on, as they happen; if present is true,
-// first what there is, as Present. It is to be ranged over once. It ends with an error, that of
-// the context when that ends. Who takes events too slowly is told of a loss, by an event.
+// A Following says what is followed.
+type Following struct {
+	Namespace rtnl.Namespace // "": that of the calling thread
+	Present   bool           // first what there is is told, as Present
+	// Begun, if set, is called when the changes from then on are told: what it reads is not older
+	// than these. An error ends it.
+	Begun func() error
+	// Logger is told if the kernel cannot be read for a while; nil: nobody is.
+	Logger *slog.Logger
+}
+
+// Follow yields the changes in a namespace as they happen, from when it is ranged over, which is to
+// be done once. It ends with an error, that of the context when that ends. Who takes events too
+// slowly is told of a loss, by an event.
 //
 // No privilege is needed for the changes, but for a namespace that is not one's own. Who made
 // them is known of one's own processes without privilege: see package author.
-func Follow(ctx context.Context, k *rtnl.Kernel, ns rtnl.Namespace, present bool) iter.Seq2[*Event, error] {
-	return func(yield func(*Event, error) bool) {
-		newFollower(k, ns, slog.New(slog.DiscardHandler), func() {}).run(ctx, present, yield)
-	}
+func Follow(ctx context.Context, k *rtnl.Kernel, what Following) iter.Seq2[*Event, error] {
+	return func(yield func(*Event, error) bool) { newFollower(k, what).run(ctx, yield) }
 }
 
 // receiveBuffer is how many bytes of messages may wait to be received, some 16,000, if that is
 // allowed.
 const receiveBuffer = 16 << 20
 
-// newFollower makes a follower, which calls started when it has begun.
-func newFollower(k *rtnl.Kernel, ns rtnl.Namespace, log *slog.Logger, started func()) *follower {
-	return &follower{kernel: k, ns: ns, logger: log, started: started, state: newState(),
-		came: newQueue(queueSize), named: newQueue(queueSize), buffer: receiveBuffer}
+func newFollower(k *rtnl.Kernel, what Following) *follower {
+	if what.Logger == nil {
+		what.Logger = slog.New(slog.DiscardHandler)
+	}
+	return &follower{Following: what, kernel: k, ns: what.Namespace, state: newState(), came: newQueue(queueSize),
+		named: newQueue(queueSize), buffer: receiveBuffer}
 }
 
 // run is Follow.
-func (f *follower) run(ctx context.Context, present bool, yield func(*Event, error) bool) {
+func (f *follower) run(ctx context.Context, yield func(*Event, error) bool) {
 	var stop context.CancelFunc
 	f.ctx, stop = context.WithCancel(ctx)
 	defer stop()
 	f.yield = yield
-	err := f.begin(present)
+	err := f.begin()
 	for err == nil && !f.ended {
 		err = f.next()
 	}
@@ -85,28 +91,34 @@ func (f *follower) run(ctx context.Context, present bool, yield func(*Event, err
 }
 
 // begin opens the socket and reads what there is.
-func (f *follower) begin(present bool) error {
+func (f *follower) begin() error {
 	held, release, err := f.ns.Hold()
 	if err != nil {
 		return err
 	}
 	context.AfterFunc(f.ctx, release)
 	f.ns = held
-	find, err := author.Open(held)
-	if err != nil {
+	if f.direct, err = author.Open(held); err != nil {
+		return err
+	}
+	if f.finder, err = author.Open(held); err != nil {
+		f.direct.Close()
 		return err
 	}
 	if f.conn, err = f.kernel.Listen(f.ctx, held, heard...); err != nil {
-		find.Close()
+		f.direct.Close()
+		f.finder.Close()
 		return err
 	}
-	f.finder = find
 	f.conn.SetReceiveBuffer(f.buffer)
-	go f.receive()
+	go func() {
+		f.receive()
+		f.direct.Close()
+	}()
 	go func() {
 		f.name()
 		f.conn.Close()
-		find.Close()
+		f.finder.Close()
 	}()
 	// What was told before the reading began is in it.
 	if err := f.fence(); err != nil {
@@ -122,8 +134,12 @@ func (f *follower) begin(present bool) error {
 	}
 	f.state.load(s)
 	f.doubt = len(f.ahead) > 0 || !s.Consistent
-	f.started()
-	if present {
+	if f.Begun != nil {
+		if err := f.Begun(); err != nil {
+			return err
+		}
+	}
+	if f.Present {
 		f.present(s)
 	}
 	return nil

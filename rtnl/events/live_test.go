@@ -78,10 +78,11 @@ func following(t *testing.T, change func(), last string) (all []string) {
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	begun, done := make(chan bool), make(chan bool)
-	f := newFollower(&rtnl.Kernel{}, thisNamespace(), testLogger(t), func() { close(begun) })
+	f := newFollower(&rtnl.Kernel{}, Following{Namespace: thisNamespace(), Logger: testLogger(t),
+		Begun: func() error { close(begun); return nil }})
 	go func() {
 		defer close(done)
-		f.run(ctx, false, func(e *Event, err error) bool {
+		f.run(ctx, func(e *Event, err error) bool {
 			if err != nil {
 				t.Error(err)
 				return false

@@ -41,11 +41,14 @@ type Log struct {
 	err   error  // why changes cannot be followed
 }
 
-// retryTime is how long after a failure it is tried again.
-const retryTime = 10 * time.Second
+// How long after a failure it is tried again: twice as long each time, up to a bound.
+const (
+	firstRetry = time.Second
+	lastRetry  = 10 * time.Minute
+)
 
-// Start begins to follow the changes in the background, until the Log is closed. Which network
-// namespace the thread is in counts when it is called.
+// Start begins to follow the changes in the background, until the Log is closed. Where no namespace
+// is named all threads of the process must be in the same one.
 func Start(k *rtnl.Kernel, o Options) *Log {
 	if o.MaxRows <= 0 {
 		o.MaxRows = MaxRows
@@ -69,40 +72,45 @@ func (l *Log) run(ctx context.Context, k *rtnl.Kernel) {
 	var once sync.Once
 	begun := func() { once.Do(func() { close(l.begun) }) }
 	defer begun()
+	retry := firstRetry
 	for ctx.Err() == nil {
-		started := func() {
+		what := Following{Namespace: l.options.Namespace, Logger: l.options.Logger, Begun: func() error {
 			l.mu.Lock()
 			l.err = nil
 			l.mu.Unlock()
+			retry = firstRetry
 			begun()
-		}
-		f := newFollower(k, l.options.Namespace, l.options.Logger, started)
-		f.run(ctx, false, func(e *Event, err error) bool {
-			if err != nil {
-				l.fail(err)
-				return false
+			return nil
+		}}
+		for e, err := range Follow(ctx, k, what) {
+			if err == nil {
+				l.add(e)
+			} else if ctx.Err() == nil {
+				l.fail(err, retry)
 			}
-			l.add(e)
-			return true
-		})
+		}
 		if ctx.Err() != nil {
 			return
 		}
 		begun()
 		select {
 		case <-ctx.Done():
-		case <-time.After(retryTime):
+		case <-time.After(retry):
 		}
+		retry = min(2*retry, lastRetry)
 	}
 }
 
 // fail notes why changes cannot be followed. What happens until they are is lost.
-func (l *Log) fail(err error) {
-	l.options.Logger.Warn("changes of routes cannot be followed; trying again", "error", err, "in", retryTime)
+func (l *Log) fail(err error, retry time.Duration) {
 	l.mu.Lock()
+	known := l.err != nil
 	l.err = err
-	again := l.count > 0
+	again := l.count > 0 && !known
 	l.mu.Unlock()
+	if !known {
+		l.options.Logger.Warn("changes of routes cannot be followed; trying again", "error", err, "in", retry)
+	}
 	if again {
 		wall, up := now()
 		l.add(&Event{Time: wall, Uptime: up, Action: Lost, Lost: true})

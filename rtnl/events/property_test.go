@@ -182,14 +182,14 @@ func testReplay(t *testing.T, seed uint64, changes int, losses bool) {
 	lost := 0
 	begun, done := make(chan bool), make(chan bool)
 	var mu sync.Mutex
-	f := newFollower(k, thisNamespace(), testLogger(t), func() {})
+	f := newFollower(k, Following{Namespace: thisNamespace(), Logger: testLogger(t), Present: true})
 	if losses {
 		f.buffer = 32 << 10
 		f.hold = func() { time.Sleep(time.Duration(rand.IntN(3)) * time.Millisecond) }
 	}
 	go func() {
 		defer close(done)
-		f.run(ctx, true, func(e *Event, err error) bool {
+		f.run(ctx, func(e *Event, err error) bool {
 			if err != nil {
 				t.Error(err)
 				return false

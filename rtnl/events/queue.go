@@ -11,6 +11,7 @@ type item struct {
 	time, uptime int64
 	msg          []byte // one message, with room for its padding; nil: messages were lost before this
 	again        *cause // in the place of a message: of what it took along something may be left
+	named        bool   // who asked for it is known, as far as it can be
 	author       *author.Author
 	certainty    author.Certainty
 }

@@ -22,7 +22,9 @@ var (
 // there are a million, nothing is taken from the queue.
 const queueSize = 8 << 20
 
-// receive reads the socket, and does nothing else, until that fails.
+// receive reads the socket until that fails. It does nothing else but look who has the port of a
+// message, where that takes no longer than to wake another goroutine, for a command may have ended by
+// then.
 func (f *follower) receive() {
 	b := new(conn.Buffer)
 	for {
@@ -75,7 +77,11 @@ func (f *follower) split(b []byte, wall, up int64) {
 		b = rest
 		if wire.Type(msg) == wire.NLMSG_ERROR || kindOf(msg) != nil {
 			own := wire.AppendMessage(make([]byte, 0, wire.Align(len(msg))), msg)
-			f.came.put(item{time: wall, uptime: up, msg: own[:len(msg)]})
+			i := item{time: wall, uptime: up, msg: own[:len(msg)]}
+			if wire.Type(msg) != wire.NLMSG_ERROR {
+				i.author, i.certainty, i.named = f.direct.Direct(wire.Port(msg))
+			}
+			f.came.put(i)
 		}
 	}
 }
@@ -90,7 +96,7 @@ func kindOf(msg []byte) *object.Kind {
 	return nil
 }
 
-// name finds the authors of what came, the moment it comes.
+// name finds the authors that take a search through all processes.
 func (f *follower) name() {
 	var items []item
 	for {
@@ -104,7 +110,7 @@ func (f *follower) name() {
 			continue
 		}
 		for _, i := range items {
-			if i.msg != nil && wire.Type(i.msg) != wire.NLMSG_ERROR {
+			if i.msg != nil && !i.named && wire.Type(i.msg) != wire.NLMSG_ERROR {
 				i.author, i.certainty = f.finder.Find(wire.Port(i.msg))
 			}
 			f.named.put(i)
