@@ -205,8 +205,8 @@ func (w *sweeping) routes(s *rtnl.Snapshot, filter *rtnl.Filter) {
 			if w.takes(&st.other) {
 				missing = append(missing, r)
 			}
-		case w.cause.kind != object.Addresses && w.cause.surely(&st.other):
-			w.odd = true // though it stays, as a route with other nexthops does
+		case w.cause.kind != object.Addresses && w.cause.surely(&st.other) && !w.cause.stays(&st.other):
+			w.odd = true // it should have gone
 		}
 	}
 	for _, r := range missing {
@@ -283,5 +283,6 @@ func (f *follower) compare(at item) error {
 	f.tried = time.Since(begun)
 	f.doubt = !s.Consistent || d.left
 	f.due = time.Now().Add(max(settleTime, restShare*f.tried))
+	giveBack(s)
 	return nil
 }

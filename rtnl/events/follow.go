@@ -4,6 +4,7 @@ import (
 	"context"
 	"iter"
 	"log/slog"
+	"runtime/debug"
 	"time"
 
 	"kernelroutes/rtnl"
@@ -142,7 +143,24 @@ func (f *follower) begin() error {
 	if f.Present {
 		f.present(s)
 	}
+	giveBack(s)
 	return nil
+}
+
+// large is from how many bytes of routes on it is worth a collection of garbage, tens of
+// milliseconds, that they are not needed any more: some 80,000 routes.
+const large = 8 << 20
+
+// giveBack gives the memory of a large snapshot, which is not looked at any more, back to the kernel
+// at once: there may be as much of it as of all else.
+func giveBack(s *rtnl.Snapshot) {
+	size := 0
+	for _, run := range s.Runs(object.Routes.Kind) {
+		size += run.Len()
+	}
+	if *s = (rtnl.Snapshot{}); size >= large {
+		debug.FreeOSMemory()
+	}
 }
 
 // everything is the request for all that is held.

@@ -50,5 +50,8 @@ func (m *Message) UsesObject() bool { return m.has&(1<<rtaNHID) != 0 }
 // NexthopID returns the nexthop object that a route uses, 0 for none.
 func (m *Message) NexthopID() uint32 { return m.U32(rtaNHID) }
 
+// RouteScope returns rtm_scope of a message about a route.
+func RouteScope(m *Message) uint8 { return m.payload[6] }
+
 // RouteProtocol returns rtm_protocol of a message about a route.
 func RouteProtocol(m *Message) uint8 { return m.payload[5] }
