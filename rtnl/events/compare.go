@@ -135,6 +135,20 @@ func (w *sweeping) wentFirst(m *object.Message, there bool) bool {
 	return !there
 }
 
+// deletedLater reports whether it is told later that just this IPv6 route was deleted.
+func (w *sweeping) deletedLater(m *object.Message) bool {
+	if object.Routes.Table(m).Family != object.IPv6 {
+		return false
+	}
+	k, exact := keyOf(m), w.state.exact(m)
+	return slices.ContainsFunc(w.ahead, func(i item) bool {
+		var o object.Message
+		kind, ok := checked(&o, i.msg)
+		return ok && kind == object.Routes.Kind && wire.Type(i.msg) == kind.Del && keyOf(&o) == k &&
+			w.state.exact(&o) == exact
+	})
+}
+
 // tell tells of an object that has gone, or is another one now, and of the cause before, if nothing
 // else does.
 func (w *sweeping) tell(a Action, run, old object.Run, twin int) {
@@ -199,7 +213,7 @@ func (w *sweeping) routes(s *rtnl.Snapshot, filter *rtnl.Filter) {
 			if w.wentFirst(&st.other, seen.has(r)) {
 				missing = append(missing, r)
 			} else {
-				w.left = w.left || !seen.has(r) && w.cause.takes(&st.other)
+				w.left = w.left || !seen.has(r) && w.cause.takes(&st.other) && !w.deletedLater(&st.other)
 			}
 		case !seen.has(r):
 			if w.takes(&st.other) {

@@ -29,6 +29,8 @@ type store struct {
 	buckets []ref // a power of two
 	count   int
 	seed    maphash.Seed
+
+	probe object.Message // of group
 }
 
 const (
@@ -82,12 +84,12 @@ func copied(m *object.Message) object.Run {
 // group appends the records of a key, in their order.
 func (s *store) group(list []ref, k *key) []ref {
 	rest := hashRest(s.seed, k)
-	var m object.Message
+	m := &s.probe
 	for r := *s.bucket(rest ^ hashDst(s.seed, &k.dst)); r != 0; r = s.next(r) {
 		if dst := s.dst(r); s.shapes.u32(s.shapeOf(r), shapeKey) != rest || string(dst) != string(k.dst[:len(dst)]) {
 			continue
 		}
-		if s.message(&m, r); keyOf(&m) == *k {
+		if s.message(m, r); keyOf(m) == *k {
 			list = append(list, r)
 		}
 	}
