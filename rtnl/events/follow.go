@@ -29,8 +29,10 @@ type follower struct {
 
 	came, named *queue // what was received, and the same with authors
 	ahead       []item // taken from the latter, and yet to be applied
+	taken       []item // what was taken the last time: memory that is used again
 
 	state        *state
+	message      object.Message // of take
 	seq          uint64
 	yield        func(*Event, error) bool
 	ended        bool  // no more events are wanted
@@ -219,7 +221,8 @@ func (f *follower) next() error {
 // wait waits until something comes, or all is to be compared.
 func (f *follower) wait() (err error) {
 	for {
-		if f.ahead, err = f.named.take(nil); err != nil || len(f.ahead) > 0 {
+		f.ahead, err = f.named.take(f.taken)
+		if f.taken = f.ahead; err != nil || len(f.ahead) > 0 {
 			return err
 		}
 		var due <-chan time.Time
@@ -251,31 +254,31 @@ func (f *follower) take(i item) error {
 	if kindOf(i.msg) == nil {
 		return nil // the answer to a fence
 	}
-	var m object.Message
-	k, ok := checked(&m, i.msg)
+	m := &f.message
+	k, ok := checked(m, i.msg)
 	if !ok {
 		return f.takeLoss(i)
 	}
-	if k.Foreign != nil && k.Foreign(&m) {
+	if k.Foreign != nil && k.Foreign(m) {
 		return nil
 	}
 	gone := wire.Type(i.msg) == k.Del
 	switch k {
 	case object.Links.Kind:
-		return f.takeLink(i, &m, gone)
+		return f.takeLink(i, m, gone)
 	case object.Addresses:
-		if c := addressCause(i, &m, gone); c != nil {
+		if c := addressCause(i, m, gone); c != nil {
 			return f.sweep(c)
 		}
 		return nil
 	}
-	c := f.state.apply(&m, gone)
+	c := f.state.apply(m, gone)
 	f.state.routes.compact()
 	f.doubts(c.doubt)
 	f.emit(&i, &Event{Action: c.action, Kind: k, Object: c.object, Old: c.old, Twin: c.twin, OldTwin: c.oldTwin,
 		Referred: f.state.referred(c.object, c.old)})
 	if k == object.NexthopObjects.Kind && gone && !f.ended {
-		return f.sweep(nexthopCause(i, &m, gone))
+		return f.sweep(nexthopCause(i, m, gone))
 	}
 	return nil
 }
@@ -365,7 +368,7 @@ func (f *follower) present(s *rtnl.Snapshot) {
 		object.Each(s.Runs(k), func(m *object.Message) bool {
 			run := copied(m)
 			e := &Event{Time: wall, Uptime: up, Action: Present, Kind: k, Object: run, Twin: twins.before(m),
-				Referred: f.state.referred(run)}
+				Referred: f.state.referred(run, object.Run{})}
 			f.ended = f.ended || !f.yield(e, nil)
 			return !f.ended
 		})

@@ -1,7 +1,6 @@
 package events
 
 import (
-	"maps"
 	"slices"
 
 	"kernelroutes/rtnl"
@@ -24,6 +23,13 @@ type state struct {
 	other object.Message // one of them
 	route object.Route   // and that, decoded
 	hops  []object.Way
+
+	// Of referred.
+	message    object.Message
+	references object.References
+	numbers    []uint32
+	found      []object.Run
+	last       []object.Run
 }
 
 // A ruleKey is what rules of one priority have in common.
@@ -152,31 +158,62 @@ func (s *state) find(m *object.Message) (found ref, n int) {
 	return found, n
 }
 
-// referred returns what objects refer to, and what these refer to, as it is now.
-func (s *state) referred(of ...object.Run) (all []object.Run) {
-	for i := 0; i < len(of); i++ {
-		var m object.Message
-		var refs object.References
-		for run := of[i]; run.Next(&m); {
-			if k := m.Kind(); k.Refer != nil {
-				k.Refer(&m, &refs)
-			}
-			if m.Kind() == object.Addresses {
-				refs.Add(object.Links.Kind, object.AddressLink(&m))
-			}
+// referred returns what two objects refer to, and what these refer to, as it is now; the second may
+// be none. It is the slice of the last call where that returned the same, as for most of many changes.
+func (s *state) referred(a, b object.Run) []object.Run {
+	s.found = s.found[:0]
+	s.refer(a)
+	s.refer(b)
+	for i := 0; i < len(s.found); i++ { // which grows
+		s.refer(s.found[i])
+	}
+	if len(s.found) == 0 {
+		return nil
+	}
+	if !slices.EqualFunc(s.found, s.last, same) {
+		s.last = slices.Clone(s.found)
+	}
+	return s.last
+}
+
+// refer adds to found what an object refers to.
+func (s *state) refer(of object.Run) {
+	s.references.Reset()
+	for of.Next(&s.message) {
+		if k := s.message.Kind(); k.Refer != nil {
+			k.Refer(&s.message, &s.references)
 		}
-		for _, id := range slices.Sorted(maps.Keys(refs.Of(object.NexthopObjects.Kind))) {
-			if run, ok := s.nexthops[id]; ok && !slices.ContainsFunc(of, func(o object.Run) bool { return same(o, run) }) {
-				of, all = append(of, run), append(all, run)
-			}
-		}
-		for _, id := range slices.Sorted(maps.Keys(refs.Of(object.Links.Kind))) {
-			if l := s.links[id]; l != nil && !slices.ContainsFunc(all, func(o object.Run) bool { return same(o, l.run) }) {
-				all = append(all, l.run)
-			}
+		if s.message.Kind() == object.Addresses {
+			s.references.Add(object.Links.Kind, object.AddressLink(&s.message))
 		}
 	}
-	return all
+	for _, id := range s.sorted(object.NexthopObjects.Kind) {
+		if run, ok := s.nexthops[id]; ok {
+			s.note(run)
+		}
+	}
+	for _, id := range s.sorted(object.Links.Kind) {
+		if l := s.links[id]; l != nil {
+			s.note(l.run)
+		}
+	}
+}
+
+// sorted returns the numbers of the references to a kind, valid until the next call.
+func (s *state) sorted(k *object.Kind) []uint32 {
+	s.numbers = s.numbers[:0]
+	for id := range s.references.Of(k) {
+		s.numbers = append(s.numbers, id)
+	}
+	slices.Sort(s.numbers)
+	return s.numbers
+}
+
+// note adds a run to found, once.
+func (s *state) note(run object.Run) {
+	if !slices.ContainsFunc(s.found, func(o object.Run) bool { return same(o, run) }) {
+		s.found = append(s.found, run)
+	}
 }
 
 // same reports whether two runs are one.
