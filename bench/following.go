@@ -14,6 +14,8 @@ import (
 	"strconv"
 	"syscall"
 	"time"
+
+	"kernelroutes/rtnl/events"
 )
 
 // changeRate is how many changes a second are made while others listen.
@@ -211,7 +213,7 @@ func (b *bench) storm(ns *namespace, host string, of listening) ([]line, error) 
 	idle := sampleLine(what+"idle for 10 s", rest)
 	total := b.changes * changeRate / 3 * 3 // so that nothing is left
 	s, changes, lost, err := l.during(func() error {
-		return ns.run(exec.Command("/proc/self/exe", "-sendChanges", strconv.Itoa(total), strconv.Itoa(changeRate)))
+		return ns.run(changesCommand(total, changeRate))
 	})
 	if err != nil {
 		return nil, err
@@ -247,27 +249,39 @@ func (b *bench) takenAlong() ([]line, error) {
 	if err := b.big.run(ip); err != nil {
 		return nil, err
 	}
-	down, err := b.once("an interface goes down", func(*listener) error {
+	down, err := b.once("an interface goes down", 0, func(*listener) error {
 		return b.big.run(exec.Command("ip", "link", "set", "v2", "down"))
 	}, func(changes, _ uint64) bool { return changes > few })
 	if err != nil {
 		return nil, err
 	}
-	loss, err := b.once("losses, and all is compared", func(l *listener) error {
+	const all = "losses, and all is compared, with as many events as are kept"
+	loss, err := b.once(all, events.MaxRows, func(l *listener) error {
 		err := l.cmd.Process.Signal(syscall.SIGSTOP)
-		err2 := b.big.run(exec.Command("/proc/self/exe", "-sendChanges", "210000", "100000"))
+		err2 := b.big.run(changesCommand(210_000, 100_000))
 		return errors.Join(err, err2, l.cmd.Process.Signal(syscall.SIGCONT))
 	}, func(_, lost uint64) bool { return lost > 0 })
 	return []line{down, loss}, err
 }
 
-// once measures a process that follows changes beside all routes while something is done to it.
-func (b *bench) once(what string, do func(*listener) error, ok func(changes, lost uint64) bool) (line, error) {
+// changesCommand makes so many changes, at so many a second. A multiple of three leaves nothing.
+func changesCommand(n, rate int) *exec.Cmd {
+	return exec.Command("/proc/self/exe", "-sendChanges", strconv.Itoa(n), strconv.Itoa(rate))
+}
+
+// once measures a process that follows changes beside all routes, and has so many events, while
+// something is done to it.
+func (b *bench) once(what string, kept int, do func(*listener) error,
+	ok func(changes, lost uint64) bool) (line, error) {
 	l, err := b.listen(b.big, "events", "/proc/self/exe", "-follow")
 	if err != nil {
 		return line{}, err
 	}
 	defer l.stop()
+	_, _, _, err = l.during(func() error { return b.big.run(changesCommand((kept+2)/3*3, changeRate)) })
+	if err != nil {
+		return line{}, err
+	}
 	s, changes, lost, err := l.during(func() error { return do(l) })
 	if err != nil {
 		return line{}, fmt.Errorf("%s: %w", what, err)
