@@ -60,14 +60,24 @@ func (f *follower) failed(err error) error {
 }
 
 // A change of what is touched is told of, and taken in later.
-type touchedKeys map[any]bool
+type touchedKeys struct {
+	routes   map[key]bool
+	rules    map[ruleKey]bool
+	nexthops map[uint32]bool
+}
 
 func (f *follower) touched() touchedKeys {
-	all := touchedKeys{}
+	all := touchedKeys{map[key]bool{}, map[ruleKey]bool{}, map[uint32]bool{}}
+	var m object.Message
 	for _, i := range f.ahead {
-		var m object.Message
-		if _, ok := checked(&m, i.msg); ok {
-			all[keyFor(&m)] = true
+		switch k, ok := checked(&m, i.msg); {
+		case !ok:
+		case k == object.Routes.Kind:
+			all.routes[keyOf(&m)] = true
+		case k == object.Rules.Kind:
+			all.rules[ruleKeyOf(&m)] = true
+		case k == object.NexthopObjects.Kind:
+			all.nexthops[object.NexthopObjects.Number(&m)] = true
 		}
 	}
 	return all
@@ -123,8 +133,8 @@ func (w *sweeping) wentFirst(m *object.Message, there bool) bool {
 		}
 	}
 	k, exact := keyOf(m), w.state.exact(m)
+	var o object.Message
 	for _, i := range w.ahead {
-		var o object.Message
 		kind, ok := checked(&o, i.msg)
 		if !ok || kind != object.Routes.Kind || keyOf(&o) != k ||
 			w.state.exact(&o) != exact {
@@ -141,8 +151,8 @@ func (w *sweeping) deletedLater(m *object.Message) bool {
 		return false
 	}
 	k, exact := keyOf(m), w.state.exact(m)
+	var o object.Message
 	return slices.ContainsFunc(w.ahead, func(i item) bool {
-		var o object.Message
 		kind, ok := checked(&o, i.msg)
 		return ok && kind == object.Routes.Kind && wire.Type(i.msg) == kind.Del && keyOf(&o) == k &&
 			w.state.exact(&o) == exact
@@ -177,7 +187,7 @@ func (w *sweeping) nexthops(s *rtnl.Snapshot) {
 		run, now := held[id], there[id]
 		run.Next(&m)
 		switch {
-		case w.touched[id]:
+		case w.touched.nexthops[id]:
 			w.left = w.left || !now.Next(&n) && w.cause.takes(&m)
 		case !now.Next(&n):
 			if w.takes(&m) {
@@ -201,7 +211,7 @@ func (w *sweeping) routes(s *rtnl.Snapshot, filter *rtnl.Filter) {
 	filter.Prepare()
 	var changed []object.Run
 	seen := st.mark(s, func(m *object.Message) {
-		if m.UsesObject() && !w.touched[keyOf(m)] && w.cause.takes(m) {
+		if m.UsesObject() && !w.touched.routes[keyOf(m)] && w.cause.takes(m) {
 			changed = append(changed, copied(m))
 		}
 	})
@@ -209,7 +219,7 @@ func (w *sweeping) routes(s *rtnl.Snapshot, filter *rtnl.Filter) {
 	for r := range st.routes.which(filter.Lets) {
 		st.routes.message(&st.other, r)
 		switch {
-		case w.touched[keyOf(&st.other)]:
+		case w.touched.routes[keyOf(&st.other)]:
 			if w.wentFirst(&st.other, seen.has(r)) {
 				missing = append(missing, r)
 			} else {

@@ -191,13 +191,15 @@ func (s *store) compact() {
 	*s = *n
 }
 
-// all yields every record.
+// all yields every record, which may be removed then.
 func (s *store) all(yield func(ref) bool) {
 	for _, r := range s.buckets {
-		for ; r != 0; r = s.next(r) {
+		for r != 0 {
+			next := s.next(r)
 			if !yield(r) {
 				return
 			}
+			r = next
 		}
 	}
 }
