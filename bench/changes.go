@@ -148,7 +148,7 @@ func changesFloor([]string) error {
 			}
 			for b := buf[:n]; len(b) >= unix.SizeofNlMsghdr; {
 				size := int(binary.NativeEndian.Uint32(b))
-				b = b[min(len(b), max(size+3&^3, unix.SizeofNlMsghdr)):]
+				b = b[min(len(b), max((size+3)&^3, unix.SizeofNlMsghdr)):]
 				seen.Add(1)
 			}
 		}

@@ -164,7 +164,8 @@ func (w *sweeping) deletedLater(m *object.Message) bool {
 func (w *sweeping) tell(a Action, run, old object.Run, twin int) {
 	c, st := w.cause, w.state
 	if !w.told && c.kind != object.NexthopObjects.Kind {
-		w.emit(&c.item, &Event{Action: c.action, Kind: c.kind, Object: c.object, Referred: st.referred(c.object, object.Run{})})
+		w.emit(&c.item, &Event{Action: c.action, Kind: c.kind, Object: c.object,
+			Referred: st.referred(c.object, object.Run{})})
 	}
 	w.told = true
 	w.emit(&c.item, &Event{Action: a, Kind: run.Kind(), Object: run, Old: old, Twin: twin, OldTwin: twin,
