@@ -1,6 +1,7 @@
 package events
 
 import (
+	"runtime/debug"
 	"slices"
 	"time"
 
@@ -288,6 +289,9 @@ func (s *state) mark(snap *rtnl.Snapshot, differs func(m *object.Message)) refSe
 func (f *follower) compare(at item) error {
 	at.msg, at.author, at.certainty = nil, nil, 0
 	begun := time.Now()
+	if f.state.routes.count >= many {
+		debug.FreeOSMemory() // there will be as much again
+	}
 	s, err := f.kernel.Read(f.ctx, f.everything())
 	if err != nil {
 		return f.failed(err)

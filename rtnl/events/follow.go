@@ -149,9 +149,12 @@ func (f *follower) begin() error {
 	return nil
 }
 
-// large is from how many bytes of routes on it is worth a collection of garbage, tens of
-// milliseconds, that they are not needed any more: some 80,000 routes.
-const large = 8 << 20
+// many is from how many routes on it is worth a collection of garbage, tens of milliseconds, that
+// there is no more in use than has to be, large how many bytes the kernel tells of them.
+const (
+	many  = 100_000
+	large = 8 << 20
+)
 
 // giveBack gives the memory of a large snapshot, which is not looked at any more, back to the kernel
 // at once: there may be as much of it as of all else.
