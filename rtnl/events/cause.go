@@ -16,6 +16,9 @@ type cause struct {
 	kind   *object.Kind
 	number uint32     // of the link or nexthop object
 	addr   netip.Addr // of a link that lost it
+	// carrier says that a link has lost its carrier and nothing else: only what uses a nexthop object
+	// goes (nexthop_flush_dev), while routes are marked and stay (fib_sync_down_dev, fib6_ifdown).
+	carrier bool
 
 	action Action
 	object object.Run // of a link or address, which is told of only if it takes something along
@@ -49,8 +52,11 @@ func (f *follower) linkCause(i item, m *object.Message, gone bool) *cause {
 	c.action = Replaced
 	const carrier = object.IFF_RUNNING | object.IFF_LOWER_UP
 	before, flags := f.state.links[c.number], object.LinkFlags(m)
-	if before == nil || before.flags&^flags&object.IFF_UP == 0 && before.upper == object.LinkMaster(m) &&
-		(before.flags&carrier != carrier || flags&carrier == carrier) {
+	if before == nil {
+		return nil
+	}
+	c.carrier = before.flags&^flags&object.IFF_UP == 0 && before.upper == object.LinkMaster(m)
+	if c.carrier && (before.flags&carrier != carrier || flags&carrier == carrier) {
 		return nil
 	}
 	return c
@@ -128,7 +134,7 @@ func (c *cause) takes(m *object.Message) bool {
 		return true
 	}
 	switch {
-	case c.kind == object.NexthopObjects.Kind,
+	case c.kind == object.NexthopObjects.Kind, c.carrier,
 		c.kind == object.Addresses && object.Routes.Table(m).Family != object.IPv4:
 		return false
 	}
@@ -141,6 +147,22 @@ func (c *cause) takes(m *object.Message) bool {
 		}
 	}
 	return false
+}
+
+// stays reports whether a route that leads through an interface is there all the same when that went
+// down: it has another way, or it is one to an address of the host itself, which stay as long as the
+// interface does.
+func (c *cause) stays(m *object.Message) bool {
+	if c.kind != object.Links.Kind || m.UsesObject() {
+		return false
+	}
+	for oif := range m.Ways {
+		if oif != c.number {
+			return true
+		}
+	}
+	const host = 254 // RT_SCOPE_HOST
+	return c.action != Deleted && object.Routes.Table(m).Family == object.IPv4 && object.RouteScope(m) == host
 }
 
 // concerns works out which nexthop objects may go with the cause, and returns a filter for the
@@ -170,24 +192,23 @@ func (f *follower) concerns(c *cause) (routes rtnl.Filter, any bool) {
 	_, any = s.nexthops[c.number]
 	any = any && c.kind == object.NexthopObjects.Kind || len(c.nexthops) > 0 && c.kind != object.NexthopObjects.Kind
 	routes.None = true
-	if c.kind == object.Links.Kind && s.overLink[c.number] == 0 && !f.used(c.nexthops) ||
-		c.kind == object.NexthopObjects.Kind && !f.used(c.nexthops) {
+	leads := c.kind == object.Links.Kind && !c.carrier && s.overLink[c.number] > 0
+	if c.kind != object.Addresses && !leads && !f.used(c.nexthops) {
 		return routes, any
 	}
 	byNexthop := false
-	for r := range s.routes.all {
-		s.routes.message(&s.other, r)
-		if !c.takes(&s.other) {
-			continue
+	s.routes.shapes.each(func(m *object.Message, _ ref) {
+		if !c.takes(m) {
+			return
 		}
-		t := object.Routes.Table(&s.other)
+		t := object.Routes.Table(m)
 		routes.None = false
 		routes.Families, routes.Tables = with(routes.Families, t.Family), with(routes.Tables, t.ID)
-		byNexthop = byNexthop || s.other.UsesObject()
-		for oif := range s.other.Ways {
+		byNexthop = byNexthop || m.UsesObject()
+		for oif := range m.Ways {
 			routes.OIFs = with(routes.OIFs, oif)
 		}
-	}
+	})
 	if byNexthop || len(routes.OIFs) > maxOutputs {
 		routes.OIFs = nil
 	}

@@ -1,6 +1,7 @@
 package events
 
 import (
+	"runtime/debug"
 	"slices"
 	"time"
 
@@ -60,14 +61,29 @@ func (f *follower) failed(err error) error {
 }
 
 // A change of what is touched is told of, and taken in later.
-type touchedKeys map[any]bool
+type touchedKeys struct {
+	routes   map[key]bool
+	rules    map[ruleKey]bool
+	nexthops map[uint32]bool
+	// One of which more is told is left as it was before: that it went down would be no change any
+	// more when the message comes, and take no routes along.
+	links map[uint32]bool
+}
 
 func (f *follower) touched() touchedKeys {
-	all := touchedKeys{}
+	all := touchedKeys{map[key]bool{}, map[ruleKey]bool{}, map[uint32]bool{}, map[uint32]bool{}}
+	var m object.Message
 	for _, i := range f.ahead {
-		var m object.Message
-		if _, ok := checked(&m, i.msg); ok {
-			all[keyFor(&m)] = true
+		switch k, ok := checked(&m, i.msg); {
+		case !ok:
+		case k == object.Routes.Kind:
+			all.routes[keyOf(&m)] = true
+		case k == object.Rules.Kind:
+			all.rules[ruleKeyOf(&m)] = true
+		case k == object.NexthopObjects.Kind:
+			all.nexthops[object.NexthopObjects.Number(&m)] = true
+		case k == object.Links.Kind:
+			all.links[object.Links.Number(&m)] = true
 		}
 	}
 	return all
@@ -82,15 +98,9 @@ func keyFor(m *object.Message) any {
 		return ruleKeyOf(m)
 	case object.NexthopObjects.Kind:
 		return object.NexthopObjects.Number(m)
-	case object.Links.Kind:
-		return linkKey(object.Links.Number(m))
 	}
 	return nil
 }
-
-// A linkKey is the index of an interface. One of which more is told is left as it was before: that
-// it went down would be no change any more when the message comes, and take no routes along.
-type linkKey uint32
 
 // A sweeping is the work on what went with a cause.
 type sweeping struct {
@@ -129,8 +139,8 @@ func (w *sweeping) wentFirst(m *object.Message, there bool) bool {
 		}
 	}
 	k, exact := keyOf(m), w.state.exact(m)
+	var o object.Message
 	for _, i := range w.ahead {
-		var o object.Message
 		kind, ok := checked(&o, i.msg)
 		if !ok || kind != object.Routes.Kind || keyOf(&o) != k ||
 			w.state.exact(&o) != exact {
@@ -144,12 +154,27 @@ func (w *sweeping) wentFirst(m *object.Message, there bool) bool {
 	return !there && w.cause.surely(m)
 }
 
+// deletedLater reports whether it is told later that just this IPv6 route was deleted.
+func (w *sweeping) deletedLater(m *object.Message) bool {
+	if object.Routes.Table(m).Family != object.IPv6 {
+		return false
+	}
+	k, exact := keyOf(m), w.state.exact(m)
+	var o object.Message
+	return slices.ContainsFunc(w.ahead, func(i item) bool {
+		kind, ok := checked(&o, i.msg)
+		return ok && kind == object.Routes.Kind && wire.Type(i.msg) == kind.Del && keyOf(&o) == k &&
+			w.state.exact(&o) == exact
+	})
+}
+
 // tell tells of an object that has gone, or is another one now, and of the cause before, if nothing
 // else does.
 func (w *sweeping) tell(a Action, run, old object.Run, twin int) {
 	c, st := w.cause, w.state
 	if !w.told && c.kind != object.NexthopObjects.Kind {
-		w.emit(&c.item, &Event{Action: c.action, Kind: c.kind, Object: c.object, Referred: st.referred(c.object)})
+		w.emit(&c.item, &Event{Action: c.action, Kind: c.kind, Object: c.object,
+			Referred: st.referred(c.object, object.Run{})})
 	}
 	w.told = true
 	w.emit(&c.item, &Event{Action: a, Kind: run.Kind(), Object: run, Old: old, Twin: twin, OldTwin: twin,
@@ -172,7 +197,7 @@ func (w *sweeping) nexthops(s *rtnl.Snapshot) {
 		run, now := held[id], there[id]
 		run.Next(&m)
 		switch {
-		case w.touched[id]:
+		case w.touched.nexthops[id]:
 			w.left = w.left || !now.Next(&n) && w.cause.takes(&m)
 		case !now.Next(&n):
 			if w.takes(&m) {
@@ -197,7 +222,7 @@ func (w *sweeping) routes(s *rtnl.Snapshot, filter *rtnl.Filter) {
 	var changed, others []object.Run
 	seen := st.mark(s, func(m *object.Message) {
 		switch {
-		case w.touched[keyOf(m)]:
+		case w.touched.routes[keyOf(m)]:
 		case m.UsesObject() && w.cause.takes(m):
 			changed = append(changed, copied(m))
 		case object.Routes.Table(m).Family == object.IPv6:
@@ -205,26 +230,24 @@ func (w *sweeping) routes(s *rtnl.Snapshot, filter *rtnl.Filter) {
 		}
 	})
 	var missing []ref
-	for r := range st.routes.all {
-		if st.routes.message(&st.other, r); !filter.Lets(&st.other) {
-			continue
-		}
+	for r := range st.routes.which(filter.Lets) {
+		st.routes.message(&st.other, r)
 		switch {
-		case w.touched[keyOf(&st.other)]:
+		case w.touched.routes[keyOf(&st.other)]:
 			if w.wentFirst(&st.other, seen.has(r)) {
 				missing = append(missing, r)
 			} else {
-				w.left = w.left || !seen.has(r) && w.cause.takes(&st.other)
+				w.left = w.left || !seen.has(r) && w.cause.takes(&st.other) && !w.deletedLater(&st.other)
 			}
 		case !seen.has(r):
 			if w.takes(&st.other) && (w.cause.surely(&st.other) || !st.hidden(&st.other, seen)) {
 				missing = append(missing, r)
 			}
-		case w.cause.kind != object.Addresses && w.cause.surely(&st.other):
-			w.odd = true // though it stays, as a route with other nexthops does
+		case w.cause.kind != object.Addresses && w.cause.surely(&st.other) && !w.cause.stays(&st.other):
+			w.odd = true // it should have gone
 		}
 	}
-	for _, r := range st.sorted(missing) {
+	for _, r := range st.byKey(missing) {
 		st.routes.message(&st.other, r)
 		k := keyOf(&st.other)
 		st.group = st.routes.group(st.group[:0], &k)
@@ -240,16 +263,16 @@ func (w *sweeping) routes(s *rtnl.Snapshot, filter *rtnl.Filter) {
 		one.Next(&m)
 		k := keyOf(&m)
 		st.group = st.routes.group(st.group[:0], &k)
-		if r, n := st.find(&m, st.identity(&m)); n == 1 {
+		if r, n := st.find(&m); n == 1 {
 			w.tell(Replaced, run, st.routes.run(r), 0)
-			st.replaceRoute(r, &m, st.identity(&m))
+			st.replaceRoute(r, &m)
 		}
 	}
 	st.routes.compact()
 }
 
-// sorted sorts records by their keys.
-func (s *state) sorted(list []ref) []ref {
+// byKey sorts records by their keys.
+func (s *state) byKey(list []ref) []ref {
 	keys := make(map[ref]key, len(list))
 	for _, r := range list {
 		s.routes.message(&s.other, r)
@@ -274,7 +297,7 @@ func (w *sweeping) isAnother(r ref, others []object.Run) bool {
 			object.Routes.Position(&was).Priority != object.Routes.Position(&m).Priority {
 			continue
 		}
-		c := st.withTwin(st.putInPlace(r, &m, st.identity(&m), Replaced), &m)
+		c := st.withTwin(st.putInPlace(r, &m, Replaced), &m)
 		w.emit(&item{time: w.cause.item.time, uptime: w.cause.item.uptime}, &Event{Action: c.action,
 			Kind: object.Routes.Kind, Object: c.object, Old: c.old, Twin: c.twin, OldTwin: c.oldTwin,
 			Referred: st.referred(c.object, c.old)})
@@ -283,15 +306,10 @@ func (w *sweeping) isAnother(r ref, others []object.Run) bool {
 	return false
 }
 
-// A refSet is a set of records.
-type refSet []uint64
-
-func (s refSet) has(r ref) bool { return int(r/64) < len(s) && s[r/64]&(1<<(r%64)) != 0 }
-
 // mark returns which routes that are held are in a snapshot. Those of the snapshot that are not
 // held, or in another order, or that say something else are told to differs.
 func (s *state) mark(snap *rtnl.Snapshot, differs func(m *object.Message)) refSet {
-	seen := make(refSet, len(s.routes.chunks)*chunkUnits/64+1)
+	seen := newRefSet(&s.routes.records)
 	var group []ref
 	object.Each(snap.Runs(object.Routes.Kind), func(m *object.Message) bool {
 		k := keyOf(m)
@@ -302,20 +320,16 @@ func (s *state) mark(snap *rtnl.Snapshot, differs func(m *object.Message)) refSe
 			if seen.has(r) {
 				continue
 			}
-			if s.routes.identity(r) == uint32(exact) {
-				if s.routes.message(&s.other, r); s.exact(&s.other) == exact {
-					seen[r/64] |= 1 << (r % 64)
-					if differs != nil && (behind || !object.Alike(&s.other, m)) {
-						differs(m)
-					}
-					return true
+			if s.routes.exact(r) == exact {
+				seen.add(r)
+				if s.routes.message(&s.other, r); behind || !object.Alike(&s.other, m) {
+					differs(m)
 				}
+				return true
 			}
 			behind = true
 		}
-		if differs != nil {
-			differs(m)
-		}
+		differs(m)
 		return true
 	})
 	return seen
@@ -343,6 +357,9 @@ func (s *state) hidden(m *object.Message, seen refSet) bool {
 func (f *follower) compare(at item) error {
 	at.msg, at.author, at.certainty = nil, nil, 0
 	begun := time.Now()
+	if f.state.routes.count >= many {
+		debug.FreeOSMemory() // there will be as much again
+	}
 	s, err := f.kernel.Read(f.ctx, f.everything())
 	if err != nil {
 		return f.failed(err)
@@ -353,7 +370,7 @@ func (f *follower) compare(at item) error {
 	touched := f.touched()
 	st := f.state
 	object.Each(s.Runs(object.Links.Kind), func(m *object.Message) bool {
-		if !touched[linkKey(object.Links.Number(m))] {
+		if !touched.links[object.Links.Number(m)] {
 			st.setLink(m)
 		}
 		return true
@@ -366,5 +383,6 @@ func (f *follower) compare(at item) error {
 	f.missed = f.missed && (!s.Consistent || d.left)
 	f.doubt = !s.Consistent || d.left
 	f.due = time.Now().Add(max(settleTime, restShare*f.tried))
+	giveBack(s)
 	return nil
 }

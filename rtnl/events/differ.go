@@ -36,7 +36,7 @@ func (d *differences) nexthops(s *rtnl.Snapshot) {
 		one.Next(&m)
 		id := object.NexthopObjects.Number(&m)
 		there[id] = true
-		if d.touched[id] {
+		if d.touched.nexthops[id] {
 			d.left = true
 			continue
 		}
@@ -53,7 +53,7 @@ func (d *differences) nexthops(s *rtnl.Snapshot) {
 		}
 	}
 	for _, id := range sortedKeys(held) {
-		if d.touched[id] {
+		if d.touched.nexthops[id] {
 			d.left = true
 		} else if d.whole && !there[id] {
 			d.tell(Gone, held[id], object.Run{}, 0, 0)
@@ -87,7 +87,7 @@ func (d *differences) rules(s *rtnl.Snapshot) {
 		return cmp.Or(cmp.Compare(a.family, b.family), cmp.Compare(a.priority, b.priority))
 	})
 	for _, k := range keys {
-		if d.touched[k] {
+		if d.touched.rules[k] {
 			d.left = true
 			continue
 		}
@@ -153,7 +153,7 @@ func (d *differences) routes(s *rtnl.Snapshot) {
 		}
 	}
 	n := len(odd)
-	maps.DeleteFunc(odd, func(k key, _ bool) bool { return d.touched[k] })
+	maps.DeleteFunc(odd, func(k key, _ bool) bool { return d.touched.routes[k] })
 	d.left = d.left || len(odd) < n
 	if len(odd) == 0 {
 		return
@@ -181,7 +181,7 @@ func (d *differences) routes(s *rtnl.Snapshot) {
 		for _, run := range now[k] {
 			var m object.Message
 			run.Next(&m)
-			st.addRoute(&m, st.identity(&m), 0)
+			st.addRoute(&m, 0)
 		}
 	}
 	st.routes.compact()

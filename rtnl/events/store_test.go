@@ -1,147 +1,131 @@
 package events
 
 import (
-	"bytes"
-	"fmt"
 	"math/rand/v2"
+	"net/netip"
 	"slices"
 	"testing"
 
-	"kernelroutes/internal/nltest"
-	"kernelroutes/internal/nstest"
 	"kernelroutes/rtnl/object"
 	"kernelroutes/rtnl/wire"
 )
 
-// storedRoute makes a message about a route to one of some destinations, with an attribute of so
-// many bytes that is not known.
-func storedRoute(t *testing.T, dst, number, size int) (m object.Message) {
-	r := nltest.V4()
-	*r = object.Route{Family: object.IPv4, Table: 254, Type: object.Unicast,
-		Dst: nltest.V4().Dst, Priority: object.Some(uint32(number)),
-		Unknown: []wire.Attr{{Type: 63, Data: make([]byte, size)}}}
-	a := r.Dst.Addr().As4()
-	a[3], a[2], a[1] = byte(dst), byte(dst>>8), byte(dst>>16)
-	msg := nltest.Padded(object.Routes.New, 0, 0, nltest.AppendRoute(nil, r))
-	copy(msg[wire.HeaderLen:], []byte{byte(object.IPv4), 32})
-	i := bytes.Index(msg, r.Dst.Addr().AsSlice())
-	copy(msg[i:], a[:])
-	if _, ok := checked(&m, msg); !ok {
-		t.Fatalf("%x is no route", msg)
-	}
-	return m
-}
-
-// A model of a store: what each key has.
-type storeModel map[key][]string
-
-// TestStore compares a store with a map, while routes come and go.
-func TestStore(t *testing.T) {
-	for _, test := range []struct {
-		name               string
-		keys, most, size   int
-		changes, compacted int
-	}{
-		{"few keys", 3, 40, 20, 20_000, 0},
-		{"many keys", 2000, 3000, 40, 20_000, 0},
-		{"one key", 1, 600, 8, 3000, 0},
-		{"across chunks", 50, 300, 9000, 3000, 1},
-	} {
-		t.Run(test.name, func(t *testing.T) {
-			r := rand.New(rand.NewPCG(1, 2))
-			s, model := newStore(), storeModel{}
-			number, compacted := 0, 0
-			for i := range nstest.Amount(test.changes, test.changes/5) {
-				number++
-				m := storedRoute(t, r.IntN(test.keys), number, r.IntN(test.size))
-				k := keyOf(&m)
-				group := s.group(nil, &k)
-				text := payloadOf(&m)
-				at := r.IntN(len(group) + 1)
-				switch verb := r.IntN(4); {
-				case verb == 0 && at < len(group):
-					s.replace(group[at], &m, uint32(number))
-					model[k][at] = text
-				case at < len(group) && (verb == 1 || s.count >= test.most):
-					s.remove(group[at])
-					model[k] = slices.Delete(model[k], at, at+1)
-				case at < len(group):
-					s.add(&m, uint32(number), group[at])
-					model[k] = slices.Insert(model[k], at, text)
-				default:
-					s.add(&m, uint32(number), 0)
-					model[k] = append(model[k], text)
-				}
-				used := s.used
-				s.compact()
-				if s.used < used {
-					compacted++
-				}
-				if i%500 == 0 {
-					model.compare(t, s)
-				}
-			}
-			model.compare(t, s)
-			if compacted < test.compacted && !testing.Short() {
-				t.Errorf("compacted %d times", compacted)
-			}
-		})
-	}
-}
-
-func payloadOf(m *object.Message) string { return string(wire.Payload(m.AppendLasting(nil))) }
-
-func (model storeModel) compare(t *testing.T, s *store) {
+// routeMessage makes a message about a route to an IPv4 or IPv6 destination.
+func routeMessage(t *testing.T, dst netip.Prefix, table, metric, oif uint32) *object.Message {
 	t.Helper()
-	n := 0
+	family := object.IPv6
+	if dst.Addr().Is4() {
+		family = object.IPv4
+	}
+	const rtaDst, rtaOIF, rtaPriority, rtaTable = 1, 4, 6, 15
+	p := []byte{byte(family), byte(dst.Bits()), 0, 0, 0, 3, 0, 1, 0, 0, 0, 0}
+	if dst.Bits() > 0 { // the kernel says nothing of zeros
+		p = wire.AppendAttr(p, rtaDst, dst.Addr().AsSlice()...)
+	}
+	p = wire.AppendU32(p, rtaTable, table)
+	p = wire.AppendU32(p, rtaPriority, metric)
+	p = wire.AppendU32(p, rtaOIF, oif)
+	b := append(wire.AppendHeader(nil, wire.HeaderLen+len(p), object.Routes.New, 0, 0), p...)
 	var m object.Message
-	for k, want := range model {
-		var got []string
-		for _, r := range s.group(nil, &k) {
-			s.message(&m, r)
-			got = append(got, payloadOf(&m))
-			if id := object.Routes.Position(&m).Priority; s.identity(r) != id {
-				t.Fatalf("the identity of %d is %d", id, s.identity(r))
+	if err := object.Routes.Check(&m, b); err != nil {
+		t.Fatal(err)
+	}
+	return &m
+}
+
+// TestStore compares a store with lists of messages, after many random changes of it.
+func TestStore(t *testing.T) {
+	r := rand.New(rand.NewPCG(1, 2))
+	s := newStore()
+	held := map[key][]string{}
+	check := func(k key) []ref {
+		t.Helper()
+		group := s.group(nil, &k)
+		var all []string
+		var m object.Message
+		for _, ref := range group {
+			s.message(&m, ref)
+			all = append(all, string(m.Bytes()))
+			var route object.Route
+			if route.Decode(&m, object.FieldID); route.IdentityHash() != s.exact(ref) {
+				t.Fatalf("%v has another identity", m.RoutePrefix())
 			}
 		}
-		if n += len(want); !slices.Equal(got, want) {
-			t.Fatalf("a key has %d routes, not %d, or others", len(got), len(want))
+		if !slices.Equal(all, held[k]) {
+			t.Fatalf("of %v there are %d routes:\n%x\ninstead of %d:\n%x", k, len(all), all, len(held[k]), held[k])
+		}
+		return group
+	}
+	random := func() *object.Message {
+		dst := netip.PrefixFrom(netip.AddrFrom4([4]byte{10, 0, byte(r.IntN(8)), byte(r.IntN(256))}), 32)
+		switch r.IntN(9) {
+		case 0:
+			dst = netip.PrefixFrom(netip.IPv4Unspecified(), 0)
+		case 1, 2, 3:
+			dst = netip.PrefixFrom(netip.AddrFrom16([16]byte{0xfd, 15: byte(r.IntN(256))}), 128)
+		}
+		return routeMessage(t, dst, 254+uint32(r.IntN(2)), uint32(r.IntN(200)), uint32(1+r.IntN(3)))
+	}
+	change := func(m *object.Message, remove bool) {
+		t.Helper()
+		k := keyOf(m)
+		group := check(k)
+		at := r.IntN(len(group) + 1)
+		switch list := held[k]; {
+		case at == len(group) && !remove:
+			s.add(m, 0)
+			held[k] = append(list, string(m.Bytes()))
+		case at == len(group):
+		case remove:
+			s.remove(group[at])
+			held[k] = slices.Delete(list, at, at+1)
+		case r.IntN(2) == 0:
+			s.add(m, group[at])
+			held[k] = slices.Insert(list, at, string(m.Bytes()))
+		default:
+			s.replace(group[at], m)
+			list[at] = string(m.Bytes())
+		}
+		s.compact()
+		check(k)
+	}
+	for range 20_000 {
+		change(random(), r.IntN(3) == 0)
+	}
+	for k := range held {
+		check(k)
+	}
+	compacted := 0
+	for r := range s.all {
+		before := s.used + s.shapes.used
+		s.remove(r)
+		if s.compact(); s.used+s.shapes.used < before {
+			compacted++
+			break // no ref is valid now
 		}
 	}
-	all, bytes := 0, 0
-	for r := range s.all {
-		all++
-		s.message(&m, r)
-		bytes += recordHead + wire.Align(len(payloadOf(&m)))
+	for s.count > 0 {
+		for r := range s.all {
+			s.remove(r)
+			break
+		}
 	}
-	if all != n || s.count != n || bytes != s.used-s.garbage {
-		t.Fatalf("%d routes, %d counted, not %d; %d bytes, not %d - %d", all, s.count, n, bytes, s.used, s.garbage)
+	if s.compact(); compacted == 0 || s.shapes.count != 0 || s.used-s.freed != 0 || s.shapes.used-s.shapes.freed != 0 {
+		t.Errorf("%d shapes are left, %d bytes of records and %d of shapes; compacted %d times", s.shapes.count,
+			s.used-s.freed, s.shapes.used-s.shapes.freed, compacted)
 	}
 }
 
-// TestStoreShrinks gives memory back.
-func TestStoreShrinks(t *testing.T) {
+// TestStoreMemory: routes that differ in their destination alone take what that takes.
+func TestStoreMemory(t *testing.T) {
 	s := newStore()
-	const n = 20_000
+	const n = 10_000
+	s.reserve(n)
 	for i := range n {
-		m := storedRoute(t, i, 1, 60)
-		s.add(&m, 1, 0)
+		dst := netip.PrefixFrom(netip.AddrFrom4([4]byte{10, 0, byte(i >> 8), byte(i)}), 32)
+		s.add(routeMessage(t, dst, 254, 20, 3), 0)
 	}
-	full := len(s.chunks)
-	for i := range n - 10 {
-		m := storedRoute(t, i, 1, 60)
-		k := keyOf(&m)
-		s.remove(s.group(nil, &k)[0])
-		s.compact()
-	}
-	if full < 2 || len(s.chunks) != 1 || s.count != 10 || len(s.buckets) > n/8 {
-		t.Errorf("%d chunks of %d are left, %d routes, %d buckets", len(s.chunks), full, s.count, len(s.buckets))
-	}
-	for i := n - 10; i < n; i++ {
-		m := storedRoute(t, i, 1, 60)
-		k := keyOf(&m)
-		if got := s.group(nil, &k); len(got) != 1 {
-			t.Error(fmt.Sprint(i, " is there ", len(got), " times"))
-		}
+	if s.shapes.count != 1 || s.used != n*(recordHead+4) || len(s.buckets) > 2*n {
+		t.Errorf("%d shapes, %d bytes and %d buckets for %d routes", s.shapes.count, s.used, len(s.buckets), n)
 	}
 }
