@@ -1,0 +1,40 @@
+package packs
+
+import (
+	"fmt"
+	"testing"
+
+	"kernelroutes/rtnl/events"
+)
+
+// BenchmarkEventChecks runs the checks of what has happened where as many events are held as there is room for, all of
+// known programs: some of them new, or all.
+func BenchmarkEventChecks(b *testing.B) {
+	for _, p := range loadPacks(b) {
+		for _, c := range p.Checks {
+			if !c.ofEvents() {
+				continue
+			}
+			for _, recent := range []int{20, 5000, events.MaxRows} {
+				b.Run(fmt.Sprint(c.Name, "/", recent), func(b *testing.B) {
+					src := eventsOf(b, usualEvents)
+					usual := src.All
+					src.All = nil
+					for i := range events.MaxRows {
+						e := *usual[i%len(usual)]
+						e.Seq = uint64(i + 1)
+						if i < events.MaxRows-recent {
+							e.Time -= 3600e9
+						}
+						src.All = append(src.All, &e)
+					}
+					for b.Loop() {
+						if _, err := queryOf(src, c.SQL(), nil); err != nil {
+							b.Fatal(err)
+						}
+					}
+				})
+			}
+		}
+	}
+}

@@ -1,0 +1,162 @@
+//go:build linux
+
+package packs
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"os"
+	"os/exec"
+	"strings"
+	"testing"
+	"testing/fstest"
+	"time"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+
+	"kernelroutes/internal/nstest"
+	"kernelroutes/rtnl"
+	"kernelroutes/rtnl/events"
+	"kernelroutes/tables"
+)
+
+// A liveSource knows what is happening in the test's namespace.
+type liveSource struct {
+	*rtnl.Kernel
+	log *events.Log
+}
+
+func (s *liveSource) Events(ctx context.Context, after uint64) ([]*events.Event, error) {
+	return s.log.Events(ctx, after)
+}
+
+// startLive follows the changes in a new namespace, until the test ends.
+func startLive(t *testing.T) *liveSource {
+	t.Helper()
+	nstest.New(t)
+	nstest.Veth(t, "v0", "10.0.0.1/16", "fd00::1/64")
+	ns := rtnl.Namespace(fmt.Sprintf("/proc/self/task/%d/ns/net", unix.Gettid()))
+	s := &liveSource{new(rtnl.Kernel), events.Start(new(rtnl.Kernel), events.Options{Namespace: ns})}
+	t.Cleanup(s.log.Close)
+	if _, err := s.Events(t.Context(), 0); err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+// rows runs a check until it has as many rows.
+func (s *liveSource) rows(t *testing.T, c *Check, n int) (rows []map[string]string) {
+	t.Helper()
+	for end := time.Now().Add(time.Minute); ; time.Sleep(10 * time.Millisecond) {
+		var err error
+		if rows, err = queryOf(s, c.SQL(), func(text string) { t.Error(text) }); err != nil {
+			t.Fatal(err)
+		}
+		if len(rows) == n {
+			return rows
+		}
+		if time.Now().After(end) {
+			t.Fatalf("%s has %d rows, want %d: %v", c.Name, len(rows), n, rows)
+		}
+	}
+}
+
+// addByIoctl adds 203.0.113.0/24 over a device as route of net-tools does.
+func addByIoctl(t *testing.T, gateway [4]byte) {
+	t.Helper()
+	s, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer unix.Close(s)
+	address := func(a [4]byte) unix.RawSockaddrInet4 {
+		return unix.RawSockaddrInet4{Family: unix.AF_INET, Addr: a}
+	}
+	entry := struct { // struct rtentry
+		_                     uint64
+		dst, gateway, genmask unix.RawSockaddrInet4
+		flags                 uint16
+		_                     [64]byte
+	}{dst: address([4]byte{203, 0, 113, 0}), gateway: address(gateway), genmask: address([4]byte{255, 255, 255, 0}),
+		flags: unix.RTF_UP | unix.RTF_GATEWAY}
+	if _, _, errno := unix.Syscall(unix.SYS_IOCTL, uintptr(s), unix.SIOCADDRT,
+		uintptr(unsafe.Pointer(&entry))); errno != 0 {
+		t.Fatal(errno)
+	}
+}
+
+// TestEventChecks has ip and a program with the old ioctl change routes, and the kernel: what the first two do is
+// shown, and no more when the list has ip in its control group. What was there for a moment is a short-lived one.
+func TestEventChecks(t *testing.T) {
+	s := startLive(t)
+	stranger, short := checkNamed(t, "route_changed_by_stranger"), checkNamed(t, "route_short_lived")
+	cmd := exec.Command("ip", "-batch", "-") // which goes on: who has ended at once may not be found
+	in, err := cmd.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer cmd.Wait()
+	defer in.Close()
+	fmt.Fprintln(in, "route add 198.51.100.0/24 via 10.0.0.2\nroute replace 198.51.100.0/24 via 10.0.0.3\n"+
+		"rule add pref 100 table 77\nnexthop add id 7 via 10.0.0.2 dev v0\nroute add 2001:db8:7::/48 via fd00::2")
+	s.rows(t, stranger, 5)
+	addByIoctl(t, [4]byte{10, 0, 0, 2})
+	rows := s.rows(t, stranger, 6)
+	for i, want := range []string{"added route 198.51.100.0/24 10.0.0.2", "replaced route 198.51.100.0/24 10.0.0.3",
+		"added rule  ", "added nexthop  10.0.0.2", "added route 2001:db8:7::/48 fd00::2",
+		"added route 203.0.113.0/24 10.0.0.2"} {
+		r := rows[i]
+		if got := r["action"] + " " + r["object"] + " " + r["dst"] + " " + r["gateway"]; got != want {
+			t.Errorf("%q, want %q", got, want)
+		}
+		if i == 5 {
+			if r["author_certainty"] != "unknown" || r["port_id"] != "0" || r["process_path"] != "" || r["pid"] != "" {
+				t.Errorf("by ioctl: %v", r)
+			}
+		} else if r["author_certainty"] != "process" || r["pid"] != fmt.Sprint(cmd.Process.Pid) ||
+			r["process_name"] != "ip" || !strings.HasSuffix(r["process_path"], "bin/ip") || r["cgroup"] == "" {
+			t.Errorf("by ip: %v", r)
+		}
+	}
+	// The first one has lived until it was replaced.
+	if r := s.rows(t, short, 1)[0]; r["gateway"] != "10.0.0.2" || r["ended_action"] != "replaced" ||
+		r["ended_pid"] != r["pid"] || r["ended_seq"] != rows[1]["seq"] {
+		t.Errorf("short-lived: %v", r)
+	}
+	fmt.Fprintln(in, "route del 198.51.100.0/24\nlink set v0 down")
+	ends := map[string]string{}
+	for _, r := range s.rows(t, short, 4) { // the kernel tells of IPv6 routes that go with v0
+		ends[r["dst"]+" "+r["gateway"]] = r["ended_action"]
+	}
+	if want := map[string]string{"198.51.100.0/24 10.0.0.2": "replaced", "198.51.100.0/24 10.0.0.3": "deleted",
+		"2001:db8:7::/48 fd00::2": "deleted", "203.0.113.0/24 10.0.0.2": "gone"}; !maps.Equal(ends, want) {
+		t.Errorf("they ended as %v, want %v", ends, want)
+	}
+	cgroup := rows[0]["cgroup"]
+	list := fmt.Sprintf("name: process_writer\nwhat: Ours.\ncolumns: [path, cgroup, why]\nrows:\n"+
+		"  - ['%%bin/ip', '%s', test]\n", strings.ReplaceAll(cgroup, "'", "''"))
+	files, err := WithLists(os.DirFS("."), fstest.MapFS{"process_writer.yml": &fstest.MapFile{Data: []byte(list)}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	packs, err := Load(files)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range packs {
+		for _, c := range p.Checks {
+			if c.Name == stranger.Name || c.Name == short.Name {
+				if r := s.rows(t, c, 1)[0]; r["dst"] != "203.0.113.0/24" {
+					t.Errorf("%s, with ip in the list: %v", c.Name, r)
+				}
+			}
+		}
+	}
+}
+
+var _ tables.EventSource = (*liveSource)(nil)
