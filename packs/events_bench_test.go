@@ -15,15 +15,17 @@ func BenchmarkEventChecks(b *testing.B) {
 			if !c.ofEvents() {
 				continue
 			}
-			for _, recent := range []int{20, 5000, events.MaxRows} {
-				b.Run(fmt.Sprint(c.Name, "/", recent), func(b *testing.B) {
+			for _, of := range [][2]int{{20, 20}, {20, events.MaxRows}, {5000, events.MaxRows},
+				{events.MaxRows, events.MaxRows}} {
+				recent, held := of[0], of[1]
+				b.Run(fmt.Sprintf("%s/%d of %d", c.Name, recent, held), func(b *testing.B) {
 					src := eventsOf(b, usualEvents)
 					usual := src.All
 					src.All = nil
-					for i := range events.MaxRows {
+					for i := range held {
 						e := *usual[i%len(usual)]
 						e.Seq = uint64(i + 1)
-						if i < events.MaxRows-recent {
+						if i < held-recent {
 							e.Time -= 3600e9
 						}
 						src.All = append(src.All, &e)

@@ -60,6 +60,8 @@ var usualEvents = []event{
 	{"action": "added", "object": "route", "dst": "10.65.1.7/32", "dev": "cali123", "port_id": 9, "pid": 703,
 		"author_certainty": "other namespace", "process_path": "/usr/bin/calico-node",
 		"cgroup": "/kubepods.slice/kubepods-burstable.slice/cri-1.scope"},
+	{"action": "added", "object": "route", "dst": "10.65.2.0/26", "port_id": 10, "pid": 713,
+		"author_certainty": "other namespace", "process_path": "/usr/bin/bird", "cgroup": "/kubepods/burstable/podx/y"},
 	{"action": "gone", "object": "route", "dst": "10.65.1.7/32", "dev": "cali123", "port_id": 0,
 		"author_certainty": "kernel"},
 	{"action": "gone", "object": "route", "dst": "203.0.113.0/24", "author_certainty": "unknown"},

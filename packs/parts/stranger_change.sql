@@ -1,7 +1,7 @@
 -- The changes of the last eleven minutes by a program that process_writer does not have, or that had
 -- ended before it could be seen. Of one that was just ending the name and the control group are known,
--- but no path: then the list has to name the group. A program that was updated since it was started
--- has " (deleted)" behind its path.
+-- but no path: then the list has to name the group, as for a container, in which any file may have any
+-- path. A program that was updated since it was started has " (deleted)" behind its path.
 stranger_change(seq) AS (
   SELECT e.seq
   FROM kernel_route_events e
@@ -15,6 +15,7 @@ stranger_change(seq) AS (
       SELECT 1
       FROM process_writer w
       WHERE e.cgroup LIKE w.cgroup
+        AND (w.cgroup <> '%' OR NOT EXISTS (SELECT 1 FROM container_cgroup g WHERE e.cgroup LIKE g.pattern))
         AND (CASE WHEN e.process_path LIKE '% (deleted)' THEN substr(e.process_path, 1, length(e.process_path) - 10)
             ELSE e.process_path END LIKE w.path
           OR e.process_path = '' AND e.process_name <> '' AND w.cgroup <> '%'
