@@ -17,6 +17,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"kernelroutes/internal/nstest"
+	"kernelroutes/internal/osquerytest"
 	"kernelroutes/rtnl"
 	"kernelroutes/rtnl/events"
 	"kernelroutes/tables"
@@ -156,6 +157,64 @@ func TestEventChecks(t *testing.T) {
 				}
 			}
 		}
+	}
+}
+
+// TestChangesInOsquery runs the query of changes as osquery's schedule does, some time passing between two runs: the
+// extension is told the time as a number, and sends what is not older; each change is logged once, as its row stays
+// as it was, and none when it is too old to be shown.
+func TestChangesInOsquery(t *testing.T) {
+	nstest.New(t)
+	nstest.Veth(t, "v0", "10.0.0.1/16")
+	o := startOsquery(t)
+	c := checkNamed(t, "changes")
+	start := time.Now().Unix()
+	logged, before := map[string]int{}, map[string]bool{}
+	run := func(after int64) osquerytest.Request {
+		t.Helper()
+		o.time["unix_time"] = fmt.Sprint(start + after)
+		result, err := o.manager.Run(o.ctx, oneLine(c.SQL()))
+		if err != nil || len(result.Requests) != 1 {
+			t.Fatalf("%v: %d requests", err, len(result.Requests))
+		}
+		rows := map[string]bool{}
+		for _, r := range result.Rows {
+			text := fmt.Sprint(r)
+			if rows[text] = true; !before[text] {
+				logged[r["action"]+" "+r["dst"]]++
+			}
+		}
+		before = rows
+		return result.Requests[0]
+	}
+	first := run(0)
+	if want := fmt.Sprintf(`{"name":"time","list":[{"op":32,"expr":"%d"}]`, start-300); !strings.Contains(first.Context,
+		want) {
+		t.Errorf("the extension is asked with %s, which has no %s", first.Context, want)
+	}
+	nstest.IP(t, "route add 198.51.100.0/24 via 10.0.0.2")
+	nstest.IP(t, "route del 198.51.100.0/24")
+	ours := func() int { return logged["added 198.51.100.0/24"] + logged["deleted 198.51.100.0/24"] }
+	for end := time.Now().Add(time.Minute); ours() < 2; run(60) {
+		if time.Now().After(end) {
+			t.Fatalf("logged are %v", logged)
+		}
+	}
+	nstest.IP(t, "route add 203.0.113.0/24 via 10.0.0.2")
+	for end := time.Now().Add(time.Minute); logged["added 203.0.113.0/24"] == 0; run(180) {
+		if time.Now().After(end) {
+			t.Fatalf("logged are %v", logged)
+		}
+	}
+	if last := run(240); len(last.Rows) < 3 {
+		t.Errorf("%d rows in the window", len(last.Rows))
+	}
+	if late := run(3600); len(late.Rows) != 0 {
+		t.Errorf("an hour later %d rows are sent", len(late.Rows))
+	}
+	if logged["added 198.51.100.0/24"] != 1 || logged["deleted 198.51.100.0/24"] != 1 ||
+		logged["added 203.0.113.0/24"] != 1 {
+		t.Errorf("logged are %v", logged)
 	}
 }
 

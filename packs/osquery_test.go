@@ -21,14 +21,15 @@ func TestMain(m *testing.M) { nstest.Main(m, buildtest.Remove) }
 type osquery struct {
 	manager *osquerytest.Manager
 	ctx     context.Context
+	time    map[string]string // the row of its table time
 }
 
 // startOsquery starts them; they end with the test.
 func startOsquery(t *testing.T) *osquery {
 	t.Helper()
 	m := osquerytest.Start(t)
-	m.AddTable("time", []osquerytest.Column{{Name: "unix_time", Type: "INTEGER"}},
-		map[string]string{"unix_time": fmt.Sprint(time.Now().Unix())})
+	now := map[string]string{"unix_time": fmt.Sprint(time.Now().Unix())}
+	m.AddTable("time", []osquerytest.Column{{Name: "unix_time", Type: "INTEGER"}}, now)
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
 	t.Cleanup(cancel)
 	cmd := exec.Command(buildtest.Program(t), "--socket", m.Socket(), "--timeout", "3", "--interval", "1")
@@ -39,7 +40,7 @@ func startOsquery(t *testing.T) *osquery {
 	if _, err := m.WaitRegistered(ctx); err != nil {
 		t.Fatal(err)
 	}
-	return &osquery{m, ctx}
+	return &osquery{m, ctx, now}
 }
 
 // compare asks what was answered without osquery, and returns what it cost.
