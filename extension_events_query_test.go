@@ -39,8 +39,8 @@ func (x *extensionProcess) refusal(t *testing.T, sql string) string {
 func (x *extensionProcess) changed(t *testing.T, action, dst string) (seq int) {
 	t.Helper()
 	for end := time.Now().Add(time.Minute); ; time.Sleep(10 * time.Millisecond) {
-		r := x.query(t, fmt.Sprintf("SELECT max(seq) AS seq FROM kernel_route_events WHERE action = '%s' AND dst = '%s'",
-			action, dst))
+		r := x.query(t, fmt.Sprintf("SELECT max(seq) AS seq FROM kernel_route_events "+
+			"WHERE action = '%s' AND dst = '%s'", action, dst))
 		if seq, err := strconv.Atoi(r.Rows[0]["seq"]); err == nil {
 			return seq
 		}
@@ -74,11 +74,13 @@ func TestEventQueries(t *testing.T) {
 	ip := startAuthor(t)
 	pid := strconv.Itoa(ip.Process.Pid)
 	// osquery's spec has an index on pid.
-	x.AddTable("processes", []osquerytest.Column{{Name: "pid", Type: "BIGINT", Options: 1}, {Name: "cmdline", Type: "TEXT"}},
+	x.AddTable("processes", []osquerytest.Column{{Name: "pid", Type: "BIGINT", Options: 1},
+		{Name: "cmdline", Type: "TEXT"}},
 		map[string]string{"pid": "1", "cmdline": "init"}, map[string]string{"pid": pid, "cmdline": "ip -batch -"},
 		map[string]string{"pid": strconv.Itoa(os.Getpid()), "cmdline": "the test"})
 	start := time.Now().Unix()
-	for _, line := range []string{"route add 203.0.113.0/24 via 192.0.2.1", "route replace 203.0.113.0/24 via 192.0.2.2",
+	for _, line := range []string{
+		"route add 203.0.113.0/24 via 192.0.2.1", "route replace 203.0.113.0/24 via 192.0.2.2",
 		"rule add pref 100 from 198.51.100.0/24 table 77", "nexthop add id 7 via 192.0.2.3 dev eth0",
 		"route add 2001:db8:7::/48 via 2001:db8::1", "nexthop del id 7", "rule del pref 100",
 		"route del 203.0.113.0/24"} {
@@ -115,7 +117,8 @@ func TestEventQueries(t *testing.T) {
 			"7 ip -batch -, 8 ip -batch -", 1, 2},
 		{"SELECT p.cmdline, count(*) AS n" + from + "e CROSS JOIN processes p ON p.pid = e.parent_pid GROUP BY 1",
 			"cmdline n", "the test 8", 1, 8},
-		{"SELECT e.seq, e.dst" + from + "e JOIN kernel_routes r USING (route_id)", "seq dst", "5 2001:db8:7::/48", 0, 0},
+		{"SELECT e.seq, e.dst" + from + "e JOIN kernel_routes r USING (route_id)", "seq dst", "5 2001:db8:7::/48",
+			0, 0},
 	} {
 		r := x.query(t, c.sql)
 		cost := r.Cost()

@@ -8,6 +8,7 @@ import (
 	"maps"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
 	"testing"
 	"testing/fstest"
@@ -17,7 +18,6 @@ import (
 	"golang.org/x/sys/unix"
 
 	"kernelroutes/internal/nstest"
-	"kernelroutes/internal/osquerytest"
 	"kernelroutes/rtnl"
 	"kernelroutes/rtnl/events"
 	"kernelroutes/tables"
@@ -170,12 +170,18 @@ func TestChangesInOsquery(t *testing.T) {
 	c := checkNamed(t, "changes")
 	start := time.Now().Unix()
 	logged, before := map[string]int{}, map[string]bool{}
-	run := func(after int64) osquerytest.Request {
+	run := func(after int64) (sent int) {
 		t.Helper()
 		o.time["unix_time"] = fmt.Sprint(start + after)
 		result, err := o.manager.Run(o.ctx, oneLine(c.SQL()))
-		if err != nil || len(result.Requests) != 1 {
+		if err != nil || len(result.Requests) != 2 { // which come to the rows, and where the newest begin
 			t.Fatalf("%v: %d requests", err, len(result.Requests))
+		}
+		for _, q := range result.Requests {
+			if want := fmt.Sprintf(`{"name":"time","list":[{"op":32,"expr":"%d"}]`, start+after-300); !strings.Contains(
+				q.Context, want) {
+				t.Fatalf("the extension is asked with %s, which has no %s", q.Context, want)
+			}
 		}
 		rows := map[string]bool{}
 		for _, r := range result.Rows {
@@ -185,13 +191,9 @@ func TestChangesInOsquery(t *testing.T) {
 			}
 		}
 		before = rows
-		return result.Requests[0]
+		return result.Cost().Rows
 	}
-	first := run(0)
-	if want := fmt.Sprintf(`{"name":"time","list":[{"op":32,"expr":"%d"}]`, start-300); !strings.Contains(first.Context,
-		want) {
-		t.Errorf("the extension is asked with %s, which has no %s", first.Context, want)
-	}
+	run(0)
 	nstest.IP(t, "route add 198.51.100.0/24 via 10.0.0.2")
 	nstest.IP(t, "route del 198.51.100.0/24")
 	ours := func() int { return logged["added 198.51.100.0/24"] + logged["deleted 198.51.100.0/24"] }
@@ -206,15 +208,60 @@ func TestChangesInOsquery(t *testing.T) {
 			t.Fatalf("logged are %v", logged)
 		}
 	}
-	if last := run(240); len(last.Rows) < 3 {
-		t.Errorf("%d rows in the window", len(last.Rows))
+	if sent := run(240); sent < 2*3 {
+		t.Errorf("%d rows in the window are sent", sent)
 	}
-	if late := run(3600); len(late.Rows) != 0 {
-		t.Errorf("an hour later %d rows are sent", len(late.Rows))
+	if sent := run(3600); sent != 0 {
+		t.Errorf("an hour later %d rows are sent", sent)
 	}
 	if logged["added 198.51.100.0/24"] != 1 || logged["deleted 198.51.100.0/24"] != 1 ||
 		logged["added 203.0.113.0/24"] != 1 {
 		t.Errorf("logged are %v", logged)
+	}
+}
+
+// TestFlood has somebody make more changes than osquery can hold, in order to be seen by no query: each of them still
+// has an answer, with what is newest.
+func TestFlood(t *testing.T) {
+	nstest.New(t)
+	nstest.Veth(t, "v0", "10.0.0.1/16")
+	o := startOsquery(t)
+	if _, err := o.manager.Run(o.ctx, "SELECT seq FROM kernel_route_events"); err != nil {
+		t.Fatal(err)
+	}
+	const part = 5000 // not so fast that messages are lost
+	for n := range 8 {
+		var lines []string
+		for i := range part / 2 {
+			dst := fmt.Sprintf("20.%d.%d.%d/32", n, i>>8, i&255)
+			lines = append(lines, "route add "+dst+" via 10.0.0.2", "route del "+dst)
+		}
+		nstest.Batch(t, "-4", lines...)
+		nstest.IP(t, fmt.Sprintf("route add 30.0.0.%d via 10.0.0.2", n))
+		for end := time.Now().Add(time.Minute); ; time.Sleep(10 * time.Millisecond) {
+			result, err := o.manager.Run(o.ctx,
+				fmt.Sprintf("SELECT seq FROM kernel_route_events WHERE dst = '30.0.0.%d/32'", n))
+			if err != nil || time.Now().After(end) {
+				t.Fatalf("the last route is not known: %v", err)
+			}
+			if len(result.Rows) > 0 {
+				break
+			}
+		}
+	}
+	if _, err := o.manager.Run(o.ctx, "SELECT * FROM kernel_route_events"); err == nil {
+		t.Error("osquery can hold them all: this proves nothing")
+	}
+	for name, most := range map[string]int{"changes": 12000, "route_changed_by_stranger": 10000,
+		"route_short_lived": 10000} {
+		result, err := o.manager.Run(o.ctx, oneLine(checkNamed(t, name).SQL()))
+		if err != nil || len(result.Rows) < 1000 || len(result.Rows) > most {
+			t.Errorf("%s has %d rows: %v", name, len(result.Rows), err)
+		}
+		last := slices.ContainsFunc(result.Rows, func(r map[string]string) bool { return r["dst"] == "30.0.0.7/32" })
+		if last != (name != "route_short_lived") {
+			t.Errorf("%s shows the last route: %v", name, last)
+		}
 	}
 }
 

@@ -5,7 +5,7 @@
 stranger_change(seq) AS (
   SELECT e.seq
   FROM kernel_route_events e
-  WHERE e.time >= CAST(strftime('%s', 'now') AS INTEGER) - 660
+  WHERE e.time >= CAST(strftime('%s', 'now') AS INTEGER) - 660 AND e.seq >= (SELECT seq FROM newest_change)
     AND e.object IN ('route', 'rule', 'nexthop') AND e.action IN ('added', 'replaced', 'appended', 'deleted')
     AND e.author_certainty IN ('process', 'other socket', 'other namespace', 'unknown')
     -- What is found by comparison, after a loss, is nobody's in particular, and has no port. Port 0 that
