@@ -209,6 +209,11 @@ func TestEventRestart(t *testing.T) {
 	x.cmd.Wait()
 	m.Deregister(x.uuid)
 	nstest.IP(t, "route add 203.0.113.0/25 dev eth0")
+	many := make([]string, nstest.Amount(50_000, 10_000)) // which it takes some time to read
+	for i := range many {
+		many[i] = fmt.Sprintf("route add 20.%d.%d.%d/32 dev eth0", i>>16, i>>8&255, i&255)
+	}
+	nstest.Batch(t, "-4", many...)
 	x = startAt(t, m, "")
 	if rows := x.query(t, "SELECT * FROM kernel_route_events").Rows; len(rows) != 0 {
 		t.Errorf("a new one knows %v", rows)

@@ -34,11 +34,11 @@ var usualEvents = []event{
 	{"action": "added", "object": "route", "dst": "0.0.0.0/0", "metric": 20600, "gateway": "192.0.2.1",
 		"dev": "wlan0", "port_id": 611, "pid": 611, "author_certainty": "process",
 		"process_path": "/usr/sbin/NetworkManager",
-		"cgroup": "/system.slice/NetworkManager.service"},
+		"cgroup":       "/system.slice/NetworkManager.service"},
 	{"action": "deleted", "object": "route", "dst": "0.0.0.0/0", "metric": 20600, "gateway": "192.0.2.1",
 		"dev": "wlan0", "port_id": 611, "pid": 611, "author_certainty": "process",
 		"process_path": "/usr/sbin/NetworkManager",
-		"cgroup": "/system.slice/NetworkManager.service"},
+		"cgroup":       "/system.slice/NetworkManager.service"},
 	// DHCP: a lease that is renewed, by a daemon whose program was updated meanwhile, and by scripts.
 	{"action": "replaced", "object": "route", "dst": "0.0.0.0/0", "gateway": "192.0.2.1", "dev": "eth0",
 		"old_gateway": "192.0.2.1", "old_dev": "eth0", "protocol": "dhcp", "port_id": int64(4000000001), "pid": 612,
