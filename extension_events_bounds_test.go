@@ -45,7 +45,7 @@ func TestEventsJunk(t *testing.T) {
 	}
 }
 
-// storm adds and deletes n/2 routes, not so fast that messages are lost.
+// storm adds and deletes n/2 routes, part by part: what waits to be read fits into the socket's buffer.
 func (x *extensionProcess) storm(t *testing.T, n int) {
 	t.Helper()
 	const part = 5000
@@ -105,6 +105,9 @@ func TestEventsTooMany(t *testing.T) {
 	first, last, n := x.span(t)
 	if n != min(last, 100_000) || n != last-first+1 || last < changes {
 		t.Fatalf("%d rows from %d to %d", n, first, last)
+	}
+	if peak := x.status(t, "VmHWM"); peak > 200<<20 { // 64 MiB of changes, at most
+		t.Errorf("%d MiB of memory", peak>>20)
 	}
 	for _, sql := range []string{"SELECT * FROM kernel_route_events",
 		fmt.Sprintf("SELECT * FROM kernel_route_events WHERE seq > %d", last-25_000)} {
