@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"kernelroutes/rtnl/events"
+	"kernelroutes/rtnl/object"
 )
 
 // BenchmarkEventChecks runs the checks of what has happened where as many events are held as there is room for, all of
@@ -25,7 +26,8 @@ func BenchmarkEventChecks(b *testing.B) {
 					for i := range held {
 						e := *usual[i%len(usual)]
 						e.Seq = uint64(i + 1)
-						if i < held-recent {
+						if i < held-recent { // an hour ago there were no default routes among them
+							e.Object, e.Old = usual[1].Object, object.Run{}
 							e.Time -= 3600e9
 						}
 						src.All = append(src.All, &e)
