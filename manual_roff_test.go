@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"kernelroutes/rtnl/events"
 	"kernelroutes/tables"
 	"kernelroutes/tables/extension"
 )
@@ -225,6 +226,9 @@ func (r *roff) surroundings(cmd *cobra.Command) {
 		r.line(".SH ENVIRONMENT")
 		r.item(bold(extension.MaxResponseVariable), "How much one answer to osquery may cost osquery in memory, "+
 			"in MB; 0 for any. Where it is not set, the limit is that of osquery's watchdog.")
+		r.item(bold(eventsVariable), fmt.Sprintf("How much of what has changed the extension keeps for "+
+			"kernel_route_events, in MiB; 0 for nothing: then it follows no changes. Where it is not set, %d.",
+			events.MaxBytes>>20))
 		r.item(bold("KERNEL_ROUTES_RESTART"), "Read only by the package's scripts, from the environment or "+
 			"/etc/default/kernel-routes: 1 has a running osqueryd or orbit restarted where there is something new "+
 			"for it. Otherwise they only say how to.")
