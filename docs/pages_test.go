@@ -185,6 +185,8 @@ func TestMessages(t *testing.T) {
 		{[]string{"--socket", "/nonexistent/osquery.em", "--timeout", "1"},
 			[]string{"KERNEL_ROUTES_MAX_RESPONSE_MB=much"},
 			"ignoring an environment variable that is no number of megabytes"},
+		{[]string{"--socket", "/nonexistent/osquery.em", "--timeout", "1"}, []string{"KERNEL_ROUTES_EVENTS_MB=much"},
+			"ignoring an environment variable that is no number of megabytes"},
 		{[]string{"--socket", "/" + strings.Repeat("x", 97), "--timeout", "1"}, nil,
 			"is too long, at most 97 are possible"},
 		{[]string{"--socket", "/nonexistent/osquery.em", "--timeout", "1", "--new"}, nil, "ignoring the unknown flag"},
