@@ -252,7 +252,8 @@ func TestSecurityEnvironment(t *testing.T) {
 			}
 		}
 	}
-	for _, name := range []string{extension.MaxResponseVariable, eventsVariable, "NLDEBUG", "BASH_COMP_DEBUG_FILE", "SQLITE_TMPDIR"} {
+	for _, name := range []string{extension.MaxResponseVariable, eventsVariable, "NLDEBUG", "BASH_COMP_DEBUG_FILE",
+		"SQLITE_TMPDIR"} {
 		if !seen[name] {
 			t.Errorf("nothing asks for %s", name)
 		}

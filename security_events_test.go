@@ -83,7 +83,7 @@ func tracedExtension(t *testing.T) (calls []call, socket string) {
 		}
 		defer m.Shutdown(ctx, uuid) // strace keeps signals to itself
 		changing(t, func() string {
-			rows, err := m.Query(ctx, "SELECT DISTINCT author_certainty FROM kernel_route_events WHERE object = 'route'")
+			rows, err := m.Query(ctx, "SELECT DISTINCT author_certainty FROM kernel_route_events")
 			if err != nil {
 				t.Fatal(err)
 			}
