@@ -15,7 +15,7 @@ import (
 	"kernelroutes/internal/osquerytest"
 )
 
-// authorFiles are what SECURITY.md lists for authors. Every kernel has them.
+// authorFiles are what SECURITY.md lists for authors. It looks for them on every kernel.
 var authorFiles = []string{"/proc/thread-self/net/netlink", "/proc/self", "/proc/loadavg", "/proc", "/proc/PID",
 	"/proc/PID/fd", "/proc/PID/fd/*", "/proc/PID/exe", "/proc/PID/status", "/proc/PID/stat", "/proc/PID/cgroup",
 	"/proc/PID/task", "/proc/PID/task/TID/children"}
@@ -154,4 +154,42 @@ func tracedPrinting(t *testing.T, args []string, known, searched string) []call 
 		t.Fatalf("%q: %v", args, err)
 	}
 	return calls
+}
+
+// TestSecurityEventsOff: an extension that is not to follow changes looks for no authors, and says why it
+// has no rows.
+func TestSecurityEventsOff(t *testing.T) {
+	needStrace(t)
+	nstest.New(t)
+	t.Setenv(eventsVariable, "0")
+	m := osquerytest.Start(t)
+	calls, err := traced(t, []string{"--socket", m.Socket()}, nil, func() {
+		ctx, cancel := context.WithTimeout(t.Context(), 90*time.Second)
+		defer cancel()
+		uuid, err := m.WaitRegistered(ctx)
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		defer m.Shutdown(ctx, uuid)
+		if _, err := m.Query(ctx, "SELECT * FROM kernel_routes"); err != nil {
+			t.Error(err)
+		}
+		_, err = m.Query(ctx, "SELECT * FROM kernel_route_events")
+		if err == nil || !strings.Contains(err.Error(), eventsVariable+" is 0") {
+			t.Errorf("events: %v", err)
+		}
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	doc := readSecurity(t)
+	if all := doc.problems(calls, t.TempDir(), m.Socket()); all != nil {
+		t.Errorf("SECURITY.md says %q", all)
+	}
+	for _, name := range []string{"/proc/thread-self/net/netlink", "/proc/loadavg", "/proc/PID", "/proc/PID/fd/*"} {
+		if doc.used[name] {
+			t.Errorf("it has looked at %s", name)
+		}
+	}
 }
