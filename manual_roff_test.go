@@ -277,7 +277,9 @@ func tablesPage() string {
 	r.line(quoted.Replace(strings.Join(names, ", ")) + ` \- the routing state of the Linux kernel as SQL tables`)
 	r.line(".SH DESCRIPTION")
 	r.text("The extension kernel_routes has these tables in osquery, and kernel-routes query has them without it. " +
-		"What they show is what the kernel tells over RTNetlink at the moment of the query.")
+		"What they show is what the kernel tells over RTNetlink at the moment of the query. kernel_route_events " +
+		"shows what it has told since the extension was started: without osquery, kernel-routes monitor shows the " +
+		"same as it comes, and query --from what a capture with --follow has.")
 	r.paragraph("A TEXT column that has nothing to say is '', an INTEGER or BIGINT one NULL. What is 1 if something " +
 		"holds is 0 if not. A hidden column is shown where it is named, and is not in SELECT *. A required one " +
 		"needs a condition with = or IN.")
@@ -297,7 +299,7 @@ func tablesPage() string {
 			r.examples([]string{e.SQL})
 		}
 	}
-	r.seeAlso(commandName+" 1", commandName+"-query 1", commandName+"-spec 1", "ip-route 8", "ip-rule 8",
+	r.seeAlso(commandName+" 1", commandName+"-query 1", commandName+"-monitor 1", commandName+"-spec 1", "ip-route 8", "ip-rule 8",
 		"ip-nexthop 8", "rtnetlink 7")
 	return r.String()
 }
