@@ -299,8 +299,8 @@ func tablesPage() string {
 			r.examples([]string{e.SQL})
 		}
 	}
-	r.seeAlso(commandName+" 1", commandName+"-query 1", commandName+"-monitor 1", commandName+"-spec 1", "ip-route 8", "ip-rule 8",
-		"ip-nexthop 8", "rtnetlink 7")
+	r.seeAlso(commandName+" 1", commandName+"-query 1", commandName+"-monitor 1", commandName+"-spec 1", "ip-route 8",
+		"ip-rule 8", "ip-nexthop 8", "rtnetlink 7")
 	return r.String()
 }
 
