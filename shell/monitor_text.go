@@ -116,7 +116,15 @@ func (m *monitor) parts(of object.Run, snap *rtnl.Snapshot) []string {
 	case object.Links.Kind:
 		var l object.Link
 		object.Links.Decode(&l, &msg)
-		return []string{kind.Name, l.Name}
+		p := []string{kind.Name, l.Name}
+		switch flags := object.LinkFlags(&msg); {
+		case m.event.Action == events.Deleted:
+		case flags&object.IFF_UP == 0:
+			p = append(p, "down")
+		case flags&object.IFF_LOWER_UP == 0:
+			p = append(p, "without carrier")
+		}
+		return p
 	}
 	var a object.InterfaceAddress
 	a.Decode(&msg)

@@ -41,8 +41,11 @@ type Log struct {
 	err   error  // why changes cannot be followed
 }
 
-// retryTime is how long after a failure it is tried again.
-const retryTime = 10 * time.Second
+// How long after a failure it is tried again: twice as long each time, up to a bound.
+const (
+	firstRetry = time.Second
+	lastRetry  = 10 * time.Minute
+)
 
 // Start begins to follow the changes in the background, until the Log is closed. Where no namespace
 // is named all threads of the process must be in the same one.
@@ -69,11 +72,13 @@ func (l *Log) run(ctx context.Context, k *rtnl.Kernel) {
 	var once sync.Once
 	begun := func() { once.Do(func() { close(l.begun) }) }
 	defer begun()
+	retry := firstRetry
 	for ctx.Err() == nil {
 		what := Following{Namespace: l.options.Namespace, Logger: l.options.Logger, Begun: func() error {
 			l.mu.Lock()
 			l.err = nil
 			l.mu.Unlock()
+			retry = firstRetry
 			begun()
 			return nil
 		}}
@@ -81,7 +86,7 @@ func (l *Log) run(ctx context.Context, k *rtnl.Kernel) {
 			if err == nil {
 				l.add(e)
 			} else if ctx.Err() == nil {
-				l.fail(err)
+				l.fail(err, retry)
 			}
 		}
 		if ctx.Err() != nil {
@@ -90,18 +95,22 @@ func (l *Log) run(ctx context.Context, k *rtnl.Kernel) {
 		begun()
 		select {
 		case <-ctx.Done():
-		case <-time.After(retryTime):
+		case <-time.After(retry):
 		}
+		retry = min(2*retry, lastRetry)
 	}
 }
 
 // fail notes why changes cannot be followed. What happens until they are is lost.
-func (l *Log) fail(err error) {
-	l.options.Logger.Warn("changes of routes cannot be followed; trying again", "error", err, "in", retryTime)
+func (l *Log) fail(err error, retry time.Duration) {
 	l.mu.Lock()
+	known := l.err != nil
 	l.err = err
-	again := l.count > 0
+	again := l.count > 0 && !known
 	l.mu.Unlock()
+	if !known {
+		l.options.Logger.Warn("changes of routes cannot be followed; trying again", "error", err, "in", retry)
+	}
 	if again {
 		wall, up := now()
 		l.add(&Event{Time: wall, Uptime: up, Action: Lost, Lost: true})
