@@ -114,6 +114,13 @@ func TestAgain(t *testing.T) {
 	if a, certainty := l.Find(port); a == nil || a.PID != w.pid || certainty != OtherSocket || l.Again() != 0 {
 		t.Errorf("%+v, %s, again after %v", a, certainty, l.Again())
 	}
+	// A number that others may have had, or have later, is not worth it: they would be named.
+	chosen, _ := w.open(maxPID + 7)
+	l.rest = time.Now().Add(time.Minute)
+	w.do("change", chosen)
+	if a, _ := l.Find(l.ports(2)[0]); a != nil || l.Again() != 0 {
+		t.Errorf("%+v, again after %v", a, l.Again())
+	}
 }
 
 // TestForgedPort has a socket with the number of a process that is not its own.

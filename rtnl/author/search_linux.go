@@ -27,7 +27,7 @@ const (
 func (f *Finder) search(port uint32, link string) (found *holder, searched bool) {
 	start := time.Now()
 	if start.Before(f.rest) {
-		f.early = true
+		f.early = port >= madeUp // who has any other number may be another one by then
 		return nil, false
 	}
 	defer func() { f.rest = time.Now().Add(resting * time.Since(start)) }()

@@ -97,8 +97,11 @@ func kindOf(msg []byte) *object.Kind {
 	return nil
 }
 
-// maxWait is how long what nobody waits behind may wait for a search for its author.
-const maxWait = 200 * time.Millisecond
+// The last of a few items may wait so long for a search for its author.
+const (
+	fewItems = 8
+	maxWait  = 100 * time.Millisecond
+)
 
 // name finds the authors that take a search through all processes.
 func (f *follower) name() {
@@ -113,13 +116,13 @@ func (f *follower) name() {
 			<-f.came.ready
 			continue
 		}
-		for _, i := range items {
+		for n, i := range items {
 			if i.msg != nil && !i.named && wire.Type(i.msg) != wire.NLMSG_ERROR {
 				port := wire.Port(i.msg)
 				i.author, i.certainty = f.finder.Find(port)
 				// Where little happens a process that has just begun with a second socket is worth
 				// that what comes is told of a little later.
-				if wait := f.finder.Again(); wait > 0 && wait <= maxWait && len(items) == 1 {
+				if wait := f.finder.Again(); wait > 0 && wait <= maxWait && n == len(items)-1 && n < fewItems {
 					time.Sleep(wait)
 					i.author, i.certainty = f.finder.Find(port)
 				}
