@@ -302,18 +302,23 @@ func TestCompletions(t *testing.T) {
 	}
 	slices.Sort(wantTables)
 	for args, want := range map[string]string{
-		"routes|--table|": strings.Join(slices.Compact(wantTables), "") + ":4\n",
-		"routes|":         ":4\n",
-		"query|":          ":4\n",
-		"query|--from|":   ":0\n",
-		"query|--from=":   ":0\n",
-		"routes|--from|":  ":0\n",
-		"capture|":        ":0\n",
-		"capture|x|":      ":4\n",
-		"--socket|":       ":0\n",
-		"--timeout|":      ":4\n",
-		"completion|":     "bash\nzsh\nfish\npowershell\n:4\n",
-		"nothing|":        ":4\n",
+		"routes|--table|":     strings.Join(slices.Compact(wantTables), "") + ":4\n",
+		"routes|":             ":4\n",
+		"query|":              ":4\n",
+		"query|--from|":       ":0\n",
+		"query|--from=":       ":0\n",
+		"routes|--from|":      ":0\n",
+		"capture|":            ":0\n",
+		"capture|x|":          ":4\n",
+		"capture|--follow|":   ":4\n",
+		"monitor|":            ":4\n",
+		"monitor|--table|":    strings.Join(slices.Compact(wantTables), "") + ":4\n",
+		"monitor|--netns|/":   ":0\n",
+		"spec|kernel_route_e": "kernel_route_events\n:4\n",
+		"--socket|":           ":0\n",
+		"--timeout|":          ":4\n",
+		"completion|":         "bash\nzsh\nfish\npowershell\n:4\n",
+		"nothing|":            ":4\n",
 	} {
 		stdout, _, status := command(t, nil, append([]string{"__complete"}, strings.Split(args, "|")...)...)
 		if status != exitOK || stdout != want {

@@ -14,8 +14,9 @@ import (
 // osqueryTables are some of osquery's own, with the columns that documents use, and a row or two of
 // what a host has.
 const osqueryTables = `
-CREATE TABLE processes (pid INTEGER, name TEXT, path TEXT, cmdline TEXT, state TEXT, uid BIGINT, parent INTEGER);
-INSERT INTO processes VALUES (1, 'curl', '/usr/bin/curl', 'curl example.com', 'S', 0, 0);
+CREATE TABLE processes (pid INTEGER, name TEXT, path TEXT, cmdline TEXT, state TEXT, uid BIGINT, parent INTEGER,
+  start_time INTEGER);
+INSERT INTO processes VALUES (1, 'curl', '/usr/bin/curl', 'curl example.com', 'S', 0, 0, 1700000000);
 CREATE TABLE process_open_sockets (pid INTEGER, family INTEGER, protocol INTEGER, local_address TEXT,
   remote_address TEXT, local_port INTEGER, remote_port INTEGER, state TEXT);
 INSERT INTO process_open_sockets VALUES (1, 2, 6, '192.0.2.10', '10.1.2.3', 40000, 443, 'ESTABLISHED'),

@@ -112,7 +112,7 @@ func TestHelpExamples(t *testing.T) {
 	var visit func(*cobra.Command)
 	visit = func(cmd *cobra.Command) {
 		for line := range strings.Lines(cmd.Example) {
-			if line = strings.TrimSpace(line); cmd.Name() == "monitor" {
+			if line = strings.TrimSpace(line); monitors.MatchString(line) {
 				sh.watch(t, line) // which does not end by itself
 			} else {
 				sh.run(t, line)

@@ -134,10 +134,11 @@ func rootCommand(ext *extensionFlags) *cobra.Command {
   kernel_route_lookups     what the kernel would do with a packet
   kernel_interface_config  how interfaces forward and what they accept
   kernel_route_counts      how many routes there are of what
+  kernel_route_events      what has changed, and who did it
 
 With --socket it is an extension of osquery, which passes that flag. With a
 command it answers by itself. No privilege is needed for either, but for other
-network namespaces.
+network namespaces, and to see which process has changed something.
 
 Exit status: 0 if all went well, also if the reader of the output has had enough
 (| head); 1 if something failed; 2 if the command line means nothing; 130 if
@@ -145,6 +146,7 @@ interrupted (SIGINT, Ctrl-C), 143 if terminated (SIGTERM).`,
 		Example: named(
 			`  kernel_routes.ext query "SELECT dst, gateway, dev FROM kernel_routes WHERE table_name = 'main'"
   kernel_routes.ext routes --ipv4 --summary
+  kernel_routes.ext monitor
 `) + "  osqueryi --extension " + extensionPath() + ` --extensions_require=kernel_routes "SELECT * FROM kernel_routes"`,
 		SilenceErrors: true,
 		SilenceUsage:  true,

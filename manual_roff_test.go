@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"kernelroutes/rtnl/events"
 	"kernelroutes/tables"
 	"kernelroutes/tables/extension"
 )
@@ -225,6 +226,9 @@ func (r *roff) surroundings(cmd *cobra.Command) {
 		r.line(".SH ENVIRONMENT")
 		r.item(bold(extension.MaxResponseVariable), "How much one answer to osquery may cost osquery in memory, "+
 			"in MB; 0 for any. Where it is not set, the limit is that of osquery's watchdog.")
+		r.item(bold(eventsVariable), fmt.Sprintf("How much of what has changed the extension keeps for "+
+			"kernel_route_events, in MiB; 0 for nothing: then it follows no changes. Where it is not set, %d.",
+			events.MaxBytes>>20))
 		r.item(bold("KERNEL_ROUTES_RESTART"), "Read only by the package's scripts, from the environment or "+
 			"/etc/default/kernel-routes: 1 has a running osqueryd or orbit restarted where there is something new "+
 			"for it. Otherwise they only say how to.")
@@ -273,7 +277,9 @@ func tablesPage() string {
 	r.line(quoted.Replace(strings.Join(names, ", ")) + ` \- the routing state of the Linux kernel as SQL tables`)
 	r.line(".SH DESCRIPTION")
 	r.text("The extension kernel_routes has these tables in osquery, and kernel-routes query has them without it. " +
-		"What they show is what the kernel tells over RTNetlink at the moment of the query.")
+		"What they show is what the kernel tells over RTNetlink at the moment of the query. kernel_route_events " +
+		"shows what it has told since the extension was started: without osquery, kernel-routes monitor shows the " +
+		"same as it comes, and query --from what a capture with --follow has.")
 	r.paragraph("A TEXT column that has nothing to say is '', an INTEGER or BIGINT one NULL. What is 1 if something " +
 		"holds is 0 if not. A hidden column is shown where it is named, and is not in SELECT *. A required one " +
 		"needs a condition with = or IN.")
@@ -293,8 +299,8 @@ func tablesPage() string {
 			r.examples([]string{e.SQL})
 		}
 	}
-	r.seeAlso(commandName+" 1", commandName+"-query 1", commandName+"-spec 1", "ip-route 8", "ip-rule 8",
-		"ip-nexthop 8", "rtnetlink 7")
+	r.seeAlso(commandName+" 1", commandName+"-query 1", commandName+"-monitor 1", commandName+"-spec 1", "ip-route 8",
+		"ip-rule 8", "ip-nexthop 8", "rtnetlink 7")
 	return r.String()
 }
 

@@ -32,8 +32,8 @@ What goes without a message of its own (IPv4 routes with their link or address,
 routes with their nexthop object) is printed too. If changes come faster than they
 can be followed, a line says so (lost), and what is different comes after it.
 
-As another user than root it sees all changes; of an author that is not a first
-socket of a process, or another user's, it sees less.`,
+All users see all changes. Who made them only root sees, by and large: a process
+that may change routes has rights that others lack, and shows them no sockets.`,
 		Example: named(`  kernel_routes.ext monitor
   kernel_routes.ext monitor --ipv4 --table main --since-snapshot
   kernel_routes.ext monitor --json --ipv6`),

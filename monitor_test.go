@@ -123,7 +123,14 @@ type author struct {
 
 func startAuthor(t *testing.T) *author {
 	t.Helper()
+	return startAuthorIn(t, 0)
+}
+
+// startAuthorIn starts an author in new namespaces (CLONE_NEW...).
+func startAuthorIn(t *testing.T, namespaces uintptr) *author {
+	t.Helper()
 	a := &author{Cmd: exec.Command("ip", "-batch", "-")}
+	a.SysProcAttr = &syscall.SysProcAttr{Cloneflags: namespaces}
 	a.Stderr = os.Stderr
 	var err error
 	if a.in, err = a.StdinPipe(); err != nil {

@@ -85,8 +85,10 @@ var (
 		"statx", "readlink", "readlinkat", "access", "faccessat", "faccessat2", "statfs", "statfs64"}
 	changes = []string{"rename", "renameat", "renameat2", "unlink", "unlinkat", "chmod", "fchmodat", "chown", "lchown",
 		"fchownat", "truncate", "utimensat", "setxattr"}
-	writes  = regexp.MustCompile(`O_(WRONLY|RDWR|CREAT|TRUNC|APPEND)`)
-	sunPath = regexp.MustCompile(`sun_path="([^"]*)"`)
+	writes = regexp.MustCompile(`O_(WRONLY|RDWR|CREAT|TRUNC|APPEND)`)
+	// othersFiles are links of another process, which would open what they lead to.
+	othersFiles = regexp.MustCompile(`^/proc/\d+/(exe|fd/[^/]+)$`)
+	sunPath     = regexp.MustCompile(`sun_path="([^"]*)"`)
 )
 
 // problems compares calls with the lists and returns what is not on them. work is the folder of the files
@@ -135,6 +137,8 @@ func (d *securityDoc) problem(c *call, work, socket string) string {
 		return "no such file is written"
 	case path == "" || ownSocket || inWork:
 		return ""
+	case othersFiles.MatchString(path) && strings.HasPrefix(c.name, "open"):
+		return "only where such a link leads to is read"
 	case slices.Contains(looks, c.name):
 		return d.readProblem(path)
 	}
@@ -219,8 +223,8 @@ func TestSecurityEnvironment(t *testing.T) {
 	_, list, _ := strings.Cut(string(text), "\n## Environment\n")
 	list, _, _ = strings.Cut(list, "\n## ")
 	// What is asked for by names that are put together, or are constants.
-	names := map[string]string{"variable": extension.MaxResponseVariable, "activeHelpGlobalEnvVar": "COBRA_ACTIVE_HELP",
-		"key": ""} // x/sys/unix hands it through
+	names := map[string][]string{"variable": {extension.MaxResponseVariable, eventsVariable},
+		"activeHelpGlobalEnvVar": {"COBRA_ACTIVE_HELP"}, "key": {}} // x/sys/unix hands it through
 	out, err := exec.Command("go", "list", "-deps", "-f",
 		"{{if not .Standard}}{{$d := .Dir}}{{range .GoFiles}}{{$d}}/{{.}}\n{{end}}{{end}}", ".").Output()
 	if err != nil {
@@ -233,19 +237,23 @@ func TestSecurityEnvironment(t *testing.T) {
 			t.Fatal(err)
 		}
 		for _, m := range asked.FindAllStringSubmatch(string(source), -1) {
-			name, constant := m[1], false
-			if name == "" {
-				if name, constant = names[m[2]]; !constant {
-					t.Errorf("%s: what is %s?", file, m[0])
-				}
+			all, known := []string{m[1]}, true
+			if m[1] == "" {
+				all, known = names[m[2]]
 			}
-			seen[name] = true
-			if name != "" && !strings.Contains(list, "`"+name+"`") {
-				t.Errorf("%s: %s, of which SECURITY.md does not tell", file, m[0])
+			if !known {
+				t.Errorf("%s: what is %s?", file, m[0])
+			}
+			for _, name := range all {
+				seen[name] = true
+				if !strings.Contains(list, "`"+name+"`") {
+					t.Errorf("%s: %s, and SECURITY.md does not tell of %s", file, m[0], name)
+				}
 			}
 		}
 	}
-	for _, name := range []string{extension.MaxResponseVariable, "NLDEBUG", "BASH_COMP_DEBUG_FILE", "SQLITE_TMPDIR"} {
+	for _, name := range []string{extension.MaxResponseVariable, eventsVariable, "NLDEBUG", "BASH_COMP_DEBUG_FILE",
+		"SQLITE_TMPDIR"} {
 		if !seen[name] {
 			t.Errorf("nothing asks for %s", name)
 		}
@@ -269,10 +277,17 @@ func TestSecurityFinds(t *testing.T) {
 		{`unlinkat(AT_FDCWD</>, "/x/osquery.em.17", 0) = 0`, true},
 		{`clone(child_stack=0x1, flags=CLONE_VM|CLONE_THREAD|CLONE_SETTLS) = 7`, true},
 		{`setns(7</proc/1/ns/net>, CLONE_NEWNET) = 0`, true},
+		{`readlinkat(7</proc/12>, "fd/3", "socket:[5]", 4096) = 10`, true},
+		{`readlinkat(7</proc/12 (deleted)>, "exe", 0x1, 4096) = -1 ESRCH (No such process)`, true},
+		{`openat(7</proc/12>(deleted), "status", O_RDONLY|O_CLOEXEC) = -1 ESRCH (No such process)`, true},
+		{`openat(7</proc/12>, "task/12/children", O_RDONLY|O_CLOEXEC) = 8</proc/12/task/12/children>`, true},
 
 		{`openat(AT_FDCWD</>, "/etc/passwd", O_RDONLY) = 5`, false},
 		{`openat(AT_FDCWD</proc/sys/net/ipv4>, "../../kernel/hostname", O_RDONLY) = 5`, false},
 		{`openat(AT_FDCWD</proc/1>, "environ", O_RDONLY) = 5`, false},
+		{`openat(7</proc/12>, "fd/3", O_RDONLY|O_CLOEXEC) = 8</etc/shadow>`, false},
+		{`openat(7</proc/12>, "exe", O_RDONLY|O_CLOEXEC) = 8</usr/bin/ip>`, false},
+		{`openat(7</proc/12 (deleted)>, "cmdline", O_RDONLY) = 5`, false},
 		{`openat(AT_FDCWD</work>, "other", O_WRONLY|O_CREAT, 0666) = 5`, false},
 		{`openat(AT_FDCWD</>, "/etc/iproute2/rt_tables", O_RDWR) = 5`, false},
 		{`unlink("/x/osquery.em.db") = 0`, false},

@@ -55,7 +55,7 @@ func TestSecurity(t *testing.T) {
 		{[]string{"spec"}, true},
 		{[]string{"--help"}, true},
 	} {
-		calls, err := traced(t, run.args, nil)
+		calls, err := traced(t, run.args, nil, nil)
 		exit := (*exec.ExitError)(nil)
 		if err != nil && (run.ok || !errors.As(err, &exit) || exit.ExitCode() != exitFailed) {
 			t.Fatalf("%q: %v", run.args, err)
@@ -66,7 +66,7 @@ func TestSecurity(t *testing.T) {
 	}
 
 	m := osquerytest.Start(t)
-	calls, err := traced(t, []string{"--socket", m.Socket(), "--verbose"}, func() {
+	calls, err := traced(t, []string{"--socket", m.Socket(), "--verbose"}, nil, func() {
 		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 		defer cancel()
 		uuid, err := m.WaitRegistered(ctx)
@@ -113,9 +113,9 @@ func processElsewhere(t *testing.T) (pid int) {
 	return cmd.Process.Pid
 }
 
-// traced runs the program and returns its system calls. meanwhile, if there is such a thing, is called
-// while it runs, and has to end it.
-func traced(t *testing.T, args []string, meanwhile func()) (calls []call, err error) {
+// traced runs the program and returns its system calls. out, if it is not nil, is what it prints to, and is
+// closed here. meanwhile, if there is such a thing, is called while it runs, and has to end it.
+func traced(t *testing.T, args []string, out *os.File, meanwhile func()) (calls []call, err error) {
 	t.Helper()
 	folder := t.TempDir()
 	// A file for each thread, so that no call is cut in two.
@@ -127,8 +127,14 @@ func traced(t *testing.T, args []string, meanwhile func()) (calls []call, err er
 	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) } // what strace runs as well
 	var said bytes.Buffer
 	cmd.Stderr = &said
+	if out != nil {
+		cmd.Stdout = out
+	}
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
+	}
+	if out != nil {
+		out.Close()
 	}
 	if meanwhile != nil {
 		meanwhile()
@@ -178,7 +184,8 @@ func parseCall(line string) (call, bool) {
 }
 
 // fileCall matches a call with a path: where it is relative to, and the path.
-var fileCall = regexp.MustCompile(`(?s)^(?:(?:AT_FDCWD|\d+)<([^>]*)>, )?"([^"]*)"`)
+// strace says of a folder that is no more, as that of a process that has ended, that it is deleted.
+var fileCall = regexp.MustCompile(`(?s)^(?:(?:AT_FDCWD|\d+)<([^>]*?)(?: \(deleted\))?>(?:\(deleted\))?, )?"([^"]*)"`)
 
 // transfers are calls whose strings are no paths.
 var transfers = []string{"read", "pread64", "readv", "write", "pwrite64", "writev", "recvfrom", "recvmsg", "sendto",

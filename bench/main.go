@@ -7,6 +7,7 @@ package main
 
 import (
 	"bytes"
+	"errors"
 	"flag"
 	"fmt"
 	"os"
@@ -27,6 +28,10 @@ var roles = map[string]func(args []string) error{
 
 	"-fillRules":    fillRules,
 	"-floorOfRules": floorOfRules,
+
+	"-sendChanges":  sendChanges,
+	"-changesFloor": changesFloor,
+	"-follow":       follow,
 }
 
 // inside names the folder for files, in the environment of the process that
@@ -43,6 +48,7 @@ func main() {
 	flag.IntVar(&b.rounds, "rounds", 5, "`number` of runs of each command")
 	flag.BoolVar(&b.extension, "extension", true, "measure the osquery extension too")
 	flag.BoolVar(&b.packs, "packs", false, "measure the queries of the packs, and nothing else")
+	flag.IntVar(&b.changes, "changes", 0, "follow changes for so many `seconds`, and measure nothing else")
 	flag.Parse()
 	if b.rounds < 1 || flag.NArg() > 0 {
 		flag.Usage()
@@ -108,6 +114,7 @@ func executable(dir string) string { return filepath.Join(dir, "kernel_routes.ex
 type bench struct {
 	ipv4, ipv6, rounds int
 	extension, packs   bool
+	changes            int // seconds; 0: no changes are followed
 	dir                string
 
 	big, empty *namespace // all routes; those of an ordinary host and table 77
@@ -126,6 +133,10 @@ func (b *bench) run() (err error) {
 	}
 	if err := b.check(); err != nil {
 		return err
+	}
+	if b.changes > 0 {
+		lines, err := b.following()
+		return errors.Join(err, printTable(os.Stdout, lines))
 	}
 	lines, err := b.commands()
 	if err != nil {

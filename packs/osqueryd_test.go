@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -24,7 +25,7 @@ import (
 // TestOsqueryd runs the packs in a real osqueryd, named by OSQUERYD or on PATH, on an attacked
 // host: every query is run soon after a start, and after another one; the rows that are at fault
 // are logged; twenty quiet runs log no difference, nor does the other start, and a route more one
-// line.
+// line of each query that shows it.
 func TestOsqueryd(t *testing.T) {
 	osqueryd := os.Getenv("OSQUERYD")
 	if osqueryd == "" {
@@ -57,9 +58,17 @@ func TestOsqueryd(t *testing.T) {
 	}
 	nstest.IP(t, "route add 192.168.77.0/24 dev lo proto kernel") // beside what the checks look at
 	d.waitRuns(t, 22)                                             // one may be under way
-	if more := d.results(t)[len(lines):]; len(more) != 1 || more[0].Action != "added" || more[0].Counter != 1 ||
-		more[0].Columns["dst"] != "192.168.77.0/24" {
-		t.Errorf("a route more logs %+v", more)
+	logged := map[string]int{}
+	for _, l := range d.results(t)[len(lines):] {
+		if l.Action != "added" || l.Counter < 1 || l.Columns["dst"] != "192.168.77.0/24" {
+			t.Errorf("a route more logs %+v", l)
+		}
+		logged[strings.TrimPrefix(l.Name, "pack_")]++
+	}
+	// It is one route more, one change, and one by somebody who is in no list.
+	if want := map[string]int{"route-drift_routes": 1, "route-drift_changes": 1,
+		"route-compliance_route_changed_by_stranger": 1}; !maps.Equal(logged, want) {
+		t.Errorf("a route more is logged by %v, want %v", logged, want)
 	}
 	d.noErrors(t)
 	stop()

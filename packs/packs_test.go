@@ -108,7 +108,7 @@ func TestInventory(t *testing.T) {
 		t.Run(host, func(t *testing.T) {
 			buildHost(t, host)
 			for _, c := range checks {
-				some[c.Name] = some[c.Name] || len(ask(t, c.SQL())) > 0
+				some[c.Name] = some[c.Name] || len(c.ask(t, c.SQL(), nil)) > 0
 			}
 		})
 	}

@@ -104,7 +104,8 @@ go run ./packs/generate --lists LISTS --to PACKS
 ` + "```" + `
 
 Costs are wall times of a statement without osquery, on two cores and Linux 6.18; ` + "`go run ./bench -packs`" + `
-measures them. Beside 1.2 million routes nearly all of it is the kernel's dump of them.
+measures them. Beside 1.2 million routes nearly all of it is the kernel's dump of them. Queries of changes
+ask the extension for what it holds, whatever the routes: ` + "`go test ./packs -run XXX -bench EventChecks`" + `.
 
 `
 

@@ -12,7 +12,6 @@ import (
 	"sync"
 	"testing"
 
-	"kernelroutes/internal/osquerytest"
 	"kernelroutes/rtnl"
 	"kernelroutes/shell"
 	"kernelroutes/tables"
@@ -29,14 +28,14 @@ type attack struct {
 	What   string           `yaml:"what"`
 	Host   string           `yaml:"host"`
 	Run    string           `yaml:"run"`    // commands of the shell, run where the host's script is
-	Events []map[string]any `yaml:"events"` // what a table shows that is not there yet
+	Events []event          `yaml:"events"` // what has happened, for a check of that
 	Rows   []map[string]any `yaml:"rows"`   // all rows, in any order, with some of their columns
 }
 
 // attackFolder has a file for each check.
 const attackFolder = "../testdata/attacks"
 
-func loadPacks(t *testing.T) []*Pack {
+func loadPacks(t testing.TB) []*Pack {
 	t.Helper()
 	packs, err := Load(os.DirFS("."))
 	if err != nil {
@@ -103,26 +102,21 @@ func checkAll(t *testing.T, host string) map[string]Cell {
 	for _, p := range loadPacks(t) {
 		for _, c := range p.Available() {
 			if !p.Policy && c.Name != "namespaces" { // which takes to see all processes
-				o.compare(t, c.SQL(), ask(t, c.SQL()))
+				o.compareCheck(t, c, c.SQL(), c.ask(t, c.SQL(), nil))
 			}
 		}
 	}
 	for _, c := range policies(t) {
-		rows := ask(t, c.standIn(t, nil)+c.SQL())
-		var cost osquerytest.Cost
-		if !c.ofEvents() {
-			cost = o.compare(t, c.SQL(), rows)
-		}
+		rows := c.ask(t, c.SQL(), nil)
+		cost := o.compareCheck(t, c, c.SQL(), rows)
 		if len(rows) > 0 {
 			t.Errorf("%s: %v", c.Name, rows)
 		}
-		passed := ask(t, c.standIn(t, nil)+c.PolicySQL())
+		passed := c.ask(t, c.PolicySQL(), nil)
 		if (len(passed) == 1) != (len(rows) == 0) {
 			t.Errorf("%s: %d rows, but the policy has %d", c.Name, len(rows), len(passed))
 		}
-		if !c.ofEvents() {
-			o.compare(t, c.PolicySQL(), passed)
-		}
+		o.compareCheck(t, c, c.PolicySQL(), passed)
 		cells[c.Name] = Cell{Rows: len(rows), Requests: cost.Requests, Sent: cost.Rows}
 	}
 	return cells
@@ -157,9 +151,9 @@ func attackAll(t *testing.T, c *Check, cells map[string]Cell) {
 func (a attack) check(t *testing.T, c *Check) {
 	buildHost(t, a.Host)
 	runShell(t, a.Run)
-	rows := ask(t, c.standIn(t, a.Events)+c.SQL())
-	passed := ask(t, c.standIn(t, a.Events)+c.PolicySQL())
-	if !c.ofEvents() && !testing.Short() {
+	rows := c.ask(t, c.SQL(), a.Events)
+	passed := c.ask(t, c.PolicySQL(), a.Events)
+	if !c.ofEvents() && !testing.Short() { // the events of the attack are in none but ours
 		o := startOsquery(t)
 		o.compare(t, c.SQL(), rows)
 		o.compare(t, c.PolicySQL(), passed)
@@ -197,7 +191,7 @@ func query(sql string, warn func(text string)) ([]map[string]string, error) {
 func queryOf(from tables.Source, sql string, warn func(text string)) (rows []map[string]string, err error) {
 	var out bytes.Buffer
 	opts := shell.Options{Format: shell.JSON, Warn: warn}
-	if err := shell.Query(context.Background(), &out, from, sql, opts); err != nil {
+	if err := shell.Query(context.Background(), &out, from, withTime(sql), opts); err != nil {
 		return nil, err
 	}
 	err = json.Unmarshal(out.Bytes(), &rows)

@@ -6,15 +6,18 @@
 //     it by what it is, without keeping it: [Request.CountBy];
 //   - to ask many times, cheaply: [Cache], [Instant];
 //   - to ask what the kernel would do with a packet: [Kernel.Lookups];
-//   - to be told of changes: [Kernel.Watch].
+//   - to be told that something changes: [Kernel.Watch]; of each change, what was there before
+//     and who made it, by package events.
 //
 // No privilege is needed, but for namespaces other than one's own. It is for Linux; on
 // other systems it is built too, but reading is [ErrUnsupported], and only captures can be
 // read. What is read are the kernel's own messages; package object says what they mean. The
 // packages, each of which uses only those further down:
 //
-//	capture      a snapshot in a file, and recordings of netlink
+//	capture      a snapshot in a file, with changes or without, and recordings of netlink
+//	events       each change in order: what was there before, what went silently, what was lost
 //	rtnl         Kernel, Request, Snapshot, Cache, Instant, Watch
+//	author       which process has asked for a change
 //	consistency  what several dumps and the changes meanwhile prove
 //	conn         sockets, and one exchange with the kernel
 //	iproute2     names and texts as ip has them

@@ -11,9 +11,11 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"go.yaml.in/yaml/v3"
 
+	"kernelroutes/internal/eventtest"
 	"kernelroutes/internal/fleettest"
 	"kernelroutes/internal/nstest"
 	"kernelroutes/rtnl"
@@ -173,7 +175,7 @@ var fenced = regexp.MustCompile("(?s)(?:^|\n\n)([^\n`][^`]*?)\n\n```sql\n(.*?)\n
 func TestExamples(t *testing.T) {
 	nstest.New(t)
 	nstest.Veth(t, "eth0", "192.0.2.10/24", "2001:db8::10/64")
-	all := pages(t)
+	all, src := pages(t), &eventtest.Source{Source: new(rtnl.Kernel), All: eventtest.Sample(time.Now())}
 	for _, table := range slices.SortedFunc(maps.Keys(all), func(a, b *tables.Table) int {
 		return strings.Compare(a.Name, b.Name)
 	}) {
@@ -191,7 +193,7 @@ func TestExamples(t *testing.T) {
 				t.Errorf("%s: %q is not %q", table.Name, sql, want.SQL)
 			}
 			opts := shell.Options{Format: shell.JSON, Warn: func(text string) { t.Logf("%s: %s", e[2], text) }}
-			if err := shell.Query(t.Context(), io.Discard, new(rtnl.Kernel), e[2], opts); err != nil {
+			if err := shell.Query(t.Context(), io.Discard, src, e[2], opts); err != nil {
 				t.Errorf("%s: %v", e[2], err)
 			}
 		}

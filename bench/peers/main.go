@@ -1,11 +1,14 @@
 // Peers lists all routes with another library, which the argument names, and
-// prints how many there are. It is a module of its own so that these libraries are
+// prints how many there are; or listens to changes of routes, and for each line
+// of its input prints how many there were. It is a module of its own so that these libraries are
 // no dependency of the program.
 package main
 
 import (
+	"bufio"
 	"fmt"
 	"os"
+	"sync/atomic"
 
 	"github.com/jsimonetti/rtnetlink/v2"
 	"github.com/vishvananda/netlink"
@@ -13,10 +16,10 @@ import (
 )
 
 func main() {
-	peers := map[string]func() (int, error){"vishvananda": vishvananda, "jsimonetti": jsimonetti}
+	peers := map[string]func() (int, error){"vishvananda": vishvananda, "jsimonetti": jsimonetti, "changes": changes}
 	list := peers[os.Args[len(os.Args)-1]]
 	if list == nil {
-		fmt.Fprintln(os.Stderr, "usage: peers vishvananda|jsimonetti")
+		fmt.Fprintln(os.Stderr, "usage: peers vishvananda|jsimonetti|changes")
 		os.Exit(2)
 	}
 	n, err := list()
@@ -48,4 +51,27 @@ func jsimonetti() (int, error) {
 	defer conn.Close()
 	routes, err := conn.Route.List() // both families
 	return len(routes), err
+}
+
+// changes prints how many losses there were, too.
+func changes() (int, error) {
+	var seen, lost atomic.Uint64
+	updates := make(chan netlink.RouteUpdate, 1000)
+	err := netlink.RouteSubscribeWithOptions(updates, nil, netlink.RouteSubscribeOptions{
+		ReceiveBufferSize: 16 << 20,
+		ErrorCallback:     func(error) { lost.Add(1) },
+	})
+	if err != nil {
+		return 0, err
+	}
+	go func() {
+		for range updates {
+			seen.Add(1)
+		}
+	}()
+	fmt.Println("ready")
+	for in := bufio.NewScanner(os.Stdin); in.Scan(); {
+		fmt.Println(seen.Load(), lost.Load())
+	}
+	return int(seen.Load()), nil
 }

@@ -15,10 +15,13 @@ type segment struct {
 	parts []Part
 }
 
-func (p *segment) begins() bool           { return p.parts[0].begins }
-func (p *segment) ends() bool             { return p.parts[len(p.parts)-1].ends }
-func (p *segment) first() object.Position { return p.parts[0].first }
-func (p *segment) last() object.Position  { return p.parts[len(p.parts)-1].last }
+func (p *segment) begins() bool { return p.parts[0].begins }
+func (p *segment) ends() bool   { return p.parts[len(p.parts)-1].ends }
+
+// Where a segment begins and ends, in memory of its parts: each is compared with all others, and a
+// position whose address a function takes would be allocated each time.
+func (p *segment) first() *object.Position { return &p.parts[0].first }
+func (p *segment) last() *object.Position  { return &p.parts[len(p.parts)-1].last }
 
 // Merge puts one list of objects together from dumps that ran one after the
 // other, the newest last, and whose gaps were found. Tables that are not wanted are left
@@ -215,25 +218,24 @@ func cover(list []object.Run, f compare, all []segment) (_ []object.Run, whole b
 	for current != nil {
 		end := current.last()
 		next := best(all, f, func(p *segment) bool {
-			first := p.first()
-			return p.begins() || f(&first, &end) < 0
+			return p.begins() || f(p.first(), end) < 0
 		})
 		switch {
 		case current.ends():
 			next = nil
 			taken.upper = nil
-		case next != nil && (next.ends() || reaches(f, next, &end)):
-			taken.upper = &end
+		case next != nil && (next.ends() || reaches(f, next, end)):
+			taken.upper = end
 		default:
 			// A gap. Go on with what comes nearest after it.
 			whole = false
-			next = leftmost(all, f, &end)
+			next = leftmost(all, f, end)
 			taken.upper = nil
 		}
 		var ordered bool
 		list, ordered = taken.appendTo(list, current)
 		whole = whole && ordered
-		taken.lower, taken.after = &end, taken.upper == nil
+		taken.lower, taken.after = end, taken.upper == nil
 		current = next
 	}
 	return list, whole
@@ -241,8 +243,7 @@ func cover(list []object.Run, f compare, all []segment) (_ []object.Run, whole b
 
 // reaches reports whether a segment leads beyond a position.
 func reaches(f compare, p *segment, end *object.Position) bool {
-	last := p.last()
-	return f(&last, end) > 0
+	return f(p.last(), end) > 0
 }
 
 // best returns the segment that reaches farthest of those that are allowed.
@@ -255,11 +256,8 @@ func best(all []segment, f compare, allowed func(*segment) bool) *segment {
 		}
 		if far == nil || p.ends() && !far.ends() {
 			far = p
-		} else if !far.ends() {
-			a, b := p.last(), far.last()
-			if f(&a, &b) > 0 {
-				far = p
-			}
+		} else if !far.ends() && f(p.last(), far.last()) > 0 {
+			far = p
 		}
 	}
 	return far
@@ -270,16 +268,12 @@ func leftmost(all []segment, f compare, after *object.Position) *segment {
 	var left *segment
 	for i := range all {
 		p := &all[i]
-		first := p.first()
 		if after != nil && !reaches(f, p, after) {
 			continue
 		}
-		if left != nil {
-			if l := left.first(); f(&first, &l) >= 0 {
-				continue
-			}
+		if left == nil || f(p.first(), left.first()) < 0 {
+			left = p
 		}
-		left = p
 	}
 	return left
 }

@@ -14,8 +14,13 @@ type change struct {
 	twin, oldTwin int
 	// doubt says that what is held may not be what the kernel has: it did not fit what was told.
 	doubt bool
-	// went is what must have gone since, which nothing told of: the same is there again.
-	went object.Run
+	// went are routes that must have gone before, or the kernel had not added this one.
+	went []went
+}
+
+type went struct {
+	object object.Run
+	twin   int
 }
 
 // apply takes in a message about a route, a rule or a nexthop object, in memory that the change
@@ -29,64 +34,73 @@ func (s *state) apply(m *object.Message, gone bool) change {
 	}
 	k := keyOf(m)
 	s.group = s.routes.group(s.group[:0], &k)
-	identity := s.identity(m)
-	found, alike := s.find(m, identity)
+	found, alike := s.find(m)
+	if found != 0 && !gone && !s.beginning && exclusive(m) {
+		before := went{s.routes.run(found), alike - 1}
+		s.removeRoute(found)
+		c := s.apply(m, gone)
+		c.went, c.doubt = append([]went{before}, c.went...), true
+		return c
+	}
 	switch {
 	case gone:
 		return s.deleteRoute(m, found, alike)
 	case k.table.Family == object.IPv4:
-		return s.newIPv4(m, identity, found)
+		return s.newIPv4(m, found)
 	case k.table.Family == object.IPv6:
-		return s.newIPv6(m, identity, found)
+		return s.newIPv6(m, found)
 	case k.table.Family == object.MPLS && len(s.group) > 0: // a label has one route
 		found = s.group[0]
 	}
 	if found != 0 {
-		return s.putInPlace(found, m, identity, Replaced)
+		return s.putInPlace(found, m, Replaced)
 	}
-	s.addRoute(m, identity, 0)
+	s.addRoute(m, 0)
 	return change{action: Added, object: object.RunOf(m)}
 }
 
 // putInPlace holds a route in the place of another one.
-func (s *state) putInPlace(old ref, m *object.Message, identity uint32, action Action) change {
+func (s *state) putInPlace(old ref, m *object.Message, action Action) change {
 	c := change{action: action, object: object.RunOf(m), old: s.routes.run(old), oldTwin: s.alike(old) - 1}
-	s.replaceRoute(old, m, identity)
+	s.replaceRoute(old, m)
 	return c
 }
 
 // alike returns how many routes of the group are like one of them, with itself.
-func (s *state) alike(r ref) int {
-	s.routes.message(&s.other, r)
-	exact, n := s.exact(&s.other), 0
+func (s *state) alike(r ref) (n int) {
+	exact := s.routes.exact(r)
 	for _, o := range s.group {
-		if s.routes.identity(o) == uint32(exact) {
-			if s.routes.message(&s.other, o); s.exact(&s.other) == exact {
-				n++
-			}
+		if s.routes.exact(o) == exact {
+			n++
 		}
 	}
 	return n
 }
 
 // told notes an object that was there already: it came while all was read at first.
-func (s *state) told(found ref, m *object.Message, identity uint32) change {
+func (s *state) told(found ref, m *object.Message) change {
 	c := change{action: Added, object: object.RunOf(m)}
 	if appends(m) {
 		c.action = Appended
 	}
-	s.replaceRoute(found, m, identity)
+	s.replaceRoute(found, m)
 	return c
 }
 
+// exclusive reports whether a new route is told of only if there was none like it: adding that
+// fails with EEXIST, unless it is to be replaced.
+func exclusive(m *object.Message) bool {
+	f := object.Routes.Table(m).Family
+	return (f == object.IPv4 || f == object.IPv6) && !replaces(m)
+}
+
 func appends(m *object.Message) bool  { return wire.Flags(m.Bytes())&wire.NLM_F_APPEND != 0 }
-func creates(m *object.Message) bool  { return wire.Flags(m.Bytes())&wire.NLM_F_CREATE != 0 }
 func replaces(m *object.Message) bool { return wire.Flags(m.Bytes())&wire.NLM_F_REPLACE != 0 }
 
 // newIPv4 takes in a route that was added or replaced (fib_table_insert): of those with one tos
 // and metric the first is replaced, and a new one comes before them, or behind if it is appended.
 // One that is told to replace itself is another one now by its nexthop object.
-func (s *state) newIPv4(m *object.Message, identity uint32, found ref) change {
+func (s *state) newIPv4(m *object.Message, found ref) change {
 	p := object.Routes.Position(m)
 	var first, behind ref // of those with the same tos and metric, and the one after them
 	for _, r := range s.group {
@@ -103,30 +117,25 @@ func (s *state) newIPv4(m *object.Message, identity uint32, found ref) change {
 	}
 	switch {
 	case found != 0 && replaces(m):
-		return s.putInPlace(found, m, identity, Replaced)
+		return s.putInPlace(found, m, Replaced)
 	case found != 0:
-		went := s.routes.run(found)
-		c := s.told(found, m, identity)
-		if creates(m) { // of which the kernel lets nobody add another one
-			c.went = went
-		}
-		return c
+		return s.told(found, m)
 	case replaces(m) && first != 0:
-		return s.putInPlace(first, m, identity, Replaced)
+		return s.putInPlace(first, m, Replaced)
 	case appends(m):
-		s.addRoute(m, identity, behind)
+		s.addRoute(m, behind)
 		return change{action: Appended, object: object.RunOf(m), doubt: first == 0}
 	case first != 0:
 		behind = first
 	}
-	s.addRoute(m, identity, behind)
+	s.addRoute(m, behind)
 	return change{action: Added, object: object.RunOf(m), doubt: replaces(m)}
 }
 
 // newIPv6 takes in a route that was added or replaced (fib6_add_rt2node): of those with one metric
 // the first is replaced that joins others as the new one does, or else the first. A new one that
 // joins others is told of with all their nexthops.
-func (s *state) newIPv6(m *object.Message, identity uint32, found ref) change {
+func (s *state) newIPv6(m *object.Message, found ref) change {
 	metric := object.Routes.Position(m).Priority
 	var first, victim, behind ref
 	for _, r := range s.group {
@@ -156,13 +165,13 @@ func (s *state) newIPv6(m *object.Message, identity uint32, found ref) change {
 	}
 	switch {
 	case replaces(m) && found != 0 && m.UsesObject():
-		return s.putInPlace(found, m, identity, Replaced)
+		return s.putInPlace(found, m, Replaced)
 	case replaces(m) && victim != 0:
-		return s.withTwin(s.putInPlace(victim, m, identity, Replaced), m)
+		return s.withTwin(s.putInPlace(victim, m, Replaced), m)
 	case found != 0 && !replaces(m):
-		return s.told(found, m, identity)
+		return s.told(found, m)
 	}
-	s.addRoute(m, identity, behind)
+	s.addRoute(m, behind)
 	c := change{action: Added, object: object.RunOf(m), doubt: replaces(m)}
 	if appends(m) {
 		c.action = Appended
@@ -176,11 +185,10 @@ func (s *state) withTwin(c change, m *object.Message) change {
 	s.group = s.routes.group(s.group[:0], &k)
 	exact := s.exact(m)
 	for _, r := range s.group {
-		s.routes.message(&s.other, r)
-		if s.exact(&s.other) != exact {
+		if s.routes.exact(r) != exact {
 			continue
 		}
-		if object.Alike(&s.other, m) {
+		if s.routes.message(&s.other, r); object.Alike(&s.other, m) {
 			break
 		}
 		c.twin++
@@ -209,7 +217,7 @@ func (s *state) join(r ref, m *object.Message) (c change, ok bool) {
 	}
 	c.action, c.object = Appended, object.RunOf(&joined)
 	c.old, c.oldTwin = s.routes.run(r), s.alike(r)-1
-	s.replaceRoute(r, &joined, s.identity(&joined))
+	s.replaceRoute(r, &joined)
 	return c, true
 }
 
@@ -229,7 +237,7 @@ func within(ways, others []object.Way) bool {
 // alike the last identity is the one that there is no more.
 func (s *state) deleteRoute(m *object.Message, found ref, alike int) change {
 	if found != 0 {
-		s.removeRoute(found)
+		s.removeRoute(s.very(found, m))
 		return change{action: Deleted, object: object.RunOf(m), twin: alike - 1}
 	}
 	if object.Routes.Table(m).Family != object.IPv6 {
@@ -260,10 +268,24 @@ func (s *state) deleteRoute(m *object.Message, found ref, alike int) change {
 		// Type, protocol and metrics are those of the first nexthop's route: now of another one.
 		c.doubt = !first.Same(ways[0])
 		c.old, c.oldTwin = s.routes.run(r), s.alike(r)-1
-		s.replaceRoute(r, &left, s.identity(&left))
+		s.replaceRoute(r, &left)
 		return s.withTwin(c, &left)
 	}
 	return change{action: Deleted, object: object.RunOf(m), doubt: true}
+}
+
+// very returns which of those that are alike, of which one is the first, a message is about: they
+// may differ in what no identity has, as metrics.
+func (s *state) very(first ref, m *object.Message) ref {
+	exact := s.routes.exact(first)
+	for _, r := range s.group {
+		if s.routes.exact(r) == exact {
+			if s.routes.message(&s.other, r); object.Alike(&s.other, m) {
+				return r
+			}
+		}
+	}
+	return first
 }
 
 // applyRule takes in that a rule was added, behind all of its priority, or has gone.
@@ -318,7 +340,14 @@ func (s *state) applyNexthop(m *object.Message, gone bool) change {
 		return c
 	case there:
 		c.action, c.old = Replaced, old
+		// The kernel may not tell that routes that use it are of another type now.
+		c.doubt = len(s.overNexthop) > 0 && isBlackhole(c.object) != isBlackhole(old)
 	}
 	s.nexthops[id] = lasting(m)
 	return c
+}
+
+func isBlackhole(run object.Run) bool {
+	var o object.NexthopObject
+	return object.Decode(run, object.NexthopObjects, &o) && o.Blackhole
 }

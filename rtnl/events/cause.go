@@ -16,11 +16,14 @@ type cause struct {
 	kind   *object.Kind
 	number uint32     // of the link or nexthop object
 	addr   netip.Addr // of a link that lost it
+	// carrier says that a link has lost its carrier and nothing else: only what uses a nexthop object
+	// goes (nexthop_flush_dev), while routes are marked and stay (fib_sync_down_dev, fib6_ifdown).
+	carrier bool
 
 	action Action
 	object object.Run // of a link or address, which is told of only if it takes something along
 
-	nexthops map[uint32]bool // that are, or may be, gone with it
+	nexthops map[uint32]bool // that may be gone with it; true: that are, as groups of such alone
 }
 
 // takeLink takes in a message about an interface.
@@ -49,8 +52,11 @@ func (f *follower) linkCause(i item, m *object.Message, gone bool) *cause {
 	c.action = Replaced
 	const carrier = object.IFF_RUNNING | object.IFF_LOWER_UP
 	before, flags := f.state.links[c.number], object.LinkFlags(m)
-	if before == nil || before.flags&^flags&object.IFF_UP == 0 && before.upper == object.LinkMaster(m) &&
-		(before.flags&carrier != carrier || flags&carrier == carrier) {
+	if before == nil {
+		return nil
+	}
+	c.carrier = before.flags&^flags&object.IFF_UP == 0 && before.upper == object.LinkMaster(m)
+	if c.carrier && (before.flags&carrier != carrier || flags&carrier == carrier) {
 		return nil
 	}
 	return c
@@ -103,21 +109,33 @@ func (f *follower) later() (all []*cause) {
 }
 
 // surely reports whether an object that has gone can have gone with the cause alone: an address
-// takes along what leads through its interface only if it was the last one.
+// takes along what leads through its interface only if it was the last one, and a nexthop object a
+// group only if that has no other.
 func (c *cause) surely(m *object.Message) bool {
+	switch {
+	case m.Kind() == object.NexthopObjects.Kind:
+		return c.nexthops[object.NexthopObjects.Number(m)]
+	case m.UsesObject():
+		return c.nexthops[m.NexthopID()]
+	}
 	return c.takes(m) && (!c.addr.IsValid() || string(m.PrefSrc()) == string(c.addr.AsSlice()))
 }
 
 // takes reports whether an object may go with the cause.
 func (c *cause) takes(m *object.Message) bool {
-	switch {
-	case m.Kind() == object.NexthopObjects.Kind:
-		return c.nexthops[object.NexthopObjects.Number(m)]
-	case m.Kind() != object.Routes.Kind:
+	if m.Kind() == object.NexthopObjects.Kind {
+		_, may := c.nexthops[object.NexthopObjects.Number(m)]
+		return may
+	}
+	if m.Kind() != object.Routes.Kind {
 		return false
-	case c.nexthops[m.NexthopID()]:
+	}
+	if _, may := c.nexthops[m.NexthopID()]; may {
 		return true
-	case c.kind == object.NexthopObjects.Kind:
+	}
+	switch {
+	case c.kind == object.NexthopObjects.Kind, c.carrier,
+		c.kind == object.Addresses && object.Routes.Table(m).Family != object.IPv4:
 		return false
 	}
 	if src := m.PrefSrc(); c.addr.IsValid() && string(src) == string(c.addr.AsSlice()) {
@@ -131,14 +149,31 @@ func (c *cause) takes(m *object.Message) bool {
 	return false
 }
 
+// stays reports whether a route that leads through an interface is there all the same when that went
+// down: it has another way, or it is one to an address of the host itself, which stay as long as the
+// interface does.
+func (c *cause) stays(m *object.Message) bool {
+	if c.kind != object.Links.Kind || m.UsesObject() {
+		return false
+	}
+	for oif := range m.Ways {
+		if oif != c.number {
+			return true
+		}
+	}
+	const host = 254 // RT_SCOPE_HOST
+	return c.action != Deleted && object.Routes.Table(m).Family == object.IPv4 && object.RouteScope(m) == host
+}
+
 // concerns works out which nexthop objects may go with the cause, and returns a filter for the
 // routes that may; false: nothing may.
 func (f *follower) concerns(c *cause) (routes rtnl.Filter, any bool) {
 	s := f.state
 	c.nexthops = map[uint32]bool{}
-	if c.kind == object.NexthopObjects.Kind {
+	switch c.kind {
+	case object.NexthopObjects.Kind:
 		c.nexthops[c.number] = true
-	} else {
+	case object.Links.Kind: // nexthop objects do without addresses
 		for id, run := range s.nexthops {
 			var o object.NexthopObject
 			if object.Decode(run, object.NexthopObjects, &o) && o.OIF == c.number {
@@ -149,32 +184,31 @@ func (f *follower) concerns(c *cause) (routes rtnl.Filter, any bool) {
 	// A group goes with its last member.
 	for id, run := range s.nexthops {
 		var o object.NexthopObject
-		if object.Decode(run, object.NexthopObjects, &o) && slices.ContainsFunc(o.Group,
-			func(g object.GroupMember) bool { return c.nexthops[g.ID] }) {
-			c.nexthops[id] = true
+		goes := func(g object.GroupMember) bool { return c.nexthops[g.ID] }
+		if object.Decode(run, object.NexthopObjects, &o) && slices.ContainsFunc(o.Group, goes) {
+			c.nexthops[id] = !slices.ContainsFunc(o.Group, func(g object.GroupMember) bool { return !goes(g) })
 		}
 	}
 	_, any = s.nexthops[c.number]
 	any = any && c.kind == object.NexthopObjects.Kind || len(c.nexthops) > 0 && c.kind != object.NexthopObjects.Kind
 	routes.None = true
-	if c.kind == object.Links.Kind && s.overLink[c.number] == 0 && !f.used(c.nexthops) ||
-		c.kind == object.NexthopObjects.Kind && !f.used(c.nexthops) {
+	leads := c.kind == object.Links.Kind && !c.carrier && s.overLink[c.number] > 0
+	if c.kind != object.Addresses && !leads && !f.used(c.nexthops) {
 		return routes, any
 	}
 	byNexthop := false
-	for r := range s.routes.all {
-		s.routes.message(&s.other, r)
-		if !c.takes(&s.other) {
-			continue
+	s.routes.shapes.each(func(m *object.Message, _ ref) {
+		if !c.takes(m) {
+			return
 		}
-		t := object.Routes.Table(&s.other)
+		t := object.Routes.Table(m)
 		routes.None = false
 		routes.Families, routes.Tables = with(routes.Families, t.Family), with(routes.Tables, t.ID)
-		byNexthop = byNexthop || s.other.UsesObject()
-		for oif := range s.other.Ways {
+		byNexthop = byNexthop || m.UsesObject()
+		for oif := range m.Ways {
 			routes.OIFs = with(routes.OIFs, oif)
 		}
-	}
+	})
 	if byNexthop || len(routes.OIFs) > maxOutputs {
 		routes.OIFs = nil
 	}

@@ -1,6 +1,7 @@
 package events
 
 import (
+	"runtime/debug"
 	"slices"
 	"time"
 
@@ -60,14 +61,29 @@ func (f *follower) failed(err error) error {
 }
 
 // A change of what is touched is told of, and taken in later.
-type touchedKeys map[any]bool
+type touchedKeys struct {
+	routes   map[key]bool
+	rules    map[ruleKey]bool
+	nexthops map[uint32]bool
+	// One of which more is told is left as it was before: that it went down would be no change any
+	// more when the message comes, and take no routes along.
+	links map[uint32]bool
+}
 
 func (f *follower) touched() touchedKeys {
-	all := touchedKeys{}
+	all := touchedKeys{map[key]bool{}, map[ruleKey]bool{}, map[uint32]bool{}, map[uint32]bool{}}
+	var m object.Message
 	for _, i := range f.ahead {
-		var m object.Message
-		if _, ok := checked(&m, i.msg); ok {
-			all[keyFor(&m)] = true
+		switch k, ok := checked(&m, i.msg); {
+		case !ok:
+		case k == object.Routes.Kind:
+			all.routes[keyOf(&m)] = true
+		case k == object.Rules.Kind:
+			all.rules[ruleKeyOf(&m)] = true
+		case k == object.NexthopObjects.Kind:
+			all.nexthops[object.NexthopObjects.Number(&m)] = true
+		case k == object.Links.Kind:
+			all.links[object.Links.Number(&m)] = true
 		}
 	}
 	return all
@@ -82,15 +98,9 @@ func keyFor(m *object.Message) any {
 		return ruleKeyOf(m)
 	case object.NexthopObjects.Kind:
 		return object.NexthopObjects.Number(m)
-	case object.Links.Kind:
-		return linkKey(object.Links.Number(m))
 	}
 	return nil
 }
-
-// A linkKey is the index of an interface. One of which more is told is left as it was before: that
-// it went down would be no change any more when the message comes, and take no routes along.
-type linkKey uint32
 
 // A sweeping is the work on what went with a cause.
 type sweeping struct {
@@ -120,7 +130,7 @@ func (w *sweeping) takes(m *object.Message) bool {
 // told of the key came after that: of those with one metric the first is replaced, so that it
 // matters which there were. there says whether the snapshot has it.
 func (w *sweeping) wentFirst(m *object.Message, there bool) bool {
-	if object.Routes.Table(m).Family != object.IPv4 || m.UsesObject() || !w.cause.surely(m) {
+	if object.Routes.Table(m).Family != object.IPv4 || m.UsesObject() || !w.cause.takes(m) {
 		return false
 	}
 	for oif := range m.Ways {
@@ -129,16 +139,33 @@ func (w *sweeping) wentFirst(m *object.Message, there bool) bool {
 		}
 	}
 	k, exact := keyOf(m), w.state.exact(m)
+	var o object.Message
 	for _, i := range w.ahead {
-		var o object.Message
 		kind, ok := checked(&o, i.msg)
 		if !ok || kind != object.Routes.Kind || keyOf(&o) != k ||
 			w.state.exact(&o) != exact {
 			continue
 		}
-		return wire.Type(i.msg) != kind.Del // it came again, or went later
+		if wire.Type(i.msg) != kind.Del && exclusive(&o) {
+			return true // it came again
+		}
+		return wire.Type(i.msg) != kind.Del && w.cause.surely(m) // or was replaced; or went later
 	}
-	return !there
+	return !there && w.cause.surely(m)
+}
+
+// deletedLater reports whether it is told later that just this IPv6 route was deleted.
+func (w *sweeping) deletedLater(m *object.Message) bool {
+	if object.Routes.Table(m).Family != object.IPv6 {
+		return false
+	}
+	k, exact := keyOf(m), w.state.exact(m)
+	var o object.Message
+	return slices.ContainsFunc(w.ahead, func(i item) bool {
+		kind, ok := checked(&o, i.msg)
+		return ok && kind == object.Routes.Kind && wire.Type(i.msg) == kind.Del && keyOf(&o) == k &&
+			w.state.exact(&o) == exact
+	})
 }
 
 // tell tells of an object that has gone, or is another one now, and of the cause before, if nothing
@@ -146,7 +173,8 @@ func (w *sweeping) wentFirst(m *object.Message, there bool) bool {
 func (w *sweeping) tell(a Action, run, old object.Run, twin int) {
 	c, st := w.cause, w.state
 	if !w.told && c.kind != object.NexthopObjects.Kind {
-		w.emit(&c.item, &Event{Action: c.action, Kind: c.kind, Object: c.object, Referred: st.referred(c.object)})
+		w.emit(&c.item, &Event{Action: c.action, Kind: c.kind, Object: c.object,
+			Referred: st.referred(c.object, object.Run{})})
 	}
 	w.told = true
 	w.emit(&c.item, &Event{Action: a, Kind: run.Kind(), Object: run, Old: old, Twin: twin, OldTwin: twin,
@@ -169,14 +197,14 @@ func (w *sweeping) nexthops(s *rtnl.Snapshot) {
 		run, now := held[id], there[id]
 		run.Next(&m)
 		switch {
-		case w.touched[id]:
+		case w.touched.nexthops[id]:
 			w.left = w.left || !now.Next(&n) && w.cause.takes(&m)
 		case !now.Next(&n):
 			if w.takes(&m) {
 				w.tell(Gone, held[id], object.Run{}, 0)
 				defer delete(held, id) // routes refer to it
 			}
-		case w.cause.nexthops[id] && !object.Alike(&m, &n):
+		case w.cause.takes(&m) && !object.Alike(&m, &n):
 			old := held[id]
 			held[id] = lasting(&n)
 			w.tell(Replaced, there[id], old, 0)
@@ -191,43 +219,41 @@ func (w *sweeping) routes(s *rtnl.Snapshot, filter *rtnl.Filter) {
 	}
 	st := w.state
 	filter.Prepare()
-	var changed []object.Run
-	others := map[key]bool{} // of which the snapshot has an IPv6 route that is not held
+	var changed, others []object.Run
 	seen := st.mark(s, func(m *object.Message) {
-		if object.Routes.Table(m).Family == object.IPv6 && !m.UsesObject() {
-			others[keyOf(m)] = true
-		}
-		if m.UsesObject() && !w.touched[keyOf(m)] && w.cause.takes(m) {
+		switch {
+		case w.touched.routes[keyOf(m)]:
+		case m.UsesObject() && w.cause.takes(m):
 			changed = append(changed, copied(m))
+		case object.Routes.Table(m).Family == object.IPv6:
+			others = append(others, copied(m))
 		}
 	})
 	var missing []ref
-	for r := range st.routes.all {
-		if st.routes.message(&st.other, r); !filter.Lets(&st.other) {
-			continue
-		}
+	for r := range st.routes.which(filter.Lets) {
+		st.routes.message(&st.other, r)
 		switch {
-		case w.touched[keyOf(&st.other)]:
+		case w.touched.routes[keyOf(&st.other)]:
 			if w.wentFirst(&st.other, seen.has(r)) {
 				missing = append(missing, r)
 			} else {
-				w.left = w.left || !seen.has(r) && w.cause.takes(&st.other)
+				w.left = w.left || !seen.has(r) && w.cause.takes(&st.other) && !w.deletedLater(&st.other)
 			}
-		case !seen.has(r) && others[keyOf(&st.other)]:
-			// It is held with what a nexthop had that went before, and there with what another has.
-			w.odd = true
 		case !seen.has(r):
-			if w.takes(&st.other) {
+			if w.takes(&st.other) && (w.cause.surely(&st.other) || !st.hidden(&st.other, seen)) {
 				missing = append(missing, r)
 			}
-		case w.cause.kind != object.Addresses && w.cause.surely(&st.other):
-			w.odd = true // though it stays, as a route with other nexthops does
+		case w.cause.kind != object.Addresses && w.cause.surely(&st.other) && !w.cause.stays(&st.other):
+			w.odd = true // it should have gone
 		}
 	}
-	for _, r := range missing {
+	for _, r := range st.byKey(missing) {
 		st.routes.message(&st.other, r)
 		k := keyOf(&st.other)
 		st.group = st.routes.group(st.group[:0], &k)
+		if w.isAnother(r, others) {
+			continue
+		}
 		w.tell(Gone, st.routes.run(r), object.Run{}, st.alike(r)-1)
 		st.removeRoute(r)
 	}
@@ -237,23 +263,53 @@ func (w *sweeping) routes(s *rtnl.Snapshot, filter *rtnl.Filter) {
 		one.Next(&m)
 		k := keyOf(&m)
 		st.group = st.routes.group(st.group[:0], &k)
-		if r, n := st.find(&m, st.identity(&m)); n == 1 {
+		if r, n := st.find(&m); n == 1 {
 			w.tell(Replaced, run, st.routes.run(r), 0)
-			st.replaceRoute(r, &m, st.identity(&m))
+			st.replaceRoute(r, &m)
 		}
 	}
 	st.routes.compact()
 }
 
-// A refSet is a set of records.
-type refSet []uint64
+// byKey sorts records by their keys.
+func (s *state) byKey(list []ref) []ref {
+	keys := make(map[ref]key, len(list))
+	for _, r := range list {
+		s.routes.message(&s.other, r)
+		keys[r] = keyOf(&s.other)
+	}
+	slices.SortStableFunc(list, func(a, b ref) int {
+		x, y := keys[a], keys[b]
+		return compareKeys(x, y)
+	})
+	return list
+}
 
-func (s refSet) has(r ref) bool { return int(r/64) < len(s) && s[r/64]&(1<<(r%64)) != 0 }
+// isAnother reports whether an IPv6 route is among others by its nexthops, and takes it in as that
+// one: what it is beside these was not told when it lost its first nexthop.
+func (w *sweeping) isAnother(r ref, others []object.Run) bool {
+	st := w.state
+	var was, m object.Message
+	old := st.routes.run(r)
+	for old.Next(&was); len(others) > 0 && was.Joins(); others = others[1:] {
+		run := others[0]
+		if run.Next(&m); keyOf(&was) != keyOf(&m) || !object.SameWays(&was, &m) ||
+			object.Routes.Position(&was).Priority != object.Routes.Position(&m).Priority {
+			continue
+		}
+		c := st.withTwin(st.putInPlace(r, &m, Replaced), &m)
+		w.emit(&item{time: w.cause.item.time, uptime: w.cause.item.uptime}, &Event{Action: c.action,
+			Kind: object.Routes.Kind, Object: c.object, Old: c.old, Twin: c.twin, OldTwin: c.oldTwin,
+			Referred: st.referred(c.object, c.old)})
+		return true
+	}
+	return false
+}
 
 // mark returns which routes that are held are in a snapshot. Those of the snapshot that are not
 // held, or in another order, or that say something else are told to differs.
 func (s *state) mark(snap *rtnl.Snapshot, differs func(m *object.Message)) refSet {
-	seen := make(refSet, len(s.routes.chunks)*chunkUnits/64+1)
+	seen := newRefSet(&s.routes.records)
 	var group []ref
 	object.Each(snap.Runs(object.Routes.Kind), func(m *object.Message) bool {
 		k := keyOf(m)
@@ -264,29 +320,46 @@ func (s *state) mark(snap *rtnl.Snapshot, differs func(m *object.Message)) refSe
 			if seen.has(r) {
 				continue
 			}
-			if s.routes.identity(r) == uint32(exact) {
-				if s.routes.message(&s.other, r); s.exact(&s.other) == exact {
-					seen[r/64] |= 1 << (r % 64)
-					if differs != nil && (behind || !object.Alike(&s.other, m)) {
-						differs(m)
-					}
-					return true
+			if s.routes.exact(r) == exact {
+				seen.add(r)
+				if s.routes.message(&s.other, r); behind || !object.Alike(&s.other, m) {
+					differs(m)
 				}
+				return true
 			}
 			behind = true
 		}
-		if differs != nil {
-			differs(m)
-		}
+		differs(m)
 		return true
 	})
 	return seen
+}
+
+// hidden reports whether no dump has an IPv6 route though it is there: the kernel goes on from
+// the first nexthop of a route that others have joined to its last one, and passes over what came
+// between these (fib6_dump_node). What is in s.other is not valid then.
+func (s *state) hidden(m *object.Message, seen refSet) bool {
+	if object.Routes.Table(m).Family != object.IPv6 || m.Joins() {
+		return false
+	}
+	k, metric := keyOf(m), object.Routes.Position(m).Priority
+	var o object.Message
+	for _, r := range s.routes.group(nil, &k) {
+		s.routes.message(&o, r)
+		if seen.has(r) && object.Routes.Position(&o).Priority == metric && o.Joins() && len(o.AppendRawWays(nil)) > 1 {
+			return true
+		}
+	}
+	return false
 }
 
 // compare compares all with what the kernel has, and yields the differences.
 func (f *follower) compare(at item) error {
 	at.msg, at.author, at.certainty = nil, nil, 0
 	begun := time.Now()
+	if f.state.routes.count >= many {
+		debug.FreeOSMemory() // there will be as much again
+	}
 	s, err := f.kernel.Read(f.ctx, f.everything())
 	if err != nil {
 		return f.failed(err)
@@ -297,7 +370,7 @@ func (f *follower) compare(at item) error {
 	touched := f.touched()
 	st := f.state
 	object.Each(s.Runs(object.Links.Kind), func(m *object.Message) bool {
-		if !touched[linkKey(object.Links.Number(m))] {
+		if !touched.links[object.Links.Number(m)] {
 			st.setLink(m)
 		}
 		return true
@@ -307,7 +380,9 @@ func (f *follower) compare(at item) error {
 	d.rules(s)
 	d.routes(s)
 	f.tried = time.Since(begun)
+	f.missed = f.missed && (!s.Consistent || d.left)
 	f.doubt = !s.Consistent || d.left
 	f.due = time.Now().Add(max(settleTime, restShare*f.tried))
+	giveBack(s)
 	return nil
 }

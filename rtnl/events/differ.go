@@ -36,7 +36,7 @@ func (d *differences) nexthops(s *rtnl.Snapshot) {
 		one.Next(&m)
 		id := object.NexthopObjects.Number(&m)
 		there[id] = true
-		if d.touched[id] {
+		if d.touched.nexthops[id] {
 			d.left = true
 			continue
 		}
@@ -53,7 +53,7 @@ func (d *differences) nexthops(s *rtnl.Snapshot) {
 		}
 	}
 	for _, id := range sortedKeys(held) {
-		if d.touched[id] {
+		if d.touched.nexthops[id] {
 			d.left = true
 		} else if d.whole && !there[id] {
 			d.tell(Gone, held[id], object.Run{}, 0, 0)
@@ -87,7 +87,7 @@ func (d *differences) rules(s *rtnl.Snapshot) {
 		return cmp.Or(cmp.Compare(a.family, b.family), cmp.Compare(a.priority, b.priority))
 	})
 	for _, k := range keys {
-		if d.touched[k] {
+		if d.touched.rules[k] {
 			d.left = true
 			continue
 		}
@@ -128,14 +128,14 @@ func (d *differences) lists(held, now []object.Run, identity func(*object.Messag
 	}
 	for _, o := range after {
 		i := slices.IndexFunc(before, is(o))
-		var m, old object.Message
-		switch r := o.run; {
-		case i < 0:
+		if i < 0 {
 			d.tell(Added, o.run, object.Run{}, o.twin, 0)
-		case o.run.Kind() == object.Routes.Kind && r.Next(&m):
-			if b := before[i].run; b.Next(&old) && !object.Alike(&old, &m) {
-				d.tell(Replaced, o.run, before[i].run, o.twin, o.twin)
-			}
+			continue
+		}
+		var m, old object.Message
+		r, b := o.run, before[i].run
+		if r.Next(&m) && b.Next(&old) && !object.Alike(&old, &m) {
+			d.tell(Replaced, o.run, before[i].run, o.twin, o.twin)
 		}
 	}
 	return true
@@ -153,7 +153,7 @@ func (d *differences) routes(s *rtnl.Snapshot) {
 		}
 	}
 	n := len(odd)
-	maps.DeleteFunc(odd, func(k key, _ bool) bool { return d.touched[k] })
+	maps.DeleteFunc(odd, func(k key, _ bool) bool { return d.touched.routes[k] })
 	d.left = d.left || len(odd) < n
 	if len(odd) == 0 {
 		return
@@ -172,7 +172,7 @@ func (d *differences) routes(s *rtnl.Snapshot) {
 		for _, r := range st.group {
 			held = append(held, st.routes.run(r))
 		}
-		if !d.lists(held, now[k], st.exact) {
+		if now[k] = d.withHidden(now[k], seen); !d.lists(held, now[k], st.exact) {
 			continue
 		}
 		for _, r := range st.group {
@@ -181,10 +181,34 @@ func (d *differences) routes(s *rtnl.Snapshot) {
 		for _, run := range now[k] {
 			var m object.Message
 			run.Next(&m)
-			st.addRoute(&m, st.identity(&m), 0)
+			st.addRoute(&m, 0)
 		}
 	}
 	st.routes.compact()
+}
+
+// withHidden adds to the routes of a key those that are held and hidden, unless messages were lost.
+func (d *differences) withHidden(now []object.Run, seen refSet) []object.Run {
+	st := d.state
+	if d.missed {
+		return now
+	}
+	var m, o object.Message
+	for _, r := range st.group {
+		run := st.routes.run(r)
+		if st.routes.message(&st.other, r); seen.has(r) || !st.hidden(&st.other, seen) {
+			continue
+		}
+		st.routes.message(&m, r)
+		at := slices.IndexFunc(now, func(other object.Run) bool {
+			return other.Next(&o) && object.Routes.Position(&o).Priority > object.Routes.Position(&m).Priority
+		})
+		if at < 0 {
+			at = len(now)
+		}
+		now = slices.Insert(now, at, run)
+	}
+	return now
 }
 
 func compareKeys(a, b key) int {

@@ -99,8 +99,9 @@ func (e *Event) snapshot(of object.Run) *rtnl.Snapshot {
 	return rtnl.NewSnapshot(true, runs)
 }
 
-// eventSize is what an event takes beside its messages, by and large.
-const eventSize = 256
+// eventSize is what an event takes beside its messages, by and large: those that it refers to are
+// shared by many.
+const eventSize = 200
 
 // Size returns how many bytes of memory the event takes, by and large.
-func (e *Event) Size() int { return eventSize + e.Object.Len() + e.Old.Len() + 48*len(e.Referred) }
+func (e *Event) Size() int { return eventSize + e.Object.Len() + e.Old.Len() }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"iter"
 	"log/slog"
+	"runtime/debug"
 	"time"
 
 	"kernelroutes/rtnl"
@@ -28,13 +29,16 @@ type follower struct {
 
 	came, named *queue // what was received, and the same with authors
 	ahead       []item // taken from the latter, and yet to be applied
-	overlap     int    // how many of these are of changes that may be in what was read at first
+	early       int    // how many of these came while all was read at first
+	taken       []item // what was taken the last time: memory that is used again
 
 	state        *state
+	message      object.Message // of take
 	seq          uint64
 	yield        func(*Event, error) bool
 	ended        bool  // no more events are wanted
 	lost         bool  // the last event told of a loss
+	missed       bool  // messages were lost since all was compared
 	time, uptime int64 // of the last event
 
 	// doubt says that all must be compared with what the kernel has, but not before due.
@@ -134,7 +138,8 @@ func (f *follower) begin() error {
 		return err
 	}
 	f.state.load(s)
-	f.doubt, f.overlap = len(f.ahead) > 0 || !s.Consistent, len(f.ahead)
+	f.early = len(f.ahead)
+	f.doubt = f.early > 0 || !s.Consistent
 	if f.Begun != nil {
 		if err := f.Begun(); err != nil {
 			return err
@@ -143,7 +148,27 @@ func (f *follower) begin() error {
 	if f.Present {
 		f.present(s)
 	}
+	giveBack(s)
 	return nil
+}
+
+// many is from how many routes on it is worth a collection of garbage, tens of milliseconds, that
+// there is no more in use than has to be, large how many bytes the kernel tells of them.
+const (
+	many  = 100_000
+	large = 8 << 20
+)
+
+// giveBack gives the memory of a large snapshot, which is not looked at any more, back to the kernel
+// at once: there may be as much of it as of all else.
+func giveBack(s *rtnl.Snapshot) {
+	size := 0
+	for _, run := range s.Runs(object.Routes.Kind) {
+		size += run.Len()
+	}
+	if *s = (rtnl.Snapshot{}); size >= large {
+		debug.FreeOSMemory()
+	}
 }
 
 // everything is the request for all that is held.
@@ -191,10 +216,10 @@ func (f *follower) next() error {
 	for len(f.ahead) > 0 && !f.ended {
 		i := f.ahead[0]
 		f.ahead = f.ahead[1:]
+		f.state.beginning, f.early = f.early > 0, max(f.early-1, 0)
 		if err := f.take(i); err != nil {
 			return err
 		}
-		f.overlap = max(f.overlap-1, 0)
 	}
 	f.ahead = nil
 	return nil
@@ -203,7 +228,8 @@ func (f *follower) next() error {
 // wait waits until something comes, or all is to be compared.
 func (f *follower) wait() (err error) {
 	for {
-		if f.ahead, err = f.named.take(nil); err != nil || len(f.ahead) > 0 {
+		f.ahead, err = f.named.take(f.taken)
+		if f.taken = f.ahead; err != nil || len(f.ahead) > 0 {
 			return err
 		}
 		var due <-chan time.Time
@@ -235,35 +261,35 @@ func (f *follower) take(i item) error {
 	if kindOf(i.msg) == nil {
 		return nil // the answer to a fence
 	}
-	var m object.Message
-	k, ok := checked(&m, i.msg)
+	m := &f.message
+	k, ok := checked(m, i.msg)
 	if !ok {
 		return f.takeLoss(i)
 	}
-	if k.Foreign != nil && k.Foreign(&m) {
+	if k.Foreign != nil && k.Foreign(m) {
 		return nil
 	}
 	gone := wire.Type(i.msg) == k.Del
 	switch k {
 	case object.Links.Kind:
-		return f.takeLink(i, &m, gone)
+		return f.takeLink(i, m, gone)
 	case object.Addresses:
-		if c := addressCause(i, &m, gone); c != nil {
+		if c := addressCause(i, m, gone); c != nil {
 			return f.sweep(c)
 		}
 		return nil
 	}
-	c := f.state.apply(&m, gone)
+	c := f.state.apply(m, gone)
 	f.state.routes.compact()
 	f.doubts(c.doubt)
-	if c.went.Len() > 0 && f.overlap == 0 {
-		f.emit(&item{time: i.time, uptime: i.uptime}, &Event{Action: Gone, Kind: k, Object: c.went,
-			Referred: f.state.referred(c.went)})
+	for _, w := range c.went {
+		f.emit(&item{time: i.time, uptime: i.uptime}, &Event{Action: Gone, Kind: k, Object: w.object, Twin: w.twin,
+			Referred: f.state.referred(w.object, object.Run{})})
 	}
 	f.emit(&i, &Event{Action: c.action, Kind: k, Object: c.object, Old: c.old, Twin: c.twin, OldTwin: c.oldTwin,
 		Referred: f.state.referred(c.object, c.old)})
 	if k == object.NexthopObjects.Kind && gone && !f.ended {
-		return f.sweep(nexthopCause(i, &m, gone))
+		return f.sweep(nexthopCause(i, m, gone))
 	}
 	return nil
 }
@@ -283,7 +309,7 @@ func (f *follower) takeLoss(i item) error {
 		f.send(&Event{Time: i.time, Uptime: i.uptime, Action: Lost, Lost: true})
 		f.lost = true
 	}
-	f.doubt = true
+	f.doubt, f.missed = true, true
 	if f.ended || time.Now().Before(f.due) {
 		return nil // later: there is no end to it
 	}
@@ -350,7 +376,7 @@ func (f *follower) present(s *rtnl.Snapshot) {
 		object.Each(s.Runs(k), func(m *object.Message) bool {
 			run := copied(m)
 			e := &Event{Time: wall, Uptime: up, Action: Present, Kind: k, Object: run, Twin: twins.before(m),
-				Referred: f.state.referred(run)}
+				Referred: f.state.referred(run, object.Run{})}
 			f.ended = f.ended || !f.yield(e, nil)
 			return !f.ended
 		})

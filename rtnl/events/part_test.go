@@ -13,8 +13,8 @@ import (
 	"kernelroutes/rtnl/object"
 )
 
-// told makes changes and returns the events up to one whose text begins with last.
-func told(t *testing.T, last string, lines ...string) (all []*Event) {
+// toldOf makes changes and returns the events up to one whose text begins with last.
+func toldOf(t *testing.T, last string, lines ...string) (all []*Event) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
@@ -37,7 +37,7 @@ func TestRouteOfSeveralProtocols(t *testing.T) {
 	nstest.New(t)
 	nstest.Veth(t, "v0", "fd00::1/64")
 	there := map[string]bool{}
-	for _, e := range told(t, "added route 254 99",
+	for _, e := range toldOf(t, "added route 254 99",
 		"route add fd20::/64 via fd00::2 dev v0 src fd00::1 proto 3",
 		"route append fd20::/64 via fd00::3 dev v0 proto 186",
 		"link set v0 down",
@@ -68,7 +68,7 @@ func TestAuthorOfWhatIsLeft(t *testing.T) {
 	nstest.New(t)
 	nstest.Veth(t, "v0", "fd00::1/64")
 	found := false
-	for _, e := range told(t, "added route 254 99",
+	for _, e := range toldOf(t, "added route 254 99",
 		"route add fd20::/64 proto 3 nexthop via fd00::2 dev v0 nexthop via fd00::3 dev v0",
 		"link set v0 down",
 		"route add blackhole 99.0.0.0/8",
@@ -128,7 +128,7 @@ func TestRestOfRouteWithLink(t *testing.T) {
 	nstest.New(t)
 	nstest.Veth(t, "v0", "fd00::1/64")
 	nstest.Veth(t, "v1", "fd01::1/64")
-	for _, e := range told(t, "added route 254 99",
+	for _, e := range toldOf(t, "added route 254 99",
 		"route add fd20::/64 via fd00::2 dev v0 proto 186",
 		"route append fd20::/64 via fd01::2 dev v1 proto 3",
 		"route append fd20::/64 via fd00::3 dev v0 proto 3",
@@ -161,7 +161,7 @@ func TestWentUnseen(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer f.conn.Close()
-	f.ahead, f.overlap = nil, 0
+	f.ahead, f.early = nil, 0
 	nstest.IP(t, "link set v0 down")
 	nstest.IP(t, "link set v0 up")
 	if err := f.fence(); err != nil {

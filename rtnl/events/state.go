@@ -1,7 +1,6 @@
 package events
 
 import (
-	"maps"
 	"slices"
 
 	"kernelroutes/rtnl"
@@ -17,6 +16,8 @@ type state struct {
 	nexthops map[uint32]object.Run
 	links    map[uint32]*link
 
+	beginning bool // what comes may be there already: it was told while all was read at first
+
 	// How many routes lead through a link, or use a nexthop object.
 	overLink, overNexthop map[uint32]int
 
@@ -24,6 +25,13 @@ type state struct {
 	other object.Message // one of them
 	route object.Route   // and that, decoded
 	hops  []object.Way
+
+	// Of referred.
+	message    object.Message
+	references object.References
+	numbers    []uint32
+	found      []object.Run
+	last       []object.Run
 }
 
 // A ruleKey is what rules of one priority have in common.
@@ -48,6 +56,9 @@ func newState() *state {
 func (s *state) load(snap *rtnl.Snapshot) {
 	for _, k := range []*object.Kind{object.Links.Kind, object.NexthopObjects.Kind, object.Rules.Kind,
 		object.Routes.Kind} {
+		if k == object.Routes.Kind {
+			s.routes.reserve(snap.Count(k))
+		}
 		object.Each(snap.Runs(k), func(m *object.Message) bool {
 			switch k {
 			case object.Links.Kind:
@@ -58,7 +69,7 @@ func (s *state) load(snap *rtnl.Snapshot) {
 				at := ruleKeyOf(m)
 				s.rules[at] = append(s.rules[at], copied(m))
 			default:
-				s.addRoute(m, s.identity(m), 0)
+				s.addRoute(m, 0)
 			}
 			return true
 		})
@@ -91,22 +102,16 @@ func (s *state) setLink(m *object.Message) (before *link) {
 	return before
 }
 
-// identity returns 32 bits of what tells a route from others of its key.
-func (s *state) identity(m *object.Message) uint32 {
-	s.route.Decode(m, object.FieldID)
-	return uint32(s.route.IdentityHash())
-}
-
-// exact returns all bits of that.
+// exact returns what tells a route from others of its key.
 func (s *state) exact(m *object.Message) uint64 {
 	s.route.Decode(m, object.FieldID)
 	return s.route.IdentityHash()
 }
 
 // addRoute holds a route: before another one of its key, or behind all if that is 0.
-func (s *state) addRoute(m *object.Message, identity uint32, before ref) ref {
+func (s *state) addRoute(m *object.Message, before ref) ref {
 	s.count(m, 1)
-	return s.routes.add(m, identity, before)
+	return s.routes.add(m, before)
 }
 
 // removeRoute holds a route no more.
@@ -117,11 +122,11 @@ func (s *state) removeRoute(r ref) {
 }
 
 // replaceRoute holds a route in the place of another one.
-func (s *state) replaceRoute(old ref, m *object.Message, identity uint32) {
+func (s *state) replaceRoute(old ref, m *object.Message) {
 	s.count(m, 1)
 	s.routes.message(&s.other, old)
 	s.count(&s.other, -1)
-	s.routes.replace(old, m, identity)
+	s.routes.replace(old, m)
 }
 
 // count counts by what ways a route leads.
@@ -139,16 +144,13 @@ func (s *state) count(m *object.Message, n int) {
 }
 
 // find returns the first record of the group that is like a route, and how many are; 0: none is.
-func (s *state) find(m *object.Message, identity uint32) (found ref, n int) {
-	var exact uint64
+func (s *state) find(m *object.Message) (found ref, n int) {
+	if len(s.group) == 0 {
+		return 0, 0
+	}
+	exact := s.exact(m)
 	for _, r := range s.group {
-		if s.routes.identity(r) != identity {
-			continue
-		}
-		if exact == 0 {
-			exact = s.exact(m)
-		}
-		if s.routes.message(&s.other, r); s.exact(&s.other) == exact {
+		if s.routes.exact(r) == exact {
 			if found == 0 {
 				found = r
 			}
@@ -158,31 +160,62 @@ func (s *state) find(m *object.Message, identity uint32) (found ref, n int) {
 	return found, n
 }
 
-// referred returns what objects refer to, and what these refer to, as it is now.
-func (s *state) referred(of ...object.Run) (all []object.Run) {
-	for i := 0; i < len(of); i++ {
-		var m object.Message
-		var refs object.References
-		for run := of[i]; run.Next(&m); {
-			if k := m.Kind(); k.Refer != nil {
-				k.Refer(&m, &refs)
-			}
-			if m.Kind() == object.Addresses {
-				refs.Add(object.Links.Kind, object.AddressLink(&m))
-			}
+// referred returns what two objects refer to, and what these refer to, as it is now; the second may
+// be none. It is the slice of the last call where that returned the same, as for most of many changes.
+func (s *state) referred(a, b object.Run) []object.Run {
+	s.found = s.found[:0]
+	s.refer(a)
+	s.refer(b)
+	for i := 0; i < len(s.found); i++ { // which grows
+		s.refer(s.found[i])
+	}
+	if len(s.found) == 0 {
+		return nil
+	}
+	if !slices.EqualFunc(s.found, s.last, same) {
+		s.last = slices.Clone(s.found)
+	}
+	return s.last
+}
+
+// refer adds to found what an object refers to.
+func (s *state) refer(of object.Run) {
+	s.references.Reset()
+	for of.Next(&s.message) {
+		if k := s.message.Kind(); k.Refer != nil {
+			k.Refer(&s.message, &s.references)
 		}
-		for _, id := range slices.Sorted(maps.Keys(refs.Of(object.NexthopObjects.Kind))) {
-			if run, ok := s.nexthops[id]; ok && !slices.ContainsFunc(of, func(o object.Run) bool { return same(o, run) }) {
-				of, all = append(of, run), append(all, run)
-			}
-		}
-		for _, id := range slices.Sorted(maps.Keys(refs.Of(object.Links.Kind))) {
-			if l := s.links[id]; l != nil && !slices.ContainsFunc(all, func(o object.Run) bool { return same(o, l.run) }) {
-				all = append(all, l.run)
-			}
+		if s.message.Kind() == object.Addresses {
+			s.references.Add(object.Links.Kind, object.AddressLink(&s.message))
 		}
 	}
-	return all
+	for _, id := range s.sorted(object.NexthopObjects.Kind) {
+		if run, ok := s.nexthops[id]; ok {
+			s.note(run)
+		}
+	}
+	for _, id := range s.sorted(object.Links.Kind) {
+		if l := s.links[id]; l != nil {
+			s.note(l.run)
+		}
+	}
+}
+
+// sorted returns the numbers of the references to a kind, valid until the next call.
+func (s *state) sorted(k *object.Kind) []uint32 {
+	s.numbers = s.numbers[:0]
+	for id := range s.references.Of(k) {
+		s.numbers = append(s.numbers, id)
+	}
+	slices.Sort(s.numbers)
+	return s.numbers
+}
+
+// note adds a run to found, once.
+func (s *state) note(run object.Run) {
+	if !slices.ContainsFunc(s.found, func(o object.Run) bool { return same(o, run) }) {
+		s.found = append(s.found, run)
+	}
 }
 
 // same reports whether two runs are one.

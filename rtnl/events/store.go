@@ -1,7 +1,6 @@
 package events
 
 import (
-	"encoding/binary"
 	"hash/maphash"
 
 	"kernelroutes/rtnl/object"
@@ -11,7 +10,7 @@ import (
 // A key is what routes to one destination in one table have in common.
 type key struct {
 	table            object.Table
-	dst, src         [16]byte
+	dst, src         [maxDst]byte
 	dstBits, srcBits uint8
 }
 
@@ -20,71 +19,54 @@ func keyOf(m *object.Message) key {
 	return key{object.Routes.Table(m), p.Dst, p.Src, p.DstLen, p.SrcLen}
 }
 
-// A store holds the messages about routes, those of one key in the kernel's order, in little more
-// memory than they take: a record each in large chunks, and a hash table of 32-bit references,
-// which a collector of garbage has nothing to look at in. A router has a million.
-//
-// A record is the reference of the next one in its bucket, the hash of its key, the hash of the
-// route's identity, its length, and the message without struct nlmsghdr.
+// A store holds the messages about routes, those of one key in the kernel's order, in less memory
+// than they take: a record each, which is the reference of the next one in its bucket, the route's
+// shape and its destination, and a hash table of references. A million IPv4 routes like those of
+// the Internet take 16 MB.
 type store struct {
-	chunks  [][]byte
+	records
+	shapes  shapes
 	buckets []ref // a power of two
 	count   int
-	used    int // bytes of records
-	garbage int // bytes of those that were removed
 	seed    maphash.Seed
 
-	scratch []byte // see message
-	lasting []byte // see append
+	probe object.Message // of group
 }
 
-// A ref is where a record is: the chunk, and 4-byte units in it from 1 on; 0 is none.
-type ref uint32
-
 const (
-	chunkSize  = 1 << 20
-	chunkUnits = chunkSize / 4
-	firstChunk = 64 << 10
-
-	recordNext = 0
-	recordKey  = 4
-	recordID   = 8
-	recordLen  = 12
-	recordHead = 16
-
-	minBuckets = 1 << 8
+	recordNext  = 0
+	recordShape = 4
+	recordHead  = 8
 )
 
 func newStore() *store {
-	return &store{buckets: make([]ref, minBuckets), seed: maphash.MakeSeed()}
+	seed := maphash.MakeSeed()
+	return &store{shapes: newShapes(seed), buckets: make([]ref, minBuckets), seed: seed}
 }
 
-// record returns a record, with whatever comes after it in its chunk.
-func (s *store) record(r ref) []byte {
-	return s.chunks[(r-1)/chunkUnits][(r-1)%chunkUnits*4:]
+func (s *store) next(r ref) ref    { return ref(s.u32(r, recordNext)) }
+func (s *store) shapeOf(r ref) ref { return ref(s.u32(r, recordShape)) }
+
+// exact returns what tells a route from others of its key: Route.IdentityHash.
+func (s *store) exact(r ref) uint64 { return s.shapes.exact(s.shapeOf(r)) }
+
+// dst returns the bytes of a route's destination.
+func (s *store) dst(r ref) []byte {
+	_, n := s.shapes.dst(s.shapeOf(r))
+	return s.at(r)[recordHead : recordHead+n]
 }
 
-func (s *store) next(r ref) ref        { return ref(wire.U32(s.record(r)[recordNext:])) }
-func (s *store) identity(r ref) uint32 { return wire.U32(s.record(r)[recordID:]) }
-
-func (s *store) setNext(r, next ref) {
-	binary.NativeEndian.PutUint32(s.record(r)[recordNext:], uint32(next))
+// hash returns the hash of a route's key.
+func (s *store) hash(r ref) uint32 {
+	var dst [maxDst]byte
+	copy(dst[:], s.dst(r))
+	return s.shapes.u32(s.shapeOf(r), shapeKey) ^ hashDst(s.seed, &dst)
 }
-
-func (s *store) hash(k *key) uint32 { return uint32(maphash.Comparable(s.seed, *k)) }
 
 func (s *store) bucket(hash uint32) *ref { return &s.buckets[hash&uint32(len(s.buckets)-1)] }
 
 // message makes m the message of a record. It is valid until the next call.
-func (s *store) message(m *object.Message, r ref) {
-	rec := s.record(r)
-	n := int(wire.U32(rec[recordLen:]))
-	s.scratch = wire.AppendHeader(s.scratch[:0], wire.HeaderLen+n, object.Routes.New, 0, 0)
-	s.scratch = append(s.scratch, rec[recordHead:recordHead+n]...)
-	if err := object.Routes.Check(m, s.scratch); err != nil {
-		panic("a route that was checked is not to be read: " + err.Error())
-	}
-}
+func (s *store) message(m *object.Message, r ref) { s.shapes.fill(m, s.shapeOf(r), s.dst(r)) }
 
 // run returns a copy of a record's message.
 func (s *store) run(r ref) object.Run {
@@ -101,37 +83,38 @@ func copied(m *object.Message) object.Run {
 
 // group appends the records of a key, in their order.
 func (s *store) group(list []ref, k *key) []ref {
-	hash := s.hash(k)
-	var m object.Message
-	for r := *s.bucket(hash); r != 0; r = s.next(r) {
-		if wire.U32(s.record(r)[recordKey:]) != hash {
+	rest := hashRest(s.seed, k)
+	m := &s.probe
+	for r := *s.bucket(rest ^ hashDst(s.seed, &k.dst)); r != 0; r = s.next(r) {
+		if dst := s.dst(r); s.shapes.u32(s.shapeOf(r), shapeKey) != rest || string(dst) != string(k.dst[:len(dst)]) {
 			continue
 		}
-		if s.message(&m, r); keyOf(&m) == *k {
+		if s.message(m, r); keyOf(m) == *k {
 			list = append(list, r)
 		}
 	}
 	return list
 }
 
-// add adds a message with an identity: before another record of its key, or behind all if that is 0.
-func (s *store) add(m *object.Message, identity uint32, before ref) ref {
+// add adds a message: before another record of its key, or behind all if that is 0.
+func (s *store) add(m *object.Message, before ref) ref {
 	if s.count >= len(s.buckets) {
-		s.grow()
+		s.resize(2 * len(s.buckets))
 	}
-	k := keyOf(m)
-	hash := s.hash(&k)
-	r := s.append(m, hash, identity)
-	s.link(r, hash, before)
+	sh, dst := s.shapes.hold(m)
+	r := s.records.add(recordHead + wire.Align(len(dst)))
+	s.set(r, recordShape, uint32(sh))
+	copy(s.at(r)[recordHead:], dst)
+	s.link(r, before)
 	s.count++
 	return r
 }
 
 // link puts a record into its bucket's list: before another, or at the end.
-func (s *store) link(r ref, hash uint32, before ref) {
-	b := s.bucket(hash)
+func (s *store) link(r, before ref) {
+	b := s.bucket(s.hash(r))
 	if *b == before {
-		s.setNext(r, before)
+		s.set(r, recordNext, uint32(before))
 		*b = r
 		return
 	}
@@ -139,38 +122,13 @@ func (s *store) link(r ref, hash uint32, before ref) {
 	for s.next(at) != before {
 		at = s.next(at)
 	}
-	s.setNext(r, before)
-	s.setNext(at, r)
-}
-
-func (s *store) append(m *object.Message, hash, identity uint32) ref {
-	s.lasting = m.AppendLasting(s.lasting[:0])
-	payload := wire.Payload(s.lasting)
-	size := recordHead + wire.Align(len(payload))
-	last := len(s.chunks) - 1
-	if last < 0 || cap(s.chunks[last])-len(s.chunks[last]) < size {
-		n := chunkSize
-		if last < 0 {
-			n = firstChunk
-		}
-		s.chunks = append(s.chunks, make([]byte, 0, max(n, size)))
-		last++
-	}
-	c := s.chunks[last]
-	r := ref(last*chunkUnits + len(c)/4 + 1)
-	c = binary.NativeEndian.AppendUint32(c, 0)
-	c = binary.NativeEndian.AppendUint32(c, hash)
-	c = binary.NativeEndian.AppendUint32(c, identity)
-	c = binary.NativeEndian.AppendUint32(c, uint32(len(payload)))
-	s.chunks[last] = wire.AppendMessage(c, payload)
-	s.used += size
-	return r
+	s.set(r, recordNext, uint32(before))
+	s.set(at, recordNext, uint32(r))
 }
 
 // remove removes a record.
 func (s *store) remove(r ref) {
-	rec := s.record(r)
-	b := s.bucket(wire.U32(rec[recordKey:]))
+	b := s.bucket(s.hash(r))
 	if *b == r {
 		*b = s.next(r)
 	} else {
@@ -178,67 +136,81 @@ func (s *store) remove(r ref) {
 		for s.next(at) != r {
 			at = s.next(at)
 		}
-		s.setNext(at, s.next(r))
+		s.set(at, recordNext, uint32(s.next(r)))
 	}
-	s.garbage += recordHead + wire.Align(int(wire.U32(rec[recordLen:])))
+	n, sh := len(s.dst(r)), s.shapeOf(r)
+	s.records.remove(r, recordHead+wire.Align(n))
+	s.shapes.release(sh)
 	s.count--
 }
 
 // replace puts a message in a record's place, and returns the new record.
-func (s *store) replace(old ref, m *object.Message, identity uint32) ref {
-	r := s.add(m, identity, old)
+func (s *store) replace(old ref, m *object.Message) ref {
+	r := s.add(m, old)
 	s.remove(old)
 	return r
 }
 
-// grow makes room for twice as many buckets.
-func (s *store) grow() { s.rebuild(2 * len(s.buckets)) }
-
-// compact takes back the memory of what was removed, where that is most. No ref is valid then.
-func (s *store) compact() {
-	if s.garbage > 256<<10 && s.garbage > s.used/2 {
-		n := len(s.buckets)
-		for n > minBuckets && s.count < n/4 {
-			n /= 2
-		}
-		s.move(n)
+// reserve makes room for so many routes.
+func (s *store) reserve(n int) {
+	buckets := len(s.buckets)
+	for buckets < n {
+		buckets *= 2
+	}
+	if buckets > len(s.buckets) {
+		s.resize(buckets)
 	}
 }
 
-// rebuild makes a hash table of another size.
-func (s *store) rebuild(buckets int) {
+// resize makes a hash table of another size.
+func (s *store) resize(buckets int) {
 	old := s.buckets
 	s.buckets = make([]ref, buckets)
 	for _, r := range old {
 		for r != 0 {
 			next := s.next(r)
-			s.link(r, wire.U32(s.record(r)[recordKey:]), 0)
+			s.link(r, 0)
 			r = next
 		}
 	}
 }
 
-// move copies all records to memory of their size.
-func (s *store) move(buckets int) {
-	n := &store{buckets: make([]ref, buckets), seed: s.seed}
+// compact takes back the memory of what was removed, where that is most. No ref is valid then.
+func (s *store) compact() {
+	freed, used := s.freed+s.shapes.freed, s.used+s.shapes.used
+	if freed <= 256<<10 || freed <= used/2 {
+		return
+	}
+	n := newStore()
+	n.reserve(s.count)
 	var m object.Message
-	for _, r := range s.buckets {
-		for ; r != 0; r = s.next(r) {
-			rec := s.record(r)
-			s.message(&m, r)
-			hash := wire.U32(rec[recordKey:])
-			n.link(n.append(&m, hash, s.identity(r)), hash, 0)
-			n.count++
-		}
+	for r := range s.all {
+		s.message(&m, r)
+		n.add(&m, 0)
 	}
 	*s = *n
 }
 
-// all yields every record.
+// all yields every record, which may be removed then.
 func (s *store) all(yield func(ref) bool) {
 	for _, r := range s.buckets {
-		for ; r != 0; r = s.next(r) {
+		for r != 0 {
+			next := s.next(r)
 			if !yield(r) {
+				return
+			}
+			r = next
+		}
+	}
+}
+
+// which yields every record whose route has something, which does not depend on its destination:
+// has is asked once for each shape.
+func (s *store) which(has func(m *object.Message) bool) func(yield func(ref) bool) {
+	return func(yield func(ref) bool) {
+		shapes := s.shapes.which(has)
+		for r := range s.all {
+			if shapes.has(s.shapeOf(r)) && !yield(r) {
 				return
 			}
 		}

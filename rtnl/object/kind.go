@@ -345,6 +345,14 @@ func (r *References) add(ordinal int, number uint32) {
 	r.sets[ordinal][number], r.last[ordinal] = true, number
 }
 
+// Reset forgets them all, but keeps the memory.
+func (r *References) Reset() {
+	for i := range r.sets {
+		clear(r.sets[i])
+	}
+	r.last = [maxKinds]uint32{}
+}
+
 // Of returns the numbers of a kind's objects.
 func (r *References) Of(k *Kind) map[uint32]bool { return r.sets[k.ordinal] }
 

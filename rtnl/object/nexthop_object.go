@@ -61,15 +61,18 @@ type MemberStats struct {
 
 // The attributes (NHA_*) that are more than a field, or asked for.
 const (
-	nhaID          = 1
-	nhaGroup       = 2
-	nhaOIF         = 5
-	nhaEncapType   = 7
-	nhaEncap       = 8
-	nhaResGroup    = 12
-	nhaOpFlags     = 14
-	nhaGroupStats  = 15
-	nhaHWStatsUsed = 17
+	nhaID            = 1
+	nhaGroup         = 2
+	nhaOIF           = 5
+	nhaEncapType     = 7
+	nhaEncap         = 8
+	nhaResGroup      = 12
+	nhaOpFlags       = 14
+	nhaGroupStats    = 15
+	nhaHWStatsEnable = 16
+	nhaHWStatsUsed   = 17
+
+	nhaResGroupUnbalancedTime = 4 // NHA_RES_GROUP_UNBALANCED_TIME
 
 	nhaGroupStatsEntry  = 1 // NHA_GROUP_STATS_ENTRY
 	nhaStatsEntryID     = 1 // NHA_GROUP_STATS_ENTRY_ID

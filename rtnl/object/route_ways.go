@@ -92,6 +92,10 @@ func (m *Message) AppendWithWays(b []byte, ways []Way) []byte {
 // lastingRoute are the attributes of a route that do not change with time.
 const lastingRoute = ^(FieldCache | FieldMFC | FieldExpires)
 
+// lastingNexthop are the same of a nexthop object, without what only a dump has that asks for it:
+// NHA_HW_STATS_ENABLE comes with the statistics alone (nla_put_nh_group).
+const lastingNexthop = ^Fields(1<<nhaGroupStats | 1<<nhaOpFlags | 1<<nhaHWStatsUsed | 1<<nhaHWStatsEnable)
+
 // AppendLasting appends the message without what changes with time while the object stays as it
 // is: ages, counters.
 func (m *Message) AppendLasting(b []byte) []byte {
@@ -99,7 +103,7 @@ func (m *Message) AppendLasting(b []byte) []byte {
 	case Routes.Kind:
 		return m.appendSome(b, lastingRoute)
 	case NexthopObjects.Kind:
-		return m.appendSome(b, ^Fields(1<<nhaGroupStats|1<<nhaOpFlags|1<<nhaHWStatsUsed))
+		return m.appendSome(b, lastingNexthop)
 	}
 	return append(b, m.bytes...)
 }
@@ -126,13 +130,20 @@ func (m *Message) appendSome(b []byte, some Fields) []byte {
 // the objects are in: header and attributes in any order, but for flags and what AppendLasting
 // leaves out.
 func Alike(a, b *Message) bool {
-	const nhFlags, rtmFlags = 4, 8 // in struct nhmsg and struct rtmsg, where they come last
+	// In struct nhmsg, struct rtmsg and struct fib_rule_hdr, where they come last.
+	const nhFlags, rtmFlags, ruleFlags = 4, 8, 8
 	lasting, head := AllFields, a.kind.Header
 	switch a.kind {
 	case Routes.Kind:
 		lasting, head = lastingRoute, rtmFlags
 	case NexthopObjects.Kind:
-		lasting, head = ^Fields(1<<nhaGroupStats|1<<nhaOpFlags|1<<nhaHWStatsUsed), nhFlags
+		lasting, head = lastingNexthop, nhFlags
+	case Rules.Kind:
+		// FIB_RULE_UNRESOLVED, _IIF_DETACHED and _OIF_DETACHED, as other rules and links are.
+		const state = 0x4 | 0x8 | 0x10
+		if head = ruleFlags; (wire.U32(a.payload[head:])^wire.U32(b.payload[head:]))&^state != 0 {
+			return false
+		}
 	}
 	if (a.has^b.has)&lasting != 0 || string(a.payload[:head]) != string(b.payload[:head]) {
 		return false
@@ -144,12 +155,33 @@ func Alike(a, b *Message) bool {
 			if !sameWays(a.AppendRawWays(nil), b.AppendRawWays(nil)) {
 				return false
 			}
+		case a.kind == NexthopObjects.Kind && n == nhaResGroup:
+			if !sameResilience(a.data(n), b.data(n)) {
+				return false
+			}
 		case string(a.data(n)) != string(b.data(n)):
 			return false
 		}
 	}
 	return true
 }
+
+// sameResilience reports whether two resilient groups move their buckets alike, however long they
+// have been unbalanced.
+func sameResilience(a, b []byte) bool {
+	lasting := func(d []byte) (kept []byte) {
+		for w := wire.Walk(d); w.Next(); {
+			if w.Type != nhaResGroupUnbalancedTime {
+				kept = wire.AppendAttr(kept, w.Type, w.Data...)
+			}
+		}
+		return kept
+	}
+	return string(lasting(a)) == string(lasting(b))
+}
+
+// SameWays reports whether two routes have the same nexthops, with the same weights, in one order.
+func SameWays(a, b *Message) bool { return sameWays(a.AppendRawWays(nil), b.AppendRawWays(nil)) }
 
 // sameWays reports whether all are the same, with the same weights.
 func sameWays(a, b []Way) bool {
