@@ -119,6 +119,19 @@ func (c *Conn) SetReceiveBuffer(bytes int) {
 	}
 }
 
+// Waiter returns a function that waits, on a thread of its own, until there may be something to
+// receive, or the context has ended: the runtime's poller, by which Receive waits, goes on some tens
+// of microseconds later, in which whoever asked for a change may end. wait is nil if the socket
+// cannot do that. done is to be called at the end.
+func (c *Conn) Waiter() (wait, done func()) {
+	if s, ok := c.socket.(interface {
+		Waiter(context.Context) (wait, done func())
+	}); ok {
+		return s.Waiter(c.ctx)
+	}
+	return nil, func() {}
+}
+
 // Fence asks the kernel to answer on this connection, which hears of changes: an NLMSG_ERROR with
 // the number that is returned comes after all that was told before the call. It may be called
 // while another goroutine receives.

@@ -3,6 +3,8 @@ package conn
 import (
 	"context"
 	"errors"
+	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -30,6 +32,7 @@ type kernelSocket struct {
 	raw  syscall.RawConn
 	seq  uint32
 	stop func() bool
+	wake atomic.Pointer[func()] // of a Waiter
 
 	// The receive that is under way. With variables of receive instead, each one
 	// would allocate.
@@ -78,6 +81,29 @@ func (s *kernelSocket) join(groups uint32) error {
 // SetReadBuffer is for Conn.SetReceiveBuffer.
 func (s *kernelSocket) SetReadBuffer(bytes int) error { return s.conn.SetReadBuffer(bytes) }
 
+// Waiter is for Conn.Waiter.
+func (s *kernelSocket) Waiter(ctx context.Context) (wait, done func()) {
+	end, err := unix.Eventfd(0, unix.EFD_CLOEXEC|unix.EFD_NONBLOCK)
+	if err != nil {
+		return nil, func() {}
+	}
+	var once sync.Once
+	wake := func() { once.Do(func() { unix.Write(end, []byte{1, 1, 1, 1, 1, 1, 1, 1}) }) } // any number but 0
+	s.wake.Store(&wake)
+	stop := context.AfterFunc(ctx, wake)
+	wait = func() {
+		_ = s.raw.Control(func(fd uintptr) {
+			// An error, as an interruption, is as good as something to receive: that is looked for.
+			unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}, {Fd: int32(end), Events: unix.POLLIN}}, -1)
+		})
+	}
+	return wait, func() {
+		stop()
+		once.Do(func() {}) // nobody writes to it any more, when what writes has ended
+		unix.Close(end)
+	}
+}
+
 // strict asks the kernel to say why it refuses something (Linux 4.12), and to honour
 // the conditions of a dump (Linux 4.20): reports whether it does.
 func (s *kernelSocket) strict() (bool, error) {
@@ -122,5 +148,8 @@ func (s *kernelSocket) readOnce(fd uintptr) (done bool) {
 
 func (s *kernelSocket) Close() {
 	s.stop()
+	if wake := s.wake.Load(); wake != nil {
+		(*wake)()
+	}
 	s.conn.Close()
 }

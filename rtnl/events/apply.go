@@ -91,15 +91,17 @@ func (s *state) told(found ref, m *object.Message) change {
 // fails with EEXIST, unless it is to be replaced.
 func exclusive(m *object.Message) bool {
 	f := object.Routes.Table(m).Family
-	return (f == object.IPv4 || f == object.IPv6) && !replaces(m)
+	return (f == object.IPv4 || f == object.IPv6) && creates(m) && !replaces(m)
 }
 
 func appends(m *object.Message) bool  { return wire.Flags(m.Bytes())&wire.NLM_F_APPEND != 0 }
+func creates(m *object.Message) bool  { return wire.Flags(m.Bytes())&wire.NLM_F_CREATE != 0 }
 func replaces(m *object.Message) bool { return wire.Flags(m.Bytes())&wire.NLM_F_REPLACE != 0 }
 
 // newIPv4 takes in a route that was added or replaced (fib_table_insert): of those with one tos
 // and metric the first is replaced, and a new one comes before them, or behind if it is appended.
-// One that is told to replace itself is another one now by its nexthop object.
+// One that is told to replace itself is another one now by its nexthop object, and one that is told
+// without any of that is in another state, as in hardware (fib_alias_hw_flags_set).
 func (s *state) newIPv4(m *object.Message, found ref) change {
 	p := object.Routes.Position(m)
 	var first, behind ref // of those with the same tos and metric, and the one after them
@@ -116,7 +118,7 @@ func (s *state) newIPv4(m *object.Message, found ref) change {
 		}
 	}
 	switch {
-	case found != 0 && replaces(m):
+	case found != 0 && (replaces(m) || !creates(m)):
 		return s.putInPlace(found, m, Replaced)
 	case found != 0:
 		return s.told(found, m)
@@ -164,7 +166,7 @@ func (s *state) newIPv6(m *object.Message, found ref) change {
 		victim = first
 	}
 	switch {
-	case replaces(m) && found != 0 && m.UsesObject():
+	case found != 0 && (replaces(m) && m.UsesObject() || !replaces(m) && !creates(m)):
 		return s.putInPlace(found, m, Replaced)
 	case replaces(m) && victim != 0:
 		return s.withTwin(s.putInPlace(victim, m, Replaced), m)

@@ -61,23 +61,25 @@ func routeOf(t testing.TB, text string) *object.Route {
 }
 
 const (
+	createFlag  = wire.NLM_F_CREATE
 	replaceFlag = wire.NLM_F_REPLACE
 	appendFlag  = wire.NLM_F_APPEND
 )
 
 // messageOf makes a notification: of a route as routeOf reads it, of "rule PRIORITY TABLE PROTOCOL",
 // or of "nexthop ID" that may be a "blackhole". It begins with "-" if that has gone, "=" if it
-// replaces, and ">" if it is appended.
+// replaces, ">" if it is appended, and "~" if it is in another state.
 func messageOf(t testing.TB, text string) []byte {
-	var flags uint16
-	gone := false
+	flags, gone := uint16(createFlag), false
 	switch text[0] {
 	case '-':
 		gone, text = true, text[1:]
 	case '=':
 		flags, text = replaceFlag, text[1:]
 	case '>':
-		flags, text = appendFlag, text[1:]
+		flags, text = createFlag|appendFlag, text[1:]
+	case '~':
+		flags, text = 0, text[1:]
 	}
 	k, b := object.Routes.Kind, []byte(nil)
 	var n [3]uint32
@@ -181,6 +183,10 @@ var applyTests = []struct {
 		{">20.0.0.0/8 via 10.0.0.4 metric 7", "appended 20.0.0.0/8 metric 7 10.0.0.4 ?"},
 		{"20.0.0.0/8 via 10.0.0.3", "gone 20.0.0.0/8 10.0.0.3; added 20.0.0.0/8 10.0.0.3 ?"},
 		{"=20.0.0.0/8 via 10.0.0.3", "replaced 20.0.0.0/8 10.0.0.3 was 20.0.0.0/8 10.0.0.3"},
+		{"~20.0.0.0/8 via 10.0.0.3", "replaced 20.0.0.0/8 10.0.0.3 was 20.0.0.0/8 10.0.0.3"},
+		{"fd20::/64 via fd00::3", "added fd20::/64 fd00::3"},
+		{"~fd20::/64 via fd00::3", "replaced fd20::/64 fd00::3 was fd20::/64 fd00::3"},
+		{"-fd20::/64 via fd00::3", "deleted fd20::/64 fd00::3"},
 	}, "20.0.0.0/8 10.0.0.3; 20.0.0.0/8 metric 7 10.0.0.4"},
 	{"IPv4 by its nexthop object", [][2]string{
 		{"20.0.0.0/8 nhid 1", "added 20.0.0.0/8 nhid 1 if0"},

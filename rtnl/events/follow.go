@@ -76,7 +76,9 @@ func newFollower(k *rtnl.Kernel, what Following) *follower {
 	if what.Logger == nil {
 		what.Logger = slog.New(slog.DiscardHandler)
 	}
-	return &follower{Following: what, kernel: k, ns: what.Namespace, state: newState(), came: newQueue(queueSize),
+	quiet := *k
+	quiet.Logger = nil // what is read inconsistently is read again
+	return &follower{Following: what, kernel: &quiet, ns: what.Namespace, state: newState(), came: newQueue(queueSize),
 		named: newQueue(queueSize), buffer: receiveBuffer}
 }
 

@@ -28,13 +28,17 @@ const queueSize = 8 << 20
 // then.
 func (f *follower) receive() {
 	b := new(conn.Buffer)
+	wait, done := f.conn.Waiter()
+	defer done()
 	for {
 		if f.hold != nil {
 			f.hold()
 		}
-		n, err := f.conn.Receive(b[:], false)
+		n, err := f.conn.Receive(b[:], wait != nil)
 		wall, up := now()
 		switch {
+		case wait != nil && errors.Is(err, syscall.EAGAIN):
+			wait()
 		case overflowed(err):
 			// What was queued before the loss comes first. Until all is taken the kernel loses
 			// what comes, and does not say so again (NETLINK_S_CONGESTED).

@@ -28,6 +28,7 @@ const (
 	NLM_F_CAPPED        = 0x100
 	NLM_F_ACK_TLVS      = 0x200
 	NLM_F_REPLACE       = 0x100 // of RTM_NEW*
+	NLM_F_CREATE        = 0x400 // of RTM_NEW*
 	NLM_F_APPEND        = 0x800 // of RTM_NEW*
 )
 
