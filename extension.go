@@ -127,8 +127,8 @@ type extensionSource struct {
 // Events returns the changes that are kept of those after one.
 func (s *extensionSource) Events(ctx context.Context, after uint64) ([]*events.Event, error) {
 	if s.log == nil {
-		return nil, errors.New("changes are not followed, as " + eventsVariable + " is 0 where osquery runs; set it to " +
-			"how many megabytes of them to keep, or take it away, and start osquery again")
+		return nil, errors.New("changes are not followed, as " + eventsVariable + " is 0 where osquery runs; set " +
+			"it to how many megabytes of them to keep, or take it away, and start osquery again")
 	}
 	return s.log.Events(ctx, after)
 }

@@ -12,8 +12,8 @@
 // What this cannot see: which of several processes has used a socket that all of them hold (where
 // that is seen, none is named); a socket that has got the port since the notification, when the
 // one that asked was closed (a process that is not known by its id must have been there for a
-// while, as one command after the other in containers has the same id); and a link that is made in this namespace from another one, of which
-// the notification has a port of the other one.
+// while, as one command after the other in containers has the same id); and a link that is made in
+// this namespace from another one, of which the notification has a port of the other one.
 //
 //	finder_linux.go   Finder: what is known of ports, and for how long
 //	process_linux.go  what /proc has of one process

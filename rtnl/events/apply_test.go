@@ -184,15 +184,16 @@ var applyTests = []struct {
 		{"20.0.0.0/8 via 10.0.0.3", "gone 20.0.0.0/8 10.0.0.3; added 20.0.0.0/8 10.0.0.3 ?"},
 		{"=20.0.0.0/8 via 10.0.0.3", "replaced 20.0.0.0/8 10.0.0.3 was 20.0.0.0/8 10.0.0.3"},
 		{"~20.0.0.0/8 via 10.0.0.3", "replaced 20.0.0.0/8 10.0.0.3 was 20.0.0.0/8 10.0.0.3"},
-		{"fd20::/64 via fd00::3", "added fd20::/64 fd00::3"},
-		{"~fd20::/64 via fd00::3", "replaced fd20::/64 fd00::3 was fd20::/64 fd00::3"},
-		{"-fd20::/64 via fd00::3", "deleted fd20::/64 fd00::3"},
 	}, "20.0.0.0/8 10.0.0.3; 20.0.0.0/8 metric 7 10.0.0.4"},
 	{"IPv4 by its nexthop object", [][2]string{
 		{"20.0.0.0/8 nhid 1", "added 20.0.0.0/8 nhid 1 if0"},
 		{"20.0.0.0/8 nhid 2", "added 20.0.0.0/8 nhid 2 if0"},
 		{"=20.0.0.0/8 nhid 1 via 10.0.0.9", "replaced 20.0.0.0/8 nhid 1 10.0.0.9 was 20.0.0.0/8 nhid 1 if0"},
 	}, "20.0.0.0/8 nhid 2 if0; 20.0.0.0/8 nhid 1 10.0.0.9"},
+	{"IPv6 in another state", [][2]string{
+		{"fd20::/64 via fd00::3", "added fd20::/64 fd00::3"},
+		{"~fd20::/64 via fd00::3", "replaced fd20::/64 fd00::3 was fd20::/64 fd00::3"},
+	}, "fd20::/64 fd00::3"},
 	{"IPv6 that joins", [][2]string{
 		{"fd20::/64 via fd00::2", "added fd20::/64 fd00::2"},
 		{">fd20::/64 via fd00::2,fd00::3", "appended fd20::/64 fd00::2 fd00::3 was fd20::/64 fd00::2"},

@@ -112,8 +112,8 @@ func tooLarge(t *tables.Table, rows, columns int, cost int64, limit memoryLimit)
 }
 
 // eventsInstead is how to ask for less of what has happened.
-const eventsInstead = ", or ask for what is new: WHERE seq > NUMBER, or time >= SECONDS; = and IN narrow it too (LIKE " +
-	"and LIMIT do not narrow what osquery reads)"
+const eventsInstead = ", or ask for what is new: WHERE seq > NUMBER, or time >= SECONDS; = and IN narrow it too " +
+	"(LIKE and LIMIT do not narrow what osquery reads)"
 
 // countsInstead is what to do where routes are read only to be counted.
 var countsInstead = "; " + tables.Counts.Name + " has their number by family, table, protocol and others"
