@@ -206,7 +206,7 @@ func TestEventConditions(t *testing.T) {
 		{"seq", tables.GreaterThan, "3.5", 0, len(all) - 3},
 		{"seq", tables.GreaterThan, "-3", 0, len(all)},
 		{"seq", tables.GreaterThan, last, uint64(len(all)), 0},
-		{"seq", tables.GreaterThan, fmt.Sprint(math.MaxInt64), 0, 0},
+		{"seq", tables.GreaterThan, fmt.Sprint(int64(math.MaxInt64)), 0, 0},
 		{"seq", tables.GreaterOrEqual, fmt.Sprint(math.MaxInt64), math.MaxInt64 - 1, 0},
 		{"seq", tables.LessThan, "3", 0, 2},
 		{"seq", tables.LessOrEqual, "3", 0, 3},
