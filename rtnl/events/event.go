@@ -28,7 +28,7 @@ const (
 	// found to be there no more.
 	Gone
 	// Lost: the kernel, or this program, could not keep up, and changes before this are not told.
-	// What is different since comes next, as Added and Gone.
+	// What is different since comes next, as Added, Replaced and Gone.
 	Lost
 )
 
