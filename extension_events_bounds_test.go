@@ -87,8 +87,8 @@ func TestEventsBounded(t *testing.T) {
 	x.storm(t, changes)
 	first, last, n := x.span(t)
 	t.Logf("from %d to %d", first, last)
-	// An event takes 256 bytes and more.
-	if first == 1 || last < changes || n != last-first+1 || n > 1<<20/256 || n < 100 {
+	// An event takes 200 bytes and more.
+	if first == 1 || last < changes || n != last-first+1 || n > 1<<20/200 || n < 100 {
 		t.Errorf("%d rows from %d to %d", n, first, last)
 	}
 	rows := x.query(t, fmt.Sprintf("SELECT seq FROM kernel_route_events WHERE seq <= %d", first)).Rows

@@ -382,7 +382,7 @@ func TestMaxResponseOfEvents(t *testing.T) {
 		t.Fatal(err)
 	}
 	r := query(t, m, "kernel_route_events")
-	if want := "WHERE seq > ... or time >= ..."; r.Status.Code != 1 || !strings.Contains(r.Status.Message, want) {
+	if want := "WHERE seq > NUMBER, or time >= SECONDS"; r.Status.Code != 1 || !strings.Contains(r.Status.Message, want) {
 		t.Errorf("%v, want %s", r, want)
 	}
 }

@@ -97,11 +97,8 @@ func tooLarge(t *tables.Table, rows, columns int, cost int64, limit memoryLimit)
 		advice += ", or narrow it with WHERE " + strings.Join(narrow, ", ") +
 			" or another = or IN (LIKE and LIMIT do not narrow what osquery reads)"
 	}
-	switch t.Name {
-	case tables.Routes.Name:
+	if t.Name == tables.Routes.Name {
 		advice += countsInstead
-	case tables.Events.Name:
-		advice = newInstead
 	}
 	if limit.from != MaxResponseVariable {
 		advice += "; " + MaxResponseVariable + " in the environment sets another limit"
@@ -117,10 +114,6 @@ const eventsInstead = ", or ask for what is new: WHERE seq > NUMBER, or time >= 
 
 // countsInstead is what to do where routes are read only to be counted.
 var countsInstead = "; " + tables.Counts.Name + " has their number by family, table, protocol and others"
-
-// newInstead is what to do where there are many changes: the conditions by which nobody chooses
-// changes that are new are no help.
-const newInstead = "select fewer columns, or only what is new, with WHERE seq > ... or time >= ..."
 
 // thousands formats n with commas.
 func thousands(n int) string {
