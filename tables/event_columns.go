@@ -178,7 +178,8 @@ func ofOld(name string) column[eventRow] {
 // authorColumns say who has asked for the change.
 var authorColumns = []column[eventRow]{
 	bigint("port_id",
-		"Netlink port of whoever asked for the change, 0 for the kernel; absent if there was no message",
+		"Netlink port of whoever asked for the change, 0 for the kernel and for who asked by other means than "+
+			"netlink; absent if there was no message",
 		nothing, func(r *eventRow) (int64, bool) { return int64(r.Port), r.Told }).
 		from("nlmsg_pid"),
 	authorNumber("pid", "Process that asked for the change", func(a *author.Author) uint32 { return a.PID }).
