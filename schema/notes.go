@@ -70,8 +70,8 @@ func inputs(t *tables.Table) string {
 func consistency(t *tables.Table) string {
 	switch t {
 	case tables.Events:
-		return "Rows keep their values. That changes were lost is a row of its own, whose action is lost; that they are " +
-			"not followed is an error, never an empty answer."
+		return "Rows keep their values. That changes were lost is a row of its own, whose action is lost; that they " +
+			"are not followed is an error, never an empty answer."
 	case tables.Lookups:
 		return "Where `snapshot_consistent` is 0, what a row shows changed on every try to read it at one time."
 	}
