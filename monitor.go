@@ -32,8 +32,9 @@ What goes without a message of its own (IPv4 routes with their link or address,
 routes with their nexthop object) is printed too. If changes come faster than they
 can be followed, a line says so (lost), and what is different comes after it.
 
-All users see all changes. Who made them only root sees, by and large: a process
-that may change routes has rights that others lack, and shows them no sockets.`,
+All users see all changes. Who made them only root sees: to others the kernel does
+not show which sockets a process holds that may change routes. A command that ends
+at once, as ip, may have ended before it could be looked at: then it is not known.`,
 		Example: named(`  kernel_routes.ext monitor
   kernel_routes.ext monitor --ipv4 --table main --since-snapshot
   kernel_routes.ext monitor --json --ipv6`),

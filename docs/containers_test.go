@@ -20,8 +20,12 @@ import (
 	"kernelroutes/internal/nstest"
 )
 
-// needed are the capabilities that the tables of other namespaces need, as the examples have to grant them.
+// needed are the capabilities that the tables of other namespaces need.
 var needed = []string{"SYS_ADMIN", "SYS_PTRACE"}
+
+// granted are those that the examples grant: the last one is to see which of other users' processes has
+// made a change.
+var granted = append(slices.Clone(needed), "DAC_READ_SEARCH")
 
 // A daemonSet is what is checked of the manifest. What it does not name is a mistake.
 type daemonSet struct {
@@ -137,7 +141,7 @@ func TestDaemonSet(t *testing.T) {
 	// Kubernetes documents that allowPrivilegeEscalation is true with SYS_ADMIN: false is refused for CAP_SYS_ADMIN.
 	if s.RunAsUser != 0 || s.Privileged || s.AllowPrivilegeEscalation != nil ||
 		s.SeccompProfile.Type != "RuntimeDefault" || s.AppArmorProfile.Type != "Unconfined" ||
-		!slices.Equal(s.Capabilities.Drop, []string{"ALL"}) || !slices.Equal(s.Capabilities.Add, needed) {
+		!slices.Equal(s.Capabilities.Drop, []string{"ALL"}) || !slices.Equal(s.Capabilities.Add, granted) {
 		t.Errorf("securityContext: %+v", s)
 	}
 	mounts := map[string]string{}
@@ -216,8 +220,8 @@ func TestDockerRun(t *testing.T) {
 	for _, part := range strings.Split(args, " --cap-add ")[1:] {
 		added = append(added, strings.Fields(part)[0])
 	}
-	if !slices.Equal(added, needed) {
-		t.Errorf("capabilities %q, want %q", added, needed)
+	if !slices.Equal(added, granted) {
+		t.Errorf("capabilities %q, want %q", added, granted)
 	}
 	_, size, _ := strings.Cut(args, " --memory ")
 	if limit := mebibytes(t, strings.Fields(size)[0]); limit < 2*watchdogLimit(t) {
@@ -253,7 +257,7 @@ func TestDropIn(t *testing.T) {
 	if slices.Contains(all, "ProtectSystem=full") != slices.Contains(all, "ReadWritePaths=-/etc/osquery") {
 		t.Error("osqueryd does not start without osquery.flags")
 	}
-	for _, c := range needed {
+	for _, c := range granted {
 		if !slices.Contains(capabilities, "CAP_"+c) {
 			t.Errorf("no CAP_%s", c)
 		}

@@ -14,9 +14,7 @@ func notes(t *tables.Table) (lines []string) {
 			"the package `kernel-routes` installs. Where `SELECT 1 FROM osquery_extensions " +
 			"WHERE name = 'kernel_routes'` has no row, the table is not there.",
 		since(t),
-		"No privilege is needed for the network namespace that osquery runs in. To show another one (`netns`, " +
-			"`pid_with_namespace`, `netns_id`) takes root: CAP_SYS_ADMIN, and CAP_SYS_PTRACE for processes of other " +
-			"users.",
+		privilege(t),
 		required(t),
 		inputs(t),
 		ofColumns(t, func(c tables.ColumnInfo) bool { return c.Options&tables.Hidden != 0 },
@@ -31,6 +29,17 @@ func notes(t *tables.Table) (lines []string) {
 		}
 	}
 	return lines
+}
+
+// privilege says what takes which rights.
+func privilege(t *tables.Table) string {
+	if t == tables.Events {
+		return "No privilege is needed to see changes. Who made them takes root: CAP_SYS_PTRACE, and " +
+			"CAP_DAC_READ_SEARCH for processes of other users. They are those of the network namespace that osquery " +
+			"runs in; to ask for another one (`netns`, `pid_with_namespace`, `netns_id`) is an error."
+	}
+	return "No privilege is needed for the network namespace that osquery runs in. To show another one (`netns`, " +
+		"`pid_with_namespace`, `netns_id`) takes root: CAP_SYS_ADMIN, and CAP_SYS_PTRACE for processes of other users."
 }
 
 // since says which kernel a table needs.
@@ -59,7 +68,11 @@ func inputs(t *tables.Table) string {
 
 // consistency says what snapshot_consistent means.
 func consistency(t *tables.Table) string {
-	if t == tables.Lookups {
+	switch t {
+	case tables.Events:
+		return "Rows keep their values. That changes were lost is a row of its own, whose action is lost; that they " +
+			"are not followed is an error, never an empty answer."
+	case tables.Lookups:
 		return "Where `snapshot_consistent` is 0, what a row shows changed on every try to read it at one time."
 	}
 	return "All rows of a network namespace show one moment where `snapshot_consistent` is 1. Where it is 0, the " +

@@ -137,8 +137,14 @@ func TestMarkdown(t *testing.T) {
 func TestNotes(t *testing.T) {
 	for table, p := range pages(t) {
 		notes := strings.Join(strings.Fields(p.Notes), " ")
-		for _, phrase := range []string{"extension `kernel_routes`", "package `kernel-routes`",
-			"No privilege is needed", "CAP_SYS_ADMIN", "`snapshot_consistent` is "} {
+		phrases := []string{"extension `kernel_routes`", "package `kernel-routes`", "No privilege is needed",
+			"CAP_SYS_PTRACE"}
+		if table == tables.Events { // of no other network namespace, and of no snapshot
+			phrases = append(phrases, "CAP_DAC_READ_SEARCH", "action is lost")
+		} else {
+			phrases = append(phrases, "CAP_SYS_ADMIN", "`snapshot_consistent` is ")
+		}
+		for _, phrase := range phrases {
 			if !strings.Contains(notes, phrase) {
 				t.Errorf("%s: the notes say nothing of %s", table.Name, phrase)
 			}

@@ -178,7 +178,8 @@ func ofOld(name string) column[eventRow] {
 // authorColumns say who has asked for the change.
 var authorColumns = []column[eventRow]{
 	bigint("port_id",
-		"Netlink port of whoever asked for the change, 0 for the kernel; absent if there was no message",
+		"Netlink port of whoever asked for the change, 0 for the kernel and for who asked by other means than "+
+			"netlink; absent if there was no message",
 		nothing, func(r *eventRow) (int64, bool) { return int64(r.Port), r.Told }).
 		from("nlmsg_pid"),
 	authorNumber("pid", "Process that asked for the change", func(a *author.Author) uint32 { return a.PID }).
@@ -199,8 +200,8 @@ var authorColumns = []column[eventRow]{
 	text("author_certainty",
 		"How sure the author is: process (the port is its id, and it holds the socket), other socket (a second one "+
 			"of the process, whose port is no id), other namespace (its id is another one in its PID namespace), "+
-			"kernel (by itself, or asked to delete a route by other means than netlink), unknown (it had ended, may "+
-			"not be looked at, or asked by other means than netlink: then port_id is 0)",
+			"kernel (by itself, or asked by other means than netlink), unknown (it had ended, may not be looked at, "+
+			"or asked for a new route by ioctl: then port_id is 0)",
 		nothing, func(r *eventRow, b []byte) []byte { return append(b, r.Certainty.String()...) }).
 		from("worked out from nlmsg_pid, /proc/PID/net/netlink and /proc/PID/fd").
 		holds(words(false, noNumber, certainties, map[string]string{"other_socket": "other socket",

@@ -28,7 +28,7 @@ const (
 	// found to be there no more.
 	Gone
 	// Lost: the kernel, or this program, could not keep up, and changes before this are not told.
-	// What is different since comes next, as Added and Gone.
+	// What is different since comes next, as Added, Replaced and Gone.
 	Lost
 )
 
@@ -73,7 +73,8 @@ type Event struct {
 	Referred []object.Run
 
 	// Told says that there was a message about it, or about what took it along, so that Port is
-	// known: the netlink port of whoever asked for it (nlmsg_pid), 0 for the kernel.
+	// known: the netlink port of whoever asked for it (nlmsg_pid); 0 for the kernel, and for a
+	// process that asked by other means, as an ioctl.
 	Told      bool
 	Port      uint32
 	Author    *author.Author // nil: it is not known

@@ -382,7 +382,8 @@ func TestMaxResponseOfEvents(t *testing.T) {
 		t.Fatal(err)
 	}
 	r := query(t, m, "kernel_route_events")
-	if want := "WHERE seq > NUMBER, or time >= SECONDS"; r.Status.Code != 1 || !strings.Contains(r.Status.Message, want) {
+	const want = "WHERE seq > NUMBER, or time >= SECONDS"
+	if r.Status.Code != 1 || !strings.Contains(r.Status.Message, want) {
 		t.Errorf("%v, want %s", r, want)
 	}
 }

@@ -5,7 +5,7 @@ set -eu
 
 exec docker run --detach --name osqueryd --restart unless-stopped \
 	--network host --pid host \
-	--cap-drop ALL --cap-add SYS_ADMIN --cap-add SYS_PTRACE \
+	--cap-drop ALL --cap-add SYS_ADMIN --cap-add SYS_PTRACE --cap-add DAC_READ_SEARCH \
 	--security-opt apparmor=unconfined \
 	--memory 1g \
 	--mount type=bind,source=/run/netns,target=/run/netns,readonly,bind-propagation=rslave \
