@@ -91,17 +91,15 @@ func tooLarge(t *tables.Table, rows, columns int, cost int64, limit memoryLimit)
 		}
 	}
 	advice := "select fewer columns"
-	if t.Name == tables.Events.Name {
-		advice += eventsInstead
-	} else if len(narrow) > 0 {
+	switch {
+	case t.Name == tables.Events.Name:
+		advice = newInstead
+	case len(narrow) > 0:
 		advice += ", or narrow it with WHERE " + strings.Join(narrow, ", ") +
 			" or another = or IN (LIKE and LIMIT do not narrow what osquery reads)"
 	}
-	switch t.Name {
-	case tables.Routes.Name:
+	if t.Name == tables.Routes.Name {
 		advice += countsInstead
-	case tables.Events.Name:
-		advice = newInstead
 	}
 	if limit.from != MaxResponseVariable {
 		advice += "; " + MaxResponseVariable + " in the environment sets another limit"
@@ -110,10 +108,6 @@ func tooLarge(t *tables.Table, rows, columns int, cost int64, limit memoryLimit)
 		"over the limit of %s MB (%s): %s", thousands(int(cost/mb)+1), thousands(rows), columns,
 		thousands(int(limit.bytes/mb)), limit.from, advice)
 }
-
-// eventsInstead is how to ask for less of what has happened.
-const eventsInstead = ", or ask for what is new: WHERE seq > NUMBER, or time >= SECONDS; = and IN narrow it too " +
-	"(LIKE and LIMIT do not narrow what osquery reads)"
 
 // countsInstead is what to do where routes are read only to be counted.
 var countsInstead = "; " + tables.Counts.Name + " has their number by family, table, protocol and others"
