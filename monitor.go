@@ -52,11 +52,7 @@ that may change routes has rights that others lack, and shows them no sockets.`,
 			if err != nil {
 				return usage(cmd, "--%w", err)
 			}
-			err = monitor(cmd.Context(), ns, present, opts)
-			if bad := (*shell.OptionError)(nil); errors.As(err, &bad) {
-				return usage(cmd, "%w", err)
-			}
-			return failed(err)
+			return usageOrFailed(cmd, monitor(cmd.Context(), ns, present, opts))
 		},
 	}
 	defineFamily(cmd, "only changes of IPv4", "only changes of IPv6")
