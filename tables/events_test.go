@@ -304,7 +304,8 @@ func TestNoEvents(t *testing.T) {
 		}
 	}
 	_, err := scanErr(tables.Events, openCapture(t, "ecmp"))
-	if !strings.HasPrefix(fmt.Sprint(err), "kernel_route_events: ") || !strings.Contains(err.Error(), "--follow SECONDS") {
+	if !strings.HasPrefix(fmt.Sprint(err), "kernel_route_events: ") ||
+		!strings.Contains(err.Error(), "--follow SECONDS") {
 		t.Errorf("a capture without events: %v", err)
 	}
 	failing := failingEvents{&rtnl.Kernel{}}
