@@ -118,6 +118,15 @@ func usage(cmd *cobra.Command, format string, args ...any) error {
 	return fmt.Errorf(format+"; see '%s --help'", append(args, cmd.CommandPath())...)
 }
 
+// usageOrFailed makes an error of package shell one about the command line, if that is what it is
+// about, or else a failure.
+func usageOrFailed(cmd *cobra.Command, err error) error {
+	if bad := (*shell.OptionError)(nil); errors.As(err, &bad) {
+		return usage(cmd, "%w", err)
+	}
+	return failed(err)
+}
+
 func unknownCommand(cmd *cobra.Command, name string) error {
 	return usage(cmd, "unknown command %q: the commands are query, routes, monitor, capture, spec and completion", name)
 }
@@ -290,11 +299,7 @@ array with one route a line, or as a summary for people.`,
 				return usage(cmd, "--table is empty: give a name or a number")
 			}
 			return withSource(cmd, func(ctx context.Context, src tables.Source) error {
-				err := shell.Routes(ctx, stdout{ctx}, src, opts)
-				if bad := (*shell.OptionError)(nil); errors.As(err, &bad) {
-					return usage(cmd, "%w", err)
-				}
-				return failed(err)
+				return usageOrFailed(cmd, shell.Routes(ctx, stdout{ctx}, src, opts))
 			})
 		},
 	}

@@ -53,11 +53,7 @@ at once, as ip, may have ended before it could be looked at: then it is not know
 			if err != nil {
 				return usage(cmd, "--%w", err)
 			}
-			err = monitor(cmd.Context(), ns, present, opts)
-			if bad := (*shell.OptionError)(nil); errors.As(err, &bad) {
-				return usage(cmd, "%w", err)
-			}
-			return failed(err)
+			return usageOrFailed(cmd, monitor(cmd.Context(), ns, present, opts))
 		},
 	}
 	defineFamily(cmd, "only changes of IPv4", "only changes of IPv6")

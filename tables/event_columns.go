@@ -203,7 +203,7 @@ var authorColumns = []column[eventRow]{
 			"kernel (by itself, or asked by other means than netlink), unknown (it had ended, may not be looked at, "+
 			"or asked for a new route by ioctl: then port_id is 0)",
 		nothing, func(r *eventRow, b []byte) []byte { return append(b, r.Certainty.String()...) }).
-		from("worked out from nlmsg_pid, /proc/PID/net/netlink and /proc/PID/fd").
+		from("worked out from nlmsg_pid, /proc/net/netlink and /proc/PID/fd").
 		holds(words(false, noNumber, certainties, map[string]string{"other_socket": "other socket",
 			"other_namespace": "other namespace"})),
 }

@@ -47,7 +47,7 @@ var eventColumns = slices.Concat(
 		integer("boot_seq_lost",
 			"1 if messages about changes before this row were lost, as before one whose action is lost; else 0",
 			nothing, func(r *eventRow) (int64, bool) { return boolean(r.Lost) }).
-			from("worked out from ENOBUFS and nlmsg_seq").holds(numbersTo(1)),
+			from("worked out from ENOBUFS").holds(numbersTo(1)),
 		bigint("time",
 			"When the change was told of, in [seconds] since 1970 (Unix time)",
 			nothing, func(r *eventRow) (int64, bool) { return r.At().Unix(), true }).

@@ -132,7 +132,14 @@ func (r *eventReader) event(lines string) (size int, err error) {
 	r.want(e.Kind, objects, &e.Object)
 	r.want(e.Kind, old, &e.Old)
 	r.events = append(r.events, e)
-	return e.Size(), nil
+	return sizeOf(e), nil
+}
+
+// sizeOf returns how many bytes of memory an event takes, by and large, with the list of what it
+// refers to, which a file may have for each of many.
+func sizeOf(e *events.Event) int {
+	const run = 32 // an object.Run
+	return e.Size() + run*len(e.Referred)
 }
 
 var errNoWord = errors.New("no such word")

@@ -105,7 +105,7 @@ func (w *eventWriter) event(e *events.Event) {
 	w.text(b)
 	w.run(e.Object)
 	w.run(e.Old)
-	w.kept += e.Size() - e.Object.Len() - e.Old.Len() // which are counted
+	w.kept += sizeOf(e) - e.Object.Len() - e.Old.Len() // which are counted
 }
 
 // appendField appends the line of a field, unless it is zero.

@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"kernelroutes/internal/nstest"
-	"kernelroutes/rtnl"
 	"kernelroutes/rtnl/author"
 )
 
@@ -21,27 +20,20 @@ func TestAuthors(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
 	commands := nstest.Amount(1000, 100)
-	begun, done := make(chan bool), make(chan bool)
 	var mu sync.Mutex
 	told := map[string]*Event{}
-	f := newFollower(&rtnl.Kernel{}, Following{Namespace: thisNamespace(), Logger: testLogger(t),
-		Begun: func() error { close(begun); return nil }})
-	go func() {
-		defer close(done)
-		f.run(ctx, func(e *Event, err error) bool {
-			if err != nil {
-				t.Error(err)
-				return false
-			}
-			mu.Lock()
-			defer mu.Unlock()
-			if text := textOf(e); strings.HasPrefix(text, "added route 254 30.") {
-				told[text] = e
-			}
-			return len(told) < commands
-		})
-	}()
-	<-begun
+	done := testFollower(t).inBackground(ctx, func(e *Event, err error) bool {
+		if err != nil {
+			t.Error(err)
+			return false
+		}
+		mu.Lock()
+		defer mu.Unlock()
+		if text := textOf(e); strings.HasPrefix(text, "added route 254 30.") {
+			told[text] = e
+		}
+		return len(told) < commands
+	})
 	pids := map[string]int{}
 	for i := range commands {
 		dst := fmt.Sprintf("30.0.%d.%d", i/250, i%250)

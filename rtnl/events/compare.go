@@ -1,6 +1,7 @@
 package events
 
 import (
+	"maps"
 	"runtime/debug"
 	"slices"
 	"time"
@@ -369,8 +370,10 @@ func (f *follower) compare(at item) error {
 	}
 	touched := f.touched()
 	st := f.state
+	there := map[uint32]bool{}
 	object.Each(s.Runs(object.Links.Kind), func(m *object.Message) bool {
-		if !touched.links[object.Links.Number(m)] {
+		i := object.Links.Number(m)
+		if there[i] = true; !touched.links[i] {
 			st.setLink(m)
 		}
 		return true
@@ -379,6 +382,9 @@ func (f *follower) compare(at item) error {
 	d.nexthops(s)
 	d.rules(s)
 	d.routes(s)
+	if s.Consistent { // that a link has gone may have been lost, and what went referred to it
+		maps.DeleteFunc(st.links, func(i uint32, _ *link) bool { return !there[i] && !touched.links[i] })
+	}
 	f.tried = time.Since(begun)
 	f.missed = f.missed && (!s.Consistent || d.left)
 	f.doubt = !s.Consistent || d.left

@@ -2,6 +2,7 @@ package events
 
 import (
 	"time"
+	"unsafe"
 
 	"kernelroutes/rtnl"
 	"kernelroutes/rtnl/author"
@@ -104,5 +105,21 @@ func (e *Event) snapshot(of object.Run) *rtnl.Snapshot {
 // shared by many.
 const eventSize = 200
 
-// Size returns how many bytes of memory the event takes, by and large.
+// Size returns how many bytes of memory the event takes, by and large, without its author and the
+// list of what it refers to, which it may share with others.
 func (e *Event) Size() int { return eventSize + e.Object.Len() + e.Old.Len() }
+
+// shareable returns how many bytes an event takes beside Size, but for what it shares with the one
+// before; nil: none is before it.
+func (e *Event) shareable(before *Event) (n int) {
+	if before == nil {
+		before = new(Event)
+	}
+	if a := e.Author; a != nil && a != before.Author {
+		n += int(unsafe.Sizeof(*a)) + len(a.Name) + len(a.Path) + len(a.Cgroup)
+	}
+	if len(e.Referred) > 0 && unsafe.SliceData(e.Referred) != unsafe.SliceData(before.Referred) {
+		n += len(e.Referred) * int(unsafe.Sizeof(e.Referred[0]))
+	}
+	return n
+}

@@ -79,33 +79,23 @@ func following(t *testing.T, wanted int, change func()) (all []*Event) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 	defer cancel()
-	begun, done := make(chan bool), make(chan bool)
-	f := newFollower(&rtnl.Kernel{}, Following{Namespace: thisNamespace(), Logger: testLogger(t),
-		Begun: func() error { close(begun); return nil }})
-	go func() {
-		defer close(done)
-		over := false
-		f.run(ctx, func(e *Event, err error) bool {
-			if err != nil {
-				if !over {
-					t.Error(err)
-				}
-				return false
+	over := false
+	done := testFollower(t).inBackground(ctx, func(e *Event, err error) bool {
+		if err != nil {
+			if !over {
+				t.Error(err)
 			}
-			text := textOf(e)
-			over = over || strings.HasPrefix(text, "added route 254 99.")
-			if !strings.Contains(text, " 254 99.") && !background(e) {
-				all = append(all, e)
-			}
-			return !over || len(all) < wanted
-		})
-	}()
-	select {
-	case <-begun:
-		change()
-		nstest.IP(t, "route add blackhole 99.0.0.0/8")
-	case <-done:
-	}
+			return false
+		}
+		text := textOf(e)
+		over = over || strings.HasPrefix(text, "added route 254 99.")
+		if !strings.Contains(text, " 254 99.") && !background(e) {
+			all = append(all, e)
+		}
+		return !over || len(all) < wanted
+	})
+	change()
+	nstest.IP(t, "route add blackhole 99.0.0.0/8")
 	<-done
 	return all
 }

@@ -126,22 +126,36 @@ func (l *Log) add(e *Event) {
 	if l.count == len(l.ring) {
 		l.grow()
 	}
-	l.ring[(l.first+l.count)%len(l.ring)] = e
 	l.count++
+	l.ring[(l.first+l.count-1)%len(l.ring)] = e
 	l.size += int64(e.Size())
-	for l.count > l.options.MaxRows || l.size > l.options.MaxBytes && l.count > 1 {
-		l.size -= int64(l.ring[l.first].Size())
-		l.ring[l.first] = nil
-		l.first = (l.first + 1) % len(l.ring)
-		l.count--
+	if l.count > 1 {
+		l.size += int64(e.shareable(l.at(l.count - 2)))
+	} else {
+		l.size += int64(e.shareable(nil))
 	}
+	for l.count > 1 && (l.count > l.options.MaxRows || l.size > l.options.MaxBytes) {
+		l.drop()
+	}
+}
+
+// at returns the event that so many older ones are before.
+func (l *Log) at(i int) *Event { return l.ring[(l.first+i)%len(l.ring)] }
+
+// drop forgets the oldest event. What it shared is the next one's alone now.
+func (l *Log) drop() {
+	e, next := l.at(0), l.at(1)
+	l.size -= int64(e.Size() + e.shareable(nil) + next.shareable(e) - next.shareable(nil))
+	l.ring[l.first] = nil
+	l.first = (l.first + 1) % len(l.ring)
+	l.count--
 }
 
 // grow makes room for more events than there are: for one more than are kept, at most.
 func (l *Log) grow() {
 	ring := make([]*Event, min(max(64, 2*len(l.ring)), l.options.MaxRows+1))
 	for i := range l.count {
-		ring[i] = l.ring[(l.first+i)%len(l.ring)]
+		ring[i] = l.at(i)
 	}
 	l.ring, l.first = ring, 0
 }
@@ -168,12 +182,12 @@ func (l *Log) Events(ctx context.Context, after uint64) ([]*Event, error) {
 	}
 	n := l.count
 	if l.count > 0 {
-		oldest := l.ring[l.first].Seq
+		oldest := l.at(0).Seq
 		n = int(min(uint64(n), l.seq-min(l.seq, max(after, oldest-1))))
 	}
 	all := make([]*Event, n)
 	for i := range all {
-		all[i] = l.ring[(l.first+l.count-n+i)%len(l.ring)]
+		all[i] = l.at(l.count - n + i)
 	}
 	return all, nil
 }

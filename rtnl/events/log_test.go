@@ -4,8 +4,11 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"math/rand/v2"
+	"strings"
 	"testing"
 	"time"
+	"unsafe"
 
 	"kernelroutes/internal/nltest"
 	"kernelroutes/internal/nstest"
@@ -198,5 +201,46 @@ func TestQueue(t *testing.T) {
 	}
 	if got, err := q.take(nil); len(got) != 0 || err != why {
 		t.Errorf("got %v, %v at the end", got, err)
+	}
+}
+
+// TestLogCountsWhatIsShared counts an author, and what is referred to, once for the events of a row
+// that share it.
+func TestLogCountsWhatIsShared(t *testing.T) {
+	size := int64((&Event{}).Size())
+	const long = 4000
+	authors := []*author.Author{nil, {Name: "ip", Path: strings.Repeat("a", long)}, {Cgroup: strings.Repeat("b", long)}}
+	lists := [][]object.Run{nil, make([]object.Run, 1), make([]object.Run, 100)}
+	r := rand.New(rand.NewPCG(1, 2))
+	const room = 50_000
+	l := fixedLog(100, room)
+	byRows, byBytes := false, false
+	for i := range 3000 {
+		by := 0
+		if i/500%2 == 1 {
+			by = r.IntN(len(authors))
+		}
+		l.add(&Event{Author: authors[by], Referred: lists[r.IntN(1+min(by, len(lists)-1))]})
+		want := int64(0)
+		before := new(Event)
+		for n := range l.count {
+			e := l.at(n)
+			want += size
+			if e.Author != before.Author && e.Author != nil {
+				want += int64(unsafe.Sizeof(author.Author{})) + int64(len(e.Author.Name)) + long
+			}
+			if len(e.Referred) > 0 && len(e.Referred) != len(before.Referred) {
+				want += int64(len(e.Referred)) * int64(unsafe.Sizeof(object.Run{}))
+			}
+			before = e
+		}
+		if l.size != want || l.size > room {
+			t.Fatalf("%d events take %d bytes, of %d, not %d", l.count, l.size, room, want)
+		}
+		byRows = byRows || l.count == 100
+		byBytes = byBytes || i > 500 && l.count < 100
+	}
+	if !byRows || !byBytes {
+		t.Errorf("the bound was that of rows: %v, of bytes: %v", byRows, byBytes)
 	}
 }

@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"kernelroutes/internal/nstest"
-	"kernelroutes/rtnl"
 	"kernelroutes/rtnl/author"
 	"kernelroutes/rtnl/object"
 )
@@ -18,7 +17,7 @@ func toldOf(t *testing.T, last string, lines ...string) (all []*Event) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
-	f := newFollower(&rtnl.Kernel{}, Following{Namespace: thisNamespace(), Logger: testLogger(t)})
+	f := testFollower(t)
 	f.Begun = func() error { nstest.Batch(t, "-N", lines...); return nil }
 	f.run(ctx, func(e *Event, err error) bool {
 		if err != nil {
@@ -96,15 +95,8 @@ func TestLinkOfWhichMoreIsTold(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
-	defer cancel()
-	f := newFollower(&rtnl.Kernel{}, Following{Namespace: thisNamespace(), Logger: testLogger(t)})
-	f.ctx, f.yield = ctx, func(*Event, error) bool { return true }
-	if err := f.begin(); err != nil {
-		t.Fatal(err)
-	}
-	defer f.conn.Close()
-	f.ahead = nil
+	f := testFollower(t)
+	f.begins(t, func(*Event, error) bool { return true })
 	nstest.IP(t, "link set v0 down")
 	if err := f.compare(item{}); err != nil {
 		t.Fatal(err)
@@ -147,21 +139,14 @@ func TestRestOfRouteWithLink(t *testing.T) {
 func TestWentUnseen(t *testing.T) {
 	nstest.New(t)
 	nstest.Veth(t, "v0", "10.0.0.1/24")
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
-	defer cancel()
 	var all []string
-	f := newFollower(&rtnl.Kernel{}, Following{Namespace: thisNamespace(), Logger: testLogger(t)})
-	f.ctx, f.yield = ctx, func(e *Event, _ error) bool {
+	f := testFollower(t)
+	f.begins(t, func(e *Event, _ error) bool {
 		if e.Kind == object.Routes.Kind && strings.Contains(textOf(e), " 254 10.0.0.0/24") {
 			all = append(all, e.Action.String())
 		}
 		return true
-	}
-	if err := f.begin(); err != nil {
-		t.Fatal(err)
-	}
-	defer f.conn.Close()
-	f.ahead, f.early = nil, 0
+	})
 	nstest.IP(t, "link set v0 down")
 	nstest.IP(t, "link set v0 up")
 	if err := f.fence(); err != nil {

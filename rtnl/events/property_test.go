@@ -172,7 +172,6 @@ type replayer struct {
 	log    []string
 	lost   int
 	odd    []string
-	begun  chan bool
 	marked chan string
 }
 
@@ -185,12 +184,8 @@ func (r *replayer) take(e *Event) {
 		text += ": " + err.Error()
 		r.odd = append(r.odd, text)
 	}
-	switch {
-	case e.Action == Lost:
+	if e.Action == Lost {
 		r.lost++
-	case e.Action == Present && r.begun != nil:
-		close(r.begun)
-		r.begun = nil
 	}
 	if e.Action != Present {
 		r.log = append(r.log, text)
@@ -208,27 +203,23 @@ func testReplay(t *testing.T, seed uint64, changes, processes int, losses bool) 
 	k := &rtnl.Kernel{}
 	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 	defer cancel()
-	r := &replayer{state: replay{}, begun: make(chan bool), marked: make(chan string, 10)}
-	begun, done := r.begun, make(chan bool)
-	f := newFollower(k, Following{Namespace: thisNamespace(), Logger: testLogger(t), Present: true})
+	r := &replayer{state: replay{}, marked: make(chan string, 10)}
+	f := testFollower(t)
+	f.Present = true
 	c := newChance(seed)
 	if losses {
 		f.buffer = 32 << 10
 		hold := newChance(seed)
 		f.hold = func() { time.Sleep(time.Duration(hold.IntN(3)) * time.Millisecond) }
 	}
-	go func() {
-		defer close(done)
-		f.run(ctx, func(e *Event, err error) bool {
-			if err == nil {
-				r.take(e)
-			} else if ctx.Err() == nil {
-				t.Error(err)
-			}
-			return err == nil
-		})
-	}()
-	<-begun
+	done := f.inBackground(ctx, func(e *Event, err error) bool {
+		if err == nil {
+			r.take(e)
+		} else if ctx.Err() == nil {
+			t.Error(err)
+		}
+		return err == nil
+	})
 	for range 20 {
 		texts := make([]string, processes)
 		for i := range texts {

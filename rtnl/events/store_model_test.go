@@ -39,9 +39,10 @@ type storeModel map[key][]string
 func TestStoreModel(t *testing.T) {
 	for _, test := range []struct {
 		name               string
-		keys, most, size   int
+		keys, most, size   int // no keys: anyRoute
 		changes, compacted int
 	}{
+		{"either family", 0, 4000, 0, 20_000, 0},
 		{"few keys", 3, 40, 20, 20_000, 0},
 		{"many keys", 2000, 3000, 40, 20_000, 0},
 		{"one key", 1, 600, 8, 3000, 0},
@@ -53,23 +54,27 @@ func TestStoreModel(t *testing.T) {
 			number, compacted := 0, 0
 			for i := range nstest.Amount(test.changes, test.changes/5) {
 				number++
-				m := storedRoute(t, r.IntN(test.keys), number, r.IntN(test.size))
-				k := keyOf(&m)
+				m := anyRoute(t, r)
+				if test.keys > 0 {
+					route := storedRoute(t, r.IntN(test.keys), number, r.IntN(test.size))
+					m = &route
+				}
+				k := keyOf(m)
 				group := s.group(nil, &k)
-				text := payloadOf(&m)
+				text := payloadOf(m)
 				at := r.IntN(len(group) + 1)
 				switch verb := r.IntN(4); {
 				case verb == 0 && at < len(group):
-					s.replace(group[at], &m)
+					s.replace(group[at], m)
 					model[k][at] = text
 				case at < len(group) && (verb == 1 || s.count >= test.most):
 					s.remove(group[at])
 					model[k] = slices.Delete(model[k], at, at+1)
 				case at < len(group):
-					s.add(&m, group[at])
+					s.add(m, group[at])
 					model[k] = slices.Insert(model[k], at, text)
 				default:
-					s.add(&m, 0)
+					s.add(m, 0)
 					model[k] = append(model[k], text)
 				}
 				used := s.used
@@ -95,10 +100,14 @@ func (model storeModel) compare(t *testing.T, s *store) {
 	t.Helper()
 	n := 0
 	var m object.Message
+	var route object.Route
 	for k, want := range model {
 		var got []string
 		for _, r := range s.group(nil, &k) {
 			s.message(&m, r)
+			if route.Decode(&m, object.FieldID); route.IdentityHash() != s.exact(r) {
+				t.Fatalf("%v has another identity", m.RoutePrefix())
+			}
 			got = append(got, payloadOf(&m))
 		}
 		if n += len(want); !slices.Equal(got, want) {

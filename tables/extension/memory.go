@@ -91,9 +91,10 @@ func tooLarge(t *tables.Table, rows, columns int, cost int64, limit memoryLimit)
 		}
 	}
 	advice := "select fewer columns"
-	if t.Name == tables.Events.Name {
-		advice += eventsInstead
-	} else if len(narrow) > 0 {
+	switch {
+	case t.Name == tables.Events.Name:
+		advice = newInstead
+	case len(narrow) > 0:
 		advice += ", or narrow it with WHERE " + strings.Join(narrow, ", ") +
 			" or another = or IN (LIKE and LIMIT do not narrow what osquery reads)"
 	}
@@ -108,12 +109,12 @@ func tooLarge(t *tables.Table, rows, columns int, cost int64, limit memoryLimit)
 		thousands(int(limit.bytes/mb)), limit.from, advice)
 }
 
-// eventsInstead is how to ask for less of what has happened.
-const eventsInstead = ", or ask for what is new: WHERE seq > NUMBER, or time >= SECONDS; = and IN narrow it too " +
-	"(LIKE and LIMIT do not narrow what osquery reads)"
-
 // countsInstead is what to do where routes are read only to be counted.
 var countsInstead = "; " + tables.Counts.Name + " has their number by family, table, protocol and others"
+
+// newInstead is what to do where there are many changes.
+const newInstead = "select fewer columns, or ask for what is new: WHERE seq > NUMBER, or time >= SECONDS; = and IN " +
+	"narrow it too (LIKE and LIMIT do not narrow what osquery reads)"
 
 // thousands formats n with commas.
 func thousands(n int) string {
