@@ -33,6 +33,7 @@ type follower struct {
 	taken       []item // what was taken the last time: memory that is used again
 
 	state        *state
+	resumed      bool           // state is that of another follower, which ended some time ago
 	message      object.Message // of take
 	seq          uint64
 	yield        func(*Event, error) bool
@@ -132,6 +133,9 @@ func (f *follower) begin() error {
 		return err
 	}
 	f.ahead = f.ahead[:0]
+	if f.resumed {
+		return f.resume()
+	}
 	s, err := f.kernel.Read(f.ctx, f.everything())
 	if err != nil {
 		return err
@@ -171,6 +175,18 @@ func giveBack(s *rtnl.Snapshot) {
 	if *s = (rtnl.Snapshot{}); size >= large {
 		debug.FreeOSMemory()
 	}
+}
+
+// resume tells what is different from what another follower held.
+func (f *follower) resume() error {
+	if f.Begun != nil {
+		if err := f.Begun(); err != nil {
+			return err
+		}
+	}
+	f.missed = true
+	wall, up := now()
+	return f.compare(item{time: wall, uptime: up})
 }
 
 // everything is the request for all that is held.

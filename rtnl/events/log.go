@@ -39,6 +39,9 @@ type Log struct {
 	size  int64
 	seq   uint64 // of the last run of the follower
 	err   error  // why changes cannot be followed
+	state *state // what there was, when they could be the last time; nil: they never could
+
+	began func(*follower) // for tests: is called each time when changes are followed
 }
 
 // How long after a failure it is tried again: twice as long each time, up to a bound.
@@ -50,6 +53,12 @@ const (
 // Start begins to follow the changes in the background, until the Log is closed. Where no namespace
 // is named all threads of the process must be in the same one.
 func Start(k *rtnl.Kernel, o Options) *Log {
+	l := newLog(o)
+	l.start(k)
+	return l
+}
+
+func newLog(o Options) *Log {
 	if o.MaxRows <= 0 {
 		o.MaxRows = MaxRows
 	}
@@ -59,11 +68,13 @@ func Start(k *rtnl.Kernel, o Options) *Log {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
-	l := &Log{options: o, done: make(chan struct{}), begun: make(chan struct{})}
+	return &Log{options: o, done: make(chan struct{}), begun: make(chan struct{})}
+}
+
+func (l *Log) start(k *rtnl.Kernel) {
 	ctx, stop := context.WithCancel(context.Background())
 	l.stop = stop
 	go l.run(ctx, k)
-	return l
 }
 
 // run follows the changes until the context ends.
@@ -74,21 +85,29 @@ func (l *Log) run(ctx context.Context, k *rtnl.Kernel) {
 	defer begun()
 	retry := firstRetry
 	for ctx.Err() == nil {
-		what := Following{Namespace: l.options.Namespace, Logger: l.options.Logger, Begun: func() error {
+		f := newFollower(k, Following{Namespace: l.options.Namespace, Logger: l.options.Logger})
+		if l.state != nil {
+			f.state, f.resumed = l.state, true
+		}
+		f.Begun = func() error {
 			l.mu.Lock()
-			l.err = nil
+			l.err, l.state = nil, f.state
 			l.mu.Unlock()
 			retry = firstRetry
+			if l.began != nil {
+				l.began(f)
+			}
 			begun()
 			return nil
-		}}
-		for e, err := range Follow(ctx, k, what) {
+		}
+		f.run(ctx, func(e *Event, err error) bool {
 			if err == nil {
 				l.add(e)
 			} else if ctx.Err() == nil {
 				l.fail(err, retry)
 			}
-		}
+			return err == nil
+		})
 		if ctx.Err() != nil {
 			return
 		}
@@ -101,17 +120,18 @@ func (l *Log) run(ctx context.Context, k *rtnl.Kernel) {
 	}
 }
 
-// fail notes why changes cannot be followed. What happens until they are is lost.
+// fail notes why changes cannot be followed. What happens until they are is lost; what differs then is
+// told.
 func (l *Log) fail(err error, retry time.Duration) {
 	l.mu.Lock()
 	known := l.err != nil
 	l.err = err
-	again := l.count > 0 && !known
+	lost := l.state != nil && !known
 	l.mu.Unlock()
 	if !known {
 		l.options.Logger.Warn("changes of routes cannot be followed; trying again", "error", err, "in", retry)
 	}
-	if again {
+	if lost {
 		wall, up := now()
 		l.add(&Event{Time: wall, Uptime: up, Action: Lost, Lost: true})
 	}

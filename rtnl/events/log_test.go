@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -126,6 +127,7 @@ func TestLogFails(t *testing.T) {
 	if l.count != 0 {
 		t.Error("a loss is told though nothing was followed")
 	}
+	l.state = newState()
 	l.err = nil // followed meanwhile
 	l.add(&Event{})
 	l.fail(cause, firstRetry)
@@ -242,5 +244,47 @@ func TestLogCountsWhatIsShared(t *testing.T) {
 	}
 	if !byRows || !byBytes {
 		t.Errorf("the bound was that of rows: %v, of bytes: %v", byRows, byBytes)
+	}
+}
+
+// TestLogResumes loses the socket: what is different when there is another one is told after the loss.
+func TestLogResumes(t *testing.T) {
+	nstest.New(t)
+	nstest.IP(t, "link set lo up")
+	nstest.IP(t, "route add blackhole 20.0.0.0/8")
+	followers := make(chan *follower, 2)
+	l := newLog(Options{Namespace: thisNamespace(), Logger: testLogger(t)})
+	l.began = func(f *follower) { followers <- f }
+	l.start(&rtnl.Kernel{})
+	defer l.Close()
+	(<-followers).conn.Close()
+	failed := func() error {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		return l.err
+	}
+	for failed() == nil {
+		time.Sleep(time.Millisecond)
+	}
+	nstest.Batch(t, "-N", "route del blackhole 20.0.0.0/8", "route add blackhole 21.0.0.0/8")
+	<-followers
+	want := []string{"lost", "gone route 254 20.0.0.0/8", "added route 254 21.0.0.0/8"}
+	deadline := time.Now().Add(30 * time.Second)
+	for {
+		all, err := l.Events(t.Context(), 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got []string
+		for _, e := range all {
+			got = append(got, textOf(e))
+		}
+		if slices.Equal(got, want) {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("got %q, want %q", got, want)
+		}
+		time.Sleep(time.Millisecond)
 	}
 }
