@@ -55,10 +55,23 @@ func (f *follower) failed(err error) error {
 	if f.ctx.Err() != nil {
 		return err
 	}
-	f.Logger.Warn("what went with a link, an address or a nexthop object cannot be found out yet", "error", err)
-	f.doubt, f.tried = true, max(f.tried, time.Second)
-	f.due = time.Now().Add(f.tried)
+	if f.vain == 0 {
+		f.Logger.Warn("what went with a link, an address or a nexthop object, or was lost, cannot be found out yet",
+			"error", err)
+	}
+	f.doubt = true
+	f.rest(true)
 	return nil
+}
+
+// rest puts the next comparison off, more and more if they are in vain: the kernel cannot be read, or
+// it cannot be proved that all was, though nothing happens.
+func (f *follower) rest(vain bool) {
+	if f.vain++; !vain {
+		f.vain = 0
+	}
+	pause := max(settleTime, restShare*f.tried)
+	f.due = time.Now().Add(max(pause, min(pause<<min(f.vain, 16), maxRest)))
 }
 
 // A change of what is touched is told of, and taken in later.
@@ -368,6 +381,7 @@ func (f *follower) compare(at item) error {
 	if err := f.fence(); err != nil {
 		return err
 	}
+	quiet := len(f.ahead) == 0
 	touched := f.touched()
 	st := f.state
 	there := map[uint32]bool{}
@@ -388,7 +402,7 @@ func (f *follower) compare(at item) error {
 	f.tried = time.Since(begun)
 	f.missed = f.missed && (!s.Consistent || d.left)
 	f.doubt = !s.Consistent || d.left
-	f.due = time.Now().Add(max(settleTime, restShare*f.tried))
+	f.rest(!s.Consistent && quiet)
 	giveBack(s)
 	return nil
 }

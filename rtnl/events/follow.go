@@ -46,6 +46,7 @@ type follower struct {
 	doubt bool
 	due   time.Time
 	tried time.Duration // how long that took the last time
+	vain  int           // how often in a row it came to nothing
 }
 
 // A Following says what is followed.
@@ -347,6 +348,8 @@ const (
 	settleTime = 100 * time.Millisecond
 	// restShare is how many times as long as the last comparison took there is none.
 	restShare = 20
+	// maxRest is how long to wait, at most, where comparisons are in vain.
+	maxRest = 10 * time.Minute
 )
 
 // emit yields an event that comes of a message.
