@@ -71,7 +71,7 @@ func TestEventQueries(t *testing.T) {
 	if n := len(x.query(t, "SELECT seq FROM kernel_route_events").Rows); n != 0 {
 		t.Fatalf("%d changes before any", n)
 	}
-	ip := startAuthor(t)
+	ip := nstest.Last(t, 0)
 	pid := strconv.Itoa(ip.Process.Pid)
 	// osquery's spec has an index on pid.
 	x.AddTable("processes", []osquerytest.Column{{Name: "pid", Type: "BIGINT", Options: 1},
@@ -84,7 +84,7 @@ func TestEventQueries(t *testing.T) {
 		"rule add pref 100 from 198.51.100.0/24 table 77", "nexthop add id 7 via 192.0.2.3 dev eth0",
 		"route add 2001:db8:7::/48 via 2001:db8::1", "nexthop del id 7", "rule del pref 100",
 		"route del 203.0.113.0/24"} {
-		ip.change(t, line)
+		ip.Change(t, line)
 	}
 	if seq := x.changed(t, "deleted", "203.0.113.0/24"); seq != 8 {
 		t.Fatalf("the last one has seq %d", seq)

@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"kernelroutes/internal/nstest"
 	"kernelroutes/tables"
 )
 
@@ -19,10 +20,10 @@ func TestExtensionEvents(t *testing.T) {
 	if rows := x.generate(t, tables.Events.Name, nil, shown...); len(rows) != 0 {
 		t.Errorf("nothing has changed: %v", rows) // and now it is sure that it listens
 	}
-	ip := startAuthor(t)
-	ip.change(t, "route add 203.0.113.0/24 via 192.0.2.1 dev eth0")
-	ip.change(t, "route replace 203.0.113.0/24 via 192.0.2.2 dev eth0")
-	ip.change(t, "route del 203.0.113.0/24")
+	ip := nstest.Last(t, 0)
+	ip.Change(t, "route add 203.0.113.0/24 via 192.0.2.1 dev eth0")
+	ip.Change(t, "route replace 203.0.113.0/24 via 192.0.2.2 dev eth0")
+	ip.Change(t, "route del 203.0.113.0/24")
 	var rows []map[string]string
 	for end := time.Now().Add(time.Minute); len(rows) < 3; time.Sleep(10 * time.Millisecond) {
 		if rows = x.generate(t, tables.Events.Name, []string{"dst=203.0.113.0/24"}, shown...); time.Now().After(end) {

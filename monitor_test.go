@@ -114,53 +114,12 @@ func (h *shellHost) watch(t *testing.T, line string) {
 	v.leaves(t)
 }
 
-// An author is ip, which makes a change for each line that it is given, and goes on: who has ended at
-// once may not be found.
-type author struct {
-	*exec.Cmd
-	in io.WriteCloser
-}
-
-func startAuthor(t *testing.T) *author {
-	t.Helper()
-	return startAuthorIn(t, 0)
-}
-
-// startAuthorIn starts an author in new namespaces (CLONE_NEW...).
-func startAuthorIn(t *testing.T, namespaces uintptr) *author {
-	t.Helper()
-	a := &author{Cmd: exec.Command("ip", "-batch", "-")}
-	a.SysProcAttr = &syscall.SysProcAttr{Cloneflags: namespaces}
-	a.Stderr = os.Stderr
-	var err error
-	if a.in, err = a.StdinPipe(); err != nil {
-		t.Fatal(err)
-	}
-	if err := a.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		a.in.Close()
-		if err := a.Wait(); err != nil {
-			t.Errorf("ip -batch: %v", err)
-		}
-	})
-	return a
-}
-
-func (a *author) change(t *testing.T, line string) {
-	t.Helper()
-	if _, err := io.WriteString(a.in, line+"\n"); err != nil {
-		t.Fatal(err)
-	}
-}
-
 // TestMonitor has the kernel change, and sees each change with what was there before and its author.
 func TestMonitor(t *testing.T) {
 	fixedNamespace(t)
 	v := watch(t, exec.Command(binary(t), "monitor"))
 	v.begun(t)
-	ip := startAuthor(t)
+	ip := nstest.Last(t, 0)
 	by := fmt.Sprintf("  by ip[%d] uid %d (", ip.Process.Pid, os.Getuid())
 	for _, change := range []struct{ line, want string }{
 		{"route add 203.0.113.0/24 via 192.0.2.1 dev eth0 proto static",
@@ -184,7 +143,7 @@ func TestMonitor(t *testing.T) {
 		{"addr del 192.0.2.10/24 dev eth0",
 			"gone      route ipv4 main 10.0.0.0/8 nexthop via 192.0.2.2 dev eth0 weight 3"},
 	} {
-		ip.change(t, change.line)
+		ip.Change(t, change.line)
 		line := v.line(t, change.want)
 		if !strings.Contains(line, by) {
 			t.Errorf("not%s: %s", by, line)
@@ -202,9 +161,9 @@ func TestMonitorJSONLines(t *testing.T) {
 	fixedNamespace(t)
 	v := watch(t, exec.Command(binary(t), "monitor", "--json", "--table", "1000"))
 	v.begunWith(t, "route add blackhole 198.51.100.9/32 table 1000", "route del blackhole 198.51.100.9/32 table 1000")
-	ip := startAuthor(t)
-	ip.change(t, "route add 203.0.113.0/24 via 192.0.2.1") // in another table
-	ip.change(t, "route add blackhole 203.0.113.0/24 table 1000")
+	ip := nstest.Last(t, 0)
+	ip.Change(t, "route add 203.0.113.0/24 via 192.0.2.1") // in another table
+	ip.Change(t, "route add blackhole 203.0.113.0/24 table 1000")
 	var row map[string]string
 	if err := json.Unmarshal([]byte(v.line(t, "203.0.113.0/24")), &row); err != nil {
 		t.Fatal(err)

@@ -53,7 +53,7 @@ func TestSecurityEvents(t *testing.T) {
 // id, and one in a PID namespace of its own, for which all processes are searched. told says which are.
 func changing(t *testing.T, told func() (certainties string)) {
 	t.Helper()
-	known, searched := startAuthor(t), startAuthorIn(t, syscall.CLONE_NEWPID)
+	known, searched := nstest.Last(t, 0), nstest.Last(t, syscall.CLONE_NEWPID)
 	end := time.Now().Add(time.Minute)
 	for {
 		got := told()
@@ -63,9 +63,9 @@ func changing(t *testing.T, told func() (certainties string)) {
 		if time.Now().After(end) {
 			t.Fatalf("authors are %q", got)
 		}
-		for dst, ip := range map[string]*author{"198.51.100.0/24": known, "203.0.113.0/24": searched} {
-			ip.change(t, "route add "+dst+" dev v0")
-			ip.change(t, "route del "+dst+" dev v0")
+		for dst, ip := range map[string]*nstest.Lasting{"198.51.100.0/24": known, "203.0.113.0/24": searched} {
+			ip.Change(t, "route add "+dst+" dev v0")
+			ip.Change(t, "route del "+dst+" dev v0")
 		}
 		time.Sleep(20 * time.Millisecond) // for the two not to make one storm
 	}

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"maps"
 	"os"
-	"os/exec"
 	"slices"
 	"strings"
 	"testing"
@@ -93,17 +92,8 @@ func addByIoctl(t *testing.T, gateway [4]byte) {
 func TestEventChecks(t *testing.T) {
 	s := startLive(t)
 	stranger, short := checkNamed(t, "route_changed_by_stranger"), checkNamed(t, "route_short_lived")
-	cmd := exec.Command("ip", "-batch", "-") // which goes on: who has ended at once may not be found
-	in, err := cmd.StdinPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	defer cmd.Wait()
-	defer in.Close()
-	fmt.Fprintln(in, "route add 198.51.100.0/24 via 10.0.0.2\nroute replace 198.51.100.0/24 via 10.0.0.3\n"+
+	cmd := nstest.Last(t, 0)
+	cmd.Change(t, "route add 198.51.100.0/24 via 10.0.0.2\nroute replace 198.51.100.0/24 via 10.0.0.3\n"+
 		"rule add pref 100 table 77\nnexthop add id 7 via 10.0.0.2 dev v0\nroute add 2001:db8:7::/48 via fd00::2")
 	s.rows(t, stranger, 5)
 	addByIoctl(t, [4]byte{10, 0, 0, 2})
@@ -129,7 +119,7 @@ func TestEventChecks(t *testing.T) {
 		r["ended_pid"] != r["pid"] || r["ended_seq"] != rows[1]["seq"] {
 		t.Errorf("short-lived: %v", r)
 	}
-	fmt.Fprintln(in, "route del 198.51.100.0/24\nlink set v0 down")
+	cmd.Change(t, "route del 198.51.100.0/24\nlink set v0 down")
 	ends := map[string]string{}
 	for _, r := range s.rows(t, short, 4) { // the kernel tells of IPv6 routes that go with v0
 		ends[r["dst"]+" "+r["gateway"]] = r["ended_action"]

@@ -2,7 +2,6 @@ package author
 
 import (
 	"fmt"
-	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -40,18 +39,9 @@ func TestFirstSocket(t *testing.T) {
 // TestIP is ip itself, which waits for the next line meanwhile.
 func TestIP(t *testing.T) {
 	l := listen(t)
-	cmd := exec.Command("ip", "-batch", "-")
-	in, err := cmd.StdinPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	defer cmd.Wait()
-	defer in.Close()
+	cmd := nstest.Last(t, 0)
 	for i := range 20 {
-		io.WriteString(in, fmt.Sprintf("route add blackhole 192.0.2.%d\n", i))
+		cmd.Change(t, fmt.Sprintf("route add blackhole 192.0.2.%d", i))
 		port := l.ports(1)[0]
 		a, certainty := l.Find(port)
 		if certainty != Process || a.Name != "ip" || a.PID != uint32(cmd.Process.Pid) || a.PID != port ||
