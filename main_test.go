@@ -30,69 +30,7 @@ func command(t *testing.T, stdin io.Reader, args ...string) (stdout, stderr stri
 
 // TestBadInput: one line that says what is wrong and what to do, nothing printed.
 func TestBadInput(t *testing.T) {
-	for _, test := range []struct {
-		args   string // separated by |
-		stdin  string
-		status int
-		want   []string // parts of the line
-	}{
-		{"", "", exitUsage, []string{"nothing to do", "query, routes", "--help"}},
-		{"--verbose", "", exitUsage, []string{"nothing to do"}},
-		{"frobnicate", "", exitUsage, []string{`unknown command "frobnicate"`, "query, routes"}},
-		{"SELECT 1", "", exitUsage, []string{`unknown command "SELECT 1"`, "query, routes"}},
-		{"--frobnicate", "", exitUsage, []string{"unknown flag: --frobnicate", "--help"}},
-		{"-x", "", exitUsage, []string{"unknown shorthand flag", "--help"}},
-		{"--timeout|x|query|SELECT 1", "", exitUsage, []string{"unknown flag: --timeout"}},
-
-		{"query", "", exitUsage, []string{"no SQL", "standard input", "query --help"}},
-		{"query", " \n", exitUsage, []string{"no SQL"}},
-		{"query|", "", exitUsage, []string{"no SQL"}},
-		{"query|SELECT|1", "", exitUsage, []string{"more than one argument", "quotes"}},
-		{"query|--frobnicate|SELECT 1", "", exitUsage, []string{"unknown flag: --frobnicate", "query --help"}},
-		{"query|--socket|x|SELECT 1", "", exitUsage, []string{"unknown flag: --socket"}},
-		{"query|--json|--csv|SELECT 1", "", exitUsage, []string{"--json", "--csv", "choose one"}},
-		{"query|SELECT * FROM routes", "", exitFailed, []string{"no such table: routes", "kernel_routes"}},
-		{"query|SELECT nope FROM kernel_routes", "", exitFailed, []string{"no such column: nope", ".schema"}},
-		{"query|--json|SELEC 1", "", exitFailed, []string{"syntax error", "SELEC"}},
-		{"query|--jsonl|SELECT 1; SELECT", "", exitFailed, []string{"incomplete input"}},
-		{"query", "SELECT * FROM\nnope", exitFailed, []string{"no such table: nope"}},
-		{"query|SELECT 'not\nended", "", exitFailed, []string{"unrecognized token", "quote"}},
-		{"query|SELECT abs(-9223372036854775807 - v) FROM (SELECT 0 AS v UNION ALL SELECT 1)", "", exitFailed,
-			[]string{"overflow"}},
-		{"query|.frobnicate", "", exitFailed, []string{`".frobnicate"`, ".tables"}},
-
-		{"routes|--ipv4|--ipv6", "", exitUsage, []string{"--ipv4 and --ipv6", "both"}},
-		{"routes|--table|nope", "", exitUsage, []string{`unknown table "nope"`, "number", "rt_tables"}},
-		{"routes|--table|-1", "", exitUsage, []string{`unknown table "-1"`}},
-		{"routes|--table|4294967296", "", exitUsage, []string{`unknown table "4294967296"`, "4294967295"}},
-		{"routes|--table|", "", exitUsage, []string{"--table is empty"}},
-		{"routes|--table", "", exitUsage, []string{"needs an argument: --table"}},
-		{"routes|main", "", exitUsage, []string{`unexpected argument "main"`}},
-		{"routes|--frobnicate", "", exitUsage, []string{"unknown flag: --frobnicate"}},
-
-		{"monitor|--ipv4|--ipv6", "", exitUsage, []string{"--ipv4 and --ipv6", "both"}},
-		{"monitor|--table|nope", "", exitUsage, []string{`unknown table "nope"`, "number", "rt_tables"}},
-		{"monitor|--table|", "", exitUsage, []string{"--table is empty"}},
-		{"monitor|--netns|", "", exitUsage, []string{"--netns is empty", "/run/netns"}},
-		{"monitor|--netns|a/b", "", exitUsage, []string{"--netns='a/b'", "a path begins with /"}},
-		{"monitor|--netns|nope", "", exitFailed, []string{"/run/netns/nope"}},
-		{"monitor|--netns|/dev/null", "", exitFailed, []string{"/dev/null"}},
-		{"monitor|route", "", exitUsage, []string{`unexpected argument "route"`}},
-		{"monitor|--from|x", "", exitUsage, []string{"unknown flag: --from"}},
-
-		{"help|nope", "", exitUsage, []string{`unknown command "nope"`, "query, routes"}},
-		{"help|query|nope", "", exitUsage, []string{`unknown command "query nope"`}},
-		{"completion", "", exitUsage, []string{"give one shell: bash", "completion --help"}},
-		{"completion|nope", "", exitUsage, []string{"give one shell: bash", "completion --help"}},
-		{"completion|bash|x", "", exitUsage, []string{"x"}},
-
-		{"spec|nope", "", exitUsage, []string{`unknown table "nope"`, "kernel_routes"}},
-		{"spec|kernel_routes|kernel_routes", "", exitUsage, []string{"more than one table"}},
-
-		{"--socket", "", exitUsage, []string{"--socket needs a value"}},
-		{"--socket=", "", exitUsage, []string{"--socket needs a value"}},
-		{"--socket|/nonexistent|--timeout|1", "", exitFailed, []string{"/nonexistent", "1s"}},
-	} {
+	for _, test := range badInput {
 		t.Run(test.args, func(t *testing.T) {
 			t.Parallel()
 			var args []string
@@ -114,6 +52,71 @@ func TestBadInput(t *testing.T) {
 			}
 		})
 	}
+}
+
+// badInput are command lines that mean nothing, or cannot be done.
+var badInput = []struct {
+	args   string // separated by |
+	stdin  string
+	status int
+	want   []string // parts of the line
+}{
+	{"", "", exitUsage, []string{"nothing to do", "query, routes", "--help"}},
+	{"--verbose", "", exitUsage, []string{"nothing to do"}},
+	{"frobnicate", "", exitUsage, []string{`unknown command "frobnicate"`, "query, routes"}},
+	{"SELECT 1", "", exitUsage, []string{`unknown command "SELECT 1"`, "query, routes"}},
+	{"--frobnicate", "", exitUsage, []string{"unknown flag: --frobnicate", "--help"}},
+	{"-x", "", exitUsage, []string{"unknown shorthand flag", "--help"}},
+	{"--timeout|x|query|SELECT 1", "", exitUsage, []string{"unknown flag: --timeout"}},
+
+	{"query", "", exitUsage, []string{"no SQL", "standard input", "query --help"}},
+	{"query", " \n", exitUsage, []string{"no SQL"}},
+	{"query|", "", exitUsage, []string{"no SQL"}},
+	{"query|SELECT|1", "", exitUsage, []string{"more than one argument", "quotes"}},
+	{"query|--frobnicate|SELECT 1", "", exitUsage, []string{"unknown flag: --frobnicate", "query --help"}},
+	{"query|--socket|x|SELECT 1", "", exitUsage, []string{"unknown flag: --socket"}},
+	{"query|--json|--csv|SELECT 1", "", exitUsage, []string{"--json", "--csv", "choose one"}},
+	{"query|SELECT * FROM routes", "", exitFailed, []string{"no such table: routes", "kernel_routes"}},
+	{"query|SELECT nope FROM kernel_routes", "", exitFailed, []string{"no such column: nope", ".schema"}},
+	{"query|--json|SELEC 1", "", exitFailed, []string{"syntax error", "SELEC"}},
+	{"query|--jsonl|SELECT 1; SELECT", "", exitFailed, []string{"incomplete input"}},
+	{"query", "SELECT * FROM\nnope", exitFailed, []string{"no such table: nope"}},
+	{"query|SELECT 'not\nended", "", exitFailed, []string{"unrecognized token", "quote"}},
+	{"query|SELECT abs(-9223372036854775807 - v) FROM (SELECT 0 AS v UNION ALL SELECT 1)", "", exitFailed,
+		[]string{"overflow"}},
+	{"query|.frobnicate", "", exitFailed, []string{`".frobnicate"`, ".tables"}},
+
+	{"routes|--ipv4|--ipv6", "", exitUsage, []string{"--ipv4 and --ipv6", "both"}},
+	{"routes|--table|nope", "", exitUsage, []string{`unknown table "nope"`, "number", "rt_tables"}},
+	{"routes|--table|-1", "", exitUsage, []string{`unknown table "-1"`}},
+	{"routes|--table|4294967296", "", exitUsage, []string{`unknown table "4294967296"`, "4294967295"}},
+	{"routes|--table|", "", exitUsage, []string{"--table is empty"}},
+	{"routes|--table", "", exitUsage, []string{"needs an argument: --table"}},
+	{"routes|main", "", exitUsage, []string{`unexpected argument "main"`}},
+	{"routes|--frobnicate", "", exitUsage, []string{"unknown flag: --frobnicate"}},
+
+	{"monitor|--ipv4|--ipv6", "", exitUsage, []string{"--ipv4 and --ipv6", "both"}},
+	{"monitor|--table|nope", "", exitUsage, []string{`unknown table "nope"`, "number", "rt_tables"}},
+	{"monitor|--table|", "", exitUsage, []string{"--table is empty"}},
+	{"monitor|--netns|", "", exitUsage, []string{"--netns is empty", "/run/netns"}},
+	{"monitor|--netns|a/b", "", exitUsage, []string{"--netns='a/b'", "a path begins with /"}},
+	{"monitor|--netns|nope", "", exitFailed, []string{"/run/netns/nope"}},
+	{"monitor|--netns|/dev/null", "", exitFailed, []string{"/dev/null"}},
+	{"monitor|route", "", exitUsage, []string{`unexpected argument "route"`}},
+	{"monitor|--from|x", "", exitUsage, []string{"unknown flag: --from"}},
+
+	{"help|nope", "", exitUsage, []string{`unknown command "nope"`, "query, routes"}},
+	{"help|query|nope", "", exitUsage, []string{`unknown command "query nope"`}},
+	{"completion", "", exitUsage, []string{"give one shell: bash", "completion --help"}},
+	{"completion|nope", "", exitUsage, []string{"give one shell: bash", "completion --help"}},
+	{"completion|bash|x", "", exitUsage, []string{"x"}},
+
+	{"spec|nope", "", exitUsage, []string{`unknown table "nope"`, "kernel_routes"}},
+	{"spec|kernel_routes|kernel_routes", "", exitUsage, []string{"more than one table"}},
+
+	{"--socket", "", exitUsage, []string{"--socket needs a value"}},
+	{"--socket=", "", exitUsage, []string{"--socket needs a value"}},
+	{"--socket|/nonexistent|--timeout|1", "", exitFailed, []string{"/nonexistent", "1s"}},
 }
 
 func TestGoodInput(t *testing.T) {

@@ -39,8 +39,9 @@ func TestUnits(t *testing.T) {
 }
 
 // isWord is what a source may have beside the kernel's constants and the members of its structs.
-var isWord = regexp.MustCompile(`^([a-z]+|[0-9]+|VRF|net\.ipv[46]\.conf\.\*\.[a-z0-9_]+|/proc/(PID/ns/net|net/netlink)|` +
-	`/proc/PID/(cgroup|comm|exe|fd|stat|status)|(nlmsg|ifa|rtm|nh|rta|mfcs|rtnh|ifi)_[a-z_]+|` +
+var isWord = regexp.MustCompile(`^([a-z]+|[0-9]+|VRF|net\.ipv[46]\.conf\.\*\.[a-z0-9_]+|` +
+	`/proc/(PID/ns/net|net/netlink)|/proc/PID/(cgroup|comm|exe|fd|stat|status)|` +
+	`(nlmsg|ifa|rtm|nh|rta|mfcs|rtnh|ifi)_[a-z_]+|` +
 	`rt_(protos|scopes|tables|realms)|weight_high|` +
 	`fib_rule_hdr(\.(family|src_len|dst_len|tos|table|action|flags))?)$`)
 
