@@ -70,7 +70,7 @@ func (f *follower) rest(vain bool) {
 	if f.vain++; !vain {
 		f.vain = 0
 	}
-	pause := max(settleTime, restShare*f.tried)
+	pause := f.pause()
 	f.due = time.Now().Add(max(pause, min(pause<<min(f.vain, 16), maxRest)))
 }
 

@@ -64,8 +64,8 @@ type Following struct {
 // be done once. It ends with an error, that of the context when that ends. Who takes events too
 // slowly is told of a loss, by an event.
 //
-// No privilege is needed for the changes, but for a namespace that is not one's own. Who made
-// them is known of one's own processes without privilege: see package author.
+// No privilege is needed for the changes, but for a namespace that is not one's own. To know who
+// made them takes the right to look at these processes: see package author.
 func Follow(ctx context.Context, k *rtnl.Kernel, what Following) iter.Seq2[*Event, error] {
 	return func(yield func(*Event, error) bool) { newFollower(k, what).run(ctx, yield) }
 }
@@ -339,9 +339,12 @@ func (f *follower) takeLoss(i item) error {
 func (f *follower) doubts(doubt bool) {
 	if doubt && !f.doubt {
 		f.doubt = true
-		f.due = time.Now().Add(max(settleTime, restShare*f.tried))
+		f.due = time.Now().Add(f.pause())
 	}
 }
+
+// pause is how long to wait, at least, before the next comparison.
+func (f *follower) pause() time.Duration { return max(settleTime, restShare*f.tried) }
 
 const (
 	// settleTime is how long to wait, if nothing was lost, for what comes after something odd.

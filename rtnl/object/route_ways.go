@@ -2,6 +2,7 @@ package object
 
 import (
 	"encoding/binary"
+	"slices"
 
 	"kernelroutes/rtnl/wire"
 )
@@ -139,9 +140,7 @@ func Alike(a, b *Message) bool {
 	case NexthopObjects.Kind:
 		lasting, head = lastingNexthop, nhFlags
 	case Rules.Kind:
-		// FIB_RULE_UNRESOLVED, _IIF_DETACHED and _OIF_DETACHED, as other rules and links are.
-		const state = 0x4 | 0x8 | 0x10
-		if head = ruleFlags; (wire.U32(a.payload[head:])^wire.U32(b.payload[head:]))&^state != 0 {
+		if head = ruleFlags; (wire.U32(a.payload[head:])^wire.U32(b.payload[head:]))&^ruleState != 0 {
 			return false
 		}
 	}
@@ -152,7 +151,7 @@ func Alike(a, b *Message) bool {
 		switch {
 		case a.has&lasting&(1<<n) == 0:
 		case a.kind == Routes.Kind && n == rtaMultipath:
-			if !sameWays(a.AppendRawWays(nil), b.AppendRawWays(nil)) {
+			if !SameWays(a, b) {
 				return false
 			}
 		case a.kind == NexthopObjects.Kind && n == nhaResGroup:
@@ -181,19 +180,10 @@ func sameResilience(a, b []byte) bool {
 }
 
 // SameWays reports whether two routes have the same nexthops, with the same weights, in one order.
-func SameWays(a, b *Message) bool { return sameWays(a.AppendRawWays(nil), b.AppendRawWays(nil)) }
-
-// sameWays reports whether all are the same, with the same weights.
-func sameWays(a, b []Way) bool {
-	if len(a) != len(b) {
-		return false
-	}
-	for i := range a {
-		if !a[i].Same(b[i]) || a[i][3] != b[i][3] { // rtnh_hops
-			return false
-		}
-	}
-	return true
+func SameWays(a, b *Message) bool {
+	return slices.EqualFunc(a.AppendRawWays(nil), b.AppendRawWays(nil), func(v, w Way) bool {
+		return v.Same(w) && v[3] == w[3] // rtnh_hops
+	})
 }
 
 // rtprotRA is RTPROT_RA: the kernel itself, from a router's advertisement.
@@ -203,5 +193,5 @@ const rtprotRA = 9
 // destination and metric (rt6_qualify_for_ecmp).
 func (m *Message) Joins() bool {
 	const ways = 1<<rtaGateway | 1<<rtaVia | 1<<rtaMultipath
-	return m.has&ways != 0 && !m.UsesObject() && m.payload[5] != rtprotRA
+	return m.has&ways != 0 && !m.UsesObject() && RouteProtocol(m) != rtprotRA
 }
