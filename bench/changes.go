@@ -8,7 +8,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"net"
 	"net/netip"
 	"os"
 	"strconv"
@@ -35,11 +34,7 @@ func sendChanges(args []string) error {
 	if err != nil {
 		return err
 	}
-	v0, err := net.InterfaceByName("v0")
-	if err != nil {
-		return err
-	}
-	fd, err := unix.Socket(unix.AF_NETLINK, unix.SOCK_RAW|unix.SOCK_CLOEXEC, unix.NETLINK_ROUTE)
+	fd, oif, err := openSender()
 	if err != nil {
 		return err
 	}
@@ -50,7 +45,7 @@ func sendChanges(args []string) error {
 	for n := 0; n < total; n += batch {
 		b = b[:0]
 		for i := n; i < min(n+batch, total); i++ {
-			b = appendChange(b, i, uint32(v0.Index))
+			b = appendChange(b, i, oif)
 		}
 		if err := unix.Sendto(fd, b, 0, &unix.SockaddrNetlink{Family: unix.AF_NETLINK}); err != nil {
 			return fmt.Errorf("change %d: %w", n, err)

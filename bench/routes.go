@@ -84,6 +84,16 @@ func gateway(like netip.Addr, n int) netip.Addr {
 	return netip.AddrFrom16([16]byte{0: 0xfd, 15: byte(2 + n)})
 }
 
+// openSender opens a socket for changes of routes through v0, whose index is oif.
+func openSender() (fd int, oif uint32, err error) {
+	v0, err := net.InterfaceByName("v0")
+	if err != nil {
+		return 0, 0, err
+	}
+	fd, err = unix.Socket(unix.AF_NETLINK, unix.SOCK_RAW|unix.SOCK_CLOEXEC, unix.NETLINK_ROUTE)
+	return fd, uint32(v0.Index), err
+}
+
 // fill is the role of a process that adds routes to its namespace: so and so many
 // ones with IPv4, with IPv6, and with two nexthops. See newNamespace.
 func fill(args []string) error {
@@ -94,15 +104,11 @@ func fill(args []string) error {
 			return err
 		}
 	}
-	v0, err := net.InterfaceByName("v0")
+	fd, oif, err := openSender()
 	if err != nil {
 		return err
 	}
-	fd, err := unix.Socket(unix.AF_NETLINK, unix.SOCK_RAW|unix.SOCK_CLOEXEC, unix.NETLINK_ROUTE)
-	if err != nil {
-		return err
-	}
-	f := &filler{fd: fd, oif: uint32(v0.Index), left: counts[2]}
+	f := &filler{fd: fd, oif: oif, left: counts[2]}
 	for p := range ipv4Prefixes(counts[0] + counts[2]) {
 		f.add(p, unix.RT_TABLE_MAIN)
 	}
