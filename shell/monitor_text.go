@@ -1,6 +1,7 @@
 package shell
 
 import (
+	"net/netip"
 	"slices"
 	"strconv"
 	"strings"
@@ -128,7 +129,7 @@ func (m *monitor) parts(of object.Run, snap *rtnl.Snapshot) []string {
 	}
 	var a object.InterfaceAddress
 	a.Decode(&msg)
-	return []string{kind.Name, a.Address.String(), "dev " + linkName(snap, a.Link)}
+	return []string{kind.Name, prefixText(a.Address), "dev " + linkName(snap, a.Link)}
 }
 
 // linkName returns the name of an interface, its number if it had gone away.
@@ -150,7 +151,7 @@ func (m *monitor) routeParts(r *object.Route, snap *rtnl.Snapshot) []string {
 	}
 	p = append(p, dst)
 	if r.Src.IsValid() && r.Src.Bits() > 0 {
-		p = append(p, "from "+r.Src.String())
+		p = append(p, "from "+prefixText(r.Src))
 	}
 	if r.TOS != 0 {
 		p = append(p, "tos "+strconv.Itoa(int(r.TOS)))
@@ -178,7 +179,7 @@ func (m *monitor) routeParts(r *object.Route, snap *rtnl.Snapshot) []string {
 		p = append(p, "scope "+m.names.Scope(r.Scope))
 	}
 	if r.PrefSrc.IsValid() {
-		p = append(p, "src "+r.PrefSrc.String())
+		p = append(p, "src "+addrText(r.PrefSrc))
 	}
 	if r.Priority.OK {
 		p = append(p, "metric "+number(r.Priority.V))
@@ -201,7 +202,7 @@ func (m *monitor) wayParts(snap *rtnl.Snapshot, h *object.Nexthop) (p []string) 
 	case h.LinkGateway != nil:
 		p = append(p, "via "+string(object.AppendLinkAddr(nil, h.LinkGateway)))
 	case h.Gateway.IsValid():
-		p = append(p, "via "+h.Gateway.String())
+		p = append(p, "via "+addrText(h.Gateway))
 	}
 	if h.OIF != 0 {
 		p = append(p, "dev "+linkName(snap, h.OIF))
@@ -221,8 +222,8 @@ func (m *monitor) ruleParts(r *object.Rule) []string {
 		}
 	}
 	add(r.Flags&object.FIB_RULE_INVERT != 0, "not", "")
-	add(r.Src.IsValid(), "from", r.Src.String())
-	add(r.Dst.IsValid(), "to", r.Dst.String())
+	add(r.Src.IsValid(), "from", prefixText(r.Src))
+	add(r.Dst.IsValid(), "to", prefixText(r.Dst))
 	add(r.IIF != "", "iif", r.IIF)
 	add(r.OIF != "", "oif", r.OIF)
 	mark, mask, marked := r.FWMark()
@@ -282,6 +283,12 @@ func (m *monitor) objectParts(o *object.NexthopObject, snap *rtnl.Snapshot) []st
 	}
 	return append(p, "proto "+m.names.Protocol(o.Protocol))
 }
+
+// The spelling of addresses is that of the tables.
+
+func addrText(a netip.Addr) string { return string(object.AppendAddr(nil, a)) }
+
+func prefixText(p netip.Prefix) string { return string(object.AppendPrefix(nil, p)) }
 
 func number(n uint32) string { return strconv.FormatUint(uint64(n), 10) }
 
