@@ -36,7 +36,7 @@ const opWatch = "watch for changes"
 // Not everything is told: IPv4 routes go away with their link or address, and routes with
 // their nexthop object, with no message about the route (see object.Kind.StaleWith).
 func (k *Kernel) Watch(ctx context.Context, ns Namespace, kinds ...*object.Kind) iter.Seq2[Change, error] {
-	c, err := k.dialer().Open(ctx, ns, object.Groups(kinds...))
+	c, err := k.Listen(ctx, ns, kinds...)
 	return func(yield func(Change, error) bool) {
 		if err != nil {
 			yield(Change{}, err)
