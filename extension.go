@@ -20,6 +20,7 @@ import (
 	"kernelroutes/rtnl/events"
 	"kernelroutes/tables"
 	"kernelroutes/tables/extension"
+	"kernelroutes/tables/extension/confine"
 )
 
 // extensionFlags are the flags that osquery passes to an extension.
@@ -99,8 +100,10 @@ func (e *extensionFlags) run() error {
 	}
 	log := stderrLog(level)
 	kernel := rtnl.Kernel{Logger: log}
-	src := &extensionSource{Cache: &rtnl.Cache{Kernel: kernel}}
-	if most := maxEvents(log); most > 0 {
+	src := &extensionSource{Cache: &rtnl.Cache{Kernel: kernel}, ownOnly: turnedOff(log, netnsVariable)}
+	most := maxEvents(log)
+	confined(log, confine.Options{Socket: e.socket, Namespaces: !src.ownOnly, Authors: most > 0})
+	if most > 0 {
 		src.log = events.Start(&kernel, events.Options{MaxBytes: most, Logger: log})
 		defer src.log.Close()
 	}
@@ -121,7 +124,8 @@ func (e *extensionFlags) run() error {
 // extension was started.
 type extensionSource struct {
 	*rtnl.Cache
-	log *events.Log // nil: they are turned off
+	log     *events.Log // nil: they are turned off
+	ownOnly bool        // other network namespaces are not shown
 }
 
 // Events returns the changes that are kept of those after one.
