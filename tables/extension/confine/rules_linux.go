@@ -81,6 +81,7 @@ var common = []uint32{
 	// Threads and signals.
 	unix.SYS_FUTEX, unix.SYS_SCHED_YIELD, unix.SYS_SCHED_GETAFFINITY, unix.SYS_SIGALTSTACK, unix.SYS_RT_SIGACTION,
 	unix.SYS_RT_SIGPROCMASK, unix.SYS_RT_SIGRETURN, unix.SYS_GETTID, unix.SYS_EXIT, unix.SYS_EXIT_GROUP,
+	unix.SYS_RSEQ, unix.SYS_SET_ROBUST_LIST, // the C library's, where it is linked: by the race detector
 	// What it is itself. To raise a capability takes one that it has kept.
 	unix.SYS_GETPID, unix.SYS_GETUID, unix.SYS_GETEUID, unix.SYS_GETGID, unix.SYS_GETEGID, unix.SYS_CAPGET,
 	unix.SYS_CAPSET, unix.SYS_UNAME, unix.SYS_SYSINFO, unix.SYS_GETRANDOM,
