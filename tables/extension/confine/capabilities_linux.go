@@ -2,7 +2,6 @@ package confine
 
 import (
 	"errors"
-	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -86,32 +85,20 @@ func dropCapabilities(o *Options) error {
 			return err
 		}
 	}
-	var bound error
 	if isOn(has, cap.Effective, cap.SETPCAP) { // which goes as well
-		bound = dropBound(keep)
+		dropBound(keep)
 	}
-	if err := cap.ResetAmbient(); err != nil && !errors.Is(err, syscall.EINVAL) { // Linux 4.3
-		return fmt.Errorf("ambient ones: %w", err)
-	}
-	if err := keep.SetProc(); err != nil {
-		return err
-	}
-	return bound
+	return keep.SetProc() // which takes ambient ones that are not inheritable, as none is
 }
 
-// dropBound takes what is not kept out of the bounding set. What is in it could only be got by running a
-// program, and no_new_privs keeps that from giving any.
-func dropBound(keep *cap.Set) error {
-	var gone []cap.Value
+// dropBound takes what is not kept out of the bounding set, if it may. What is in it could only be got by
+// running a program, and no_new_privs keeps that from giving any.
+func dropBound(keep *cap.Set) {
 	for v := range cap.MaxBits() {
-		if !isOn(keep, cap.Permitted, v) {
-			gone = append(gone, v)
+		if !isOn(keep, cap.Permitted, v) && cap.DropBound(v) != nil {
+			return
 		}
 	}
-	if err := cap.DropBound(gone...); err != nil {
-		return fmt.Errorf("the bounding set: %w", err)
-	}
-	return nil
 }
 
 func isOn(set *cap.Set, flag cap.Flag, v cap.Value) bool {

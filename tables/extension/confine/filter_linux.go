@@ -90,7 +90,12 @@ func loadFilter(o *Options) error {
 	if architecture == 0 {
 		return fmt.Errorf("the system calls of %s are not known here", runtime.GOARCH)
 	}
-	raw, err := bpf.Assemble(assemble(rules(o)))
+	return load(assemble(rules(o)))
+}
+
+// load has all threads take a filter.
+func load(instructions []bpf.Instruction) error {
+	raw, err := bpf.Assemble(instructions)
 	if err != nil {
 		return err
 	}
@@ -110,12 +115,11 @@ func loadFilter(o *Options) error {
 
 // setFilter has all threads take a filter, or none.
 func setFilter(flags uintptr, program *unix.SockFprog) error {
-	// What asks for it needs no_new_privs itself, if it could not be had for all.
+	// The thread that asks for it needs no_new_privs, and gives it to the others with the filter. If it
+	// cannot be set here, it may be set nevertheless, by who has started the process.
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
-	if err := unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0); err != nil {
-		return err
-	}
+	_ = unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
 	thread, _, errno := syscall.Syscall(unix.SYS_SECCOMP, unix.SECCOMP_SET_MODE_FILTER, flags,
 		uintptr(unsafe.Pointer(program)))
 	switch {

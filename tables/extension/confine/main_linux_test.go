@@ -10,11 +10,13 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"runtime/debug"
 	"slices"
 	"strings"
 	"syscall"
 	"testing"
 
+	"golang.org/x/net/bpf"
 	"golang.org/x/sys/unix"
 
 	"kernelroutes/internal/nstest"
@@ -26,7 +28,14 @@ const confinedAs = "KERNEL_ROUTES_TEST_CONFINED"
 
 func TestMain(m *testing.M) {
 	if as, ok := os.LookupEnv(confinedAs); ok {
-		tryAll(as, os.Args[1])
+		switch what, which, _ := strings.Cut(as, " "); what {
+		case "refused":
+			refuse(which)
+		case "crash":
+			crash(which)
+		default:
+			tryAll(as, os.Args[1])
+		}
 		return
 	}
 	nstest.Main(m)
@@ -88,9 +97,8 @@ func tryAll(as, folder string) {
 		}()
 		<-ready
 	}
-	log := slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	Apply(Options{Socket: filepath.Join(folder, "osquery.em"), Namespaces: strings.Contains(as, "namespaces"),
-		Authors: strings.Contains(as, "authors"), Logger: log})
+		Authors: strings.Contains(as, "authors"), Logger: toldLog()})
 	out := bufio.NewWriter(os.Stdout)
 	defer out.Flush()
 	fmt.Fprintf(out, "applied %s\n", Applied())
@@ -122,5 +130,64 @@ func tryAll(as, folder string) {
 				fmt.Fprintf(out, "status %s: %s\n", name, strings.TrimSpace(value))
 			}
 		}
+	}
+}
+
+// misused runs a process that confines itself, otherwise than confined does.
+func misused(t *testing.T, as string) (out, log string, err error) {
+	t.Helper()
+	cmd := exec.Command("/proc/self/exe", t.TempDir())
+	cmd.Env = append(os.Environ(), confinedAs+"="+as)
+	var said bytes.Buffer
+	cmd.Stderr = &said
+	text, err := cmd.Output()
+	return strings.TrimSpace(string(text)), said.String(), err
+}
+
+// toldLog is the log of a process that confines itself.
+func toldLog() *slog.Logger {
+	return slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelDebug}))
+}
+
+// refuse confines a process that is not allowed what that takes.
+func refuse(which string) {
+	calls := map[string][]uint32{
+		"seccomp":      {unix.SYS_SECCOMP},
+		"capabilities": {unix.SYS_CAPSET, unix.SYS_CAPGET},
+		"landlock":     {unix.SYS_LANDLOCK_CREATE_RULESET},
+		"prctl":        {unix.SYS_PRCTL},
+	}[which]
+	program := []bpf.Instruction{bpf.LoadAbsolute{Off: offsetCall, Size: 4}}
+	for _, call := range calls {
+		program = append(program, bpf.JumpIf{Cond: bpf.JumpEqual, Val: call, SkipFalse: 1},
+			bpf.RetConstant{Val: unix.SECCOMP_RET_ERRNO | notAllowed})
+	}
+	if err := load(append(program, bpf.RetConstant{Val: unix.SECCOMP_RET_ALLOW})); err != nil {
+		fmt.Println(err)
+		os.Exit(1)
+	}
+	Apply(Options{Socket: filepath.Join(os.Args[1], "osquery.em"), Logger: toldLog()})
+	fmt.Println("applied", Applied())
+}
+
+// crash ends a confined process.
+func crash(how string) {
+	Apply(Options{Socket: filepath.Join(os.Args[1], "osquery.em"), Logger: toldLog()})
+	switch how {
+	case "panic":
+		go func() { panic("on purpose") }()
+		select {}
+	case "nil":
+		defer func() { fmt.Fprintln(os.Stderr, "recovered:", recover()) }()
+		var p *part
+		fmt.Println(p.name)
+	case "abort":
+		syscall.Kill(os.Getpid(), syscall.SIGABRT)
+		select {}
+	case "overflow":
+		debug.SetMaxStack(1 << 20)
+		var deep func(n int) int
+		deep = func(n int) int { return deep(n+1) + n }
+		fmt.Println(deep(0))
 	}
 }
