@@ -133,8 +133,8 @@ func (x *extensionProcess) checkThreads(t *testing.T, applied string, has capabi
 
 // What may be open: sockets of both kinds, Go's epoll and events, its limits of a processor, folders of
 // procfs, namespaces, and what it was started with.
-var descriptors = regexp.MustCompile(
-	`^(socket:.*|pipe:.*|anon_inode:\[(eventpoll|eventfd)\]|/dev/null|/sys/fs/cgroup/.*/cpu\.[a-z_]+|/proc(/.*)?|net:\[\d+\])$`)
+var descriptors = regexp.MustCompile(`^(socket:.*|pipe:.*|anon_inode:\[(eventpoll|eventfd)\]|/dev/null|` +
+	`/sys/fs/cgroup/.*/cpu\.[a-z_]+|/proc(/.*)?|net:\[\d+\])$`)
 
 // checkDescriptors: nothing else is open, and all sockets are Unix's or netlink's.
 func (x *extensionProcess) checkDescriptors(t *testing.T) {
@@ -201,7 +201,8 @@ func TestConfinedNamespaces(t *testing.T) {
 			var ids []string
 			for end := time.Now().Add(time.Minute); len(ids) < 2 && time.Now().Before(end); {
 				ids = nil
-				for _, r := range x.query(t, "SELECT DISTINCT netns_id FROM kernel_interface_config WHERE netns = '*'").Rows {
+				r := x.query(t, "SELECT DISTINCT netns_id FROM kernel_interface_config WHERE netns = '*'")
+				for _, r := range r.Rows {
 					ids = append(ids, r["netns_id"])
 				}
 			}

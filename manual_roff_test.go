@@ -229,10 +229,10 @@ func (r *roff) surroundings(cmd *cobra.Command) {
 		r.item(bold(eventsVariable), fmt.Sprintf("How much of what has changed the extension keeps for "+
 			"kernel_route_events, in MiB; 0 for nothing: then it follows no changes. Where it is not set, %d.",
 			events.MaxBytes>>20))
-		r.item(bold(netnsVariable), "0: the extension shows no network namespace but its own, and gives up the right to "+
-			"enter others. A query that asks for one fails.")
-		r.item(bold(confineVariable), "0: the extension keeps all the rights that it was started with. Otherwise it gives "+
-			"up what it has no use for: capabilities, and system calls.")
+		r.item(bold(netnsVariable), "0: the extension shows no network namespace but its own, and gives up the right "+
+			"to enter others. A query that asks for one fails.")
+		r.item(bold(confineVariable), "0: the extension keeps all the rights that it was started with. Otherwise it "+
+			"gives up what it has no use for: capabilities, and system calls.")
 		r.item(bold("KERNEL_ROUTES_RESTART"), "Read only by the package's scripts, from the environment or "+
 			"/etc/default/kernel-routes: 1 has a running osqueryd or orbit restarted where there is something new "+
 			"for it. Otherwise they only say how to.")

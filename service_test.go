@@ -40,7 +40,7 @@ func service(t *testing.T) map[string]string {
 // what is to be seen is not set.
 func TestService(t *testing.T) {
 	set := service(t)
-	for _, name := range []string{"PrivateNetwork", "PrivateUsers", "PrivatePIDs", "ProtectProc", "ProcSubset", "User"} {
+	for _, name := range []string{"PrivateNetwork", "PrivateUsers", "PrivatePIDs", "ProtectProc", "ProcSubset"} {
 		if _, ok := set[name]; ok {
 			t.Errorf("%s= hides what it is to show", name)
 		}

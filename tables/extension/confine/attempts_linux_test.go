@@ -100,8 +100,10 @@ var attempts = []attempt{
 	{"limit another", func(string) error {
 		return unix.Prlimit(parent, unix.RLIMIT_CORE, nil, &unix.Rlimit{})
 	}, "EPERM"},
-	{"open TCP", func(string) error { return opened(unix.Socket(unix.AF_INET, unix.SOCK_STREAM, 0)) }, anyFamily("EPERM")},
-	{"open UDP", func(string) error { return opened(unix.Socket(unix.AF_INET6, unix.SOCK_DGRAM, 0)) }, anyFamily("EPERM")},
+	{"open TCP", func(string) error { return opened(unix.Socket(unix.AF_INET, unix.SOCK_STREAM, 0)) },
+		anyFamily("EPERM")},
+	{"open UDP", func(string) error { return opened(unix.Socket(unix.AF_INET6, unix.SOCK_DGRAM, 0)) },
+		anyFamily("EPERM")},
 	{"open packets", func(string) error { return opened(unix.Socket(unix.AF_PACKET, unix.SOCK_RAW, 0)) },
 		anyFamily("EPERM")},
 	{"open datagrams", func(string) error { return opened(unix.Socket(unix.AF_UNIX, unix.SOCK_DGRAM, 0)) },

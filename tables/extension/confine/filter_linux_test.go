@@ -52,7 +52,8 @@ func TestFilter(t *testing.T) {
 	var flags [3]uint64 // of clone, where they are
 	thread := func(more uint64) []uint64 {
 		args := flags
-		args[cloneFlags] = unix.CLONE_VM | unix.CLONE_FS | unix.CLONE_FILES | unix.CLONE_SIGHAND | unix.CLONE_THREAD | more
+		args[cloneFlags] = more |
+			unix.CLONE_VM | unix.CLONE_FS | unix.CLONE_FILES | unix.CLONE_SIGHAND | unix.CLONE_THREAD
 		return args[:]
 	}
 	const cwd = 1<<64 - 100 // AT_FDCWD, as Go passes it
