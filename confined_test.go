@@ -67,15 +67,15 @@ func TestConfined(t *testing.T) {
 			x.query(t, "SELECT * FROM kernel_route_lookups WHERE destination = '192.0.2.7'")
 			x.checkThreads(t, test.applied, test.has)
 			x.checkDescriptors(t)
-			x.cmd.Process.Signal(syscall.SIGTERM)
-			if status := x.wait(t); status != 0 {
+			x.Cmd.Process.Signal(syscall.SIGTERM)
+			if status := x.Wait(t); status != 0 {
 				t.Errorf("exit status %d", status)
 			}
-			socket := fmt.Sprintf("%s.%d", x.Socket(), x.uuid)
+			socket := fmt.Sprintf("%s.%d", x.Socket(), x.UUID)
 			if _, err := os.Lstat(socket); !os.IsNotExist(err) {
 				t.Errorf("%s: %v", socket, err)
 			}
-			log := x.stderr.String()
+			log := x.Stderr.String()
 			told := regexp.MustCompile(`msg=confined by="?([a-z_ ]*[a-z])"? `).FindStringSubmatch(log)
 			if (told == nil || told[1] != test.applied) && test.applied != "" ||
 				strings.Contains(log, "level=WARN") != (test.applied == "") {
@@ -96,7 +96,7 @@ func withLandlock() string {
 // checkThreads compares what /proc says of each thread.
 func (x *extensionProcess) checkThreads(t *testing.T, applied string, has capabilitiesOf) {
 	t.Helper()
-	folder := fmt.Sprintf("/proc/%d/task", x.cmd.Process.Pid)
+	folder := fmt.Sprintf("/proc/%d/task", x.Cmd.Process.Pid)
 	threads, err := os.ReadDir(folder)
 	if err != nil || len(threads) < 3 {
 		t.Fatalf("%d threads, %v", len(threads), err)
@@ -139,7 +139,7 @@ var descriptors = regexp.MustCompile(`^(socket:.*|pipe:.*|anon_inode:\[(eventpol
 // checkDescriptors: nothing else is open, and all sockets are Unix's or netlink's.
 func (x *extensionProcess) checkDescriptors(t *testing.T) {
 	t.Helper()
-	folder := fmt.Sprintf("/proc/%d/", x.cmd.Process.Pid)
+	folder := fmt.Sprintf("/proc/%d/", x.Cmd.Process.Pid)
 	var known string
 	for _, name := range []string{"unix", "netlink"} {
 		text, err := os.ReadFile(folder + "net/" + name)

@@ -49,7 +49,7 @@ func startedByOsquery(args []string) bool {
 // parse reads osquery's flags, with one dash or two. What it does not know it
 // only warns of: osquery would start an extension that ends again and again.
 func (e *extensionFlags) parse(known *pflag.FlagSet, args []string) error {
-	warn := func(format string, a ...any) { fmt.Fprintf(os.Stderr, program+": warning: "+format+"\n", a...) }
+	warn := func(format string, a ...any) { warn(fmt.Sprintf(format, a...)) }
 	for len(args) > 0 {
 		arg := args[0]
 		args = args[1:]
@@ -99,8 +99,9 @@ func (e *extensionFlags) run() error {
 		level = slog.LevelDebug
 	}
 	log := stderrLog(level)
-	kernel := rtnl.Kernel{Logger: log}
-	src := &extensionSource{Cache: &rtnl.Cache{Kernel: kernel}, ownOnly: turnedOff(log, netnsVariable)}
+	kernel := rtnl.Kernel{Logger: log, Counters: new(rtnl.Counters)}
+	src := &extensionSource{Cache: &rtnl.Cache{Kernel: kernel}, served: new(extension.Counters),
+		ownOnly: turnedOff(log, netnsVariable)}
 	most := maxEvents(log)
 	confined(log, confine.Options{Socket: e.socket, Namespaces: !src.ownOnly, Authors: most > 0})
 	if most > 0 {
@@ -115,6 +116,7 @@ func (e *extensionFlags) run() error {
 		Source:      src,
 		Tables:      tables.All(),
 		Logger:      log,
+		Counters:    src.served,
 		MaxResponse: maxResponse(log),
 	}
 	return failed(ext.Run(ctx))
@@ -125,7 +127,8 @@ func (e *extensionFlags) run() error {
 type extensionSource struct {
 	*rtnl.Cache
 	log     *events.Log // nil: they are turned off
-	ownOnly bool        // other network namespaces are not shown
+	served  *extension.Counters
+	ownOnly bool // other network namespaces are not shown
 }
 
 // Events returns the changes that are kept of those after one.

@@ -35,9 +35,9 @@ func TestEventsJunk(t *testing.T) {
 			x.query(t, "SELECT seq FROM kernel_route_events")
 			nstest.IP(t, "route add 203.0.113.0/24 dev eth0")
 			x.changed(t, "added", "203.0.113.0/24")
-			x.cmd.Process.Kill()
-			x.cmd.Wait()
-			if log := x.stderr.String(); !strings.Contains(log, "variable=KERNEL_ROUTES_EVENTS_MB") ||
+			x.Cmd.Process.Kill()
+			x.Cmd.Wait()
+			if log := x.Stderr.String(); !strings.Contains(log, "variable=KERNEL_ROUTES_EVENTS_MB") ||
 				!strings.Contains(log, "used=64") {
 				t.Errorf("the log is\n%s", log)
 			}
@@ -109,7 +109,7 @@ func TestEventsTooMany(t *testing.T) {
 	if n != min(last, 100_000) || n != last-first+1 || last < changes {
 		t.Fatalf("%d rows from %d to %d", n, first, last)
 	}
-	if peak := x.status(t, "VmHWM"); peak > 200<<20 { // 64 MiB of changes, at most
+	if peak := x.Size(t, "VmHWM"); peak > 200<<20 { // 64 MiB of changes, at most
 		t.Errorf("%d MiB of memory", peak>>20)
 	}
 	for _, sql := range []string{"SELECT * FROM kernel_route_events",

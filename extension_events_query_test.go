@@ -18,7 +18,7 @@ import (
 // query answers SQL as osquery does.
 func (x *extensionProcess) query(t *testing.T, sql string) osquerytest.Result {
 	t.Helper()
-	r, err := x.Run(x.ctx, sql)
+	r, err := x.Run(x.Context, sql)
 	if err != nil {
 		t.Fatalf("%s\n%v", sql, err)
 	}
@@ -28,7 +28,7 @@ func (x *extensionProcess) query(t *testing.T, sql string) osquerytest.Result {
 // refusal is the error of a query that is refused.
 func (x *extensionProcess) refusal(t *testing.T, sql string) string {
 	t.Helper()
-	r, err := x.Run(x.ctx, sql)
+	r, err := x.Run(x.Context, sql)
 	if err == nil {
 		t.Fatalf("%s\nhas %d rows, and is to be refused", sql, len(r.Rows))
 	}
@@ -205,9 +205,9 @@ func TestEventRestart(t *testing.T) {
 	if seq := x.changed(t, "deleted", "203.0.113.0/24"); seq != 2 {
 		t.Errorf("seq %d", seq)
 	}
-	x.cmd.Process.Signal(syscall.SIGKILL)
-	x.cmd.Wait()
-	m.Deregister(x.uuid)
+	x.Cmd.Process.Signal(syscall.SIGKILL)
+	x.Cmd.Wait()
+	m.Deregister(x.UUID)
 	nstest.IP(t, "route add 203.0.113.0/25 dev eth0")
 	many := make([]string, nstest.Amount(50_000, 10_000)) // which it takes some time to read
 	for i := range many {

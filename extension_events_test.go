@@ -17,7 +17,7 @@ func TestExtensionEvents(t *testing.T) {
 	x := startExtension(t)
 	shown := []string{"seq", "time", "action", "object", "dst", "gateway", "dev", "old_gateway", "pid", "process_name",
 		"author_certainty", "boot_seq_lost"}
-	if rows := x.generate(t, tables.Events.Name, nil, shown...); len(rows) != 0 {
+	if rows := x.Generate(t, tables.Events.Name, nil, shown...); len(rows) != 0 {
 		t.Errorf("nothing has changed: %v", rows) // and now it is sure that it listens
 	}
 	ip := nstest.Last(t, 0)
@@ -26,7 +26,7 @@ func TestExtensionEvents(t *testing.T) {
 	ip.Change(t, "route del 203.0.113.0/24")
 	var rows []map[string]string
 	for end := time.Now().Add(time.Minute); len(rows) < 3; time.Sleep(10 * time.Millisecond) {
-		if rows = x.generate(t, tables.Events.Name, []string{"dst=203.0.113.0/24"}, shown...); time.Now().After(end) {
+		if rows = x.Generate(t, tables.Events.Name, []string{"dst=203.0.113.0/24"}, shown...); time.Now().After(end) {
 			t.Fatalf("rows are %v", rows)
 		}
 	}
@@ -40,7 +40,7 @@ func TestExtensionEvents(t *testing.T) {
 			r["author_certainty"] != "process" || r["boot_seq_lost"] != "0" {
 			t.Errorf("%v", r)
 		}
-		again := x.generate(t, tables.Events.Name, []string{"seq=" + r["seq"]}, shown...)
+		again := x.Generate(t, tables.Events.Name, []string{"seq=" + r["seq"]}, shown...)
 		if len(again) != 1 || fmt.Sprint(again[0]) != fmt.Sprint(r) {
 			t.Errorf("seq %s is %v, was %v", r["seq"], again, r)
 		}

@@ -38,7 +38,7 @@ func TestManyQueries(t *testing.T) {
 	message := osquerytest.Message("call", &osquery.ExtensionCallArgs{Registry: "table", Item: "kernel_routes",
 		Request: map[string]string{"action": "generate",
 			"context": `{"constraints":[],"colsUsed":["dst","gateway","dev"]}`}})
-	socket := fmt.Sprintf("%s.%d", x.Socket(), x.uuid)
+	socket := x.Address()
 
 	start := time.Now()
 	var answered, told atomic.Int32
@@ -62,14 +62,14 @@ func TestManyQueries(t *testing.T) {
 		case <-done:
 			pinging = false
 		case <-time.After(200 * time.Millisecond):
-			ctx, cancel := context.WithTimeout(x.ctx, 5*time.Second)
-			if err := x.Ping(ctx, x.uuid); err != nil {
+			ctx, cancel := context.WithTimeout(x.Context, 5*time.Second)
+			if err := x.Ping(ctx, x.UUID); err != nil {
 				t.Errorf("a ping: %v", err)
 			}
 			cancel()
 		}
 	}
-	peak := x.status(t, "VmHWM")
+	peak := x.Size(t, "VmHWM")
 	t.Logf("%d answered, %d told after %v; peak %d MiB", answered.Load(), told.Load(),
 		time.Since(start).Round(time.Millisecond), peak>>20)
 	if peak > memory {
@@ -80,20 +80,6 @@ func TestManyQueries(t *testing.T) {
 	}
 }
 
-// status reads a size in the process's /proc/PID/status.
-func (x *extensionProcess) status(t *testing.T, name string) (size int) {
-	t.Helper()
-	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", x.cmd.Process.Pid))
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, rest, _ := strings.Cut(string(text), name+":")
-	if _, err := fmt.Sscan(rest, &size); err != nil {
-		t.Fatalf("%s: %v", name, err)
-	}
-	return size << 10
-}
-
 // TestFewDescriptors has 1,000 silent connections and few descriptors: queries are
 // answered at once, and the log has a line.
 func TestFewDescriptors(t *testing.T) {
@@ -101,7 +87,7 @@ func TestFewDescriptors(t *testing.T) {
 	m := osquerytest.Start(t)
 	x := startAt(t, m, "ulimit -n 64")
 	for range 1000 {
-		conn, err := net.Dial("unix", fmt.Sprintf("%s.%d", m.Socket(), x.uuid))
+		conn, err := net.Dial("unix", x.Address())
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -109,7 +95,7 @@ func TestFewDescriptors(t *testing.T) {
 	}
 	for range 20 {
 		start := time.Now()
-		if rows := x.generate(t, "kernel_routes", nil, "dst"); len(rows) == 0 {
+		if rows := x.Generate(t, "kernel_routes", nil, "dst"); len(rows) == 0 {
 			t.Error("no routes, not even of lo")
 		}
 		if took := time.Since(start); took > 2*time.Second {
@@ -120,20 +106,20 @@ func TestFewDescriptors(t *testing.T) {
 	var calls sync.WaitGroup
 	for range 100 {
 		calls.Go(func() {
-			r, err := x.Call(x.ctx, "kernel_routes", map[string]string{"action": "generate", "context": "{}"})
+			r, err := x.Call(x.Context, "kernel_routes", map[string]string{"action": "generate", "context": "{}"})
 			if err == nil && r.Status.Code != 0 && !strings.Contains(r.Status.Message, "too many queries at once") {
 				t.Error(r.Status.Message)
 			}
 		})
 	}
 	calls.Wait()
-	if err := x.Ping(x.ctx, x.uuid); err != nil {
+	if err := x.Ping(x.Context, x.UUID); err != nil {
 		t.Error(err)
 	}
-	x.cmd.Process.Signal(syscall.SIGTERM)
-	x.wait(t)
-	if n := strings.Count(x.stderr.String(), "level=WARN"); n < 1 || n > 5 {
-		t.Errorf("%d warnings:\n%s", n, &x.stderr)
+	x.Cmd.Process.Signal(syscall.SIGTERM)
+	x.Wait(t)
+	if n := strings.Count(x.Stderr.String(), "level=WARN"); n < 1 || n > 5 {
+		t.Errorf("%d warnings:\n%s", n, &x.Stderr)
 	}
 }
 
@@ -144,15 +130,15 @@ func TestCtrlC(t *testing.T) {
 	nstest.New(t)
 	x := startExtension(t)
 	for _, sig := range []os.Signal{syscall.SIGINT, syscall.SIGHUP} {
-		x.cmd.Process.Signal(sig)
+		x.Cmd.Process.Signal(sig)
 		for range 3 {
-			if rows := x.generate(t, "kernel_routes", nil, "dst"); len(rows) == 0 {
+			if rows := x.Generate(t, "kernel_routes", nil, "dst"); len(rows) == 0 {
 				t.Errorf("no routes after %v", sig)
 			}
 		}
 	}
 	x.Close() // osqueryi ends
-	if code := x.wait(t); code != 1 {
+	if code := x.Wait(t); code != 1 {
 		t.Errorf("exit status %d", code)
 	}
 }
@@ -163,11 +149,11 @@ func TestKillNine(t *testing.T) {
 	nstest.New(t)
 	m := osquerytest.Start(t)
 	x := startAt(t, m, "")
-	x.cmd.Process.Kill()
-	x.cmd.Wait()
+	x.Cmd.Process.Kill()
+	x.Cmd.Wait()
 	go func() {
 		time.Sleep(1500 * time.Millisecond) // until its next ping
-		m.Deregister(x.uuid)
+		m.Deregister(x.UUID)
 	}()
 	start := time.Now()
 	again := exec.Command(binary(t), "--socket", m.Socket(), "--timeout", "3", "--interval", "1")
@@ -176,10 +162,10 @@ func TestKillNine(t *testing.T) {
 	}
 	defer again.Wait()
 	defer again.Process.Kill()
-	if err := m.WaitDeregistered(x.ctx, x.uuid); err != nil {
+	if err := m.WaitDeregistered(x.Context, x.UUID); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := m.WaitRegistered(x.ctx); err != nil {
+	if _, err := m.WaitRegistered(x.Context); err != nil {
 		t.Fatal(err)
 	}
 	if took := time.Since(start); took > 3*time.Second {
@@ -202,7 +188,7 @@ func TestMemoryGoesBack(t *testing.T) {
 	nstest.Batch(t, "-4", lines...)
 	x := startExtension(t)
 	resident := func() int {
-		status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", x.cmd.Process.Pid))
+		status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", x.Cmd.Process.Pid))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -214,8 +200,8 @@ func TestMemoryGoesBack(t *testing.T) {
 		return kb
 	}
 	before := resident()
-	rows := x.generate(t, "kernel_routes", nil, "route_id")
-	if n := len(x.generate(t, "kernel_routes", []string{"route_id=" + rows[7]["route_id"]}, "route_id")); n != 1 {
+	rows := x.Generate(t, "kernel_routes", nil, "route_id")
+	if n := len(x.Generate(t, "kernel_routes", []string{"route_id=" + rows[7]["route_id"]}, "route_id")); n != 1 {
 		t.Fatalf("%d routes by their route_id", n)
 	}
 	remembered := resident()

@@ -2,133 +2,49 @@ package main
 
 import (
 	"bytes"
-	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"net"
 	"os"
 	"os/exec"
 	"slices"
-	"strconv"
 	"strings"
 	"sync"
 	"syscall"
 	"testing"
-	"time"
 
-	"github.com/osquery/osquery-go/gen/osquery"
-
+	"kernelroutes/internal/exttest"
 	"kernelroutes/internal/nstest"
 	"kernelroutes/internal/osquerytest"
 	"kernelroutes/tables"
 )
 
 // An extensionProcess is the built binary as osquery starts it.
-type extensionProcess struct {
-	*osquerytest.Manager
-	cmd    *exec.Cmd
-	stderr bytes.Buffer
-	uuid   osquery.ExtensionRouteUUID
-	ctx    context.Context
-}
+type extensionProcess struct{ *exttest.Process }
 
 // startExtension starts an extension manager, and the binary as its child, in
 // the calling goroutine's namespace.
 func startExtension(t *testing.T, flags ...string) *extensionProcess {
 	t.Helper()
-	return startAt(t, osquerytest.Start(t), "", flags...)
+	return &extensionProcess{exttest.Start(t, flags...)}
 }
 
 // startAt starts the binary at a manager. A shell runs before first, if it is not
 // empty.
 func startAt(t *testing.T, m *osquerytest.Manager, before string, flags ...string) *extensionProcess {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
-	t.Cleanup(cancel)
-	x := &extensionProcess{Manager: m, ctx: ctx}
-	args := []string{binary(t), "--verbose", "--socket", m.Socket(), "--timeout", "3", "--interval", "1"}
-	args = append(args, flags...)
-	x.cmd = exec.Command("sh", append([]string{"-c", before + "\nexec \"$@\"", "sh"}, args...)...)
-	x.cmd.Stderr = &x.stderr
-	if err := x.cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		x.cmd.Process.Kill()
-		x.cmd.Wait()
-	})
-	var err error
-	if x.uuid, err = m.WaitRegistered(ctx); err != nil {
-		t.Fatalf("not registered: %v", err)
-	}
-	return x
+	return &extensionProcess{exttest.StartAt(t, m, before, flags...)}
 }
-
-// wait waits for the end of the process and returns its exit status.
-func (x *extensionProcess) wait(t *testing.T) int {
-	t.Helper()
-	done := make(chan error, 1)
-	go func() { done <- x.cmd.Wait() }()
-	select {
-	case err := <-done:
-		var exit *exec.ExitError
-		if err != nil && !errors.As(err, &exit) {
-			t.Fatal(err)
-		}
-		return x.cmd.ProcessState.ExitCode()
-	case <-x.ctx.Done():
-		t.Fatalf("the extension does not end")
-		return 0
-	}
-}
-
-// generate asks a table, with constraints written as "column=value", and for the
-// columns named.
-func (x *extensionProcess) generate(t *testing.T, table string, constraints []string,
-	used ...string) []map[string]string {
-	t.Helper()
-	lists := []map[string]any{}
-	for _, c := range constraints {
-		name, value, _ := strings.Cut(c, "=")
-		lists = append(lists, map[string]any{"name": name, "affinity": "TEXT",
-			"list": []map[string]any{{"op": 2, "expr": value}}})
-	}
-	request, err := json.Marshal(map[string]any{"constraints": lists, "colsUsed": used})
-	if err != nil {
-		t.Fatal(err)
-	}
-	r, err := x.Call(x.ctx, table, map[string]string{"action": "generate", "context": string(request)})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if r.Status.Code != 0 {
-		t.Fatalf("%s: %s", table, r.Status.Message)
-	}
-	ids := map[string]bool{}
-	for _, row := range r.Response {
-		id := row[rowID]
-		if n, err := strconv.ParseInt(id, 10, 64); len(used) > 0 && (err != nil || n < 0 || ids[id]) {
-			t.Fatalf("%s: rowid %q is no number, or not the row's own: %v", table, id, err)
-		}
-		ids[id] = true
-		delete(row, rowID)
-	}
-	return r.Response
-}
-
-// rowID is what osquery hands to SQLite as the number of a row.
-const rowID = "rowid"
 
 // TestExtension asks the built binary what osquery asks.
 func TestExtension(t *testing.T) {
 	fixedNamespace(t)
 	x := startExtension(t, "--an_unknown_flag=1")
-	if got := x.Extensions()[x.uuid]; got.Name != "kernel_routes" || got.Version != thisBuild().Version {
+	if got := x.Extensions()[x.UUID]; got.Name != "kernel_routes" || got.Version != thisBuild().Version {
 		t.Errorf("registered as %q %q", got.Name, got.Version)
 	}
 	for _, table := range tables.All() {
-		columns := x.Registry(x.uuid)["table"][table.Name]
+		columns := x.Registry(x.UUID)["table"][table.Name]
 		if len(columns) != len(table.Columns) {
 			t.Errorf("%s: %d columns are registered, of %d", table.Name, len(columns), len(table.Columns))
 		}
@@ -136,7 +52,7 @@ func TestExtension(t *testing.T) {
 
 	t.Run("metric 0", func(t *testing.T) {
 		for _, table := range []*tables.Table{tables.Routes, tables.Nexthops} {
-			rows := x.generate(t, table.Name, []string{"dst=0.0.0.0/0", "metric=0"}, "dst", "metric")
+			rows := x.Generate(t, table.Name, []string{"dst=0.0.0.0/0", "metric=0"}, "dst", "metric")
 			if len(rows) != 1 || rows[0]["metric"] != "0" {
 				t.Errorf("%s: %v", table.Name, rows)
 			}
@@ -152,7 +68,7 @@ func TestExtension(t *testing.T) {
 			{"kernel_routes", "drop", "{}"},
 			{"kernel_routes", "", ""},
 		} {
-			r, err := x.Call(x.ctx, tc.table, map[string]string{"action": tc.action, "context": tc.context})
+			r, err := x.Call(x.Context, tc.table, map[string]string{"action": tc.action, "context": tc.context})
 			if err != nil || r.Status.Code == 0 || !strings.Contains(r.Status.Message, tc.table) ||
 				len(r.Response) != 0 {
 				t.Errorf("%v: %v %v", tc, r, err)
@@ -161,22 +77,22 @@ func TestExtension(t *testing.T) {
 	})
 	t.Run("parallel", func(t *testing.T) { inParallel(t, x) })
 	t.Run("SIGTERM", func(t *testing.T) {
-		x.cmd.Process.Signal(syscall.SIGTERM)
-		if code := x.wait(t); code != 0 {
-			t.Errorf("exit status %d\n%s", code, &x.stderr)
+		x.Cmd.Process.Signal(syscall.SIGTERM)
+		if code := x.Wait(t); code != 0 {
+			t.Errorf("exit status %d\n%s", code, &x.Stderr)
 		}
-		if err := x.WaitDeregistered(x.ctx, x.uuid); err != nil {
+		if err := x.WaitDeregistered(x.Context, x.UUID); err != nil {
 			t.Error("it did not deregister")
 		}
-		if !strings.Contains(x.stderr.String(), "an_unknown_flag") {
-			t.Errorf("no warning of the unknown flag:\n%s", &x.stderr)
+		if !strings.Contains(x.Stderr.String(), "an_unknown_flag") {
+			t.Errorf("no warning of the unknown flag:\n%s", &x.Stderr)
 		}
 	})
 }
 
 // defaultRoutes asks for some columns of the default routes.
 func defaultRoutes(t *testing.T, x *extensionProcess) {
-	rows := x.generate(t, "kernel_routes", []string{"dst=0.0.0.0/0"},
+	rows := x.Generate(t, "kernel_routes", []string{"dst=0.0.0.0/0"},
 		"route_id", "table_name", "gateway", "metric", "locked", "src")
 	if len(rows) != 2 {
 		t.Fatalf("%d default routes", len(rows))
@@ -199,8 +115,8 @@ func defaultRoutes(t *testing.T, x *extensionProcess) {
 
 // joined asks for the nexthops of each route, as SQLite does for a join.
 func joined(t *testing.T, x *extensionProcess) {
-	for _, r := range x.generate(t, "kernel_routes", nil, "route_id", "dst", "nexthop_count") {
-		hops := x.generate(t, "kernel_route_nexthops", []string{"route_id=" + r["route_id"]},
+	for _, r := range x.Generate(t, "kernel_routes", nil, "route_id", "dst", "nexthop_count") {
+		hops := x.Generate(t, "kernel_route_nexthops", []string{"route_id=" + r["route_id"]},
 			"route_id", "dst", "gateway")
 		if fmt.Sprint(len(hops)) != r["nexthop_count"] {
 			t.Errorf("%s: %d nexthops, nexthop_count %s", r["dst"], len(hops), r["nexthop_count"])
@@ -219,7 +135,7 @@ func inParallel(t *testing.T, x *extensionProcess) {
 	for range 16 {
 		wg.Go(func() {
 			for range 20 {
-				r, err := x.Call(x.ctx, "kernel_routes", map[string]string{
+				r, err := x.Call(x.Context, "kernel_routes", map[string]string{
 					"action": "generate", "context": `{"constraints":[],"colsUsed":["dst"]}`})
 				if err != nil || len(r.Response) < 10 {
 					t.Errorf("%d rows, %v", len(r.Response), err)
@@ -241,7 +157,7 @@ func recorded(t *testing.T, x *extensionProcess) {
 	for _, rec := range all {
 		for _, c := range rec.Calls {
 			n++
-			r, err := x.Call(x.ctx, c.Table, c.Request)
+			r, err := x.Call(x.Context, c.Table, c.Request)
 			if err != nil || r.Status.Code != 0 {
 				t.Errorf("%s: %v %v", rec.SQL, r.Status, err)
 				continue
@@ -252,7 +168,7 @@ func recorded(t *testing.T, x *extensionProcess) {
 			}
 			for _, row := range r.Response {
 				for name := range row {
-					if name != rowID && !slices.Contains(q.ColsUsed, name) {
+					if name != exttest.RowID && !slices.Contains(q.ColsUsed, name) {
 						t.Errorf("%s: column %s was not asked for", rec.SQL, name)
 					}
 				}
@@ -275,15 +191,15 @@ func TestExtensionOrphan(t *testing.T) {
 	nstest.New(t)
 	for name, orphan := range map[string]func(*extensionProcess){
 		"osquery is gone":         func(x *extensionProcess) { x.Close() },
-		"deregistered by osquery": func(x *extensionProcess) { x.Deregister(x.uuid) },
+		"deregistered by osquery": func(x *extensionProcess) { x.Deregister(x.UUID) },
 	} {
 		x := startExtension(t)
 		orphan(x)
-		if code := x.wait(t); code == 0 {
+		if code := x.Wait(t); code == 0 {
 			t.Errorf("%s: exit status 0", name)
 		}
-		if !strings.Contains(x.stderr.String(), name) {
-			t.Errorf("%s: stderr is %q", name, &x.stderr)
+		if !strings.Contains(x.Stderr.String(), name) {
+			t.Errorf("%s: stderr is %q", name, &x.Stderr)
 		}
 	}
 }

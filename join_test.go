@@ -34,7 +34,7 @@ func TestJoinInOsquery(t *testing.T) {
 	x := startExtension(t)
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Minute)
 	defer cancel()
-	x.ctx = ctx
+	x.Context = ctx
 	tables := [2]string{"kernel_routes", "kernel_route_nexthops"}
 	var each sync.WaitGroup
 	for r := range readers {
@@ -42,10 +42,10 @@ func TestJoinInOsquery(t *testing.T) {
 		outer, inner := tables[r%2], tables[(r+1)%2]
 		each.Go(func() {
 			for range joins / readers {
-				rows := x.generate(t, outer, []string{"table_name=main"}, "route_id", "dst", "table_name")
+				rows := x.Generate(t, outer, []string{"table_name=main"}, "route_id", "dst", "table_name")
 				found := map[string]int{}
 				for _, row := range rows {
-					joined := x.generate(t, inner, []string{"route_id=" + row["route_id"]},
+					joined := x.Generate(t, inner, []string{"route_id=" + row["route_id"]},
 						"route_id", "dst", "snapshot_consistent")
 					for _, j := range joined {
 						if j["route_id"] == row["route_id"] && j["snapshot_consistent"] == "1" {
@@ -98,7 +98,7 @@ func TestJoinOfManyReaders(t *testing.T) {
 	for r := range readers {
 		each.Go(func() {
 			for range joins / readers {
-				rows := x.generate(t, "kernel_routes", []string{"table_name=main"}, "route_id", "dst", "gateway", "dev",
+				rows := x.Generate(t, "kernel_routes", []string{"table_name=main"}, "route_id", "dst", "gateway", "dev",
 					"nexthop_id")
 				var ids []string
 				for _, row := range rows {
@@ -110,7 +110,7 @@ func TestJoinOfManyReaders(t *testing.T) {
 					if r%2 == 0 {
 						conditions = ids
 					}
-					for _, hop := range x.generate(t, "kernel_route_nexthops", conditions, "route_id", "dst", "gateway",
+					for _, hop := range x.Generate(t, "kernel_route_nexthops", conditions, "route_id", "dst", "gateway",
 						"dev") {
 						joined[hop["route_id"]] = append(joined[hop["route_id"]], hop)
 					}
@@ -154,12 +154,12 @@ func TestLookupAfterAnswer(t *testing.T) {
 	x := startExtension(t)
 	ask := func(table, condition string) string {
 		text := ""
-		for _, r := range x.generate(t, table, []string{condition}, "route_id", "dst", "gateway", "dev") {
+		for _, r := range x.Generate(t, table, []string{condition}, "route_id", "dst", "gateway", "dev") {
 			text += r["dst"] + " " + r["gateway"] + " " + r["dev"] + ";"
 		}
 		return text
 	}
-	id := x.generate(t, "kernel_routes", []string{"dst=20.0.0.0/8"}, "route_id")[0]["route_id"]
+	id := x.Generate(t, "kernel_routes", []string{"dst=20.0.0.0/8"}, "route_id")[0]["route_id"]
 	for _, change := range []struct{ ip, now string }{
 		{"route replace 20.0.0.0/8 via 10.0.0.3", "20.0.0.0/8 10.0.0.3 v0;"},
 		{"link set v0 down", ""},
