@@ -1,6 +1,7 @@
 package confine
 
 import (
+	native "encoding/binary"
 	"errors"
 	"fmt"
 	"net"
@@ -8,6 +9,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"runtime/debug"
+	"syscall"
 	"time"
 	"unsafe"
 
@@ -165,6 +167,7 @@ var attempts = []attempt{
 	{"use another filter", func(string) error {
 		return sysno(unix.SYS_SECCOMP, unix.SECCOMP_SET_MODE_STRICT, 0, 0)
 	}, "ENOSYS"},
+	{"change a route", changeRoute, "EPERM"},
 	{"have a capability that is gone", func(string) error {
 		header := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
 		sets := [2]unix.CapUserData{{Effective: 1 << unix.CAP_SYS_MODULE, Permitted: 1 << unix.CAP_SYS_MODULE}}
@@ -225,6 +228,31 @@ func listenConnect(folder string) error {
 		return errors.New("the socket is still there")
 	}
 	return nil
+}
+
+// changeRoute asks the kernel to remove a default route, and returns its answer.
+func changeRoute(string) error {
+	s, err := unix.Socket(unix.AF_NETLINK, unix.SOCK_RAW|unix.SOCK_CLOEXEC, unix.NETLINK_ROUTE)
+	if err != nil {
+		return fmt.Errorf("socket: %v", err)
+	}
+	defer unix.Close(s)
+	var b []byte
+	for _, n := range []uint32{unix.SizeofNlMsghdr + unix.SizeofRtMsg, 0, 1, 0} {
+		b = native.NativeEndian.AppendUint32(b, n)
+	}
+	native.NativeEndian.PutUint16(b[4:], unix.RTM_DELROUTE)
+	native.NativeEndian.PutUint16(b[6:], unix.NLM_F_REQUEST|unix.NLM_F_ACK)
+	b = append(b, unix.AF_INET)
+	if _, err := unix.Write(s, append(b, make([]byte, unix.SizeofRtMsg-1)...)); err != nil {
+		return fmt.Errorf("write: %v", err)
+	}
+	answer := make([]byte, 4096)
+	n, err := unix.Read(s, answer)
+	if err != nil || n < unix.SizeofNlMsghdr+4 {
+		return fmt.Errorf("read: %d bytes, %v", n, err)
+	}
+	return syscall.Errno(-int32(native.NativeEndian.Uint32(answer[unix.SizeofNlMsghdr:])))
 }
 
 // enter enters a namespace in which it is already, on a thread that ends then. What it is not in effect that
