@@ -255,7 +255,7 @@ func changeRoute(string) error {
 	return syscall.Errno(-int32(native.NativeEndian.Uint32(answer[unix.SizeofNlMsghdr:])))
 }
 
-// enter enters a namespace in which it is already, on a thread that ends then. What it is not in effect that
+// enter enters a namespace in which it is already, on a thread that ends then. What is not in effect and
 // is needed it raises, as package conn does.
 func enter(name string, kind int) error {
 	done := make(chan error)
@@ -270,9 +270,13 @@ func enter(name string, kind int) error {
 		header := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
 		var sets [2]unix.CapUserData
 		unix.Capget(&header, &sets[0])
+		effective := sets[0].Effective
 		sets[0].Effective = sets[0].Permitted
 		unix.Capset(&header, &sets[0])
-		done <- unix.Setns(int(f.Fd()), kind)
+		err = unix.Setns(int(f.Fd()), kind)
+		sets[0].Effective = effective // the thread may be there for a while yet
+		unix.Capset(&header, &sets[0])
+		done <- err
 	}()
 	return <-done
 }
