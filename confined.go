@@ -42,8 +42,8 @@ func turnedOff(log *slog.Logger, variable string) bool {
 
 // errOwnNamespace is of a query for a network namespace that is not the extension's own.
 var errOwnNamespace = errors.New("other network namespaces are not shown, as " + netnsVariable + " is 0 where " +
-	"osquery runs; leave netns, pid_with_namespace and netns_id out of the query, or take the variable away and start " +
-	"osquery again")
+	"osquery runs; leave netns, pid_with_namespace and netns_id out of the query, or take the variable away and " +
+	"start osquery again")
 
 // NamespaceID returns the inode of a namespace: see rtnl.Namespace.
 func (s *extensionSource) NamespaceID(ns rtnl.Namespace) (uint64, error) {
