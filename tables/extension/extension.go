@@ -212,10 +212,11 @@ func (e *Extension) watch(ctx context.Context, m *manager, s *server) error {
 			return nil
 		case <-ticker.C:
 		}
-		if err := s.listener.check(); err != nil {
-			return err
+		lost, err := s.listener.check(), m.check(ctx, s.uuid)
+		if lost != nil && (err == nil || errors.Is(err, ErrDeregistered)) { // which is then why
+			err = lost
 		}
-		if err := m.check(ctx, s.uuid); err != nil {
+		if err != nil {
 			select {
 			case <-ctx.Done(): // which has closed the connection
 				return nil

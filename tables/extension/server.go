@@ -219,7 +219,7 @@ func (s *server) next(c *conn) bool {
 // closed reports whether an error is only the end of a connection that says nothing.
 func closed(err error) bool {
 	return errors.Is(err, io.EOF) || errors.Is(err, net.ErrClosed) || errors.Is(err, errHungUp) ||
-		errors.Is(err, syscall.ECONNRESET)
+		errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE)
 }
 
 // refuse answers a request that is too large. What is left of it is passed over,
