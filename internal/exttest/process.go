@@ -30,6 +30,7 @@ type Process struct {
 	*osquerytest.Manager
 	Cmd     *exec.Cmd
 	Stderr  Log
+	Started time.Time
 	UUID    osquery.ExtensionRouteUUID
 	Context context.Context // ends when patience does
 }
@@ -88,6 +89,7 @@ func LaunchAt(t testing.TB, socket, before string, flags ...string) *Process {
 	args = append(args, flags...)
 	x.Cmd = exec.Command("sh", append([]string{"-c", before + "\nexec \"$@\"", "sh"}, args...)...)
 	x.Cmd.Stderr = &x.Stderr
+	x.Started = time.Now()
 	if err := x.Cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
