@@ -68,8 +68,8 @@ func TestStrangeRequests(t *testing.T) {
 		"broken JSON":      {"kernel_routes", generate(`{"constraints":[`), none, "osquery's request cannot be read"},
 		"no JSON":          {"kernel_routes", generate("\x00\xff<xml>"), none, "osquery's request cannot be read"},
 		"JSON of no shape": {"kernel_routes", generate(`[1, null, "x"]`), none, "osquery's request cannot be read"},
-		"long number": {"kernel_routes", generate(`{"constraints":[{"name":` + strings.Repeat("7", 1<<20) + `}]}`), none,
-			"osquery's request cannot be read"},
+		"long number": {"kernel_routes", generate(`{"constraints":[{"name":` + strings.Repeat("7", 1<<20) + `}]}`),
+			none, "osquery's request cannot be read"},
 		"long operator": {"kernel_routes", generate(`{"constraints":[{"name":"dst","list":[{"op":` +
 			strings.Repeat("7", 1<<20) + `,"expr":"1"}]}]}`), all, ""},
 		"deep": {"kernel_routes", generate(strings.Repeat("[", 4<<20)), none, "osquery's request cannot be read"},
@@ -77,9 +77,10 @@ func TestStrangeRequests(t *testing.T) {
 			`,"constraints":[]}`), all, ""},
 		"deep list": {"kernel_routes", generate(`{"constraints":[{"name":"dst","list":` + strings.Repeat("[", 1<<20) +
 			strings.Repeat("]", 1<<20) + `}]}`), none, "osquery's request cannot be read"},
-		"no context":           {"kernel_routes", generate(""), all, ""},
-		"unknown column":       {"kernel_routes", generate(equals("no_such_column", "1")), all, ""},
-		"unknown used":         {"kernel_routes", generate(`{"constraints":[],"colsUsed":["no_such_column"]}`), all, ""},
+		"no context":     {"kernel_routes", generate(""), all, ""},
+		"unknown column": {"kernel_routes", generate(equals("no_such_column", "1")), all, ""},
+		"unknown used": {"kernel_routes", generate(`{"constraints":[],"colsUsed":["no_such_column"]}`), all,
+			""},
 		"NUL in a column":      {"kernel_routes", generate(equals(`dst\u0000`, "10.0.0.0/16")), all, ""},
 		"NUL in a value":       {"kernel_routes", generate(equals("dst", `10.0.0.0/16\u0000`)), none, ""},
 		"NUL as it is":         {"kernel_routes", generate(equals("dst", "10.0.0.0/16\x00")), none, "cannot be read"},
@@ -88,8 +89,9 @@ func TestStrangeRequests(t *testing.T) {
 		"lone surrogate":       {"kernel_routes", generate(equals("dst", `\ud800`)), all, ""},
 		"NUL in a namespace": {"kernel_routes", generate(equals("netns", `/proc/self/ns/net\u0000`)), none,
 			"kernel_routes: "},
-		"unknown action":     {"kernel_routes", map[string]string{"action": "drop"}, none, `unknown action "drop"`},
-		"NUL in an action":   {"kernel_routes", map[string]string{"action": "gen\x00erate"}, none, `unknown action "gen\x00`},
+		"unknown action": {"kernel_routes", map[string]string{"action": "drop"}, none, `unknown action "drop"`},
+		"NUL in an action": {"kernel_routes", map[string]string{"action": "gen\x00erate"}, none,
+			`unknown action "gen\x00`},
 		"no action":          {"kernel_routes", nil, none, `unknown action ""`},
 		"unknown table":      {"routes", generate("{}"), none, `no table "routes"`},
 		"NUL in a table":     {"kernel_routes\x00", generate("{}"), none, `no table "kernel_routes\x00"`},
@@ -130,7 +132,8 @@ func complaints(x *exttest.Process) (lines []string, hints int) {
 // parts are where a call has the length of something.
 func parts(t *testing.T, message []byte) map[string]int {
 	t.Helper()
-	at := map[string]int{"method": 4, "map": bytes.Index(message, []byte{thrift.MAP, 0, 3, thrift.STRING, thrift.STRING}) + 5}
+	entries := bytes.Index(message, []byte{thrift.MAP, 0, 3, thrift.STRING, thrift.STRING}) + 5
+	at := map[string]int{"method": 4, "map": entries}
 	for _, s := range []string{"table", "kernel_routes", "action", "generate", "context", "{}"} {
 		at[s] = bytes.Index(message, append(binary.BigEndian.AppendUint32(nil, uint32(len(s))), s...))
 	}

@@ -24,10 +24,11 @@ func TestOwnSocketLost(t *testing.T) {
 		word string
 	}{
 		"removed": {func(t *testing.T, path string) {}, "somebody has removed"},
-		"file":    {func(t *testing.T, path string) { must(t, os.WriteFile(path, []byte("kept"), 0o644)) }, "something else"},
-		"fifo":    {func(t *testing.T, path string) { must(t, syscall.Mkfifo(path, 0o644)) }, "something else"},
-		"link":    {func(t *testing.T, path string) { must(t, os.Symlink("/dev/null", path)) }, "something else"},
-		"folder":  {func(t *testing.T, path string) { must(t, os.Mkdir(path, 0o755)) }, "something else"},
+		"file": {func(t *testing.T, path string) { must(t, os.WriteFile(path, []byte("kept"), 0o644)) },
+			"something else"},
+		"fifo":   {func(t *testing.T, path string) { must(t, syscall.Mkfifo(path, 0o644)) }, "something else"},
+		"link":   {func(t *testing.T, path string) { must(t, os.Symlink("/dev/null", path)) }, "something else"},
+		"folder": {func(t *testing.T, path string) { must(t, os.Mkdir(path, 0o755)) }, "something else"},
 		"socket": {func(t *testing.T, path string) {
 			l, err := net.Listen("unix", path)
 			must(t, err)
@@ -176,7 +177,8 @@ func TestSquatter(t *testing.T) {
 			asOther(t, func() { err = put(path) })
 			must(t, err)
 			if name != "socket" { // root takes a socket away
-				ends(t, exttest.Launch(t, m, ""), path, "something else is in its place", "who may write to the folder "+dir)
+				ends(t, exttest.Launch(t, m, ""), path, "something else is in its place",
+					"who may write to the folder "+dir)
 				if len(m.Extensions()) > 0 {
 					t.Error("osquery has not been told")
 				}

@@ -89,18 +89,22 @@ func answers(t *testing.T, address string) {
 	if err != nil || r.Status.Code != 0 {
 		t.Fatalf("%v, %v", r, err)
 	}
-	var got []string
-	for _, row := range r.Response {
-		got = append(got, fmt.Sprint(row["dst"], " ", row["dev"], " ", row["gateway"], " ", row["table_name"]))
-	}
-	slices.Sort(got)
-	if want := shownByIP(t); !slices.Equal(got, want) {
-		t.Errorf("%d routes:\n%s\nip shows %d:\n%s", len(got), strings.Join(got, "\n"), len(want),
-			strings.Join(want, "\n"))
+	if got, want := rowsAsText(r.Response), strings.Join(shownByIP(t), "\n"); got != want {
+		t.Errorf("routes:\n%.10000s\nip shows:\n%.10000s", got, want)
 	}
 }
 
-// shownByIP returns the routes that ip shows, in the words of answers.
+// rowsAsText are routes, a line for each, in any order.
+func rowsAsText(rows []map[string]string) string {
+	lines := make([]string, len(rows))
+	for i, row := range rows {
+		lines[i] = fmt.Sprint(row["dst"], " ", row["dev"], " ", row["gateway"], " ", row["table_name"])
+	}
+	slices.Sort(lines)
+	return strings.Join(lines, "\n")
+}
+
+// shownByIP returns the routes that ip shows, a line for each as rowsAsText has it.
 func shownByIP(t *testing.T) (all []string) {
 	t.Helper()
 	for family, every := range map[string]string{"-4": "0.0.0.0/0", "-6": "::/0"} {
