@@ -1,16 +1,19 @@
 package survival
 
 import (
+	"errors"
 	"fmt"
 	"net"
 	"os"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"testing"
 
 	"golang.org/x/sys/unix"
 
 	"kernelroutes/internal/exttest"
+	"kernelroutes/internal/needtest"
 	"kernelroutes/internal/nstest"
 	"kernelroutes/internal/osquerytest"
 )
@@ -88,16 +91,15 @@ func TestModeOfSocket(t *testing.T) {
 	}
 }
 
-// asOther calls f as another user, or skips the test where there is none: only root can have one.
-func asOther(t *testing.T, f func()) {
+// needOther skips the test where there is no other user: only root can have one.
+func needOther(t *testing.T) {
 	t.Helper()
 	if !nstest.HasOther() {
 		t.Skip("an ordinary user has no second user to be: run this as root")
 	}
-	nstest.As(t, f)
 }
 
-// dial and bind are for asOther, which Go's own may do on another thread.
+// dial and bind are for nstest.As, as Go's own may be done on another thread.
 func dial(path string) error { return withSocket(path, unix.Connect) }
 func bind(path string) error { return withSocket(path, unix.Bind) }
 
@@ -112,6 +114,7 @@ func withSocket(path string, do func(int, unix.Sockaddr) error) error {
 
 // TestOtherUser has another user on the host, in the folders that osquery's socket may be in.
 func TestOtherUser(t *testing.T) {
+	needOther(t)
 	for _, tc := range []struct {
 		name  string
 		mode  os.FileMode
@@ -130,7 +133,7 @@ func TestOtherUser(t *testing.T) {
 			t.Cleanup(m.Close)
 			x := exttest.StartAt(t, m, "umask 0")
 			var connect, remove, rename, create error
-			asOther(t, func() {
+			nstest.As(t, func() {
 				connect = dial(x.Address())
 				remove = unix.Unlink(x.Address())
 				rename = unix.Rename(x.Address(), x.Address()+".old")
@@ -160,6 +163,7 @@ func TestOtherUser(t *testing.T) {
 // TestSquatter has something of another user's at the path of the extension's socket before it is opened. What
 // is no socket stays, and the extension ends and is registered under another number when it is started again.
 func TestSquatter(t *testing.T) {
+	needOther(t)
 	for name, put := range map[string]func(path string) error{
 		"socket": bind,
 		"link":   func(path string) error { return unix.Symlink("/tmp/kernel-routes-elsewhere", path) },
@@ -174,7 +178,7 @@ func TestSquatter(t *testing.T) {
 			must(t, err)
 			t.Cleanup(m.Close)
 			path := fmt.Sprint(m.Socket(), ".10001")
-			asOther(t, func() { err = put(path) })
+			nstest.As(t, func() { err = put(path) })
 			must(t, err)
 			if name != "socket" { // root takes a socket away
 				ends(t, exttest.Launch(t, m, ""), path, "something else is in its place",
@@ -194,5 +198,28 @@ func TestSquatter(t *testing.T) {
 			}
 			terminates(t, x)
 		})
+	}
+}
+
+// TestSquatterStays has a socket that the extension may not take away, as it is not root.
+func TestSquatterStays(t *testing.T) {
+	needOther(t)
+	needtest.Program(t, "setpriv")
+	newHost(t)
+	dir := socketFolder(t)
+	m, err := osquerytest.New(dir)
+	must(t, err)
+	t.Cleanup(m.Close)
+	must(t, errors.Join(os.Chown(dir, nstest.Other, -1), os.Chmod(dir, 0o777|os.ModeSticky)))
+	path := fmt.Sprint(m.Socket(), ".10001")
+	nstest.As(t, func() { err = bind(path) })
+	must(t, err)
+	const unprivileged = `exec setpriv --bounding-set=-all "$@"`
+	ends(t, exttest.Launch(t, m, unprivileged), path, "something else is in its place")
+	x := exttest.StartAt(t, m, unprivileged)
+	answers(t, x.Address())
+	terminates(t, x)
+	if lines := said(x); len(lines) != 1 || !strings.Contains(lines[0], "every user") {
+		t.Errorf("%q, want one warning of the folder", lines)
 	}
 }
