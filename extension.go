@@ -48,7 +48,7 @@ func startedByOsquery(args []string) bool {
 // parse reads osquery's flags, with one dash or two. What it does not know it
 // only warns of: osquery would start an extension that ends again and again.
 func (e *extensionFlags) parse(known *pflag.FlagSet, args []string) error {
-	warn := func(format string, a ...any) { fmt.Fprintf(os.Stderr, program+": warning: "+format+"\n", a...) }
+	warn := func(format string, a ...any) { warn(fmt.Sprintf(format, a...)) }
 	for len(args) > 0 {
 		arg := args[0]
 		args = args[1:]
@@ -98,8 +98,8 @@ func (e *extensionFlags) run() error {
 		level = slog.LevelDebug
 	}
 	log := stderrLog(level)
-	kernel := rtnl.Kernel{Logger: log}
-	src := &extensionSource{Cache: &rtnl.Cache{Kernel: kernel}}
+	kernel := rtnl.Kernel{Logger: log, Counters: new(rtnl.Counters)}
+	src := &extensionSource{Cache: &rtnl.Cache{Kernel: kernel}, served: new(extension.Counters)}
 	if most := maxEvents(log); most > 0 {
 		src.log = events.Start(&kernel, events.Options{MaxBytes: most, Logger: log})
 		defer src.log.Close()
@@ -112,6 +112,7 @@ func (e *extensionFlags) run() error {
 		Source:      src,
 		Tables:      tables.All(),
 		Logger:      log,
+		Counters:    src.served,
 		MaxResponse: maxResponse(log),
 	}
 	return failed(ext.Run(ctx))
@@ -121,7 +122,8 @@ func (e *extensionFlags) run() error {
 // extension was started.
 type extensionSource struct {
 	*rtnl.Cache
-	log *events.Log // nil: they are turned off
+	log    *events.Log // nil: they are turned off
+	served *extension.Counters
 }
 
 // Events returns the changes that are kept of those after one.

@@ -12,6 +12,7 @@ import (
 	"strings"
 	"testing"
 
+	"kernelroutes/internal/logging"
 	"kernelroutes/tables/extension"
 )
 
@@ -226,6 +227,7 @@ func TestSecurityEnvironment(t *testing.T) {
 	list, _, _ = strings.Cut(list, "\n## ")
 	// What is asked for by names that are put together, or are constants.
 	names := map[string][]string{"variable": {extension.MaxResponseVariable, eventsVariable},
+		"logging.Variable":       {logging.Variable},
 		"activeHelpGlobalEnvVar": {"COBRA_ACTIVE_HELP"}, "key": {}} // x/sys/unix hands it through
 	out, err := exec.Command("go", "list", "-deps", "-f",
 		"{{if not .Standard}}{{$d := .Dir}}{{range .GoFiles}}{{$d}}/{{.}}\n{{end}}{{end}}", ".").Output()

@@ -57,7 +57,7 @@ func (f *follower) failed(err error) error {
 	}
 	if f.vain == 0 {
 		f.Logger.Warn("what went with a link, an address or a nexthop object, or was lost, cannot be found out yet",
-			"error", err)
+			"err", err)
 	}
 	f.doubt = true
 	f.rest(true)

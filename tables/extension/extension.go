@@ -55,7 +55,8 @@ type Extension struct {
 	Version  string
 	Source   tables.Source
 	Tables   []*tables.Table // nil: tables.All()
-	Logger   *slog.Logger    // nil: none
+	Logger   *slog.Logger    // is told of each failure, however many there are; nil: none
+	Counters *Counters       // count what it is asked for; nil: nobody will look
 
 	// MaxResponse is how many bytes of osquery's memory one answer may be
 	// estimated at. A larger one is an error of its query, because osquery's
@@ -95,6 +96,9 @@ func (e *Extension) Run(ctx context.Context) error {
 	}
 	if x.Tables == nil {
 		x.Tables = tables.All()
+	}
+	if x.Counters == nil {
+		x.Counters = new(Counters)
 	}
 	if x.Logger == nil {
 		x.Logger = slog.New(slog.DiscardHandler)

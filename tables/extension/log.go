@@ -4,47 +4,9 @@ import (
 	"hash/maphash"
 	"log/slog"
 	"sync"
-	"time"
 
 	"kernelroutes/tables"
 )
-
-// failureInterval is how often a failure of one kind is logged.
-const failureInterval = 10 * time.Second
-
-// A failureLog logs failures: of each kind one line in failureInterval, which says how
-// many there were since the one before.
-type failureLog struct {
-	logger *slog.Logger
-
-	mu    sync.Mutex
-	kinds map[string]*failures
-}
-
-type failures struct {
-	logged time.Time
-	more   int // since then
-}
-
-// warn logs a failure. What, which says what to do too, is its kind.
-func (l *failureLog) warn(what string, err error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	f := l.kinds[what]
-	switch {
-	case f == nil:
-		if l.kinds == nil {
-			l.kinds = map[string]*failures{}
-		}
-		f = &failures{}
-		l.kinds[what] = f
-	case time.Since(f.logged) < failureInterval:
-		f.more++
-		return
-	}
-	l.logger.Warn(what, "err", err, "not_logged_before", f.more)
-	*f = failures{logged: time.Now()}
-}
 
 const (
 	maxSeenWarnings = 1000 // that are remembered
