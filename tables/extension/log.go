@@ -4,14 +4,18 @@ import (
 	"hash/maphash"
 	"log/slog"
 	"sync"
+	"time"
 
+	"kernelroutes/internal/logging"
 	"kernelroutes/tables"
 )
 
 const (
 	maxSeenWarnings = 1000 // that are remembered
 	maxWarningText  = 1000 // bytes that are logged of one
-	maxWarnings     = 10   // in failureInterval
+	maxWarnings     = 10   // in warningInterval
+
+	warningInterval = 10 * time.Second
 )
 
 // warnings logs what the user of a table should know of a condition, each text once:
@@ -36,7 +40,7 @@ func (w *warnings) warn(t *tables.Table, text string) {
 	args := []any{"table", t.Name}
 	if more, may := w.mayLog(); may {
 		if more > 0 {
-			args = append(args, "not_logged_before", more)
+			args = append(args, logging.Suppressed, more)
 		}
 		w.logger.Warn(text[:min(len(text), maxWarningText)], args...)
 	}
@@ -46,7 +50,7 @@ func (w *warnings) warn(t *tables.Table, text string) {
 func (w *warnings) mayLog() (more int, may bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if time.Since(w.begun) >= failureInterval {
+	if time.Since(w.begun) >= warningInterval {
 		w.begun, w.lines = time.Now(), 0
 	}
 	if w.lines >= maxWarnings {

@@ -364,7 +364,7 @@ func TestWarnings(t *testing.T) {
 	if n := strings.Count(b.String(), "\n"); n != maxWarnings {
 		t.Errorf("%d lines of %d warnings at once", n, 10*maxSeenWarnings)
 	}
-	w.begun = time.Now().Add(-failureInterval)
+	w.begun = time.Now().Add(-warningInterval)
 	w.warn(tables.Routes, "the last")
 	want := fmt.Sprintf("msg=\"the last\" table=kernel_routes not_logged_before=%d\n", 10*maxSeenWarnings-maxWarnings)
 	if !strings.HasSuffix(b.String(), want) {
