@@ -179,28 +179,28 @@ func TestNoOsquery(t *testing.T) {
 	}
 	long := at(strings.Repeat("x", 98-len(at(""))-1))
 	unprivileged := `exec setpriv --bounding-set=-all "$@"` // whom modes of files bind, though they are its own
-	for _, tc := range []struct {
+	cases := []struct {
 		socket, before string
 		words          []string
+		x              *exttest.Process
 	}{
-		{at("nothing"), "", []string{"no such file", "see that osquery runs"}},
-		{at("file/em.sock"), "", []string{"not a directory"}},
-		{at("folder"), "", []string{"what is there is no socket", "correct the path"}},
-		{at("file"), "", []string{"what is there is no socket", "correct the path"}},
-		{at("fifo"), "", []string{"what is there is no socket", "correct the path"}},
-		{at("loop"), "", []string{"too many levels of symbolic links"}},
-		{at("dead"), "", []string{"nobody listens there"}},
-		{at("silent"), "", []string{"see whether osquery is stopped"}},
-		{at("unreadable"), unprivileged, []string{"permission denied", "run the extension as the user"}},
-		{long, "", []string{"98 characters", "at most 97", "shorten"}},
-		{"@abstract", "", []string{"every user of the host may connect"}},
-	} {
-		t.Run(filepath.Base(tc.socket[:min(len(tc.socket), 40)]), func(t *testing.T) {
-			t.Parallel()
-			nstest.New(t)
-			x := exttest.LaunchAt(t, tc.socket, tc.before, "--timeout", "1")
-			ends(t, x, append(tc.words, tc.socket)...)
-		})
+		{at("nothing"), "", []string{"no such file", "see that osquery runs"}, nil},
+		{at("file/em.sock"), "", []string{"not a directory"}, nil},
+		{at("folder"), "", []string{"what is there is no socket", "correct the path"}, nil},
+		{at("file"), "", []string{"what is there is no socket", "correct the path"}, nil},
+		{at("fifo"), "", []string{"what is there is no socket", "correct the path"}, nil},
+		{at("loop"), "", []string{"too many levels of symbolic links"}, nil},
+		{at("dead"), "", []string{"nobody listens there"}, nil},
+		{at("silent"), "", []string{"see whether osquery is stopped"}, nil},
+		{at("unreadable"), unprivileged, []string{"permission denied", "run the extension as the user"}, nil},
+		{long, "", []string{"98 characters", "at most 97", "shorten"}, nil},
+		{"@abstract", "", []string{"every user of the host may connect"}, nil},
+	}
+	for i := range cases { // all at once, for each takes its time
+		cases[i].x = exttest.LaunchAt(t, cases[i].socket, cases[i].before, "--timeout", "1")
+	}
+	for _, tc := range cases {
+		ends(t, tc.x, append(tc.words, tc.socket)...)
 	}
 }
 
@@ -208,35 +208,40 @@ func TestNoOsquery(t *testing.T) {
 // what counts, and osquery has its own to the extension.
 func TestOsquerySocketReplaced(t *testing.T) {
 	t.Parallel()
-	for name, replace := range map[string]func(t *testing.T, path string){
-		"removed": func(t *testing.T, path string) {},
-		"file":    func(t *testing.T, path string) { must(t, os.WriteFile(path, nil, 0o644)) },
-		"fifo":    func(t *testing.T, path string) { must(t, syscall.Mkfifo(path, 0o644)) },
-		"folder":  func(t *testing.T, path string) { must(t, os.Mkdir(path, 0o755)) },
-		"another osquery": func(t *testing.T, path string) {
+	newHost(t)
+	type served struct {
+		name, address string
+		x             *exttest.Process
+	}
+	var all []served
+	for name, replace := range map[string]func(path string){
+		"removed": func(path string) {},
+		"file":    func(path string) { must(t, os.WriteFile(path, nil, 0o644)) },
+		"fifo":    func(path string) { must(t, syscall.Mkfifo(path, 0o644)) },
+		"folder":  func(path string) { must(t, os.Mkdir(path, 0o755)) },
+		"another osquery": func(path string) {
 			other, err := osquerytest.New(filepath.Dir(path))
 			must(t, err)
 			t.Cleanup(other.Close)
 		},
-		"silence": func(t *testing.T, path string) {
+		"silence": func(path string) {
 			l, err := net.Listen("unix", path)
 			must(t, err)
 			t.Cleanup(func() { l.Close() })
 		},
 	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			newHost(t)
-			o := startOsquery(t, socketFolder(t))
-			x, address := o.extension(t)
-			must(t, os.Remove(o.socket))
-			replace(t, o.socket)
-			time.Sleep(2 * time.Second) // two looks of the extension's
-			answers(t, address)
-			quiet(t, x)
-			terminates(t, x)
-			quiet(t, x)
-		})
+		o := startOsquery(t, socketFolder(t))
+		x, address := o.extension(t)
+		must(t, os.Remove(o.socket))
+		replace(o.socket)
+		all = append(all, served{name, address, x})
+	}
+	time.Sleep(2 * time.Second) // two looks of theirs
+	for _, s := range all {
+		t.Log(s.name)
+		answers(t, s.address)
+		terminates(t, s.x)
+		quiet(t, s.x)
 	}
 }
 

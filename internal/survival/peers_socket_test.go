@@ -22,44 +22,50 @@ import (
 // osquery's reach. What is in its place is left alone.
 func TestOwnSocketLost(t *testing.T) {
 	t.Parallel()
-	for name, tc := range map[string]struct {
-		put  func(t *testing.T, path string)
+	newHost(t)
+	type lost struct {
+		word   string
+		x      *exttest.Process
+		before os.FileInfo // what is in the socket's place, nil for nothing
+	}
+	var all []lost
+	const replaced = "something else"
+	for _, tc := range []struct {
+		put  func(path string)
 		word string
 	}{
-		"removed": {func(t *testing.T, path string) {}, "somebody has removed"},
-		"file": {func(t *testing.T, path string) { must(t, os.WriteFile(path, []byte("kept"), 0o644)) },
-			"something else"},
-		"fifo":   {func(t *testing.T, path string) { must(t, syscall.Mkfifo(path, 0o644)) }, "something else"},
-		"link":   {func(t *testing.T, path string) { must(t, os.Symlink("/dev/null", path)) }, "something else"},
-		"folder": {func(t *testing.T, path string) { must(t, os.Mkdir(path, 0o755)) }, "something else"},
-		"socket": {func(t *testing.T, path string) {
+		{func(string) {}, "somebody has removed"},
+		{func(path string) { must(t, os.WriteFile(path, []byte("kept"), 0o644)) }, replaced},
+		{func(path string) { must(t, syscall.Mkfifo(path, 0o644)) }, replaced},
+		{func(path string) { must(t, os.Symlink("/dev/null", path)) }, replaced},
+		{func(path string) { must(t, os.Mkdir(path, 0o755)) }, replaced},
+		{func(path string) {
 			l, err := net.Listen("unix", path)
 			must(t, err)
 			t.Cleanup(func() { l.Close() })
-		}, "something else"},
+		}, replaced},
 	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			newHost(t)
-			x := exttest.Start(t)
-			path := x.Address()
-			answers(t, path)
-			must(t, os.Remove(path))
-			tc.put(t, path)
-			before, statErr := os.Lstat(path)
-			ends(t, x, "the extension's socket is gone", tc.word, path, "osqueryd starts it again")
-			after, err := os.Lstat(path)
-			if (err == nil) != (statErr == nil) || err == nil && !os.SameFile(before, after) {
-				t.Errorf("what was in its place is gone: %v", err)
-			}
-			if len(x.Extensions()) > 0 {
-				t.Error("osquery has not been told")
-			}
-			x = exttest.StartAt(t, x.Manager, "")
-			answers(t, x.Address())
-			terminates(t, x)
-			quiet(t, x)
-		})
+		x := exttest.Start(t)
+		answers(t, x.Address())
+		must(t, os.Remove(x.Address()))
+		tc.put(x.Address())
+		before, _ := os.Lstat(x.Address())
+		all = append(all, lost{tc.word, x, before})
+	}
+	for _, l := range all {
+		path := l.x.Address()
+		ends(t, l.x, "the extension's socket is gone", l.word, path, "osqueryd starts it again")
+		after, err := os.Lstat(path)
+		if l.before == nil && err == nil || l.before != nil && !os.SameFile(l.before, after) {
+			t.Errorf("what was in its place is not there any more: %v, %v", l.before, err)
+		}
+		if len(l.x.Extensions()) > 0 {
+			t.Error("osquery has not been told")
+		}
+		x := exttest.StartAt(t, l.x.Manager, "")
+		answers(t, x.Address())
+		terminates(t, x)
+		quiet(t, x)
 	}
 }
 
