@@ -1,10 +1,18 @@
 package survival
 
 import (
+	"os"
 	"testing"
 
 	"kernelroutes/internal/buildtest"
 	"kernelroutes/internal/nstest"
 )
 
-func TestMain(m *testing.M) { nstest.Main(m, buildtest.Remove) }
+func TestMain(m *testing.M) {
+	if dir := os.Getenv(managerFolder); dir != "" {
+		manage(dir)
+		return
+	}
+	nstest.NeedsOther = true
+	nstest.Main(m, buildtest.Remove)
+}

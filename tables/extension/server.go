@@ -43,7 +43,7 @@ const (
 type server struct {
 	*Extension
 	uuid     osquery.ExtensionRouteUUID
-	listener *net.UnixListener
+	listener *ownSocket
 	shutdown chan struct{} // closed when osquery asks for it
 	once     sync.Once
 	rests    [2]*time.Timer // of restTime and of recallTime
@@ -78,13 +78,7 @@ type conn struct {
 
 // listen opens the extension's socket and serves it.
 func (e *Extension) listen(ctx context.Context, uuid osquery.ExtensionRouteUUID, limit *memoryLimit) (*server, error) {
-	path := fmt.Sprintf("%s.%d", e.Socket, uuid)
-	// osquery gave the number to this process alone, so a socket of that name is
-	// the rest of a dead one.
-	if fi, err := os.Lstat(path); err == nil && fi.Mode().Type() == os.ModeSocket {
-		os.Remove(path)
-	}
-	l, err := net.ListenUnix("unix", &net.UnixAddr{Name: path})
+	l, err := listenAt(ctx, fmt.Sprintf("%s.%d", e.Socket, uuid))
 	if err != nil {
 		return nil, err
 	}
@@ -225,7 +219,7 @@ func (s *server) next(c *conn) bool {
 // closed reports whether an error is only the end of a connection that says nothing.
 func closed(err error) bool {
 	return errors.Is(err, io.EOF) || errors.Is(err, net.ErrClosed) || errors.Is(err, errHungUp) ||
-		errors.Is(err, syscall.ECONNRESET)
+		errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE)
 }
 
 // refuse answers a request that is too large. What is left of it is passed over,

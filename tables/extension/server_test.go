@@ -353,12 +353,22 @@ func TestWarnings(t *testing.T) {
 		t.Errorf("%d warnings in the log:\n%s", n, p.log)
 	}
 
-	w := warnings{logger: slog.New(slog.DiscardHandler)}
+	var b strings.Builder
+	w := warnings{logger: slog.New(slog.NewTextHandler(&b, nil))}
 	for i := range 10 * maxSeenWarnings {
 		w.warn(tables.Routes, fmt.Sprint(i))
 		if len(w.seen) > maxSeenWarnings {
 			t.Fatalf("%d warnings are remembered", len(w.seen))
 		}
+	}
+	if n := strings.Count(b.String(), "\n"); n != maxWarnings {
+		t.Errorf("%d lines of %d warnings at once", n, 10*maxSeenWarnings)
+	}
+	w.begun = time.Now().Add(-warningInterval)
+	w.warn(tables.Routes, "the last")
+	want := fmt.Sprintf("msg=\"the last\" table=kernel_routes not_logged_before=%d\n", 10*maxSeenWarnings-maxWarnings)
+	if !strings.HasSuffix(b.String(), want) {
+		t.Errorf("the log:\n%s\nwant %s", &b, want)
 	}
 }
 
