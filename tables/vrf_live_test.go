@@ -98,11 +98,13 @@ func TestVRFLive(t *testing.T) {
 			t.Errorf("no rule %q: %v", want, got)
 		}
 	}
+	checkVRFConfig(t)
+	checkVRFLookups(t)
 }
 
-// TestVRFLookups compares what becomes of packets in VRFs with ip route get.
-func TestVRFLookups(t *testing.T) {
-	vrfNetwork(t)
+// checkVRFLookups compares what becomes of packets in VRFs with ip route get.
+func checkVRFLookups(t *testing.T) {
+	t.Helper()
 	nstest.Sysctl(t, "net.ipv4.conf.all.forwarding", "1")
 	nstest.Sysctl(t, "net.ipv6.conf.all.forwarding", "1")
 	known, vrf := map[string]row{}, newIPView(t).vrfs
@@ -128,10 +130,10 @@ func TestVRFLookups(t *testing.T) {
 	}
 }
 
-// TestVRFConfig compares the settings of VRF devices, and of what is in them, with /proc/sys, and
+// checkVRFConfig compares the settings of VRF devices, and of what is in them, with /proc/sys, and
 // which VRF that is with ip.
-func TestVRFConfig(t *testing.T) {
-	vrfNetwork(t)
+func checkVRFConfig(t *testing.T) {
+	t.Helper()
 	rows := configs(t, &rtnl.Kernel{})
 	v := newIPView(t)
 	checkConf(t, rows)
