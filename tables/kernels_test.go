@@ -1,11 +1,15 @@
 package tables_test
 
 import (
+	"bytes"
 	"os"
 	"testing"
 
 	"kernelroutes/internal/needtest"
 	"kernelroutes/internal/nstest"
+	"kernelroutes/rtnl"
+	"kernelroutes/rtnl/capture"
+	"kernelroutes/tables"
 )
 
 // This file and the live tests of MPLS, VRF devices, WireGuard and tunnels make what many kernels
@@ -62,4 +66,33 @@ func needMPLS(t testing.TB) {
 	_, err := os.Stat(labels)
 	needtest.Kernel(t, "MPLS (module mpls_router)", "4.1", err)
 	nstest.Sysctl(t, "net.mpls.platform_labels", "1000")
+}
+
+// checkCaptured sees that a capture has the rows that the kernel has.
+func checkCaptured(t *testing.T) {
+	t.Helper()
+	var file bytes.Buffer
+	if err := capture.Write(t.Context(), new(rtnl.Kernel), &file); err != nil {
+		t.Fatal(err)
+	}
+	c, err := capture.Read(&file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, table := range tables.Whole() {
+		got, want := scan(t, table, c), scan(t, table, &rtnl.Kernel{})
+		for _, rows := range [][]row{got, want} {
+			for _, r := range rows {
+				for _, col := range table.Columns {
+					if col.Volatile {
+						delete(r, col.Name)
+					}
+				}
+			}
+		}
+		report(t, table.Name+" of a capture and of the kernel", differences(got, want, "the capture", "the kernel"))
+		if len(want) == 0 && table != tables.NexthopObjects {
+			t.Errorf("%s has no rows", table.Name)
+		}
+	}
 }

@@ -77,4 +77,5 @@ func TestMPLS(t *testing.T) {
 		t.Errorf("dst = 105: %v", rows)
 	}
 	compareObjects(t, newIPView(t))
+	checkCaptured(t)
 }

@@ -115,6 +115,7 @@ func TestTunnels(t *testing.T) {
 	all := compareAll(t)
 	checkCases(t, cases, all)
 	compareObjects(t, newIPView(t))
+	checkCaptured(t)
 	for _, r := range all {
 		if r.row["unknown_attrs"] != "[]" {
 			t.Errorf("not understood: %v", r)

@@ -98,6 +98,7 @@ func TestVRFLive(t *testing.T) {
 			t.Errorf("no rule %q: %v", want, got)
 		}
 	}
+	checkCaptured(t)
 	checkVRFConfig(t)
 	checkVRFLookups(t)
 }

@@ -10,7 +10,7 @@ import (
 // Machine is set in the environment of a machine whose kernel has all its modules, with the ip of
 // its time: internal/vmtest starts such. There nothing may be missing that Linux has had since its
 // kernel's release.
-const Machine = "KERNEL_ROUTES_VM"
+const Machine = "KERNEL_ROUTES_TEST_MACHINE"
 
 // Kernel ends a test, if there is an error: it needs something that the kernel, or its ip, turned
 // out to lack when it was tried. Linux has it since a release, as "5.13"; "" for what no kernel is
@@ -32,16 +32,21 @@ func expected(since string) (release string, ok bool) {
 	if os.Getenv(Machine) == "" || since == "" {
 		return "", false
 	}
-	b, err := os.ReadFile("/proc/sys/kernel/osrelease")
+	release, err := Release()
 	if err != nil {
 		return err.Error(), true
 	}
-	release = strings.TrimSpace(string(b))
-	return release, !older(release, since)
+	return release, !Older(release, since)
 }
 
-// older reports whether a release comes before another, by their first two numbers.
-func older(release, than string) bool {
+// Release returns the kernel's release, as "6.1.0-50-amd64".
+func Release() (string, error) {
+	b, err := os.ReadFile("/proc/sys/kernel/osrelease")
+	return strings.TrimSpace(string(b)), err
+}
+
+// Older reports whether a release comes before another, by their first two numbers.
+func Older(release, than string) bool {
 	var a, b [2]int
 	fmt.Sscanf(release, "%d.%d", &a[0], &a[1])
 	fmt.Sscanf(than, "%d.%d", &b[0], &b[1])

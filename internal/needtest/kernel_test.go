@@ -10,7 +10,7 @@ func TestOlder(t *testing.T) {
 		{"5.10.0-32-amd64", "5.13", true}, {"6.1.0-50-amd64", "5.13", false}, {"6.12.117+deb13-amd64", "6.9", false},
 		{"6.1.0-50-amd64", "6.12", true}, {"7.2.13", "7.2", false}, {"7.2.13", "7.3", true}, {"", "4.3", true},
 	} {
-		if got := older(c.release, c.than); got != c.want {
+		if got := Older(c.release, c.than); got != c.want {
 			t.Errorf("%q comes before %s: %v", c.release, c.than, got)
 		}
 	}
