@@ -67,7 +67,7 @@ func (s *soak) stopped() {
 
 func (s *soak) overflow() {
 	s.signal(syscall.SIGSTOP)
-	s.churner.burst(1000 + s.chance.IntN(int(min(s.duration/(10*time.Millisecond), 20_000))))
+	s.churner.burst(5_000 + s.chance.IntN(15_000))
 	s.signal(syscall.SIGCONT)
 	if s.chance.Yes() {
 		s.checkpoint()
@@ -113,7 +113,8 @@ func (s *soak) secondNamespace() {
 	}
 }
 
-// fewDescriptors leaves the extension few files to open, or none. It may say so, but not be wrong.
+// fewDescriptors leaves the extension few files to open, or none, so that it may not even accept a
+// connection. It may say so, but not be wrong.
 func (s *soak) fewDescriptors() {
 	var old unix.Rlimit
 	pid := s.x.Cmd.Process.Pid
@@ -125,8 +126,8 @@ func (s *soak) fewDescriptors() {
 	if err := unix.Prlimit(pid, unix.RLIMIT_NOFILE, &few, nil); err != nil {
 		s.t.Fatal(err)
 	}
-	for range 4 {
-		if err := s.ask(s.someQuery()); err != nil {
+	for range 3 {
+		if err := s.ask(s.someQuery(), 2*time.Second); err != nil {
 			s.refused++
 		}
 	}
@@ -176,12 +177,15 @@ func (s *soak) callFor(string) []byte {
 		Request: exttest.Request(nil, "route_id", "dst", "gateway", "dev", "metric", "protocol", "flag_names")})
 }
 
-// silence has many connections of which nothing comes, or half a request, until it comes the next time.
-func (s *soak) silence() {
+func (s *soak) closeSilent() {
 	for _, c := range s.silent {
 		c.Close()
 	}
 	s.silent = nil
+}
+
+// silence has many connections of which nothing comes, or half a request, until the next fault.
+func (s *soak) silence() {
 	for range 10 + s.chance.IntN(60) {
 		conn := s.dial()
 		if conn == nil {

@@ -18,8 +18,8 @@ type soakQuery struct {
 
 // ask runs a query and compares its answer with the model. An answer is not wrong where it is an
 // error, which is returned.
-func (s *soak) ask(q soakQuery) error {
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+func (s *soak) ask(q soakQuery, patience time.Duration) error {
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	from := time.Now()
 	rows, err := s.manager.Query(ctx, q.sql)
@@ -32,7 +32,10 @@ func (s *soak) ask(q soakQuery) error {
 	if took := to.Sub(from); took > time.Duration(s.slowest.Load()) {
 		s.slowest.Store(int64(took))
 	}
-	part := slices.ContainsFunc(rows, func(r soakRow) bool { return r["snapshot_consistent"] == "0" })
+	if took := to.Sub(from); took > time.Second {
+		s.t.Logf("SLOW %v at %v: %s", took, from.Sub(s.began), q.sql)
+	}
+	part := isPart(rows)
 	if part {
 		s.parts.Add(1)
 	}
@@ -170,9 +173,10 @@ func (s *soak) lookupsQuery(n int) soakQuery {
 
 // objectsQuery joins routes with the nexthop objects that they use. Of a row that is there, both were
 // at some time.
-func (s *soak) objectsQuery() soakQuery {
-	const sql = "SELECT r.family, r.table_name, r.dst, r.metric, r.protocol, r.nexthop_id, o.gateway, o.dev, " +
-		"o.group_member_id, o.weight FROM kernel_routes r JOIN kernel_nexthops o USING (nexthop_id)"
+func (s *soak) objectsQuery(family, table string) soakQuery {
+	sql := "SELECT r.family, r.table_name, r.dst, r.metric, r.protocol, r.nexthop_id, o.gateway, o.dev, " +
+		"o.group_member_id, o.weight FROM kernel_routes r JOIN kernel_nexthops o USING (nexthop_id) " +
+		"WHERE r.family = '" + family + "' AND r.table_name = '" + table + "' AND r.metric = 100"
 	return soakQuery{sql, func(s *soak, rows []soakRow, from, to time.Time) (wrong []string) {
 		s.model.mu.Lock()
 		defer s.model.mu.Unlock()
@@ -224,8 +228,10 @@ func (s *soak) someQuery() soakQuery {
 		return hopsWhere("kernel_route_nexthops n", "n.table_name = '"+table+"'", inTable)
 	case 8:
 		return hopsWhere("kernel_routes r JOIN kernel_route_nexthops n USING (route_id)", "r.table_name = '"+table+
-			"' AND r.metric = 200 AND r.nexthop_count = 4 AND r.nexthop_id IS NULL",
-			func(is *soakThing) bool { return is.metric == 200 && inTable(is) && len(is.gateways) == 4 })
+			"' AND r.family = '"+family+"' AND r.metric = 200 AND r.nexthop_count = 4 AND r.nexthop_id IS NULL",
+			func(is *soakThing) bool {
+				return is.family == family && is.metric == 200 && inTable(is) && len(is.gateways) == 4
+			})
 	case 9:
 		return s.rulesQuery()
 	case 10:
@@ -233,7 +239,7 @@ func (s *soak) someQuery() soakQuery {
 	case 11:
 		return s.countsQuery()
 	case 12:
-		return s.objectsQuery()
+		return s.objectsQuery(family, table)
 	}
 	return s.lookupsQuery(n)
 }
