@@ -20,7 +20,7 @@ func (s *soak) checkpoint() {
 	s.churner.turn.Lock()
 	defer s.churner.turn.Unlock()
 	s.mark()
-	deadline := time.Now().Add(30 * time.Second)
+	deadline := time.Now().Add(time.Minute)
 	for {
 		wrong, err := s.settled()
 		switch {
@@ -49,7 +49,7 @@ func (s *soak) mark() {
 	r.Type, r.Protocol = object.Blackhole, 4
 	is := thingOfRoute(p, r)
 	s.churner.change(map[soakPlace]*soakThing{p: is}, object.RTM_NEWROUTE, unix.NLM_F_CREATE|unix.NLM_F_EXCL, is.route)
-	for deadline := time.Now().Add(time.Minute); ; time.Sleep(5 * time.Millisecond) {
+	for deadline := time.Now().Add(3 * time.Minute); ; time.Sleep(5 * time.Millisecond) {
 		rows, err := s.query("SELECT seq FROM kernel_route_events WHERE dst = '" + p.dst + "'")
 		if err != nil || len(rows) > 0 {
 			if err != nil {
@@ -58,7 +58,7 @@ func (s *soak) mark() {
 			return
 		}
 		if time.Now().After(deadline) {
-			s.t.Errorf("no event tells of %s within a minute", p.dst)
+			s.t.Errorf("no event tells of %s within three minutes", p.dst)
 			return
 		}
 	}

@@ -4,10 +4,14 @@ import (
 	"context"
 	"fmt"
 	"net/netip"
+	"os"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
+
+	"kernelroutes/internal/osquerytest"
 )
 
 // A soakQuery is a statement that is asked, and what tells whether the answer is right.
@@ -22,8 +26,8 @@ func (s *soak) ask(q soakQuery, patience time.Duration) error {
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	from := time.Now()
-	rows, err := s.manager.Query(ctx, q.sql)
-	to := time.Now()
+	answer, err := s.manager.Run(ctx, q.sql)
+	rows, to := answer.Rows, time.Now()
 	if err != nil {
 		return fmt.Errorf("%s: %w", q.sql, err)
 	}
@@ -32,9 +36,6 @@ func (s *soak) ask(q soakQuery, patience time.Duration) error {
 	if took := to.Sub(from); took > time.Duration(s.slowest.Load()) {
 		s.slowest.Store(int64(took))
 	}
-	if took := to.Sub(from); took > time.Second {
-		s.t.Logf("SLOW %v at %v: %s", took, from.Sub(s.began), q.sql)
-	}
 	part := isPart(rows)
 	if part {
 		s.parts.Add(1)
@@ -42,8 +43,25 @@ func (s *soak) ask(q soakQuery, patience time.Duration) error {
 	if wrong := q.check(s, rows, from, to); len(wrong) > 0 {
 		s.t.Errorf("%s\nat %v, in %v, %d rows, consistent %v:\n%s", q.sql, from.Sub(s.began), to.Sub(from),
 			len(rows), !part, strings.Join(wrong[:min(len(wrong), 20)], "\n"))
+		s.showRequests(answer.Requests)
 	}
 	return nil
+}
+
+// showRequests shows what an answer that is wrong was made of.
+func (s *soak) showRequests(all []osquerytest.Request) {
+	var text strings.Builder
+	for _, r := range all {
+		fmt.Fprintf(&text, "%s %s\n", r.Table, r.Context)
+		for _, row := range r.Rows {
+			fmt.Fprintf(&text, "\t%v\n", row)
+		}
+	}
+	file := filepath.Join(os.TempDir(), fmt.Sprintf("soak-%d.txt", time.Now().UnixNano()))
+	if err := os.WriteFile(file, []byte(text.String()), 0o644); err != nil {
+		s.t.Error(err)
+	}
+	s.t.Logf("the requests and their answers are in %s", file)
 }
 
 func isPart(rows []soakRow) bool {
