@@ -146,7 +146,8 @@ func (s *soak) settledObjects() (wrong []string, err error) {
 	var objects []soakRow
 	for _, o := range s.ipObjects("-j nexthop show") {
 		if o["group"] == nil {
-			objects = append(objects, soakRow{"nexthop_id": o.text("id"), "gateway": o.text("gateway"), "dev": o.text("dev")})
+			objects = append(objects, soakRow{"nexthop_id": o.text("id"), "gateway": o.text("gateway"),
+				"dev": o.text("dev")})
 		}
 		for _, m := range o.list("group") {
 			objects = append(objects, soakRow{"nexthop_id": o.text("id"), "group_member_id": m.text("id"),

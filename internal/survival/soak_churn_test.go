@@ -117,8 +117,10 @@ func (c *soakChurner) change(what map[soakPlace]*soakThing, typ, flags uint16, p
 	}
 }
 
+// linkPayload is struct ifinfomsg with attributes.
 func linkPayload(index, flags, change uint32, attributes ...[]byte) []byte {
-	return nltest.Cat([]byte{0, 0, 0, 0}, nltest.NE(index), nltest.NE(flags), nltest.NE(change), nltest.Cat(attributes...))
+	return nltest.Cat([]byte{0, 0, 0, 0}, nltest.NE(index), nltest.NE(flags), nltest.NE(change),
+		nltest.Cat(attributes...))
 }
 
 // makeLink makes a veth, and its peer, both up.
@@ -131,6 +133,7 @@ func (c *soakChurner) makeLink(name string) {
 	c.setLink(name, index, true)
 }
 
+// setLink has an interface up or down.
 func (c *soakChurner) setLink(name string, index uint32, up bool) {
 	flags := uint32(0)
 	if up {
@@ -200,6 +203,7 @@ func (c *soakChurner) route(n int) {
 	}
 }
 
+// addRoute adds a route that it makes up, or puts it in the place of another one.
 func (c *soakChurner) addRoute(p soakPlace, flag uint16) {
 	is := c.newRoute(p)
 	c.change(map[soakPlace]*soakThing{p: is}, object.RTM_NEWROUTE, unix.NLM_F_CREATE|flag, is.route)

@@ -1,13 +1,11 @@
 package survival
 
 import (
-	"context"
 	"fmt"
 	"maps"
 	"os"
 	"slices"
 	"strconv"
-	"time"
 )
 
 // soakEvents follows the rows of kernel_route_events of one life of the extension.
@@ -30,7 +28,8 @@ func (s *soak) drain() error {
 			return err
 		}
 		if len(rows) == 0 { // or there are only later ones
-			if rows, err = s.query(fmt.Sprintf("SELECT seq FROM kernel_route_events WHERE seq > %d", most)); err != nil {
+			rows, err = s.query(fmt.Sprintf("SELECT seq FROM kernel_route_events WHERE seq > %d", most))
+			if err != nil {
 				return err
 			}
 			if len(rows) == 0 {
@@ -64,6 +63,7 @@ func (s *soak) skip(r soakRow) {
 	}
 }
 
+// identityOfEvent is what identities has of what an event is about; "" for links and addresses.
 func identityOfEvent(r soakRow) string {
 	switch r["object"] {
 	case "route":
@@ -109,15 +109,12 @@ func (s *soak) take(r soakRow) {
 // identities are those of all that there is.
 func (s *soak) identities() (map[string]bool, error) {
 	all := map[string]bool{}
-	for _, sql := range []string{"SELECT route_id AS id FROM kernel_routes", "SELECT rule_id AS id FROM kernel_route_rules",
-		"SELECT 'nexthop ' || nexthop_id AS id FROM kernel_nexthops"} {
-		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
-		rows, err := s.manager.Query(ctx, sql)
-		cancel()
+	for _, sql := range []string{"SELECT route_id AS id FROM kernel_routes",
+		"SELECT rule_id AS id FROM kernel_route_rules", "SELECT 'nexthop ' || nexthop_id AS id FROM kernel_nexthops"} {
+		rows, err := s.query(sql)
 		if err != nil {
 			return nil, err
 		}
-		s.queries.Add(1)
 		for _, r := range rows {
 			all[r["id"]] = true
 		}

@@ -53,6 +53,7 @@ func (s *soak) someTime(least, most time.Duration) {
 	time.Sleep(min(least+time.Duration(s.chance.Int64N(int64(most-least))), s.duration/20))
 }
 
+// stopped has queries wait until the process goes on.
 func (s *soak) stopped() {
 	s.signal(syscall.SIGSTOP)
 	var asked sync.WaitGroup
@@ -65,6 +66,7 @@ func (s *soak) stopped() {
 	asked.Wait()
 }
 
+// overflow makes more changes than the kernel keeps for who does not listen.
 func (s *soak) overflow() {
 	s.signal(syscall.SIGSTOP)
 	s.churner.burst(5_000 + s.chance.IntN(15_000))
@@ -76,7 +78,8 @@ func (s *soak) overflow() {
 
 // otherNamespace starts a process in a namespace with one route.
 func (s *soak) otherNamespace() {
-	s.other = exec.Command("sh", "-c", "ip link set lo up && ip route add 198.51.100.0/24 dev lo && echo done && read x")
+	s.other = exec.Command("sh", "-c",
+		"ip link set lo up && ip route add 198.51.100.0/24 dev lo && echo done && read x")
 	s.other.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNET}
 	s.other.Stderr = os.Stderr
 	in, err := s.other.StdinPipe()
@@ -95,13 +98,12 @@ func (s *soak) otherNamespace() {
 		s.other.Process.Kill()
 		s.other.Wait()
 	})
-	if b := make([]byte, 4); must(io.ReadFull(out, b)) != 4 {
-		s.t.Fatal("no other namespace")
+	if _, err := io.ReadFull(out, make([]byte, len("done"))); err != nil {
+		s.t.Fatalf("no other namespace: %v", err)
 	}
 }
 
-func must(n int, _ error) int { return n }
-
+// secondNamespace asks for the routes of another namespace, and then of the own one.
 func (s *soak) secondNamespace() {
 	for range 3 {
 		rows, err := s.query(fmt.Sprintf("SELECT dst, dev FROM kernel_routes WHERE table_name = 'main' AND "+
@@ -146,13 +148,14 @@ func (s *soak) dial() net.Conn {
 	return conn
 }
 
+// garbage sends what is no request, or not quite one.
 func (s *soak) garbage() {
 	for range 1 + s.chance.IntN(20) {
 		conn := s.dial()
 		if conn == nil {
 			return
 		}
-		b := s.callFor("SELECT")
+		b := callForRoutes()
 		switch s.chance.IntN(4) {
 		case 0:
 			b = s.chance.Bytes(1 + s.chance.IntN(100_000))
@@ -171,12 +174,13 @@ func (s *soak) garbage() {
 	}
 }
 
-// callFor is a call that asks for all routes, in bytes.
-func (s *soak) callFor(string) []byte {
+// callForRoutes is a call that asks for all routes, in bytes.
+func callForRoutes() []byte {
 	return osquerytest.Message("call", &osquery.ExtensionCallArgs{Registry: "table", Item: "kernel_routes",
 		Request: exttest.Request(nil, "route_id", "dst", "gateway", "dev", "metric", "protocol", "flag_names")})
 }
 
+// closeSilent closes the connections of silence.
 func (s *soak) closeSilent() {
 	for _, c := range s.silent {
 		c.Close()
@@ -191,7 +195,7 @@ func (s *soak) silence() {
 		if conn == nil {
 			return
 		}
-		if b := s.callFor(""); s.chance.Yes() {
+		if b := callForRoutes(); s.chance.Yes() {
 			conn.Write(b[:s.chance.IntN(len(b))])
 		}
 		s.silent = append(s.silent, conn)
@@ -207,7 +211,7 @@ func (s *soak) halfRead() {
 			return
 		}
 		conn.SetDeadline(time.Now().Add(30 * time.Second))
-		if _, err := conn.Write(s.callFor("")); err != nil {
+		if _, err := conn.Write(callForRoutes()); err != nil {
 			s.t.Error(err)
 		}
 		if _, err := io.ReadFull(conn, make([]byte, 1+s.chance.IntN(2000))); err != nil {
@@ -236,6 +240,7 @@ func (s *soak) senseless() {
 	s.must(s.someQuery())
 }
 
+// manyQueries asks more at once than are answered at once.
 func (s *soak) manyQueries() {
 	var asked sync.WaitGroup
 	for range 5 + s.chance.IntN(30) {
@@ -245,7 +250,7 @@ func (s *soak) manyQueries() {
 	asked.Wait()
 }
 
-// dropped has osquery forget the extension, as after a ping without an answer.
+// forget has osquery forget the extension, as after a ping without an answer.
 func (s *soak) forget() {
 	if !s.manager.Deregister(s.x.UUID) {
 		s.t.Error("the extension was not registered")

@@ -119,7 +119,6 @@ func (m *soakModel) possible(p soakPlace, from, to time.Time) (all []*soakThing)
 
 // A soakAnswer is what rows say, for comparison with a model.
 type soakAnswer struct {
-	what     string // for messages: the statement
 	from, to time.Time
 	part     bool // the kernel could not be read consistently, which every row says
 	rows     map[soakPlace][]string
@@ -195,8 +194,8 @@ func (m *soakModel) bounds(from, to time.Time, wanted func(*soakThing) bool) (le
 type soakRow = map[string]string
 
 // soakRouteColumns are those that placeOfRoute and textOfRoute need.
-const soakRouteColumns = "family, table_name, dst, metric, type, protocol, gateway, dev, nexthop_count, nexthop_id, mtu, " +
-	"snapshot_consistent"
+const soakRouteColumns = "family, table_name, dst, metric, type, protocol, gateway, dev, nexthop_count, nexthop_id, " +
+	"mtu, snapshot_consistent"
 
 func placeOfRoute(r soakRow) soakPlace {
 	p := soakPlace{kind: "route", family: r["family"], table: r["table_name"], dst: r["dst"]}

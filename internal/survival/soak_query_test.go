@@ -77,7 +77,7 @@ func notKernels(rows []soakRow) []soakRow {
 func routesWhere(where string, wanted func(*soakThing) bool) soakQuery {
 	sql := "SELECT " + soakRouteColumns + " FROM kernel_routes " + where
 	return soakQuery{sql, func(s *soak, rows []soakRow, from, to time.Time) []string {
-		return s.model.compare(&soakAnswer{what: sql, from: from, to: to, part: isPart(rows),
+		return s.model.compare(&soakAnswer{from: from, to: to, part: isPart(rows),
 			rows:   textsOf(notKernels(rows), placeOfRoute, textOfRoute),
 			wanted: func(is *soakThing) bool { return is.kind == "route" && (wanted == nil || wanted(is)) }})
 	}}
@@ -98,7 +98,7 @@ func hopsWhere(from, where string, wanted func(*soakThing) bool) soakQuery {
 				texts[p][len(texts[p])-1] += ", " + text
 			}
 		}
-		return s.model.compare(&soakAnswer{what: sql, from: from, to: to, part: isPart(rows), rows: texts, hops: true,
+		return s.model.compare(&soakAnswer{from: from, to: to, part: isPart(rows), rows: texts, hops: true,
 			wanted: func(is *soakThing) bool {
 				return is.kind == "route" && is.typ == "unicast" && is.nexthop == 0 && wanted(is)
 			}})
@@ -108,7 +108,7 @@ func hopsWhere(from, where string, wanted func(*soakThing) bool) soakQuery {
 func (s *soak) rulesQuery() soakQuery {
 	const sql = "SELECT " + soakRuleColumns + " FROM kernel_route_rules WHERE priority BETWEEN 1000 AND 1999"
 	return soakQuery{sql, func(s *soak, rows []soakRow, from, to time.Time) []string {
-		return s.model.compare(&soakAnswer{what: sql, from: from, to: to, part: isPart(rows),
+		return s.model.compare(&soakAnswer{from: from, to: to, part: isPart(rows),
 			rows:   textsOf(rows, placeOfRule, textOfRule),
 			wanted: func(is *soakThing) bool { return is.kind == "rule" }})
 	}}
@@ -117,7 +117,7 @@ func (s *soak) rulesQuery() soakQuery {
 func (s *soak) nexthopsQuery() soakQuery {
 	const sql = "SELECT " + soakNexthopColumns + " FROM kernel_nexthops"
 	return soakQuery{sql, func(s *soak, rows []soakRow, from, to time.Time) []string {
-		return s.model.compare(&soakAnswer{what: sql, from: from, to: to, part: isPart(rows),
+		return s.model.compare(&soakAnswer{from: from, to: to, part: isPart(rows),
 			rows: textsOfNexthops(rows), wanted: func(is *soakThing) bool { return is.kind == "nexthop" }})
 	}}
 }
