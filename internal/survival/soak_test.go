@@ -45,7 +45,8 @@ type soak struct {
 	sizes   *soakSizes
 	logs    strings.Builder // of extensions that have ended
 	faulted map[string]int
-	order   []int // of the faults that are to come: each comes once, then all again
+	order   []int  // of the faults that are to come: each comes once, then all again
+	latest  string // fault
 
 	queries, rows, parts, slowest atomic.Int64
 
@@ -107,7 +108,8 @@ func shortFolder(t *testing.T) string {
 // start starts the extension, as osquery's watcher does.
 func (s *soak) start() {
 	s.starts++
-	x := exttest.StartAt(s.t, s.manager, "")
+	// A machine that has much else to do may keep the manager, which is in this process, from answering.
+	x := exttest.StartAt(s.t, s.manager, "", "--timeout", "30")
 	ended := make(chan struct{})
 	s.x, s.ended, s.events = x, ended, soakEvents{}
 	go func() {
@@ -151,7 +153,7 @@ func (s *soak) keepLog() {
 // tail is the end of the extension's log.
 func (s *soak) tail() string {
 	log := s.x.Stderr.String()
-	return log[max(0, len(log)-3000):]
+	return log[max(0, len(log)-1000):]
 }
 
 // query asks what is to be answered.
@@ -170,7 +172,7 @@ func (s *soak) query(sql string) ([]soakRow, error) {
 func (s *soak) must(q soakQuery) {
 	s.t.Helper()
 	if err := s.ask(q, time.Minute); err != nil {
-		s.t.Errorf("%v\n%s", err, s.tail())
+		s.t.Errorf("after %q: %v\n%s", s.latest, err, s.tail())
 	}
 }
 
@@ -192,7 +194,7 @@ func (s *soak) run() {
 		}
 		select {
 		case <-s.ended:
-			s.t.Fatalf("the extension has ended\n%s", s.tail())
+			s.t.Fatalf("after %q the extension has ended\n%s", s.latest, s.tail())
 		default:
 		}
 		if s.chance.IntN(3) == 0 {
@@ -231,6 +233,7 @@ func (s *soak) fault(live bool) {
 	f := soakFaults[s.order[at]]
 	s.order = slices.Delete(s.order, at, at+1)
 	s.faulted[f.name]++
+	s.latest = f.name
 	before := time.Since(s.began)
 	f.do(s)
 	if *soakTime < time.Minute {
