@@ -255,9 +255,9 @@ func (s *soak) report() {
 	took := time.Since(s.began)
 	made := s.churner.made.Load()
 	s.t.Logf("%v: %d changes, %.0f a second; %d queries, %d refused, %d rows compared, the slowest %v, "+
-		"%d answers not consistent", took.Round(time.Second), made, float64(made)/took.Seconds(), s.queries.Load(), s.refused,
-		s.rows.Load(),
-		time.Duration(s.slowest.Load()).Round(time.Millisecond), s.parts.Load())
+		"%d answers not consistent", took.Round(time.Second), made, float64(made)/took.Seconds(),
+		s.queries.Load(), s.refused, s.rows.Load(), time.Duration(s.slowest.Load()).Round(time.Millisecond),
+		s.parts.Load())
 	s.t.Logf("%d checkpoints, to %d of which events led; %d events, %d losses, %d dropped, %d without an author; "+
 		"%d starts", s.checkpoints, s.replays, s.followed, s.lost, s.dropped, s.unknown, s.starts)
 	s.reportWarnings()
