@@ -10,7 +10,7 @@ import (
 var encapKeys = map[string][]string{
 	"ip":   {"id", "src", "dst", "ttl", "tos", "key", "csum", "seq"},
 	"ip6":  {"id", "src", "dst", "hoplimit", "tc", "key", "csum", "seq"},
-	"seg6": {"mode", "tunsrc", "segs", "hmac"},
+	"seg6": {"mode", "tunsrc", "segs", "hmac", "lookup"},
 	"seg6local": {"action", "srh", "table", "vrftable", "nh4", "nh6", "iif", "oif", "stats64", "flavors", "lblen",
 		"nflen"},
 	"mpls": {"dst", "ttl"},

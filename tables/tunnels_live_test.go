@@ -72,6 +72,7 @@ var seg6Tunnels = []tunnel{
 		"seg6 mode l2encap.red segs 1 [ fd00::9 ]"},
 	{"7.1", "-6 fd51:6::/32 encap seg6 mode encap segs fd00::9 tunsrc fd00::1 dev v0",
 		"seg6 mode encap tunsrc fd00::1 segs 1 [ fd00::9 ]"},
+	{"7.1", "-6 fd51:8::/32 encap seg6 mode encap segs fd00::9 lookup 1000 dev v0", ""}, // which Linux 7.3 knows
 	{"4.10", "-4 10.51.1.0/24 encap seg6 mode encap segs fd00::9 dev v0", "seg6 mode encap segs 1 [ fd00::9 ]"},
 	{"5.3", "-6 fd51:7::/32 nhid 81", "seg6 mode encap segs 1 [ fd00::7 ]"},
 }

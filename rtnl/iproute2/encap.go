@@ -312,7 +312,8 @@ var seg6Nest = encapNest{attrs: []encapAttr{
 	{1, " mode ", textSeg6Mode, required}, // SRH, its first part
 	{2, " tunsrc ", textAddr6, optional},  // SRC; newer than Linux 6.18
 	{1, "", textSeg6SRH, required},        // SRH, its second part
-}}
+	{3, " lookup ", nil, optional},        // TABLE; Linux 7.3
+}, named: [maxEncapAttr + 1]namedFunc{3: namedTable}}
 
 // seg6Modes are SEG6_IPTUN_MODE_*; l2encap Linux 4.14, the reduced ones 6.0.
 var seg6Modes = words{"inline", "encap", "l2encap", "encap.red", "l2encap.red"}

@@ -135,6 +135,8 @@ var encapCrafted = []struct {
 
 	{object.LWTUNNEL_ENCAP_SEG6, Cat(Attr(1, NE(uint32(1)), encSRH2), Attr(2, encAddr9)),
 		"seg6 mode encap tunsrc fd00::9 segs 2 [ fd00::9 fd00::a ]"},
+	{object.LWTUNNEL_ENCAP_SEG6, Cat(Attr(3, NE(uint32(254))), Attr(1, NE(uint32(1)), encSRH1), Attr(2, encAddr9)),
+		"seg6 mode encap tunsrc fd00::9 segs 1 [ fd00::9 ] lookup main"},
 	{object.LWTUNNEL_ENCAP_SEG6, Attr(1, NE(uint32(4)), encHMAC),
 		"seg6 mode l2encap.red segs 1 [ fd00::9 ] hmac ABCDEF01"},
 
@@ -233,6 +235,7 @@ var encapVague = []struct {
 	{"HMAC without TLV", object.LWTUNNEL_ENCAP_SEG6, Attr(1, NE(uint32(1)), With(encSRH1, 5, 8))},
 	{"another TLV", object.LWTUNNEL_ENCAP_SEG6, Attr(1, NE(uint32(1)), With(encHMAC, 24, 3))},
 	{"HMAC of another length", object.LWTUNNEL_ENCAP_SEG6, Attr(1, NE(uint32(1)), With(encHMAC, 25, 37))},
+	{"short lookup", object.LWTUNNEL_ENCAP_SEG6, Cat(Attr(1, NE(uint32(1)), encSRH1), Attr(3, []byte{254}))},
 	{"short tunsrc", object.LWTUNNEL_ENCAP_SEG6, Cat(Attr(1, NE(uint32(1)), encSRH1), Attr(2, encAddr9[:15]))},
 
 	{"name without NUL", object.LWTUNNEL_ENCAP_BPF, Attr(1, Attr(2, []byte("prog")))},

@@ -109,7 +109,7 @@ func TestEncapNames(t *testing.T) {
 	names.tables.set(100, "lan")
 	names.tables.set(1020, "vrf-blue")
 	known := links{3: "d0", 4: "d1"}
-	const local, xfrm = object.LWTUNNEL_ENCAP_SEG6_LOCAL, object.LWTUNNEL_ENCAP_XFRM
+	const seg6, local, xfrm = object.LWTUNNEL_ENCAP_SEG6, object.LWTUNNEL_ENCAP_SEG6_LOCAL, object.LWTUNNEL_ENCAP_XFRM
 	u32 := func(typ uint16, v uint32) []byte { return Attr(typ, NE(v)) }
 	for _, c := range []struct {
 		typ  uint16
@@ -120,6 +120,8 @@ func TestEncapNames(t *testing.T) {
 		{local, Cat(encEnd, u32(3, 1020)), "seg6local action End table vrf-blue"},
 		{local, Cat(encEnd, u32(3, 1021)), "seg6local action End table 1021"},
 		{local, Cat(encEnd, u32(9, 1020)), "seg6local action End vrftable vrf-blue"},
+		{seg6, Cat(Attr(1, NE(uint32(1)), encSRH1), u32(3, 1020)),
+			"seg6 mode encap segs 1 [ fd00::9 ] lookup vrf-blue"},
 		{local, Cat(encEnd, u32(6, 3), u32(7, 4)), "seg6local action End iif d0 oif d1"},
 		{local, Cat(encEnd, u32(6, 9), u32(7, 0)), "seg6local action End iif if9 oif *"},
 		{xfrm, Cat(u32(1, 3), u32(2, 3)), "xfrm if_id 3 link_dev d0"},
