@@ -197,6 +197,9 @@ func (s *soak) run() {
 			s.t.Fatalf("after %q the extension has ended\n%s", s.latest, s.tail())
 		default:
 		}
+		if s.chance.IntN(4) == 0 {
+			s.closeSilent()
+		}
 		if s.chance.IntN(3) == 0 {
 			if err := s.drain(); err != nil {
 				s.t.Errorf("%v\n%s", err, s.tail())
