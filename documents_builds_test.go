@@ -59,9 +59,10 @@ func wrongBuild(t *testing.T, line string) string {
 		case w == "-run" && len(rest) > 1:
 			rest = rest[1:]
 			pattern = rest[0]
-		case w == "./..." || w == "-short":
+		case w == "./..." || w == "-short" || w == "-v" || strings.HasPrefix(w, "-timeout="):
 		case strings.HasPrefix(w, "-"):
-			flags = append(flags, w[1:])
+			name, _, _ := strings.Cut(w[1:], "=")
+			flags = append(flags, name)
 		default:
 			folders = append(folders, w)
 		}
@@ -74,7 +75,7 @@ func wrongBuild(t *testing.T, line string) string {
 			}
 		}
 		for _, name := range flags {
-			if !strings.Contains(tests, `flag.Bool("`+name+`"`) {
+			if !regexp.MustCompile(`flag\.(Bool|Duration)\("` + name + `"`).MatchString(tests) {
 				return "the tests of " + folder + " have no flag -" + name
 			}
 		}
@@ -103,15 +104,17 @@ func testsOf(t *testing.T, folder string) string {
 // TestWrongBuild: what is spelt wrong is found.
 func TestWrongBuild(t *testing.T) {
 	for line, ok := range map[string]bool{
-		"go test ./...":                           true,
-		"CGO_ENABLED=0 go build .":                true,
-		"go test . -run 'TestParse|TestDocument'": true,
-		"go test ./rtnl/{conn,object} -update":    true,
-		"go test ./rtnl/{conn,nosuch} -update":    false,
-		"go test . -run 'TestParse|TestNoSuch'":   false,
-		"go test . -updat":                        false,
-		"go test ./nosuch -run Test":              false,
-		"go build -o kernel_routes .":             false,
+		"go test ./...":                                                       true,
+		"CGO_ENABLED=0 go build .":                                            true,
+		"go test . -run 'TestParse|TestDocument'":                             true,
+		"go test ./rtnl/{conn,object} -update":                                true,
+		"go test ./rtnl/{conn,nosuch} -update":                                false,
+		"go test . -run 'TestParse|TestNoSuch'":                               false,
+		"go test . -updat":                                                    false,
+		"go test ./internal/survival -run TestSoak -v -soak=20m -timeout=40m": true,
+		"go test ./internal/survival -soaks=20m":                              false,
+		"go test ./nosuch -run Test":                                          false,
+		"go build -o kernel_routes .":                                         false,
 	} {
 		if wrong := wrongBuild(t, line); (wrong == "") != ok {
 			t.Errorf("%s: %q", line, wrong)

@@ -20,7 +20,7 @@ func (s *soak) checkpoint() {
 	s.churner.turn.Lock()
 	defer s.churner.turn.Unlock()
 	s.mark()
-	deadline := time.Now().Add(time.Minute)
+	deadline := time.Now().Add(3 * time.Minute)
 	for {
 		wrong, err := s.settled()
 		switch {
@@ -106,7 +106,7 @@ func (s *soak) settled() (wrong []string, err error) {
 		return nil, err
 	}
 	if last != s.events.last {
-		wrong = append(wrong, "more has happened meanwhile")
+		wrong = append(wrong, fmt.Sprintf("more has happened meanwhile: %v", s.events.newest))
 	}
 	if s.events.state != nil {
 		wrong = append(wrong, differences(s.events.state, ids)...)

@@ -13,6 +13,7 @@ type soakEvents struct {
 	last   int             // the last seq that was seen
 	state  map[string]bool // the identities that rows lead to; nil: it is not known where they began
 	losses int             // since state was compared
+	newest []soakRow       // some rows
 }
 
 // soakDrain is how many events are asked for at once: an answer may take so much of osquery's memory.
@@ -46,6 +47,7 @@ func (s *soak) drain() error {
 				s.t.Errorf("after event %d comes %s", s.events.last, r["seq"])
 			}
 			s.events.last++
+			s.events.newest = append(s.events.newest[max(0, len(s.events.newest)-7):], r)
 			s.followed++
 			s.take(r)
 		}

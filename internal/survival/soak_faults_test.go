@@ -188,7 +188,7 @@ func (s *soak) closeSilent() {
 	s.silent = nil
 }
 
-// silence has many connections of which nothing comes, or half a request, until the next fault.
+// silence has many connections of which nothing comes, or half a request, until some queries later.
 func (s *soak) silence() {
 	for range 10 + s.chance.IntN(60) {
 		conn := s.dial()

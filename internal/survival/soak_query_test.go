@@ -83,10 +83,12 @@ func routesWhere(where string, wanted func(*soakThing) bool) soakQuery {
 	}}
 }
 
-// hopsWhere asks for the nexthops of routes that use no nexthop object.
+// hopsWhere asks for the nexthops of unicast routes that use no nexthop object. In a join these
+// conditions must be on the outer table: with one on the inner table osquery's SQLite asks for all that
+// meet it, once for each row, instead of by route_id, and these answers are of different times.
 func hopsWhere(from, where string, wanted func(*soakThing) bool) soakQuery {
 	sql := "SELECT n.family, n.table_name, n.dst, n.metric, n.protocol, n.nexthop_index, n.gateway, n.dev, n.weight, " +
-		"n.snapshot_consistent FROM " + from + " WHERE n.nexthop_id IS NULL AND n.type = 'unicast' AND " + where
+		"n.snapshot_consistent FROM " + from + " WHERE " + where
 	return soakQuery{sql, func(s *soak, rows []soakRow, from, to time.Time) []string {
 		texts := map[soakPlace][]string{}
 		for _, r := range notKernels(rows) {
@@ -243,10 +245,12 @@ func (s *soak) someQuery() soakQuery {
 		address := netip.MustParsePrefix(p.dst).Addr().Next().String()
 		return routesWhere("WHERE covers = '"+address+"'", func(is *soakThing) bool { return is.dst == p.dst })
 	case 7:
-		return hopsWhere("kernel_route_nexthops n", "n.table_name = '"+table+"'", inTable)
+		return hopsWhere("kernel_route_nexthops n", "n.nexthop_id IS NULL AND n.type = 'unicast' AND n.table_name = '"+
+			table+"'", inTable)
 	case 8:
 		return hopsWhere("kernel_routes r JOIN kernel_route_nexthops n USING (route_id)", "r.table_name = '"+table+
-			"' AND r.family = '"+family+"' AND r.metric = 200 AND r.nexthop_count = 4 AND r.nexthop_id IS NULL",
+			"' AND r.family = '"+family+"' AND r.metric = 200 AND r.nexthop_count = 4 AND r.nexthop_id IS NULL AND "+
+			"r.type = 'unicast'",
 			func(is *soakThing) bool {
 				return is.family == family && is.metric == 200 && inTable(is) && len(is.gateways) == 4
 			})

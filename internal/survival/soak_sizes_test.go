@@ -129,7 +129,7 @@ func (z *soakSizes) compare(t *testing.T) {
 		from = to
 	}
 	all := z.longest()
-	if len(all) < 4 {
+	if len(all) < 40 {
 		t.Log("too short to compare sizes")
 		return
 	}
