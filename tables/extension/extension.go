@@ -72,8 +72,8 @@ type Extension struct {
 
 // Run registers and answers. It returns nil after ctx was cancelled and after
 // osquery has asked for it to end, and an error when osquery cannot be reached,
-// refuses the extension, is gone (ErrGone) or has deregistered the extension
-// (ErrDeregistered).
+// refuses the extension, is gone (ErrGone), has deregistered the extension
+// (ErrDeregistered) or cannot reach it any more (ErrSocketLost).
 func (e *Extension) Run(ctx context.Context) error {
 	x := *e
 	if x.Timeout <= 0 {
