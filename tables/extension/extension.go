@@ -22,8 +22,8 @@ import (
 // what osquery's flag extensions_require waits for.
 const Name = "kernel_routes"
 
-// The reasons for which Run ends by itself. After either of them osquery's
-// watcher must start the extension again, or its tables are gone for good.
+// The reasons for which Run ends by itself, beside ErrSocketLost. After any of them
+// osquery's watcher must start the extension again, or its tables are gone for good.
 var (
 	// ErrGone: osquery does not answer any more.
 	ErrGone = errors.New("osquery is gone")
