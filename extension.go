@@ -20,6 +20,7 @@ import (
 	"kernelroutes/rtnl/events"
 	"kernelroutes/tables"
 	"kernelroutes/tables/extension"
+	"kernelroutes/tables/extension/confine"
 )
 
 // extensionFlags are the flags that osquery passes to an extension.
@@ -99,8 +100,11 @@ func (e *extensionFlags) run() error {
 	}
 	log := stderrLog(level)
 	kernel := rtnl.Kernel{Logger: log, Counters: new(rtnl.Counters)}
-	src := &extensionSource{Cache: &rtnl.Cache{Kernel: kernel}, served: new(extension.Counters)}
-	if most := maxEvents(log); most > 0 {
+	src := &extensionSource{Cache: &rtnl.Cache{Kernel: kernel}, served: new(extension.Counters),
+		ownOnly: turnedOff(log, netnsVariable)}
+	most := maxEvents(log)
+	confined(log, confine.Options{Socket: e.socket, Namespaces: !src.ownOnly, Authors: most > 0})
+	if most > 0 {
 		src.log = events.Start(&kernel, events.Options{MaxBytes: most, Logger: log})
 		defer src.log.Close()
 	}
@@ -122,8 +126,9 @@ func (e *extensionFlags) run() error {
 // extension was started.
 type extensionSource struct {
 	*rtnl.Cache
-	log    *events.Log // nil: they are turned off
-	served *extension.Counters
+	log     *events.Log // nil: they are turned off
+	served  *extension.Counters
+	ownOnly bool // other network namespaces are not shown
 }
 
 // Events returns the changes that are kept of those after one.

@@ -22,7 +22,7 @@ func TestInfo(t *testing.T) {
 	for name, want := range map[string]string{
 		"pid": strconv.Itoa(x.Cmd.Process.Pid), "queries": "3", "errors": "1", "timeouts": "0",
 		"rows": strconv.Itoa(routes), "events_state": "following", "events_lost": "0", "events_dropped": "0",
-		"retries": "0", "snapshots_inconsistent": "0",
+		"retries": "0", "snapshots_inconsistent": "0", "protection": "no_new_privs capabilities seccomp",
 	} {
 		if row[name] != want {
 			t.Errorf("%s is %q, not %q", name, row[name], want)

@@ -9,6 +9,7 @@ import (
 
 	"kernelroutes/rtnl"
 	"kernelroutes/tables"
+	"kernelroutes/tables/extension/confine"
 )
 
 // What kernel_routes_info tells.
@@ -26,7 +27,7 @@ func health(reads *rtnl.Counters) tables.Health {
 // Health tells how the extension is.
 func (s *extensionSource) Health() (tables.Health, error) {
 	h := health(s.Kernel.Counters)
-	h.Served = s.served.Served()
+	h.Served, h.Protection = s.served.Served(), confine.Applied()
 	if s.log != nil {
 		h.EventsState = tables.EventsFollowing
 		if h.Events = s.log.Stats(); h.Events.Err != nil {

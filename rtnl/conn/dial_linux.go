@@ -73,13 +73,15 @@ func Dial(ctx context.Context, ns Namespace, groups uint32) (_ Socket, strict bo
 
 // join makes the socket a member of multicast groups.
 func (s *kernelSocket) join(groups uint32) error {
-	// With privilege as much as is asked for, else what net.core.rmem_max allows.
-	_ = s.conn.SetReadBuffer(listenBuffer)
+	_ = s.SetReadBuffer(listenBuffer)
 	return s.conn.Bind(&unix.SockaddrNetlink{Family: unix.AF_NETLINK, Groups: groups})
 }
 
-// SetReadBuffer is for Conn.SetReceiveBuffer.
-func (s *kernelSocket) SetReadBuffer(bytes int) error { return s.conn.SetReadBuffer(bytes) }
+// SetReadBuffer is for Conn.SetReceiveBuffer: with privilege it is as large as is asked for, else what
+// net.core.rmem_max allows.
+func (s *kernelSocket) SetReadBuffer(bytes int) error {
+	return raised(unix.CAP_NET_ADMIN, func() error { return s.conn.SetReadBuffer(bytes) })
+}
 
 // Waiter is for Conn.Waiter.
 func (s *kernelSocket) Waiter(ctx context.Context) (wait, done func()) {
