@@ -2,7 +2,9 @@
 package buildtest
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -20,6 +22,9 @@ var build = sync.OnceValues(func() (string, error) {
 		return "", err
 	}
 	folder = dir
+	if err := lookAtSources(); err != nil {
+		return "", err
+	}
 	file := filepath.Join(dir, "kernel_routes.ext")
 	cmd := exec.Command("go", "build", "-buildvcs=false", "-o", file, "kernelroutes")
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
@@ -28,6 +33,31 @@ var build = sync.OnceValues(func() (string, error) {
 	}
 	return file, nil
 })
+
+// lookAtSources looks at the folders of the module, so that go test, which knows what a test has looked at,
+// runs it again when the program has changed: it does not know that the test builds one.
+func lookAtSources() error {
+	root, err := os.Getwd()
+	if err != nil {
+		return err
+	}
+	for ; ; root = filepath.Dir(root) {
+		if _, err := os.Stat(filepath.Join(root, "go.mod")); err == nil {
+			break
+		}
+		if root == filepath.Dir(root) {
+			return errors.New("no folder above this one has a go.mod")
+		}
+	}
+	return filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
+		name := filepath.Base(path)
+		if err == nil && d.IsDir() && path != root &&
+			(name[0] == '.' || name == "testdata" || name == "dist" || name == "docs") {
+			return filepath.SkipDir
+		}
+		return err
+	})
+}
 
 // Program returns the path of the built program, which is there until Remove.
 func Program(t testing.TB) string {

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/osquery/osquery-go/gen/osquery"
+	"golang.org/x/sys/unix"
 
 	"kernelroutes/internal/exttest"
 	"kernelroutes/internal/nstest"
@@ -290,27 +291,36 @@ func TestHalfSent(t *testing.T) {
 	t.Parallel()
 	newHost(t)
 	x := exttest.Start(t)
-	large := message(strings.Repeat(" ", 8<<20-1000))
 	var conns []net.Conn
-	for range 12 {
+	allButOne := func(size int) { // of a request with so many bytes
+		request := message(strings.Repeat(" ", size-len(message(""))))
 		conn, err := net.Dial("unix", x.Address())
 		must(t, err)
-		defer conn.Close()
+		t.Cleanup(func() { conn.Close() })
 		conn.SetDeadline(time.Now().Add(patience))
-		_, err = conn.Write(large[:len(large)-10])
+		_, err = conn.Write(request[:size-1])
 		must(t, err)
+		waitFor(t, func() bool { return unread(t, conn) == 0 })
 		conns = append(conns, conn)
 	}
-	answers(t, x.Address())
-	r, err := call(t, x.Address(), "kernel_routes", generate(strings.Repeat(" ", 1<<20)))
+	for range 8 {
+		allButOne(8 << 20)
+	}
+	megabyte := strings.Repeat(" ", 1<<20) + "{}"
+	r, err := call(t, x.Address(), "kernel_routes", generate(megabyte))
 	if err != nil || r.Status.Code == 0 || !strings.Contains(r.Status.Message, "bytes at once") {
 		t.Errorf("%v, %v", r, err)
 	}
+	for range 10 { // what is left is less than any request has
+		allButOne(200)
+		allButOne(110)
+	}
+	answers(t, x.Address())
 	for _, conn := range conns {
 		conn.Close()
 	}
 	waitFor(t, func() bool { // until it has noticed
-		r, err := call(t, x.Address(), "kernel_routes", generate(strings.Repeat(" ", 1<<20)+"{}"))
+		r, err := call(t, x.Address(), "kernel_routes", generate(megabyte))
 		return err == nil && r.Status.Code == 0 && len(r.Response) > 0
 	})
 	answers(t, x.Address())
@@ -318,4 +328,14 @@ func TestHalfSent(t *testing.T) {
 		t.Errorf("it has had %d MiB of memory", peak>>20)
 	}
 	terminates(t, x)
+}
+
+// unread is how many bytes of what was sent on a connection have not been received.
+func unread(t *testing.T, conn net.Conn) (n int) {
+	t.Helper()
+	raw, err := conn.(*net.UnixConn).SyscallConn()
+	must(t, err)
+	must(t, raw.Control(func(fd uintptr) { n, err = unix.IoctlGetInt(int(fd), unix.TIOCOUTQ) }))
+	must(t, err)
+	return n
 }

@@ -22,8 +22,8 @@ import (
 // what osquery's flag extensions_require waits for.
 const Name = "kernel_routes"
 
-// The reasons for which Run ends by itself. After either of them osquery's
-// watcher must start the extension again, or its tables are gone for good.
+// The reasons for which Run ends by itself, beside ErrSocketLost. After any of them
+// osquery's watcher must start the extension again, or its tables are gone for good.
 var (
 	// ErrGone: osquery does not answer any more.
 	ErrGone = errors.New("osquery is gone")
@@ -72,8 +72,8 @@ type Extension struct {
 
 // Run registers and answers. It returns nil after ctx was cancelled and after
 // osquery has asked for it to end, and an error when osquery cannot be reached,
-// refuses the extension, is gone (ErrGone) or has deregistered the extension
-// (ErrDeregistered).
+// refuses the extension, is gone (ErrGone), has deregistered the extension
+// (ErrDeregistered) or cannot reach it any more (ErrSocketLost).
 func (e *Extension) Run(ctx context.Context) error {
 	x := *e
 	if x.Timeout <= 0 {

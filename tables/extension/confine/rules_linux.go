@@ -19,6 +19,7 @@ func rules(o *Options) []rule {
 			// Who connects may have its end closed, or its writes refused (SOCK_CLOEXEC, SOCK_NONBLOCK).
 			way(exactly(0, unix.AF_UNIX), socketType(1, unix.SOCK_STREAM), exactly(2, 0)),
 			way(exactly(0, unix.AF_NETLINK), socketType(1, unix.SOCK_RAW), exactly(2, unix.NETLINK_ROUTE))),
+		when(unix.SYS_FCHMOD, way(exactly(1, 0o600))), // the extension's own socket, before it has a file
 		when(unix.SYS_CLONE, thread(cloneFlags)),
 		when(unix.SYS_MPROTECT, noCode(2)),
 		when(unix.SYS_TGKILL, way(process)), // Go's scheduler, to its threads
