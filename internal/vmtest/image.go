@@ -38,12 +38,16 @@ func (j *job) release(k kernel) (release, error) {
 	if err := d.unpack(root, append(slices.Clone(userland), linux)...); err != nil {
 		return r, fmt.Errorf("take the packages of Debian %s: %w", k.suite, err)
 	}
-	images, err := filepath.Glob(filepath.Join(root, "boot", "vmlinuz-*"))
-	if err == nil && len(images) != 1 {
-		err = fmt.Errorf("%s has the kernels %q, not one", linux, images)
+	var images []string
+	for _, pattern := range []string{"boot/vmlinuz-*", "usr/lib/modules/*/vmlinuz"} { // until trixie, and since
+		found, err := filepath.Glob(filepath.Join(root, pattern))
+		if err != nil {
+			return r, err
+		}
+		images = append(images, found...)
 	}
-	if err != nil {
-		return r, err
+	if len(images) != 1 {
+		return r, fmt.Errorf("%s has the kernels %q, not one", linux, images)
 	}
 	if err := os.Rename(images[0], r.kernel); err != nil {
 		return r, err
