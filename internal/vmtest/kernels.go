@@ -64,7 +64,7 @@ func archOf(debian string) (arch, error) {
 
 // userland are the packages of a machine, with which come those that they depend on.
 var userland = []string{
-	"iproute2", "mount", "util-linux", "kmod", "busybox-static", "dash", "bash", "coreutils", "strace", "procps",
+	"iproute2", "mount", "util-linux", "kmod", "busybox-static", "dash", "bash", "coreutils", "strace", "procps", "netbase",
 }
 
 // modules are the folders and files of the kernel's modules that a machine has: those below kernel/. geneve and
