@@ -121,12 +121,12 @@ func join(t testing.TB, routes, hops []row) []route {
 	return all
 }
 
-// shownByIP returns what is compared with ip: routes of both families, without
+// shownByIP returns what is compared with ip: routes of all families but multicast routing's, without
 // what ip does not tell. expires is apart.
 func shownByIP(all []route) (routes []row, expires map[string][]int64) {
 	expires = map[string][]int64{}
 	for _, r := range all {
-		if f := r.row["family"]; f != "ipv4" && f != "ipv6" {
+		if f := r.row["family"]; f != "ipv4" && f != "ipv6" && f != "mpls" {
 			continue
 		}
 		flat := r.flat()

@@ -161,11 +161,20 @@ func New(t testing.TB) {
 // printed.
 func IP(t testing.TB, args string) string {
 	t.Helper()
+	out, err := Try(args)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return out
+}
+
+// Try runs ip as IP does, and returns why it failed where this kernel or this ip may not know how.
+func Try(args string) (string, error) {
 	out, err := exec.Command("ip", strings.Fields(args)...).CombinedOutput()
 	if err != nil {
-		t.Fatalf("ip %s: %v\n%s", args, err, out)
+		return "", fmt.Errorf("ip %s: %w\n%s", args, err, out)
 	}
-	return string(out)
+	return string(out), nil
 }
 
 // Batch runs ip -batch with the lines.
