@@ -4,6 +4,7 @@ package main
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -29,13 +30,16 @@ func seriesOf() []string {
 	return all
 }
 
+// host is this host's kernel.
+var host = kernel{"host", "this host"}
+
 func kernelOf(series string) (kernel, error) {
-	for _, k := range kernels {
+	for _, k := range append(slices.Clone(kernels), host) {
 		if k.series == series {
 			return k, nil
 		}
 	}
-	return kernel{}, fmt.Errorf("there is no kernel %q; there are %s", series, strings.Join(seriesOf(), ", "))
+	return kernel{}, fmt.Errorf("there is no kernel %q; there are %s and host", series, strings.Join(seriesOf(), ", "))
 }
 
 // An arch is a processor.

@@ -5,6 +5,8 @@
 //
 //	go run ./internal/vmtest                                     # all kernels, all packages
 //	go run ./internal/vmtest -kernels 6.1 -packages ./rtnl -run TestWeights
+//	go run ./internal/vmtest -features -save                     # what docs/kernels.md is made of
+//	go run ./internal/vmtest -features -save -kernels host       # the same of this host, without a machine
 //
 // It needs qemu-system-x86 (or qemu-system-misc for other processors), dpkg, apt and
 // debian-archive-keyring, and no rights but to use /dev/kvm. What it takes from Debian's mirror is checked by
@@ -25,6 +27,9 @@
 //	guest.go     what runs inside
 //	report.go    what the guest tells
 //	results.go   what became of each test
+//	host.go      the same without a machine, on this host's kernel
+//	features.go  which tests say what works on a kernel
+//	saved.go     what became of these, in a file, and as a table
 package main
 
 import (
@@ -47,6 +52,8 @@ type job struct {
 	each     time.Duration // the longest that a package may take
 	boot     time.Duration // the longest that a machine may take
 	accel    string        // of QEMU
+	features bool          // only the tests of features
+	save     bool          // what became of these
 	keep     bool
 	fresh    bool
 	cache    string // where packages and archives are kept
@@ -95,6 +102,11 @@ func run(args []string) (failed bool, err error) {
 			errs = append(errs, fmt.Errorf("Linux %s (%s, %s): %w", k.series, k.suite, j.arch.debian, err))
 		}
 		all = append(all, o)
+		if j.save {
+			if err := save(resultsFile, o); err != nil {
+				errs = append(errs, err)
+			}
+		}
 	}
 	return table(os.Stdout, all), errors.Join(errs...)
 }
@@ -110,6 +122,8 @@ func parse(args []string) (*job, error) {
 	flags.DurationVar(&j.each, "timeout", 5*time.Minute, "the longest that the tests of a package may take")
 	flags.DurationVar(&j.boot, "limit", 30*time.Minute, "the longest that a machine may take")
 	flags.StringVar(&j.accel, "accel", "", "kvm or tcg, how the machine is run (default: kvm where it works)")
+	flags.BoolVar(&j.features, "features", false, "run only the tests that docs/kernels.md is made of")
+	flags.BoolVar(&j.save, "save", false, "keep what became of these tests in "+resultsFile)
 	flags.BoolVar(&j.keep, "keep", false, "keep the consoles of the machines and the output of the tests")
 	flags.BoolVar(&j.fresh, "fresh", false, "ask Debian's mirror for newer packages")
 	if err := flags.Parse(args); err != nil {
@@ -133,6 +147,9 @@ func parse(args []string) (*job, error) {
 		j.kernels = append(j.kernels, k)
 	}
 	j.packages = strings.Fields(*packages)
+	if j.features {
+		j.packages = featurePackages()
+	}
 	cache, err := os.UserCacheDir()
 	if err != nil {
 		return nil, fmt.Errorf("find the folder for Debian's packages: %w", err)
@@ -145,6 +162,11 @@ func parse(args []string) (*job, error) {
 func (j *job) onKernel(k kernel, t *tests) (outcome, error) {
 	o := outcome{kernel: k, arch: j.arch}
 	begin := time.Now()
+	if k == host {
+		reports, err := j.onHost(t)
+		o.took = time.Since(begin)
+		return o, errors.Join(err, o.read(t, reports))
+	}
 	r, err := j.release(k)
 	if err != nil {
 		return o, err

@@ -20,6 +20,7 @@ type planned struct {
 // A report is a line of JSON that a guest writes. Each says one thing.
 type report struct {
 	Kernel  string   // uname -r, when the guest begins
+	Version string   // uname -v
 	Lacks   []string // modules that could not be loaded
 	Package string   // whose output it is, or which has ended
 	Output  []byte

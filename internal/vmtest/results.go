@@ -17,6 +17,7 @@ type outcome struct {
 	kernel   kernel
 	arch     arch
 	release  string   // uname -r
+	version  string   // uname -v
 	lacks    []string // modules
 	packages []result // in the order in which they ran
 	took     time.Duration
@@ -29,6 +30,7 @@ type result struct {
 	status                  string
 	seconds                 float64
 	passed, failed, skipped []string
+	unfinished              string            // the test that ran when the binary was ended
 	output                  map[string]string // of tests that failed or were skipped; of the package at ""
 }
 
@@ -39,7 +41,7 @@ func (o *outcome) read(t *tests, reports []report) error {
 	for _, r := range reports {
 		switch {
 		case r.Kernel != "":
-			o.release, o.lacks = r.Kernel, r.Lacks
+			o.release, o.version, o.lacks = r.Kernel, r.Version, r.Lacks
 			if r.Error != "" {
 				return fmt.Errorf("in the machine: %s", r.Error)
 			}
@@ -83,8 +85,13 @@ func (r *result) count(text []byte) error {
 		if err := json.Unmarshal(line, &e); err != nil {
 			return fmt.Errorf("read what go tool test2json prints: %w: %q", err, line)
 		}
+		if e.Test == r.unfinished && (e.Action == "pass" || e.Action == "fail" || e.Action == "skip") {
+			r.unfinished = ""
+		}
 		top := !strings.Contains(e.Test, "/") && e.Test != ""
 		switch {
+		case e.Action == "run" && top:
+			r.unfinished = e.Test
 		case e.Action == "output":
 			r.output[e.Test] += e.Output
 		case e.Action == "pass" && top:

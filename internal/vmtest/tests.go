@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"kernelroutes/internal/buildtest"
+	"kernelroutes/internal/needtest"
 )
 
 // tests is the archive of the test binaries.
@@ -36,7 +37,7 @@ func (j *job) buildTests() (*tests, error) {
 	}
 	t := &tests{archive: filepath.Join(j.work, "tests.cpio"), plan: plan{
 		Load:  loaded,
-		Env:   []string{"TMPDIR=/tmp", buildtest.Built + "=/tests/kernel_routes.ext"},
+		Env:   []string{"TMPDIR=/tmp", buildtest.Built + "=/tests/kernel_routes.ext", needtest.Machine + "=1"},
 		Limit: (j.each + 30*time.Second).Seconds(),
 	}}
 	var packages []string
@@ -49,7 +50,9 @@ func (j *job) buildTests() (*tests, error) {
 		binary := filepath.Base(pkg) + ".test"
 		args := []string{"/tests/" + binary, "-test.v=test2json", "-test.timeout=" + j.each.String(),
 			"-test.paniconexit0", fmt.Sprintf("-test.short=%t", j.short)}
-		if j.run != "" {
+		if j.features {
+			args = append(args, "-test.run="+runOf(pkg))
+		} else if j.run != "" {
 			args = append(args, "-test.run="+j.run)
 		}
 		t.plan.Tests = append(t.plan.Tests, planned{Package: pkg, Folder: "/" + repository + folder, Args: args})
@@ -90,11 +93,10 @@ func (j *job) goTool(command string, args ...string) (string, error) {
 
 // pack makes the archive of what was built in the folder, of the repository's files and of the plan.
 func (t *tests) pack(work string) error {
-	module, err := exec.Command("go", "list", "-m", "-f", "{{.Dir}}").Output()
+	dir, err := module()
 	if err != nil {
-		return fmt.Errorf("go list -m: %w", err)
+		return err
 	}
-	dir := strings.TrimSpace(string(module))
 	files, err := exec.Command("git", "-C", dir, "ls-files", "-z", "--cached", "--others", "--exclude-standard").Output()
 	if err != nil {
 		return fmt.Errorf("list the repository's files with git: %w", err)
@@ -124,4 +126,13 @@ func (t *tests) pack(work string) error {
 	}
 	a.text(planFile, string(text), 0o644)
 	return a.close()
+}
+
+// module returns the folder of the repository.
+func module() (string, error) {
+	dir, err := exec.Command("go", "list", "-m", "-f", "{{.Dir}}").Output()
+	if err != nil {
+		return "", fmt.Errorf("go list -m: %w", err)
+	}
+	return strings.TrimSpace(string(dir)), nil
 }
