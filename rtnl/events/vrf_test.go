@@ -50,9 +50,9 @@ func TestVRF(t *testing.T) {
 	compareBags(t, lines, events)
 }
 
-// change runs ip. An interface that comes into a VRF or leaves it has no IPv6 routes for a moment
+// reaching runs ip. An interface that comes into a VRF or leaves it has no IPv6 routes for a moment
 // (addrconf_ifdown and what follows it), in which a gateway cannot be reached.
-func change(t *testing.T, line string) {
+func reaching(t *testing.T, line string) {
 	t.Helper()
 	for start := time.Now(); ; time.Sleep(10 * time.Millisecond) {
 		_, err := nstest.Try(line)
@@ -130,7 +130,7 @@ func stepping(t *testing.T, steps [][]string, around func(*testing.T, func()) []
 					key, value, _ := strings.Cut(key, " ")
 					nstest.Sysctl(t, key, value)
 				} else {
-					change(t, line)
+					reaching(t, line)
 				}
 			}
 			r.settles(t, ctx, &rtnl.Kernel{})
