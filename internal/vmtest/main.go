@@ -48,6 +48,7 @@ type job struct {
 	arch     arch
 	packages []string
 	run      string        // of -test.run
+	count    int           // -test.count
 	short    bool          // -test.short
 	each     time.Duration // the longest that a package may take
 	boot     time.Duration // the longest that a machine may take
@@ -118,6 +119,7 @@ func parse(args []string) (*job, error) {
 	arch := flags.String("arch", "amd64", "the processor, as Debian calls it: amd64 or s390x")
 	packages := flags.String("packages", strings.Join(defaultPackages, " "), "the packages, separated by blanks")
 	flags.StringVar(&j.run, "run", "", "run the tests that match, as of go test -run")
+	flags.IntVar(&j.count, "count", 1, "run each test so often")
 	flags.BoolVar(&j.short, "short", true, "run the tests with -short")
 	flags.DurationVar(&j.each, "timeout", 5*time.Minute, "the longest that the tests of a package may take")
 	flags.DurationVar(&j.boot, "limit", 30*time.Minute, "the longest that a machine may take")

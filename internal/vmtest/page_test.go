@@ -118,3 +118,28 @@ func TestMarkdown(t *testing.T) {
 		t.Errorf("got\n%s\nwant\n%s", got, want)
 	}
 }
+
+// TestDocumented: what documents tell to run means something.
+func TestDocumented(t *testing.T) {
+	found := 0
+	for _, file := range []string{"../../docs/kernels.md", "../../CONTRIBUTING.md"} {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for line := range strings.Lines(string(text)) {
+			command, _, _ := strings.Cut(line, "#")
+			args, is := strings.CutPrefix(command, "go run ./internal/vmtest")
+			if !is {
+				continue
+			}
+			found++
+			if _, err := parse(strings.Fields(args)); err != nil {
+				t.Errorf("%s: %s: %v", file, command, err)
+			}
+		}
+	}
+	if found < 6 {
+		t.Errorf("%d commands", found)
+	}
+}

@@ -49,7 +49,7 @@ func (j *job) buildTests() (*tests, error) {
 		packages = append(packages, pkg)
 		binary := filepath.Base(pkg) + ".test"
 		args := []string{"/tests/" + binary, "-test.v=test2json", "-test.timeout=" + j.each.String(),
-			"-test.paniconexit0", fmt.Sprintf("-test.short=%t", j.short)}
+			"-test.paniconexit0", fmt.Sprintf("-test.short=%t", j.short), fmt.Sprintf("-test.count=%d", j.count)}
 		if j.features {
 			args = append(args, "-test.run="+runOf(pkg))
 		} else if j.run != "" {
