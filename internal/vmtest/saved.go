@@ -115,7 +115,9 @@ func (r result) save(tests map[string]string) {
 		}
 		name := folder + "." + test
 		if !strings.Contains(test, "/") {
-			maps.DeleteFunc(tests, func(t, _ string) bool { return strings.HasPrefix(t, name+"/") && ran[t] == "" })
+			maps.DeleteFunc(tests, func(t, _ string) bool {
+				return strings.HasPrefix(t, name+"/") && ran[strings.TrimPrefix(t, folder+".")] == ""
+			})
 		}
 		tests[name] = what
 	}
