@@ -11,7 +11,6 @@ import (
 	"github.com/mdlayher/netlink"
 	"golang.org/x/sys/unix"
 
-	"kernelroutes/internal/needtest"
 	"kernelroutes/internal/nstest"
 	"kernelroutes/rtnl"
 	"kernelroutes/tables"
@@ -183,11 +182,7 @@ func TestTooLarge(t *testing.T) {
 	manyRoutes(t)
 	v0 := number(newIPView(t).links["v0"]["dev_index"])
 	before := scan(t, tables.Routes, &rtnl.Kernel{})
-	release, err := needtest.Release()
-	if err != nil {
-		t.Fatal(err)
-	}
-	silent := needtest.Older(release, "6.9") // of an IPv6 route that does not fit
+	silent := older(t, "6.9") // of an IPv6 route that does not fit
 	for _, c := range []struct {
 		family, dst string
 		n           int

@@ -21,7 +21,7 @@ func live(t testing.TB) {
 	network(t)
 	nstest.Batch(t, "-4", objectLines4...)
 	nstest.Batch(t, "-6", objectLines6...)
-	for _, line := range groupLines {
+	for _, line := range asKnown(t, groupLines...) {
 		nstest.IP(t, line)
 	}
 	addWireGroup(t, 60, nhMember{21, maxWeight(t)}, nhMember{1, 3})
