@@ -324,7 +324,9 @@ func testTooLargeIPv6(t *testing.T, old *Kernel) {
 			lines = append(lines, fmt.Sprintf("route append fd10::1 via fd00::1:%x table %s", i, table))
 		}
 		nstest.Batch(t, "-6", lines...)
-		if s, _, err := readParallel(t); !errors.Is(err, ErrTooLarge) {
+		if hostRelease().Before(6, 9, 0) {
+			t.Log("this kernel does not tell of an IPv6 route that does not fit: it is read as such a kernel alone")
+		} else if s, _, err := readParallel(t); !errors.Is(err, ErrTooLarge) {
 			t.Errorf("table %s: %v, %v", table, s, err)
 		}
 		if s, err := old.Read(context.Background(), request(Filter{})); !errors.Is(err, ErrTooLarge) {

@@ -149,7 +149,9 @@ func parse(args []string) (*job, error) {
 		j.kernels = append(j.kernels, k)
 	}
 	j.packages = strings.Fields(*packages)
-	if j.features {
+	given := false
+	flags.Visit(func(f *flag.Flag) { given = given || f.Name == "packages" })
+	if j.features && !given {
 		j.packages = featurePackages()
 	}
 	cache, err := os.UserCacheDir()

@@ -50,21 +50,6 @@ func TestVRF(t *testing.T) {
 	compareBags(t, lines, events)
 }
 
-// reaching runs ip. An interface that comes into a VRF or leaves it has no IPv6 routes for a moment
-// (addrconf_ifdown and what follows it), in which a gateway cannot be reached.
-func reaching(t *testing.T, line string) {
-	t.Helper()
-	for start := time.Now(); ; time.Sleep(10 * time.Millisecond) {
-		_, err := nstest.Try(line)
-		if err == nil {
-			return
-		}
-		if !strings.Contains(err.Error(), "No route to host") || time.Since(start) > time.Minute {
-			t.Fatal(err)
-		}
-	}
-}
-
 // mplsChanges are of routes of labels, some of which go with an interface or with their labels.
 var mplsChanges = [][]string{
 	{"-f mpls route add 100 as 200 via inet 10.1.0.9 dev v1", "-f mpls route add 101 via inet6 fd01::9 dev v1",
@@ -130,7 +115,7 @@ func stepping(t *testing.T, steps [][]string, around func(*testing.T, func()) []
 					key, value, _ := strings.Cut(key, " ")
 					nstest.Sysctl(t, key, value)
 				} else {
-					reaching(t, line)
+					nstest.IP(t, line)
 				}
 			}
 			r.settles(t, ctx, &rtnl.Kernel{})
