@@ -4,14 +4,11 @@ import (
 	"cmp"
 	"fmt"
 	"maps"
-	"net"
 	"net/netip"
 	"slices"
 	"strconv"
 	"strings"
 	"testing"
-
-	"golang.org/x/sys/unix"
 
 	"kernelroutes/internal/nametest"
 	"kernelroutes/rtnl/iproute2"
@@ -254,45 +251,6 @@ func (v *ipView) routeMember(r, single row, o, numeric jsonObject, m member) (ho
 		v.t.Fatalf("ip printed %q, of which this test knows nothing: %v", m.key, o)
 	}
 	return hops
-}
-
-// ofNamespace are the columns that are the namespace's.
-var ofNamespace = []string{netnsID, "pid_with_namespace"}
-
-const netnsID = "netns_id"
-
-// addHidden adds the hidden columns, as net.IPNet and Stat have them.
-func addHidden(t testing.TB, r row) {
-	t.Helper()
-	var own unix.Stat_t
-	if err := unix.Stat("/proc/thread-self/ns/net", &own); err != nil {
-		t.Fatal(err)
-	}
-	r[netnsID], r["pid_with_namespace"] = fmt.Sprint(own.Ino), "0"
-	addKeys(r)
-}
-
-// addKeys adds the keys of a row's prefixes, as net.IPNet has them: those of all addresses of
-// the family for one that is empty.
-func addKeys(r row) {
-	for _, column := range []string{"dst", "src"} {
-		p := r[column]
-		if p == "" {
-			p = map[string]string{"ipv4": "0.0.0.0/0", "ipmr": "0.0.0.0/0", "ipv6": "::/0",
-				"ip6mr": "::/0"}[r["family"]]
-		}
-		_, n, err := net.ParseCIDR(p)
-		if err != nil {
-			continue // a label
-		}
-		first, last := n.IP, slices.Clone(n.IP)
-		for i := range last {
-			last[i] |= ^n.Mask[i]
-		}
-		family := map[int]string{4: "4:", 16: "6:"}[len(first)]
-		r[column+"_first"], r[column+"_last"] = fmt.Sprintf("%s%x", family, []byte(first)),
-			fmt.Sprintf("%s%x", family, []byte(last))
-	}
 }
 
 // sharedColumns are the columns of a nexthop that are its route's.

@@ -26,7 +26,7 @@ var newerRules = []struct {
 		"dport_start": "20", "dport_end": "30", "sport_mask": "65535", "dport_mask": ""}},
 	{"4.17", "-4", "table 9 protocol 186", row{"protocol": "bgp"}},
 	{"6.12", "-4", "dscp 10 table 9", row{"dscp": "10", "dscp_mask": "63", "tos": "0"}},
-	{"6.12", "-6", "dscp EF table 9", row{"dscp": "46", "dscp_mask": "63"}},
+	{"6.12", "-6", "dscp 46 table 9", row{"dscp": "46", "dscp_mask": "63"}},
 	{"6.15", "-4", "dscp 0x10/0x30 table 9", row{"dscp": "16", "dscp_mask": "48"}},
 	// ip 6.15 knows no masks of ports.
 	{"6.15", "-4", "sport 0x10/0xff table 9", row{"sport_start": "16", "sport_end": "16", "sport_mask": "255"}},

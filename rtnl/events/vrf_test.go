@@ -21,7 +21,8 @@ var vrfChanges = [][]string{
 	{"route add 20.0.0.0/8 via 10.1.0.9", "-6 route add fd20::/16 via fd01::9", "nexthop add id 1 via 10.1.0.9 dev v1",
 		"route add 21.0.0.0/8 nhid 1"},
 	{"link add red type vrf table 1010", "link set red up"},
-	{"link set v1 master red"},
+	{"link set v1 master red"}, // which takes its IPv6 addresses
+	{"-6 addr add fd01::1/64 dev v1 nodad"},
 	{"route add 20.0.0.0/8 via 10.1.0.9 vrf red", "-6 route add fd20::/16 via fd01::9 vrf red",
 		"route add unreachable default metric 4278198272 vrf red"},
 	{"link add blue type vrf table 3000000000", "link set blue up", "link set v2 master blue"},
