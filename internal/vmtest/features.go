@@ -15,17 +15,20 @@ type feature struct {
 }
 
 var features = []feature{
-	{"Routes", []string{"tables.TestLive", "tables.TestDifferential", "rtnl.TestFilterKernel", "rtnl.TestParallelKernel"}},
+	{"Routes", []string{"tables.TestLive", "tables.TestDifferential", "rtnl.TestFilterKernel",
+		"rtnl.TestParallelKernel"}},
 	{"Routes that do not fit", []string{"tables.TestLargeRoutes", "tables.TestTooLarge", "tables.TestLargeGroup"}},
 	{"Nexthop objects", []string{"tables.TestNexthopObjects", "tables.TestNexthopObjectConditions",
 		"rtnl.TestObjectsAndTheirRoutes"}},
 	{"Resilient groups", []string{"tables.TestResilient"}},
-	{"Rules", []string{"tables.TestRandomRules", "tables.TestNewerRules", "tables.TestRulesOfNamespaces", "rtnl.TestRules"}},
+	{"Rules", []string{"tables.TestRandomRules", "tables.TestNewerRules", "tables.TestRulesOfNamespaces",
+		"rtnl.TestRules"}},
 	{"Lookups", []string{"tables.TestLookups", "tables.TestLookupsRandom", "tables.TestLookupsRefused"}},
 	{"Settings of interfaces", []string{"tables.TestInterfaceConfig", "tables.TestEffectiveIPv4",
 		"tables.TestSinceOfSettings"}},
 	{"Namespaces", []string{"tables.TestNetns", "tables.TestAllNamespaces"}},
-	{"Events", []string{"events.TestApply", "events.TestApplyBeginning", "events.TestActions", "events.TestWentUnseen"}},
+	{"Events", []string{"events.TestApply", "events.TestApplyBeginning", "events.TestActions",
+		"events.TestWentUnseen"}},
 	{"Authors", []string{"events.TestAuthors", "author.TestIP", "author.TestDaemon", "author.TestKernel"}},
 	{"VRF", []string{"tables.TestVRFLive", "tables.TestInterfaceConfigVRF", "events.TestVRF"}},
 	{"MPLS", []string{"tables.TestMPLS", "events.TestMPLS"}},

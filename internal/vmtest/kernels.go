@@ -54,7 +54,8 @@ type arch struct {
 
 var archs = []arch{
 	{"amd64", "amd64", "qemu-system-x86_64", []string{"-machine", "q35", "-cpu", "max"}, "pci", "ttyS0"},
-	{"s390x", "s390x", "qemu-system-s390x", []string{"-machine", "s390-ccw-virtio", "-cpu", "max"}, "ccw", "ttysclp0"},
+	{"s390x", "s390x", "qemu-system-s390x", []string{"-machine", "s390-ccw-virtio", "-cpu", "max"}, "ccw",
+		"ttysclp0"},
 }
 
 func archOf(debian string) (arch, error) {
@@ -68,7 +69,8 @@ func archOf(debian string) (arch, error) {
 
 // userland are the packages of a machine, with which come those that they depend on.
 var userland = []string{
-	"iproute2", "mount", "util-linux", "kmod", "busybox-static", "dash", "bash", "coreutils", "strace", "procps", "netbase",
+	"iproute2", "mount", "util-linux", "kmod", "busybox-static", "dash", "bash", "coreutils", "strace", "procps",
+	"netbase",
 }
 
 // modules are the folders and files of the kernel's modules that a machine has: those below kernel/. geneve and

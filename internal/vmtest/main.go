@@ -100,7 +100,7 @@ func run(args []string) (failed bool, err error) {
 	for _, k := range j.kernels {
 		o, err := j.onKernel(k, tests)
 		if err != nil {
-			errs = append(errs, fmt.Errorf("Linux %s (%s, %s): %w", k.series, k.suite, j.arch.debian, err))
+			errs = append(errs, fmt.Errorf("on Linux %s (%s, %s): %w", k.series, k.suite, j.arch.debian, err))
 		}
 		all = append(all, o)
 		if j.save {

@@ -103,7 +103,8 @@ func TestMarkdown(t *testing.T) {
 		{Kernel: "5.10.1", Arch: "amd64", Tests: map[string]string{"tables.TestA": passed, "tables.TestA/b": lacks +
 			"-6 route add ::1 x: ip -6 route add ::1 x: exit status 2", "tables.TestB": passed,
 			"rtnl.TestB": lacks + "MPLS (module x): stat /proc: no"}},
-		{Kernel: "6.1", Arch: "s390x", Tests: map[string]string{"tables.TestA": failed, "tables.TestB": lacks + "b: c"}},
+		{Kernel: "6.1", Arch: "s390x", Tests: map[string]string{"tables.TestA": failed,
+			"tables.TestB": lacks + "b: c"}},
 		{Kernel: "6.2", Arch: "amd64", Tests: map[string]string{"tables.TestA": passed, "tables.TestB": lacks + "b: c",
 			"rtnl.TestB": skipped + "no b"}},
 		{Kernel: "6.3", Arch: "amd64", Tests: map[string]string{"tables.TestA": passed, "tables.TestB": passed,

@@ -60,16 +60,14 @@ func (j *job) buildTests() (*tests, error) {
 	if len(packages) == 0 {
 		return nil, fmt.Errorf("no tests in %s", strings.Join(j.packages, " "))
 	}
-	flags := []string{"-buildvcs=false", "-ldflags=-s -w", "-o"}
-	if _, err := j.goTool("test", append(append([]string{"-c"}, append(flags, bin+"/")...), packages...)...); err != nil {
-		return nil, err
-	}
-	program := []string{"-buildvcs=false", "-o", filepath.Join(bin, "kernel_routes.ext"), "kernelroutes"}
-	if _, err := j.goTool("build", program...); err != nil {
-		return nil, err
-	}
-	if _, err := j.goTool("build", append(flags, filepath.Join(j.work, "init"), "kernelroutes/internal/vmtest")...); err != nil {
-		return nil, err
+	for _, b := range [][]string{
+		append([]string{"test", "-c", "-ldflags=-s -w", "-o", bin + "/"}, packages...),
+		{"build", "-buildvcs=false", "-o", filepath.Join(bin, "kernel_routes.ext"), "kernelroutes"},
+		{"build", "-buildvcs=false", "-o", filepath.Join(j.work, "init"), "kernelroutes/internal/vmtest"},
+	} {
+		if _, err := j.goTool(b[0], b[1:]...); err != nil {
+			return nil, err
+		}
 	}
 	return t, t.pack(j.work)
 }
@@ -97,7 +95,8 @@ func (t *tests) pack(work string) error {
 	if err != nil {
 		return err
 	}
-	files, err := exec.Command("git", "-C", dir, "ls-files", "-z", "--cached", "--others", "--exclude-standard").Output()
+	git := exec.Command("git", "-C", dir, "ls-files", "-z", "--cached", "--others", "--exclude-standard")
+	files, err := git.Output()
 	if err != nil {
 		return fmt.Errorf("list the repository's files with git: %w", err)
 	}

@@ -204,7 +204,8 @@ func TestParse(t *testing.T) {
 		}
 	}
 	j, err := parse([]string{"-kernels", "6.1,newest", "-features"})
-	if err != nil || len(j.kernels) != 2 || j.kernels[1].suite != "sid" || !slices.Contains(j.packages, "./rtnl/author") {
+	if err != nil || len(j.kernels) != 2 || j.kernels[1].suite != "sid" ||
+		!slices.Contains(j.packages, "./rtnl/author") {
 		t.Errorf("%+v, %v", j, err)
 	}
 }
