@@ -50,10 +50,10 @@ func (j *job) buildTests() (*tests, error) {
 		binary := filepath.Base(pkg) + ".test"
 		args := []string{"/tests/" + binary, "-test.v=test2json", "-test.timeout=" + j.each.String(),
 			"-test.paniconexit0", fmt.Sprintf("-test.short=%t", j.short), fmt.Sprintf("-test.count=%d", j.count)}
-		if j.features {
-			args = append(args, "-test.run="+runOf(pkg))
-		} else if j.run != "" {
+		if j.run != "" {
 			args = append(args, "-test.run="+j.run)
+		} else if j.features {
+			args = append(args, "-test.run="+runOf(pkg))
 		}
 		t.plan.Tests = append(t.plan.Tests, planned{Package: pkg, Folder: "/" + repository + folder, Args: args})
 	}
