@@ -64,6 +64,8 @@ func (s saved) works(f feature) string {
 			continue
 		case what == failed:
 			return "fails"
+		case what == unended:
+			return "not ended"
 		case what == passed:
 			ok++
 		}

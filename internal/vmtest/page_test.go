@@ -107,11 +107,12 @@ func TestMarkdown(t *testing.T) {
 			"tables.TestB": lacks + "b: c"}},
 		{Kernel: "6.2", Arch: "amd64", Tests: map[string]string{"tables.TestA": passed, "tables.TestB": lacks + "b: c",
 			"rtnl.TestB": skipped + "no b"}},
+		{Kernel: "6.2.1", Arch: "amd64", Tests: map[string]string{"tables.TestA": unended}},
 		{Kernel: "6.3", Arch: "amd64", Tests: map[string]string{"tables.TestA": passed, "tables.TestB": passed,
 			"rtnl.TestB": passed}},
 	})
-	const want = "| | 5.10.1 | 6.1 s390x | 6.2 | 6.3 |\n|---|---|---|---|---|\n" +
-		"| A | in part | fails | yes | yes |\n| B | in part | not tried | lacked | yes |\n" +
+	const want = "| | 5.10.1 | 6.1 s390x | 6.2 | 6.2.1 | 6.3 |\n|---|---|---|---|---|---|\n" +
+		"| A | in part | fails | yes | not ended | yes |\n| B | in part | not tried | lacked | not tried | yes |\n" +
 		"\n**5.10.1** lacks, or its `ip` does: MPLS (module x); `ip -6 route add ::1 x`.\n" +
 		"\n**6.1 s390x** lacks, or its `ip` does: b. Tests fail: `tables.TestA`.\n" +
 		"\n**6.2** lacks, or its `ip` does: b; no b.\n"

@@ -81,9 +81,10 @@ func load(file string) (all []saved, err error) {
 	return all, nil
 }
 
-// What becomes of a test; what is skipped says why.
+// What becomes of a test; what is skipped says why. What has not ended was ended for its time, or with the machine.
 const (
 	passed  = "passed"
+	unended = "not ended"
 	failed  = "failed"
 	skipped = "skipped: "
 )
@@ -107,7 +108,7 @@ func (r result) save(tests map[string]string) {
 		ran[test] = failed
 	}
 	if r.unfinished != "" {
-		ran[r.unfinished] = failed
+		ran[r.unfinished] = unended
 	}
 	for test, what := range ran {
 		if !within(test) {
