@@ -12,6 +12,7 @@ var notRun = []struct{ pattern, reason string }{
 	{`^(CGO_ENABLED=0 )?go (build|test) `, "CI builds and tests: TestDocumentBuilds looks whether it means something"},
 	{`^((GOTOOLCHAIN|GOPROXY|SOURCE_DATE_EPOCH)=\S+ )?go run \./release( |$)`, "builds packages: release tests it"},
 	{`^go run \./internal/notice$`, "writes NOTICE, which its tests compare"},
+	{`^go run \./internal/vmtest( |$)`, "starts virtual machines: its tests look what the arguments mean"},
 	{`^git (tag --sign|clone --branch) `, "TestSigning of release runs them"},
 	{`^go (-C release/tools )?mod download$`, "downloads: CI does with the first build"},
 	{`^(gpg|minisign|\(cd dist|sha256sum) `, "TestSigning of release runs them"},

@@ -112,8 +112,10 @@ func TestRules(t *testing.T) {
 			t.Fatal(err)
 		}
 		got := slices.DeleteFunc(rulesIn(s, rules), func(r string) bool { return !strings.HasPrefix(r, "ipv") })
-		if !slices.Equal(got, want) || !s.Consistent || s.Tries != 1 || len(want) != 8 {
-			t.Errorf("got %q, want %q", got, want)
+		// Where the kernel has IPv6 behind its other families, only a second dump tells that it came to its end.
+		if !slices.Equal(got, want) || !s.Consistent || s.Tries > 2 || len(want) != 8 {
+			t.Errorf("got %q, want %q; consistent: %v, tries: %d, asked %d", got, want, s.Consistent, s.Tries,
+				asked)
 		}
 		for _, typ := range asked {
 			if typ != rtmGetRule && typ != wire.NLMSG_NOOP { // with which a socket is warmed

@@ -319,6 +319,9 @@ func TestObjectsAndTheirRoutes(t *testing.T) {
 	dumps := 0
 	for ; dumps < least || c.changes.Load() < manyChanges && dumps < 100*least; dumps++ {
 		s, err := new(Kernel).Read(t.Context(), request)
+		if errors.Is(err, ErrInterrupted) { // where the machine is slow: nothing is told that could be wrong
+			continue
+		}
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -318,16 +318,15 @@ func TestParallelKernel(t *testing.T) {
 // testTooLargeIPv6 has a route that does not fit, in table local and then elsewhere. old
 // reads as before Linux 6.9.
 func testTooLargeIPv6(t *testing.T, old *Kernel) {
-	if hostRelease().Before(6, 9, 0) {
-		t.Skip("Linux 6.9 or later, which tells of an IPv6 route that does not fit, is missing")
-	}
 	for _, table := range []string{"local", "main"} {
 		var lines []string
 		for i := range 1500 {
 			lines = append(lines, fmt.Sprintf("route append fd10::1 via fd00::1:%x table %s", i, table))
 		}
 		nstest.Batch(t, "-6", lines...)
-		if s, _, err := readParallel(t); !errors.Is(err, ErrTooLarge) {
+		if hostRelease().Before(6, 9, 0) {
+			t.Log("this kernel does not tell of an IPv6 route that does not fit: it is read as such a kernel alone")
+		} else if s, _, err := readParallel(t); !errors.Is(err, ErrTooLarge) {
 			t.Errorf("table %s: %v, %v", table, s, err)
 		}
 		if s, err := old.Read(context.Background(), request(Filter{})); !errors.Is(err, ErrTooLarge) {

@@ -2,6 +2,7 @@ package tables
 
 import (
 	"context"
+	"net"
 	"slices"
 	"strings"
 	"testing"
@@ -77,7 +78,11 @@ func TestTableOfLinks(t *testing.T) {
 		return all
 	}
 	all := scan(Query{Used: used("dev", "snapshot_consistent")})
-	if len(all) != 3 || !slices.Contains(all, " v0 1") || !slices.Contains(all, " lo 1") {
+	interfaces, err := net.Interfaces() // some kernels have tunnels in every namespace
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(all) != len(interfaces) || !slices.Contains(all, " v0 1") || !slices.Contains(all, " lo 1") {
 		t.Errorf("rows are %q", all)
 	}
 	for _, r := range src.read {
@@ -87,9 +92,9 @@ func TestTableOfLinks(t *testing.T) {
 	}
 	// What is the same of every row needs no rows.
 	for range 2 {
-		want := []string{" 1", " 1", " 1"}
+		want := slices.Repeat([]string{" 1"}, len(interfaces))
 		if src.inconsistent {
-			want = []string{" 0", " 0", " 0"}
+			want = slices.Repeat([]string{" 0"}, len(interfaces))
 		}
 		var said []string
 		got := scan(Query{Used: used("snapshot_consistent"), Warn: func(text string) { said = append(said, text) }})

@@ -72,6 +72,7 @@ func waitForCarriers(t testing.TB) {
 // test. family is -4, -6 or nothing.
 func batch(t testing.TB, family string, lines ...string) {
 	t.Helper()
+	lines = asKnown(t, lines...)
 	const last = "link show dev lo"
 	cmd := exec.Command("ip", append(strings.Fields(family), "-force", "-batch", "-")...)
 	cmd.Stdin = strings.NewReader(strings.Join(append(lines, last), "\n") + "\n")

@@ -57,7 +57,7 @@ func (g generator) objects(t testing.TB) {
 		for _, m := range members[:1+g.IntN(len(members))] {
 			group += "/" + m
 			if g.chance(2) {
-				group += fmt.Sprintf(",%d", 1+g.IntN(256))
+				group += fmt.Sprintf(",%d", 1+g.IntN(255)) // 256 since Linux 6.12
 			}
 		}
 		groups = append(groups, fmt.Sprintf("nexthop add id %d group %s%s", id, group[1:],

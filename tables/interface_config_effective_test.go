@@ -58,6 +58,9 @@ func TestEffectiveIPv4(t *testing.T) {
 		}
 		seen := map[bool]bool{}
 		for n := range (tc.most + 1) * (tc.most + 1) {
+			if tc.setting == "ignore_routes_with_linkdown" && n/(tc.most+1) > 0 && older(t, "5.11") {
+				continue // there all's does not count, as the page of the table says
+			}
 			// all first: of some settings that sets every interface's.
 			nstest.Sysctl(t, "net.ipv4.conf.all."+tc.setting, fmt.Sprint(n/(tc.most+1)))
 			nstest.Sysctl(t, "net.ipv4.conf."+dev+"."+tc.setting, fmt.Sprint(n%(tc.most+1)))

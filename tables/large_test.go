@@ -182,6 +182,7 @@ func TestTooLarge(t *testing.T) {
 	manyRoutes(t)
 	v0 := number(newIPView(t).links["v0"]["dev_index"])
 	before := scan(t, tables.Routes, &rtnl.Kernel{})
+	silent := older(t, "6.9") // of an IPv6 route that does not fit
 	for _, c := range []struct {
 		family, dst string
 		n           int
@@ -217,6 +218,9 @@ func TestTooLarge(t *testing.T) {
 					}
 				}
 				other := r.column == "table_id" && r.value != fmt.Sprint(table)
+				if silent && c.family == "ipv6" {
+					other = r.column == "family" && r.value == "ipv4" // all IPv6 routes are read for every other query
+				}
 				if err == nil && len(rows) != want || err != nil && (other || !errors.Is(err, rtnl.ErrTooLarge)) {
 					t.Errorf("%d %s nexthops in table %d, %s = %s: %d rows of %d, %v", c.n, c.family, table, r.column,
 						r.value, len(rows), want, err)

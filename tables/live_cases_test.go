@@ -31,11 +31,11 @@ var (
 	}
 	groupLines = []string{
 		"nexthop add id 30 group 21,5/24,200",
-		"nexthop add id 31 group 21/1,256 type resilient buckets 32 idle_timer 10",
+		"nexthop add id 31 group 21/1,255 type resilient buckets 32 idle_timer 10",
 		"nexthop add id 32 group 23",
 		"nexthop add id 33 group 21",
 		"nexthop add id 10 group 1,5/4,200/5",
-		"nexthop add id 11 group 1/2,256 type resilient buckets 32",
+		"nexthop add id 11 group 1/2,255 type resilient buckets 32",
 		"nexthop add id 12 group 3",
 		"nexthop add id 13 group 1",
 	}
@@ -109,7 +109,7 @@ var liveIPv4 = []liveCase{
 		[]row{{"nexthop_id": "21", "weight": "5", "gateway": "10.0.0.9"},
 			{"nexthop_id": "24", "weight": "200", "gateway": "10.0.1.9", "encap_type": "ip"}}},
 	{"10.1.23.0/24 nhid 31", row{"dst": "10.1.23.0/24", "nexthop_id": "31", "nexthop_count": "2"},
-		[]row{{"nexthop_id": "21", "weight": "1"}, {"nexthop_id": "1", "weight": "256", "gateway": "fd00::9"}}},
+		[]row{{"nexthop_id": "21", "weight": "1"}, {"nexthop_id": "1", "weight": "255", "gateway": "fd00::9"}}},
 	{"10.1.24.0/24 nhid 32", row{"dst": "10.1.24.0/24", "nexthop_id": "32", "type": "blackhole", "nexthop_count": "0",
 		"dev": "", "dev_index": "", "gateway": ""}, []row{}},
 	{"10.1.25.0/24 nhid 33", row{"dst": "10.1.25.0/24", "nexthop_id": "33", "gateway": "10.0.0.9", "dev": "v0",
@@ -177,7 +177,7 @@ var liveIPv6 = []liveCase{
 		[]row{{"nexthop_id": "1", "weight": "5"}, {"nexthop_id": "4", "weight": "200", "encap_type": "seg6"},
 			{"nexthop_id": "5", "flag_names": "onlink"}}},
 	{"fd01:e::/32 nhid 11", row{"dst": "fd01:e::/32", "nexthop_id": "11", "nexthop_count": "2"},
-		[]row{{"nexthop_id": "1", "weight": "1"}, {"nexthop_id": "2", "weight": "256", "dev": "v1"}}},
+		[]row{{"nexthop_id": "1", "weight": "1"}, {"nexthop_id": "2", "weight": "255", "dev": "v1"}}},
 	{"fd01:f::/32 nhid 12", row{"dst": "fd01:f::/32", "nexthop_id": "12", "type": "blackhole", "nexthop_count": "0",
 		"dev": "", "dev_index": "", "gateway": ""}, []row{}},
 	{"blackhole fd01:1b::/32 nhid 1", row{"dst": "fd01:1b::/32", "nexthop_id": "1", "type": "blackhole",

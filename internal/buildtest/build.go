@@ -12,11 +12,18 @@ import (
 	"testing"
 )
 
+// Built names the variable of the environment that has the path of the program where it was built
+// before: where tests run without Go, in machines of internal/vmtest.
+const Built = "KERNEL_ROUTES_TEST_PROGRAM"
+
 // folder is where the program was built, "" if it was not.
 var folder string
 
 // build builds the program once, as it is shipped.
 var build = sync.OnceValues(func() (string, error) {
+	if file := os.Getenv(Built); file != "" {
+		return file, nil
+	}
 	dir, err := os.MkdirTemp("", "kernelroutes")
 	if err != nil {
 		return "", err

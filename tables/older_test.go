@@ -1,0 +1,44 @@
+package tables_test
+
+import (
+	"slices"
+	"strings"
+	"testing"
+
+	"kernelroutes/internal/needtest"
+)
+
+// older reports whether this kernel comes before a release, as "5.13".
+func older(t testing.TB, than string) bool {
+	t.Helper()
+	release, err := needtest.Release()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return needtest.Older(release, than)
+}
+
+// asKnown returns lines for ip as this kernel can understand them: a resilient group, which there is since Linux 5.13,
+// is an ordinary one before, and a reduced header of segments, since 6.0, a whole one.
+func asKnown(t testing.TB, lines ...string) (all []string) {
+	t.Helper()
+	noResilient, noReduced := older(t, "5.13"), older(t, "6.0")
+	for _, line := range lines {
+		if noResilient {
+			line, _, _ = strings.Cut(line, " type resilient ")
+		}
+		if noReduced {
+			line = strings.ReplaceAll(line, "encap.red ", "encap ")
+		}
+		all = append(all, line)
+	}
+	return all
+}
+
+// knownCases returns the cases that this kernel knows.
+func knownCases(t testing.TB, cases []liveCase) []liveCase {
+	t.Helper()
+	return slices.DeleteFunc(slices.Clone(cases), func(c liveCase) bool {
+		return asKnown(t, c.line)[0] != c.line
+	})
+}
