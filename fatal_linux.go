@@ -31,6 +31,9 @@ var shortages = [...]struct {
 		"of this user (ulimit -u) or of the control group (pids.max) is reached, or a seccomp rule denies clone; allow more"},
 	{false, "runtime: epoll", noPoller},
 	{false, "runtime: eventfd", noPoller},
+	{false, "runtime: unexpected error while checking standard file", "standard input, output and error cannot be " +
+		"looked at (fcntl), as a seccomp rule denies it; allow it"},
+	{true, "sigaction failed", "signals cannot be handled (sigaction), as a seccomp rule denies it; allow it"},
 	{false, "runtime: standard file descriptor", "standard input, output or error is closed, and /dev/null cannot be " +
 		"opened in its place; leave them open, or have a /dev/null"},
 }
