@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -33,7 +34,10 @@ type hardship struct {
 	Mounts  []mount
 	Limits  map[int]uint64 // RLIMIT_...
 	Denials []denial
-	Closed  []int // descriptors
+	Closed  []int    // descriptors
+	Env     []string // more of the environment
+
+	attr *syscall.SysProcAttr // of the process
 }
 
 // A result is what a command did.
@@ -70,7 +74,8 @@ func (h *hardship) command(ctx context.Context, t *testing.T, args ...string) *e
 		t.Fatal(err)
 	}
 	cmd := exec.CommandContext(ctx, self, append([]string{buildtest.Program(t)}, args...)...)
-	cmd.Env = append(os.Environ(), hardships+"="+h.text(t))
+	cmd.Env = append(append(os.Environ(), h.Env...), hardships+"="+h.text(t))
+	cmd.SysProcAttr = h.attr
 	return cmd
 }
 

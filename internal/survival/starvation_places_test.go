@@ -167,7 +167,8 @@ func TestFileSystems(t *testing.T) {
 	}
 }
 
-// TestSmallBuffers: sockets that hold one message lose the others, which costs time or an error, and no row.
+// TestSmallBuffers: where a socket's buffer may not be made larger than net.core.rmem_default, as where rmem_max is
+// as small (which only the host's own namespace can set; smaller ones are tried by rtnl), nothing is lost.
 func TestSmallBuffers(t *testing.T) {
 	nstest.New(t)
 	all := tasks(t)
