@@ -28,7 +28,8 @@ var shortages = [...]struct {
 	{false, "runtime: out of memory", noMemory},
 	{false, "runtime: mmap", noMemory},
 	{false, "runtime: failed to create new OS thread", "no thread can be made: the limit of processes and threads " +
-		"of this user (ulimit -u) or of the control group (pids.max) is reached, or a seccomp rule denies clone; allow more"},
+		"of this user (ulimit -u) or of the control group (pids.max) is reached, or a seccomp rule denies clone; " +
+		"allow more"},
 	{false, "runtime: epoll", noPoller},
 	{false, "runtime: eventfd", noPoller},
 	{false, "runtime: unexpected error while checking standard file", "standard input, output and error cannot be " +

@@ -195,7 +195,8 @@ func TestLimits(t *testing.T) {
 	t.Parallel()
 	const sort = "WITH RECURSIVE n(v) AS (SELECT 1 UNION ALL SELECT v + 1 FROM n LIMIT 200000) " +
 		"SELECT max(v) AS m FROM (SELECT v FROM n ORDER BY -v)"
-	limits := []string{"-v 5000000", "-v 1200000", "-v 700000", "-v 100000", "-v 3000000", "-v 2000000", "-v 1400000", "-v 1000000", "-v 920000", "-v 850000",
+	limits := []string{"-v 5000000", "-v 1200000", "-v 700000", "-v 100000", "-v 3000000", "-v 2000000",
+		"-v 1400000", "-v 1000000", "-v 920000", "-v 850000",
 		"-d 100000"}
 	for _, limit := range limits {
 		for sql, want := range map[string]string{

@@ -152,7 +152,8 @@ func (k *Kernel) warn(r *reading, s *Snapshot) {
 // warnDeaf tells the logger once why no snapshot is consistent.
 func (k *Kernel) warnDeaf(err error) {
 	if k.Logger != nil && atomic.CompareAndSwapUint32(&k.toldDeaf, 0, 1) {
-		k.Logger.Warn("routes that change while they are read may be missing, as changes cannot be heard of", "err", err)
+		k.Logger.Warn("routes that change while they are read may be missing, as changes cannot be heard of",
+			"err", err)
 	}
 }
 

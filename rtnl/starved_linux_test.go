@@ -7,12 +7,10 @@ import (
 	"fmt"
 	"log/slog"
 	"net/netip"
-	"runtime"
 	"strings"
 	"syscall"
 	"testing"
 
-	"kernelroutes/internal/memory"
 	"kernelroutes/internal/nstest"
 	"kernelroutes/rtnl/conn"
 	"kernelroutes/rtnl/object"
@@ -45,7 +43,7 @@ func TestSmallReceiveBuffers(t *testing.T) {
 			nstest.IP(t, "route flush table 500")
 			nstest.Batch(t, "-4", lines[100:]...)
 		}
-		s, err := k.Read(t.Context(), Request{Kinds: []*object.Kind{object.Routes.Kind}, Filter: Filter{Tables: []uint32{500}}})
+		s, err := k.Read(t.Context(), RouteRequest(Filter{Tables: []uint32{500}}))
 		if err != nil || !s.Consistent || s.Count(object.Routes.Kind) != many || (s.Tries > 1) != changes {
 			t.Errorf("changes %v: %v, %d routes, consistent %v, %d tries", changes, err, s.Count(object.Routes.Kind),
 				s.Consistent, s.Tries)
@@ -99,40 +97,5 @@ func TestDeaf(t *testing.T) {
 		if !errors.Is(err, ErrDeaf) || !strings.Contains(err.Error(), "denies bind") {
 			t.Error(err)
 		}
-	}
-}
-
-// TestNoMemory: a dump for which there is no memory is an error, not the end of the process.
-func TestNoMemory(t *testing.T) {
-	nstest.New(t)
-	const many = 20_000 // some MiB of messages
-	lines := make([]string, many)
-	for i := range lines {
-		lines[i] = fmt.Sprintf("route add blackhole 10.0.%d.%d/32", i>>8, i&255)
-	}
-	nstest.Batch(t, "-4", lines...)
-	// What is read for the first time leaves the heap as large as all else here needs.
-	if s, err := (&Kernel{}).Read(t.Context(), RouteRequest(Filter{})); err != nil || s.Count(object.Routes.Kind) < many {
-		t.Fatal(err)
-	}
-	runtime.GC()
-	var limit, was syscall.Rlimit
-	if err := syscall.Getrlimit(syscall.RLIMIT_DATA, &was); err != nil {
-		t.Fatal(err)
-	}
-	limit = was
-	limit.Cur = 1 << 20 // less than there is already: nothing more is given
-	if err := syscall.Setrlimit(syscall.RLIMIT_DATA, &limit); err != nil {
-		t.Fatal(err)
-	}
-	s, err := (&Kernel{}).Read(t.Context(), RouteRequest(Filter{}))
-	if again := syscall.Setrlimit(syscall.RLIMIT_DATA, &was); again != nil {
-		t.Fatal(again)
-	}
-	if !errors.Is(err, memory.ErrNone) || !strings.Contains(err.Error(), "ulimit -d") {
-		t.Error(err, s)
-	}
-	if s, err = (&Kernel{}).Read(t.Context(), RouteRequest(Filter{})); err != nil || s.Count(object.Routes.Kind) < many {
-		t.Error(err)
 	}
 }

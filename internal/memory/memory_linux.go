@@ -13,14 +13,14 @@ import (
 
 // short returns why there are not so many bytes.
 func short(bytes int) error {
-	if !mappable(bytes+dataReserve, unix.PROT_READ|unix.PROT_WRITE) || !mappable(bytes+addressReserve, unix.PROT_NONE) {
-		return fmt.Errorf("the system has less than %d MiB left for this program (ulimit -d, ulimit -v, overcommit_memory)",
-			(bytes+dataReserve)>>20)
+	data, mb := bytes+dataReserve, (bytes+dataReserve)>>20
+	if !mappable(data, unix.PROT_READ|unix.PROT_WRITE) || !mappable(bytes+addressReserve, unix.PROT_NONE) {
+		return fmt.Errorf("the system has less than %d MiB left for this program (ulimit -d, ulimit -v, "+
+			"overcommit_memory)", mb)
 	}
 	for _, g := range limited() {
-		if left, limit, ok := g.left(); ok && left < int64(bytes)+dataReserve {
-			return fmt.Errorf("the control group %s has less than %d MiB left of %d MiB", g.name, (bytes+dataReserve)>>20,
-				limit>>20)
+		if left, limit, ok := g.left(); ok && left < int64(data) {
+			return fmt.Errorf("the control group %s has less than %d MiB left of %d MiB", g.name, mb, limit>>20)
 		}
 	}
 	return nil

@@ -170,7 +170,7 @@ func tasks(t *testing.T) []task {
 		{args: []string{"query", "--csv", routes}},
 		{args: []string{"query", "--csv", "SELECT family, priority, table_id FROM kernel_route_rules"}},
 		{args: []string{"query", "--csv", "SELECT dev, family, forwarding FROM kernel_interface_config"}},
-		{args: []string{"query", "--csv", "SELECT dev, gateway FROM kernel_route_lookups WHERE destination = '198.51.100.9'"}},
+		{args: []string{"query", "--csv", "SELECT dev FROM kernel_route_lookups WHERE destination = '198.51.100.9'"}},
 		{args: []string{"routes", "--summary"}},
 		{args: []string{"capture", capture}, file: capture},
 		{args: []string{"query", "--csv", "--from", capture, routes}},

@@ -43,7 +43,8 @@ func makeOdd(t *testing.T, kind, path string) {
 		must(os.WriteFile(path, []byte("77 blue\n"), 0o644))
 		must(os.Truncate(path, 10<<30))
 	case "bytes":
-		must(os.WriteFile(path, []byte("\x00\x00 \x00\n5 \xff\xfe\n77 blue\n\x8077 red\n78"+strings.Repeat(" x", 100_000)), 0o644))
+		text := "\x00\x00 \x00\n5 \xff\xfe\n77 blue\n\x8077 red\n78" + strings.Repeat(" x", 100_000)
+		must(os.WriteFile(path, []byte(text), 0o644))
 	case "socket":
 		fd, err := unix.Socket(unix.AF_UNIX, unix.SOCK_STREAM, 0)
 		must(err)
@@ -108,8 +109,8 @@ func TestNameFiles(t *testing.T) {
 	for i := range 3000 {
 		makeOdd(t, "dangling", filepath.Join(folder, fmt.Sprintf("iproute2/rt_tables.d/%d.conf", i)))
 	}
-	if r := etc(folder).run(t, "query", "--csv", "SELECT count(*) AS n FROM kernel_routes WHERE table_name = '77'"); r.stdout !=
-		"n\n1\n" || r.stderr != "" {
+	const unnamed = "SELECT count(*) AS n FROM kernel_routes WHERE table_name = '77'"
+	if r := etc(folder).run(t, "query", "--csv", unnamed); r.stdout != "n\n1\n" || r.stderr != "" {
 		t.Errorf("3000 files: %+v", r)
 	}
 }
@@ -146,7 +147,7 @@ func TestOddPaths(t *testing.T) {
 		}
 		(&hardship{}).run(t, "monitor", "--netns", path).failed(t, kind, path)
 		if kind != "FIFO" && kind != "terminal" {
-			(&hardship{}).run(t, "query", "--from", path, "SELECT * FROM kernel_routes").failed(t, kind, "capture "+path)
+			(&hardship{}).run(t, "query", "--from", path, "SELECT 1").failed(t, kind, "capture "+path)
 			(&hardship{}).run(t, "routes", "--from", path).failed(t, kind, "capture "+path)
 		}
 	}
@@ -159,14 +160,15 @@ func TestProcesses(t *testing.T) {
 	all := some(tasks(t))
 	proc := func(data string) []mount { return []mount{{"proc", "/proc", "proc", data, 0}} }
 	for name, mounts := range map[string][]mount{"its own": proc(""), "another's": nil, "hidden": proc("hidepid=2")} {
-		h := &hardship{Mounts: mounts, attr: &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWPID | syscall.CLONE_NEWNS}}
+		attr := &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWPID | syscall.CLONE_NEWNS}
+		h := &hardship{Mounts: mounts, attr: attr}
 		for i := range all {
 			if answered, r := all[i].try(t, h, name); !answered {
 				t.Errorf("/proc is %s: %s: %s", name, all[i].args, r.stderr)
 			}
 		}
-		r := h.run(t, "query", "--csv", "SELECT count(*) > 0 AS n, netns_id > 0 AS i FROM kernel_routes WHERE netns='*' "+
-			"AND table_id = 77")
+		r := h.run(t, "query", "--csv", "SELECT count(*) > 0 AS n, netns_id > 0 AS i FROM kernel_routes "+
+			"WHERE netns = '*' AND table_id = 77")
 		if answered := r.check(t, name, "n,i\n1,1\n"); !answered && !strings.Contains(r.stderr, "cannot be seen") {
 			t.Errorf("/proc is %s: %s", name, r.stderr)
 		}

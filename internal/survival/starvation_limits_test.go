@@ -150,7 +150,7 @@ func TestExtensionMemory(t *testing.T) {
 			}
 			r, err = x.Call(x.Context, "kernel_routes", exttest.Request([]string{"table_name=main"}, "dst"))
 			if err == nil && (r.Status.Code != 0 || len(r.Response) != 1) {
-				t.Errorf("%s: table main: status %d, %s, %d rows", what, r.Status.Code, r.Status.Message, len(r.Response))
+				t.Errorf("%s: table main: %s, %d rows", what, r.Status, len(r.Response))
 			}
 		}
 		x.Cmd.Process.Signal(syscall.SIGTERM)
