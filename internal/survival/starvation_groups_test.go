@@ -1,7 +1,9 @@
 package survival
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -27,9 +29,13 @@ func group(t *testing.T, controller, value string, files ...string) (before stri
 			last = err
 			continue
 		}
-		dir := filepath.Join(root, fmt.Sprintf("kernel-routes-test-%d-%s", os.Getpid(), value))
-		if last = os.Mkdir(dir, 0o755); last != nil {
+		dir, err := os.MkdirTemp(root, "kernel-routes-test")
+		switch {
+		case errors.Is(err, fs.ErrPermission), errors.Is(err, unix.EROFS):
+			last = err
 			continue
+		case err != nil:
+			t.Fatal(err)
 		}
 		t.Cleanup(func() {
 			for start := time.Now(); os.Remove(dir) != nil && time.Since(start) < patience; { // until all have ended
@@ -41,9 +47,10 @@ func group(t *testing.T, controller, value string, files ...string) (before stri
 				last = err
 				continue
 			}
-			if last = os.WriteFile(filepath.Join(dir, file), []byte(value), 0o644); last == nil {
-				return "echo $$ >" + dir + "/cgroup.procs"
+			if err := os.WriteFile(filepath.Join(dir, file), []byte(value), 0o644); err != nil {
+				t.Fatal(err)
 			}
+			return "echo $$ >" + dir + "/cgroup.procs"
 		}
 	}
 	t.Skipf("no control group with %s can be made, which takes root and the controller %s: %v", files[0], controller,
@@ -120,17 +127,24 @@ func TestGroupMemory(t *testing.T) {
 		lines[i] = fmt.Sprintf("route add blackhole 10.%d.%d.%d/32 table 99", i>>16, i>>8&255, i&255)
 	}
 	nstest.Batch(t, "-4", lines...)
-	before := group(t, "memory", fmt.Sprint(36<<20), files...)
-	x := exttest.StartAt(t, osquerytest.Start(t),
-		before+"; export KERNEL_ROUTES_MAX_RESPONSE_MB=0 KERNEL_ROUTES_EVENTS_MB=0")
-	for range 3 {
-		r, err := x.Call(x.Context, "kernel_routes", exttest.Request(nil, "dst", "table_id", "type"))
-		if err != nil || r.Status.Code == 0 || !strings.Contains(r.Status.Message, "control group") {
-			t.Fatalf("%v, %v, %d rows: %s", err, r.Status, len(r.Response), &x.Stderr)
+	for mb, refused := range map[int]bool{27: true, 64: false} {
+		before := group(t, "memory", fmt.Sprint(mb<<20), files...)
+		x := exttest.StartAt(t, osquerytest.Start(t),
+			before+"; export KERNEL_ROUTES_MAX_RESPONSE_MB=0 KERNEL_ROUTES_EVENTS_MB=0")
+		for range 3 {
+			r, err := x.Call(x.Context, "kernel_routes", exttest.Request(nil, "dst", "table_id", "type"))
+			if err != nil || (r.Status.Code != 0) != refused || !refused && len(r.Response) < many ||
+				refused != strings.Contains(r.Status.Message, "control group") {
+				t.Fatalf("%d MiB: %v, %v, %d rows: %s", mb, err, r.Status, len(r.Response), &x.Stderr)
+			}
+			if rows := x.Generate(t, "kernel_routes", []string{"table_id=77"}, "dst"); len(rows) != 1 {
+				t.Errorf("%d MiB: %v", mb, rows)
+			}
 		}
-		if rows := x.Generate(t, "kernel_routes", []string{"table_id=77"}, "dst"); len(rows) != 1 {
-			t.Errorf("%v", rows)
+		noTrace(t, "in a control group", x.Stderr.String())
+		x.Cmd.Process.Signal(syscall.SIGTERM)
+		if status := x.Wait(t); status != exitOK {
+			t.Errorf("%d MiB: exit status %d", mb, status)
 		}
 	}
-	noTrace(t, "in a control group", x.Stderr.String())
 }
