@@ -54,7 +54,7 @@ func (h *hardship) run(t *testing.T, args ...string) result {
 	defer cancel()
 	cmd := h.command(ctx, t, args...)
 	cmd.Stdout, cmd.Stderr = &out, &errs
-	cmd.WaitDelay = time.Second
+	cmd.WaitDelay = patience
 	err := cmd.Run()
 	var exit *exec.ExitError
 	switch {
