@@ -149,7 +149,8 @@ func withSource(cmd *cobra.Command, f func(context.Context, tables.Source) error
 		if runtime.GOOS != "linux" {
 			return failed(errNeedsLinux)
 		}
-		return f(ctx, &rtnl.Cache{Kernel: rtnl.Kernel{Logger: stderrLog(slog.LevelWarn)}})
+		return f(ctx, &commandSource{rtnl.Cache{Kernel: rtnl.Kernel{Logger: stderrLog(slog.LevelWarn),
+			Counters: new(rtnl.Counters)}}})
 	}
 	name, err := cmd.Flags().GetString("from")
 	if err != nil || name == "" {
@@ -169,7 +170,7 @@ func withSource(cmd *cobra.Command, f func(context.Context, tables.Source) error
 		return captureError(said, err)
 	}
 	for _, note := range c.Notes() {
-		fmt.Fprintf(os.Stderr, "%s: warning: capture %s: %s\n", program, said, note)
+		warn(fmt.Sprintf("capture %s: %s", said, note))
 	}
 	return f(ctx, c)
 }

@@ -28,6 +28,7 @@ var notRun = []struct{ pattern, reason string }{
 	{`^fleetctl updates add --path REPOSITORY --target kernel_routes\.ext --name extensions/kernel_routes +` +
 		`--platform linux --version \d+\.\d+\.\d+$`, "needs a TUF server"},
 	{`^(kernel-routes|kernel_routes\.ext) monitor( |$)`, "does not end by itself: TestMonitor runs it"},
+	{`^journalctl --unit kernel-routes-monitor `, "reads a host's journal: TestServiceRuns runs what writes it"},
 	{`^(mkdir -p lib/|cp packs/fleet/|cp /usr/share/doc/)`, "TestLists in docs runs them, with the package's files"},
 }
 

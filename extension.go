@@ -21,6 +21,7 @@ import (
 	"kernelroutes/rtnl/events"
 	"kernelroutes/tables"
 	"kernelroutes/tables/extension"
+	"kernelroutes/tables/extension/confine"
 )
 
 // extensionFlags are the flags that osquery passes to an extension.
@@ -49,7 +50,7 @@ func startedByOsquery(args []string) bool {
 // parse reads osquery's flags, with one dash or two. What it does not know it
 // only warns of: osquery would start an extension that ends again and again.
 func (e *extensionFlags) parse(known *pflag.FlagSet, args []string) error {
-	warn := func(format string, a ...any) { fmt.Fprintf(os.Stderr, program+": warning: "+format+"\n", a...) }
+	warn := func(format string, a ...any) { warn(fmt.Sprintf(format, a...)) }
 	for len(args) > 0 {
 		arg := args[0]
 		args = args[1:]
@@ -100,9 +101,12 @@ func (e *extensionFlags) run() error {
 		level = slog.LevelDebug
 	}
 	log := stderrLog(level)
-	kernel := rtnl.Kernel{Logger: log}
-	src := &extensionSource{Cache: &rtnl.Cache{Kernel: kernel}}
-	if most := maxEvents(log); most > 0 {
+	kernel := rtnl.Kernel{Logger: log, Counters: new(rtnl.Counters)}
+	src := &extensionSource{Cache: &rtnl.Cache{Kernel: kernel}, served: new(extension.Counters),
+		ownOnly: turnedOff(log, netnsVariable)}
+	most := maxEvents(log)
+	confined(log, confine.Options{Socket: e.socket, Namespaces: !src.ownOnly, Authors: most > 0})
+	if most > 0 {
 		src.log = events.Start(&kernel, events.Options{MaxBytes: most, Logger: log})
 		defer src.log.Close()
 	}
@@ -114,6 +118,7 @@ func (e *extensionFlags) run() error {
 		Source:      src,
 		Tables:      tables.All(),
 		Logger:      log,
+		Counters:    src.served,
 		MaxResponse: maxResponse(log),
 	}
 	return failed(ext.Run(ctx))
@@ -123,7 +128,9 @@ func (e *extensionFlags) run() error {
 // extension was started.
 type extensionSource struct {
 	*rtnl.Cache
-	log *events.Log // nil: they are turned off
+	log     *events.Log // nil: they are turned off
+	served  *extension.Counters
+	ownOnly bool // other network namespaces are not shown
 }
 
 // Events returns the changes that are kept of those after one.

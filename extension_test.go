@@ -14,7 +14,6 @@ import (
 	"testing"
 
 	"kernelroutes/internal/exttest"
-	"kernelroutes/internal/nstest"
 	"kernelroutes/internal/osquerytest"
 	"kernelroutes/tables"
 )
@@ -181,26 +180,6 @@ func recorded(t *testing.T, x *extensionProcess) {
 	}
 	if n < 24 {
 		t.Errorf("only %d requests are recorded", n)
-	}
-}
-
-// TestExtensionOrphan checks that the extension ends, so that osquery's watcher
-// starts it again, when osquery is gone and when osquery has dropped it.
-func TestExtensionOrphan(t *testing.T) {
-	t.Parallel()
-	nstest.New(t)
-	for name, orphan := range map[string]func(*extensionProcess){
-		"osquery is gone":         func(x *extensionProcess) { x.Close() },
-		"deregistered by osquery": func(x *extensionProcess) { x.Deregister(x.UUID) },
-	} {
-		x := startExtension(t)
-		orphan(x)
-		if code := x.Wait(t); code == 0 {
-			t.Errorf("%s: exit status 0", name)
-		}
-		if !strings.Contains(x.Stderr.String(), name) {
-			t.Errorf("%s: stderr is %q", name, &x.Stderr)
-		}
 	}
 }
 

@@ -11,7 +11,6 @@ import (
 	"os"
 	"os/signal"
 	"slices"
-	"strconv"
 	"strings"
 	"sync/atomic"
 	"syscall"
@@ -76,7 +75,7 @@ func status(err error) int {
 	if err == nil || errors.Is(err, errClosedPipe) {
 		return exitOK
 	}
-	fmt.Fprintf(os.Stderr, "%s: %s\n", program, oneLine(err.Error()))
+	complain(slog.LevelError, err.Error())
 	ended, failure := (*signalled)(nil), (*failure)(nil)
 	switch {
 	case errors.As(err, &ended):
@@ -85,21 +84,6 @@ func status(err error) int {
 		return exitFailed
 	}
 	return exitUsage
-}
-
-// oneLine makes a text one line: SQL in a message may have line breaks and worse.
-func oneLine(text string) string {
-	return strings.Map(func(r rune) rune {
-		if !strconv.IsPrint(r) {
-			return ' '
-		}
-		return r
-	}, text)
-}
-
-// warn tells of what is no failure and should be known nevertheless.
-func warn(text string) {
-	fmt.Fprintf(os.Stderr, "%s: warning: %s\n", program, oneLine(text))
 }
 
 // A failure is an error that is not the command line's.
@@ -145,6 +129,7 @@ func rootCommand(ext *extensionFlags) *cobra.Command {
   kernel_interface_config  how interfaces forward and what they accept
   kernel_route_counts      how many routes there are of what
   kernel_route_events      what has changed, and who did it
+  kernel_routes_info       how the program itself is
 
 With --socket it is an extension of osquery, which passes that flag. With a
 command it answers by itself. No privilege is needed for either, but for other
@@ -384,9 +369,4 @@ the specifications of all tables.`,
 			return failed(enc.Encode(specs))
 		},
 	}
-}
-
-// stderrLog logs to stderr what is at least of a level.
-func stderrLog(level slog.Level) *slog.Logger {
-	return slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: level}))
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"kernelroutes/internal/logging"
 	"kernelroutes/rtnl/events"
 	"kernelroutes/tables"
 	"kernelroutes/tables/extension"
@@ -229,6 +230,13 @@ func (r *roff) surroundings(cmd *cobra.Command) {
 		r.item(bold(eventsVariable), fmt.Sprintf("How much of what has changed the extension keeps for "+
 			"kernel_route_events, in MiB; 0 for nothing: then it follows no changes. Where it is not set, %d.",
 			events.MaxBytes>>20))
+		r.item(bold(netnsVariable), "0: the extension shows no network namespace but its own, and gives up the right "+
+			"to enter others. A query that asks for one fails.")
+		r.item(bold(confineVariable), "0: the extension keeps all the rights that it was started with. Otherwise it "+
+			"gives up what it has no use for: capabilities, and system calls.")
+		r.item(bold(logging.Variable), "How to log: text or json, and the least level: debug, info, warn or error, "+
+			"with a comma between. Where it is not set, text of warnings and errors. With json the messages of "+
+			"commands are lines of JSON too.")
 		r.item(bold("KERNEL_ROUTES_RESTART"), "Read only by the package's scripts, from the environment or "+
 			"/etc/default/kernel-routes: 1 has a running osqueryd or orbit restarted where there is something new "+
 			"for it. Otherwise they only say how to.")

@@ -12,6 +12,7 @@ import (
 	"strings"
 	"testing"
 
+	"kernelroutes/internal/logging"
 	"kernelroutes/tables/extension"
 )
 
@@ -22,6 +23,7 @@ type securityDoc struct {
 	read     map[string]*regexp.Regexp
 	written  []string
 	never    []string
+	kept     []string // capabilities
 
 	used map[string]bool // what was seen of it
 }
@@ -63,11 +65,16 @@ func readSecurity(t *testing.T) *securityDoc {
 			}
 		case "Files that are written":
 			d.written = append(d.written, names...)
+		case "What the extension gives up":
+			if strings.HasPrefix(names[0], "CAP_") {
+				d.kept = append(d.kept, names...)
+			}
 		case "System calls that are never made":
 			d.never = append(d.never, names...)
 		}
 	}
-	if len(d.sockets) != 2 || len(d.messages) < 5 || len(d.read) < 20 || len(d.written) != 3 || len(d.never) < 30 {
+	if len(d.sockets) != 2 || len(d.messages) < 5 || len(d.read) < 20 || len(d.written) != 3 ||
+		len(d.never) < 30 || len(d.kept) < 4 {
 		t.Fatalf("SECURITY.md's tables cannot be read: %+v", d)
 	}
 	return d
@@ -115,6 +122,10 @@ func (d *securityDoc) problem(c *call, work, socket string) string {
 	switch {
 	case slices.Contains(d.never, c.name):
 		return "it is never called"
+	case refused.MatchString(c.args), slices.Contains(narrowed, c.name) && narrowly.MatchString(c.args):
+		return "nothing is refused that is called, by the filter of the extension"
+	case c.name == "capset":
+		return d.capabilityProblem(c)
 	case strings.HasPrefix(c.name, "clone") && !strings.Contains(c.args, "CLONE_THREAD"):
 		return "no process is made"
 	case c.name == "setns" && !strings.HasSuffix(strings.SplitN(c.args, ")", 2)[0], "CLONE_NEWNET"):
@@ -135,14 +146,40 @@ func (d *securityDoc) problem(c *call, work, socket string) string {
 			return ""
 		}
 		return "no such file is written"
-	case path == "" || ownSocket || inWork:
+	case path == "" || ownSocket || inWork, socket != "" && path == filepath.Dir(socket):
 		return ""
+	case socket != "" && path == filepath.Dir(socket) && slices.Contains(looks, c.name) && !writes.MatchString(c.args):
+		return "" // who may write to it
 	case othersFiles.MatchString(path) && strings.HasPrefix(c.name, "open"):
 		return "only where such a link leads to is read"
 	case slices.Contains(looks, c.name):
 		return d.readProblem(path)
 	}
 	return "the test does not know this call"
+}
+
+var (
+	// refused matches what a call returns that the filter does not know, and narrowed are those that it
+	// lets through with some arguments alone.
+	refused  = regexp.MustCompile(`\) += -1 ENOSYS `)
+	narrowly = regexp.MustCompile(`\) += -1 EPERM `)
+	narrowed = []string{"openat", "socket", "clone", "mmap", "mprotect", "kill", "tgkill", "prctl", "ioctl", "fcntl",
+		"prlimit64"}
+	capability = regexp.MustCompile(`CAP_[A-Z_]+`)
+)
+
+// capabilityProblem: what is set has been kept.
+func (d *securityDoc) capabilityProblem(c *call) string {
+	_, sets, _ := strings.Cut(c.args, "pid=0}, ")
+	for _, name := range capability.FindAllString(sets, -1) {
+		if !slices.Contains(d.kept, name) {
+			return name + " is given up"
+		}
+	}
+	if strings.Contains(sets, "0x") { // some that strace does not know
+		return "no such capability is kept"
+	}
+	return ""
 }
 
 // ours reports whether a path is osquery's socket, or the extension's beside it.
@@ -223,7 +260,9 @@ func TestSecurityEnvironment(t *testing.T) {
 	_, list, _ := strings.Cut(string(text), "\n## Environment\n")
 	list, _, _ = strings.Cut(list, "\n## ")
 	// What is asked for by names that are put together, or are constants.
-	names := map[string][]string{"variable": {extension.MaxResponseVariable, eventsVariable},
+	names := map[string][]string{"variable": {extension.MaxResponseVariable, eventsVariable, netnsVariable,
+		confineVariable},
+		"logging.Variable":       {logging.Variable},
 		"activeHelpGlobalEnvVar": {"COBRA_ACTIVE_HELP"}, "key": {}} // x/sys/unix hands it through
 	out, err := exec.Command("go", "list", "-deps", "-f",
 		"{{if not .Standard}}{{$d := .Dir}}{{range .GoFiles}}{{$d}}/{{.}}\n{{end}}{{end}}", ".").Output()
@@ -252,8 +291,8 @@ func TestSecurityEnvironment(t *testing.T) {
 			}
 		}
 	}
-	for _, name := range []string{extension.MaxResponseVariable, eventsVariable, "NLDEBUG", "BASH_COMP_DEBUG_FILE",
-		"SQLITE_TMPDIR"} {
+	for _, name := range []string{extension.MaxResponseVariable, eventsVariable, netnsVariable, confineVariable,
+		"NLDEBUG", "BASH_COMP_DEBUG_FILE", "SQLITE_TMPDIR"} {
 		if !seen[name] {
 			t.Errorf("nothing asks for %s", name)
 		}
@@ -278,11 +317,19 @@ func TestSecurityFinds(t *testing.T) {
 		{`clone(child_stack=0x1, flags=CLONE_VM|CLONE_THREAD|CLONE_SETTLS) = 7`, true},
 		{`setns(7</proc/1/ns/net>, CLONE_NEWNET) = 0`, true},
 		{`readlinkat(7</proc/12>, "fd/3", "socket:[5]", 4096) = 10`, true},
+		{`newfstatat(AT_FDCWD</>, "/x", {st_mode=S_IFDIR|0755, st_size=4096}, 0) = 0`, true},
+		{`capset({version=_LINUX_CAPABILITY_VERSION_3, pid=0}, {effective=1<<CAP_SYS_ADMIN, ` +
+			`permitted=1<<CAP_SYS_ADMIN|1<<CAP_NET_ADMIN, inheritable=0}) = 0`, true},
 		{`readlinkat(7</proc/12 (deleted)>, "exe", 0x1, 4096) = -1 ESRCH (No such process)`, true},
 		{`openat(7</proc/12>(deleted), "status", O_RDONLY|O_CLOEXEC) = -1 ESRCH (No such process)`, true},
 		{`openat(7</proc/12>, "task/12/children", O_RDONLY|O_CLOEXEC) = 8</proc/12/task/12/children>`, true},
 
 		{`openat(AT_FDCWD</>, "/etc/passwd", O_RDONLY) = 5`, false},
+		{`openat(AT_FDCWD</>, "/proc/loadavg", O_RDONLY) = -1 EPERM (Operation not permitted)`, false},
+		{`getsid(0) = -1 ENOSYS (Function not implemented)`, false},
+		{`newfstatat(AT_FDCWD</>, "/x/other", {st_mode=S_IFDIR|0755, st_size=4096}, 0) = 0`, false},
+		{`capset({version=_LINUX_CAPABILITY_VERSION_3, pid=0}, {effective=1<<CAP_SYS_ADMIN, ` +
+			`permitted=1<<CAP_SYS_ADMIN|1<<CAP_CHOWN, inheritable=0}) = 0`, false},
 		{`openat(AT_FDCWD</proc/sys/net/ipv4>, "../../kernel/hostname", O_RDONLY) = 5`, false},
 		{`openat(AT_FDCWD</proc/1>, "environ", O_RDONLY) = 5`, false},
 		{`openat(7</proc/12>, "fd/3", O_RDONLY|O_CLOEXEC) = 8</etc/shadow>`, false},

@@ -15,7 +15,7 @@ import (
 	"kernelroutes/internal/buildtest"
 )
 
-var pages = []string{"osquery.md", "fleet.md"}
+var pages = []string{"osquery.md", "fleet.md", "command.md"}
 
 // shown is a file that a page shows: its path in a comment, and its text in the block after that.
 var shown = regexp.MustCompile("(?ms)^<!-- (examples/\\S+) -->\n```(\\w*)\n(.*?)^```$")

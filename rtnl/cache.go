@@ -98,6 +98,7 @@ func (c *Cache) Read(ctx context.Context, req Request) (*Snapshot, error) {
 			return nil, err
 		}
 		if len(req.IDs) == 0 {
+			c.Kernel.Counters.hit()
 			return combined(known), nil
 		}
 	}
@@ -204,6 +205,7 @@ func (c *Cache) lookup(ctx context.Context, req Request) (*Snapshot, error) {
 			return nil, nil
 		}
 	}
+	c.Kernel.Counters.hit()
 	return h.instant.Read(ctx, req)
 }
 

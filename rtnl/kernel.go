@@ -19,6 +19,8 @@ import (
 type Kernel struct {
 	// Logger is told of snapshots that are not consistent; nil: nobody is.
 	Logger *slog.Logger
+	// Counters count what is read; nil: nobody does.
+	Counters *Counters
 
 	toldUnproved uint32 // whether Logger was told that IPv6 cannot be proved whole
 	toldDeaf     uint32 // whether Logger was told that changes cannot be heard
@@ -78,6 +80,8 @@ func (k *Kernel) read(ctx context.Context, req Request, countBy *object.Grouping
 		r.dial, r.stats, r.release, r.sysctls = conn.Dial, rt6StatsPath, hostRelease(), sysctlPath
 	}
 	r.asked.Prepare()
+	var s *Snapshot
+	defer func() { k.Counters.read(r.tries, s) }()
 	held, letGo, err := req.Namespace.Hold()
 	if err != nil {
 		return nil, nil, err
@@ -98,8 +102,7 @@ func (k *Kernel) read(ctx context.Context, req Request, countBy *object.Grouping
 		defer r.listener.Close()
 	}
 	r.begin()
-	s, counted, err := r.read()
-	if err != nil {
+	if s, counted, err = r.read(); err != nil {
 		r.giveBack()
 		return nil, nil, err
 	}

@@ -33,7 +33,11 @@ func notes(t *tables.Table) (lines []string) {
 
 // privilege says what takes which rights.
 func privilege(t *tables.Table) string {
-	if t == tables.Events {
+	switch t {
+	case tables.Info:
+		return "No privilege is needed. It is the process that osquery has started: to ask for another network " +
+			"namespace (`netns`, `pid_with_namespace`, `netns_id`) is an error."
+	case tables.Events:
 		return "No privilege is needed to see changes. Who made them takes root: CAP_SYS_PTRACE, and " +
 			"CAP_DAC_READ_SEARCH for processes of other users. They are those of the network namespace that osquery " +
 			"runs in; to ask for another one (`netns`, `pid_with_namespace`, `netns_id`) is an error."
@@ -72,6 +76,8 @@ func consistency(t *tables.Table) string {
 	case tables.Events:
 		return "Rows keep their values. That changes were lost is a row of its own, whose action is lost; that they " +
 			"are not followed is an error, never an empty answer."
+	case tables.Info:
+		return "There is one row, of the moment when it is asked for."
 	case tables.Lookups:
 		return "Where `snapshot_consistent` is 0, what a row shows changed on every try to read it at one time."
 	}

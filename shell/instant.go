@@ -125,6 +125,9 @@ func (i *instant) Read(ctx context.Context, req rtnl.Request) (*rtnl.Snapshot, e
 	return s, nil
 }
 
+// Health tells how the program is at the moment.
+func (i *instant) Health() (tables.Health, error) { return tables.HealthOf(i.Source) }
+
 // Events answers as of the first call.
 func (i *instant) Events(ctx context.Context, after uint64) ([]*events.Event, error) {
 	i.mu.Lock()

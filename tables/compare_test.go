@@ -5,9 +5,12 @@ import (
 	"context"
 	"fmt"
 	"maps"
+	"net"
 	"slices"
 	"strings"
 	"testing"
+
+	"golang.org/x/sys/unix"
 
 	"kernelroutes/rtnl"
 	"kernelroutes/tables"
@@ -121,12 +124,12 @@ func join(t testing.TB, routes, hops []row) []route {
 	return all
 }
 
-// shownByIP returns what is compared with ip: routes of both families, without
+// shownByIP returns what is compared with ip: routes of all families but multicast routing's, without
 // what ip does not tell. expires is apart.
 func shownByIP(all []route) (routes []row, expires map[string][]int64) {
 	expires = map[string][]int64{}
 	for _, r := range all {
-		if f := r.row["family"]; f != "ipv4" && f != "ipv6" {
+		if f := r.row["family"]; f != "ipv4" && f != "ipv6" && f != "mpls" {
 			continue
 		}
 		flat := r.flat()
@@ -285,4 +288,43 @@ func compareAll(t testing.TB) []route {
 	}
 	report(t, "kernel_routes and the bytes", differences(got, wire, "kernel_routes", "the kernel"))
 	return after
+}
+
+// ofNamespace are the columns that are the namespace's.
+var ofNamespace = []string{netnsID, "pid_with_namespace"}
+
+const netnsID = "netns_id"
+
+// addHidden adds the hidden columns, as net.IPNet and Stat have them.
+func addHidden(t testing.TB, r row) {
+	t.Helper()
+	var own unix.Stat_t
+	if err := unix.Stat("/proc/thread-self/ns/net", &own); err != nil {
+		t.Fatal(err)
+	}
+	r[netnsID], r["pid_with_namespace"] = fmt.Sprint(own.Ino), "0"
+	addKeys(r)
+}
+
+// addKeys adds the keys of a row's prefixes, as net.IPNet has them: those of all addresses of
+// the family for one that is empty.
+func addKeys(r row) {
+	for _, column := range []string{"dst", "src"} {
+		p := r[column]
+		if p == "" {
+			p = map[string]string{"ipv4": "0.0.0.0/0", "ipmr": "0.0.0.0/0", "ipv6": "::/0",
+				"ip6mr": "::/0"}[r["family"]]
+		}
+		_, n, err := net.ParseCIDR(p)
+		if err != nil {
+			continue // a label
+		}
+		first, last := n.IP, slices.Clone(n.IP)
+		for i := range last {
+			last[i] |= ^n.Mask[i]
+		}
+		family := map[int]string{4: "4:", 16: "6:"}[len(first)]
+		r[column+"_first"], r[column+"_last"] = fmt.Sprintf("%s%x", family, []byte(first)),
+			fmt.Sprintf("%s%x", family, []byte(last))
+	}
 }

@@ -15,5 +15,6 @@
 //	interface_config.go   the table of the settings of interfaces
 //	lookups.go, packets.go   the table of what becomes of packets; which packets a query is about
 //	events.go, event_columns.go, event_row.go   the table of changes, whose columns are those of other tables
+//	info.go                  the table of the program itself
 //	spec.go       the specification in osquery's format, and the columns of docs/tables
 package tables

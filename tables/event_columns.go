@@ -154,7 +154,8 @@ var replacedColumns = []column[eventRow]{
 	ofOld("dev").describe("Output interface of what was replaced, of several nexthops as in old_gateway; else empty").
 		holds(nil),
 	bigint("del_reason",
-		"Why the kernel took the route away (enum rta_del_reason), absent if it does not say",
+		"Why the kernel took the route away (enum rt_del_reason): 1 its lifetime ran out, 2 a router withdrew it; "+
+			"absent if it does not say",
 		field(delReason.Field()), func(r *eventRow) (int64, bool) {
 			if route := eventRoute(r); route != nil {
 				return opt(route.DelReason)

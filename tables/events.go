@@ -3,7 +3,6 @@ package tables
 import (
 	"context"
 	"errors"
-	"fmt"
 	"math"
 	"slices"
 
@@ -129,15 +128,9 @@ func EventsOf(ctx context.Context, src Source, after uint64) ([]*events.Event, e
 // findEvents finds the rows of kernel_route_events.
 func findEvents(ctx context.Context, p *plan[eventRow], from Source) ([]placed[[]eventRow], error) {
 	return eachPlace(ctx, p, from, func(at place) ([]eventRow, error) {
-		if at.namespace != "" {
-			own, err := from.NamespaceID("")
-			if err != nil {
-				return nil, err
-			}
-			if at.id != own {
-				return nil, fmt.Errorf("network namespace %s: changes are known of the one alone that osquery runs "+
-					"in; kernel_routes.ext monitor --netns NAME shows those of another", at.namespace)
-			}
+		if err := at.checkOwn(from, "changes are known of the one alone that osquery runs in; "+
+			"kernel_routes.ext monitor --netns NAME shows those of another"); err != nil {
+			return nil, err
 		}
 		all, err := EventsOf(ctx, from, p.after("seq"))
 		reader, rows := &eventReader{names: p.names, needs: p.needs}, make([]eventRow, len(all))

@@ -14,10 +14,11 @@ func OfRoutes() []*Table {
 }
 
 // Whole returns the tables of which all rows can be asked of any source: no condition is required.
-// Those of events only one has that has listened.
+// Those of events only one has that has listened, and that of the program the program alone.
 func Whole() []*Table {
 	return slices.DeleteFunc(All(), func(t *Table) bool {
-		return t == Events || slices.ContainsFunc(t.Columns, func(c ColumnInfo) bool { return c.Options&Required != 0 })
+		return t == Events || t == Info ||
+			slices.ContainsFunc(t.Columns, func(c ColumnInfo) bool { return c.Options&Required != 0 })
 	})
 }
 

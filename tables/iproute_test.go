@@ -4,14 +4,11 @@ import (
 	"cmp"
 	"fmt"
 	"maps"
-	"net"
 	"net/netip"
 	"slices"
 	"strconv"
 	"strings"
 	"testing"
-
-	"golang.org/x/sys/unix"
 
 	"kernelroutes/internal/nametest"
 	"kernelroutes/rtnl/iproute2"
@@ -53,16 +50,20 @@ func canonicalRealm(name string) string {
 type ipView struct {
 	t      testing.TB
 	links  map[string]row        // dev_index, dev_kind, dev_operstate by name
+	vrfs   map[string]string     // VRF devices by the number of their table
+	in     map[string]string     // VRF devices by what is in them
 	single map[uint32]jsonObject // nexthop objects
 	groups map[uint32][]nhMember // from the kernel's bytes: ip 6.1 cuts weights to 8 bits
 }
 
 func newIPView(t testing.TB) *ipView {
-	v := &ipView{t: t, links: map[string]row{}, single: map[uint32]jsonObject{}, groups: wireGroups(t)}
+	v := &ipView{t: t, links: map[string]row{}, single: map[uint32]jsonObject{}, groups: wireGroups(t),
+		vrfs: map[string]string{}, in: map[string]string{}}
 	for _, l := range ipJSON(t, "-d -j link show") {
 		link := row{"dev_index": l.text("ifindex"), "dev_operstate": l.text("operstate")}
 		if info, ok := l.get("linkinfo").(jsonObject); ok {
 			link["dev_kind"] = info.text("info_kind")
+			v.linkVRF(l, info)
 		}
 		v.links[l.text("ifname")] = link
 	}
@@ -70,6 +71,19 @@ func newIPView(t testing.TB) *ipView {
 		v.single[number(o.text("id"))] = o
 	}
 	return v
+}
+
+// linkVRF notes that an interface is a VRF device, or in one.
+func (v *ipView) linkVRF(l, info jsonObject) {
+	if info.text("info_kind") == "vrf" {
+		table := info.get("info_data").(jsonObject).text("table")
+		if v.vrfs[table] == "" { // the one that was made first
+			v.vrfs[table] = l.text("ifname")
+		}
+	}
+	if info.text("info_slave_kind") == "vrf" {
+		v.in[l.text("ifname")] = l.text("master")
+	}
 }
 
 func number(s string) uint32 {
@@ -85,7 +99,11 @@ func number(s string) uint32 {
 func (v *ipView) routes() []route {
 	v.t.Helper()
 	var all []route
-	for family, flag := range map[string]string{"ipv4": "-4", "ipv6": "-6"} {
+	families := map[string]string{"ipv4": "-4", "ipv6": "-6"}
+	if hasMPLS() {
+		families["mpls"] = "-f mpls"
+	}
+	for family, flag := range families {
 		named := ipJSON(v.t, flag+" -s -d -j route show table all")
 		numeric := ipJSON(v.t, flag+" -N -s -d -j route show table all")
 		if len(named) != len(numeric) {
@@ -107,7 +125,11 @@ func (v *ipView) route(family string, o, numeric jsonObject) route {
 	}
 	r := row{"family": family, "src_len": "0", "tos": "0", "unknown_attrs": "[]", "snapshot_consistent": "1",
 		"table_id": numeric.text("table"), "metric": "0"}
-	if family == "ipv6" {
+	switch family {
+	case "mpls": // of which ip says neither
+		r["table_id"], r["table_name"] = "254", "main"
+		delete(r, "metric")
+	case "ipv6":
 		for _, k := range []string{"clntref", "last_use", "expires", "error", "used", "id", "ts", "tsage"} {
 			r["cache_"+k] = "0"
 		}
@@ -136,15 +158,15 @@ func (v *ipView) route(family string, o, numeric jsonObject) route {
 	case r["nexthop_id"] != "":
 		hops = v.object(number(r["nexthop_id"]))
 	}
-	r["nexthop_count"] = strconv.Itoa(len(hops))
+	r["nexthop_count"], r["vrf"] = strconv.Itoa(len(hops)), v.vrfs[r["table_id"]]
 	for _, k := range []string{"realm_from", "realm_to"} {
 		if single[k] != "" {
 			r[k] = single[k]
 		}
 	}
 	if len(hops) == 1 {
-		for _, k := range append([]string{"gateway", "gateway_family", "dev", "dev_index", "encap_type", "encap"},
-			encapCounters...) {
+		for _, k := range append([]string{"gateway", "gateway_family", "dev", "dev_index", "encap_type", "encap",
+			"newdst"}, encapCounters...) {
 			if hops[0][k] != "" {
 				r[k] = hops[0][k]
 			}
@@ -199,8 +221,10 @@ func (v *ipView) routeMember(r, single row, o, numeric jsonObject, m member) (ho
 			v.t.Fatal(err)
 		}
 		r["tos"] = strconv.FormatUint(n, 10)
-	case "gateway", "via", "dev", "flow":
+	case "gateway", "via", "dev", "flow", "to":
 		v.hopMember(single, family, m)
+	case "ttl-propogate": // in its own spelling
+		r["ttl_propagate"] = map[any]string{true: "1", false: "0"}[m.value]
 	case "flags":
 		r["flag_names"] = flagNames(m.value)
 		single["flag_names"] = r["flag_names"]
@@ -227,45 +251,6 @@ func (v *ipView) routeMember(r, single row, o, numeric jsonObject, m member) (ho
 		v.t.Fatalf("ip printed %q, of which this test knows nothing: %v", m.key, o)
 	}
 	return hops
-}
-
-// ofNamespace are the columns that are the namespace's.
-var ofNamespace = []string{netnsID, "pid_with_namespace"}
-
-const netnsID = "netns_id"
-
-// addHidden adds the hidden columns, as net.IPNet and Stat have them.
-func addHidden(t testing.TB, r row) {
-	t.Helper()
-	var own unix.Stat_t
-	if err := unix.Stat("/proc/thread-self/ns/net", &own); err != nil {
-		t.Fatal(err)
-	}
-	r[netnsID], r["pid_with_namespace"] = fmt.Sprint(own.Ino), "0"
-	addKeys(r)
-}
-
-// addKeys adds the keys of a row's prefixes, as net.IPNet has them: those of all addresses of
-// the family for one that is empty.
-func addKeys(r row) {
-	for _, column := range []string{"dst", "src"} {
-		p := r[column]
-		if p == "" {
-			p = map[string]string{"ipv4": "0.0.0.0/0", "ipmr": "0.0.0.0/0", "ipv6": "::/0",
-				"ip6mr": "::/0"}[r["family"]]
-		}
-		_, n, err := net.ParseCIDR(p)
-		if err != nil {
-			continue // a label
-		}
-		first, last := n.IP, slices.Clone(n.IP)
-		for i := range last {
-			last[i] |= ^n.Mask[i]
-		}
-		family := map[int]string{4: "4:", 16: "6:"}[len(first)]
-		r[column+"_first"], r[column+"_last"] = fmt.Sprintf("%s%x", family, []byte(first)),
-			fmt.Sprintf("%s%x", family, []byte(last))
-	}
 }
 
 // sharedColumns are the columns of a nexthop that are its route's.
@@ -322,13 +307,16 @@ func (v *ipView) objectHop(o jsonObject, weight uint32) row {
 // hop reads a member of a multipath route.
 func (v *ipView) hop(family string, o jsonObject) row {
 	o, h := v.takeEncap(o)
+	if family == "mpls" {
+		h["weight"] = "1" // which ip does not print there
+	}
 	for _, m := range o {
 		switch m.key {
 		case "weight":
 			h["weight"] = jsonText(m.value)
 		case "flags":
 			h["flag_names"] = flagNames(m.value)
-		case "gateway", "via", "dev", "flow":
+		case "gateway", "via", "dev", "flow", "to":
 			v.hopMember(h, family, m)
 		default:
 			v.t.Fatalf("ip printed %q for a nexthop, of which this test knows nothing: %v", m.key, o)
@@ -344,8 +332,14 @@ func (v *ipView) hopMember(h row, family string, m member) {
 		if family != "" && h["gateway_family"] != family {
 			v.t.Fatalf("%s route with gateway %v", family, m.value)
 		}
+	case "to":
+		h["newdst"] = m.value.(string)
 	case "via":
 		via := m.value.(jsonObject)
+		if via.text("family") == "link" {
+			h["gateway"], h["gateway_family"] = via.text("host"), "link"
+			return
+		}
 		v.gateway(h, via.text("host"))
 		if want := map[string]string{"inet": "ipv4", "inet6": "ipv6"}[via.text("family")]; h["gateway_family"] != want {
 			v.t.Fatalf("via %v", via)
@@ -375,6 +369,9 @@ func (v *ipView) gateway(h row, s string) {
 
 // prefix reads "default", an address or a prefix.
 func (v *ipView) prefix(family, s string) (prefix, length string) {
+	if family == "mpls" {
+		return s, "20" // a label
+	}
 	any, bits := "0.0.0.0", 32
 	if family == "ipv6" {
 		any, bits = "::", 128
@@ -415,7 +412,8 @@ func (v *ipView) metrics(r row, o jsonObject) {
 
 func flagNames(v any) string {
 	var names []string
-	for _, f := range v.([]any) {
+	all, _ := v.([]any) // ip 5.10 prints none for nexthop groups
+	for _, f := range all {
 		names = append(names, f.(string))
 	}
 	return strings.Join(names, ",")

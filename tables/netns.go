@@ -73,6 +73,18 @@ func cutID(value string) (id string, inode uint64, ok bool) {
 // all reports whether it is one of all that there are.
 func (at *place) all() bool { return at.netns == allNamespaces }
 
+// checkOwn returns an error that says why, if it is another namespace than that of the process.
+func (at *place) checkOwn(src Source, why string) error {
+	if at.namespace == "" {
+		return nil
+	}
+	own, err := src.NamespaceID("")
+	if err == nil && at.id != own {
+		err = fmt.Errorf("network namespace %s: %s", at.namespace, why)
+	}
+	return err
+}
+
 // request returns the request for the namespace.
 func (at *place) request(req *rtnl.Request) rtnl.Request {
 	r := *req

@@ -36,7 +36,8 @@ const (
 
 // ipObjects returns what ip says of the nexthop objects, as rows of kernel_nexthops. routes are
 // how many use each.
-func (v *ipView) ipObjects(routes map[uint32]int, hwStats func(id uint32) string) (rows []row) {
+func (v *ipView) ipObjects(routes map[uint32]int) (rows []row) {
+	hwStats := wireHWStats(v.t)
 	family := map[string]string{}
 	for name, flag := range map[string]string{"ipv4": "-4", "ipv6": "-6"} {
 		for _, o := range ipJSON(v.t, flag+" -d -j nexthop show") {
@@ -74,19 +75,19 @@ func (v *ipView) ipObjects(routes map[uint32]int, hwStats func(id uint32) string
 			}
 		}
 		r["flags"] = fmt.Sprint(sum)
-		rows = append(rows, v.ipMembers(r, o, hwStats)...)
+		rows = append(rows, v.ipMembers(r, o, hwStats[id])...)
 	}
 	return rows
 }
 
 // ipMembers returns an object's row for each member, if it is a group.
-func (v *ipView) ipMembers(r row, o jsonObject, hwStats func(id uint32) string) (rows []row) {
+func (v *ipView) ipMembers(r row, o jsonObject, hwStats string) (rows []row) {
 	group, ok := o.get("group").([]any)
 	if !ok {
 		return []row{r}
 	}
 	id := number(r["nexthop_id"])
-	r["group_type"], r["hw_stats"] = "mpath", hwStats(id)
+	r["group_type"], r["hw_stats"] = "mpath", hwStats
 	if typ := o.text("type"); typ != "" {
 		r["group_type"] = typ
 	}
@@ -227,36 +228,38 @@ func randomObjects(t testing.TB, seed uint64) {
 	batch(t, "-6", six...)
 }
 
+// compareObjects compares every column of the nexthop objects with what ip says, and returns them
+// and how many routes use each.
+func compareObjects(t *testing.T, v *ipView) (got []row, uses map[uint32]int) {
+	t.Helper()
+	uses = v.ipUses()
+	got = scan(t, tables.NexthopObjects, &rtnl.Kernel{})
+	want := v.ipObjects(uses)
+	for _, r := range want {
+		for k, value := range r {
+			if value == "" {
+				delete(r, k)
+			}
+		}
+	}
+	if len(got) != len(want) {
+		t.Fatalf("%d rows, not %d", len(got), len(want))
+	}
+	for i := range got {
+		if columns := unlike(got[i], want[i]); len(columns) > 0 {
+			t.Errorf("%v\n got %v\nwant %v", columns, got[i], want[i])
+		}
+	}
+	return got, uses
+}
+
 // TestNexthopObjects compares every column of some hundreds of random nexthop objects with
 // what ip says.
 func TestNexthopObjects(t *testing.T) {
 	for seed := range uint64(nstest.Amount(3, 1)) {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			randomObjects(t, seed)
-			v := newIPView(t)
-			uses := v.ipUses()
-			got := scan(t, tables.NexthopObjects, &rtnl.Kernel{})
-			want := v.ipObjects(uses, func(id uint32) string {
-				if id == 9000 {
-					return "1"
-				}
-				return "0"
-			})
-			for _, r := range want {
-				for k, value := range r {
-					if value == "" {
-						delete(r, k)
-					}
-				}
-			}
-			if len(got) != len(want) {
-				t.Fatalf("%d rows, not %d", len(got), len(want))
-			}
-			for i := range got {
-				if columns := unlike(got[i], want[i]); len(columns) > 0 {
-					t.Errorf("%v\n got %v\nwant %v", columns, got[i], want[i])
-				}
-			}
+			got, uses := compareObjects(t, newIPView(t))
 			if least := nstest.Amount(500, 100); uses[9000] != 1 || uses[40] == 0 || len(got) < least {
 				t.Errorf("only %d rows, and too few routes use objects: %v", len(got), uses)
 			}

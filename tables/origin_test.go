@@ -40,7 +40,7 @@ func TestUnits(t *testing.T) {
 
 // isWord is what a source may have beside the kernel's constants and the members of its structs.
 var isWord = regexp.MustCompile(`^([a-z]+|[0-9]+|VRF|net\.ipv[46]\.conf\.\*\.[a-z0-9_]+|` +
-	`/proc/(PID/ns/net|net/netlink)|/proc/PID/(cgroup|comm|exe|fd|stat|status)|` +
+	`/proc/(PID/ns/net|net/netlink|self/(fd|status))|/proc/PID/(cgroup|comm|exe|fd|stat|status)|` +
 	`(nlmsg|ifa|rtm|nh|rta|mfcs|rtnh|ifi)_[a-z_]+|` +
 	`rt_(protos|scopes|tables|realms)|weight_high|` +
 	`fib_rule_hdr(\.(family|src_len|dst_len|tos|table|action|flags))?)$`)
@@ -49,7 +49,7 @@ var isWord = regexp.MustCompile(`^([a-z]+|[0-9]+|VRF|net\.ipv[46]\.conf\.\*\.[a-
 // decoded from by their number.
 var otherConstants = []string{"RTM_NEWROUTE", "RTM_F_FIB_MATCH", "NLM_F_DUMP_INTR", "RTNH_F_ONLINK", "FIB_RULE_INVERT",
 	"FIB_RULE_UNRESOLVED", "FIB_RULE_IIF_DETACHED", "FIB_RULE_OIF_DETACHED",
-	"CLOCK_BOOTTIME", "CLOCK_REALTIME", "ENOBUFS", "IFA_ADDRESS", "IFA_LOCAL",
+	"CLOCK_BOOTTIME", "CLOCK_REALTIME", "CLOCK_MONOTONIC", "VmRSS", "VmHWM", "ENOBUFS", "IFA_ADDRESS", "IFA_LOCAL",
 	"SEG6_LOCAL_CNT_PACKETS", "SEG6_LOCAL_CNT_BYTES", "SEG6_LOCAL_CNT_ERRORS"}
 
 // TestSources sees that every column says where its values come from, in words that mean something.

@@ -191,7 +191,7 @@ func (t *Table) AppendValue(b []byte, rows Rows, col int) ([]byte, bool) {
 
 // All returns the tables in the order in which they are listed.
 func All() []*Table {
-	return []*Table{Routes, Nexthops, NexthopObjects, Rules, Counts, InterfaceConfig, Lookups, Events}
+	return []*Table{Routes, Nexthops, NexthopObjects, Rules, Counts, InterfaceConfig, Lookups, Events, Info}
 }
 
 // Listed lists names as a sentence does: "a, b and c".

@@ -81,6 +81,38 @@ func wireGroups(t testing.TB) map[uint32][]nhMember {
 	return groups
 }
 
+// wireHWStats returns what groups say about counting in hardware (Linux 6.9), as kernel_nexthops has
+// it.
+func wireHWStats(t testing.TB) map[uint32]string {
+	t.Helper()
+	ae := netlink.NewAttributeEncoder()
+	ae.Uint32(nhaOpFlags, 1) // NHA_OP_FLAG_DUMP_STATS
+	b, err := ae.Encode()
+	if err != nil {
+		t.Fatal(err)
+	}
+	groups, err := dialWire(t).Execute(netlink.Message{Header: netlink.Header{Type: unix.RTM_GETNEXTHOP,
+		Flags: netlink.Request | netlink.Dump}, Data: append(make([]byte, sizeofNhmsg), b...)})
+	if err != nil {
+		t.Logf("the kernel knows of no counters: %v", err) // and should there be any, they are one too many
+	}
+	all := map[uint32]string{}
+	for _, m := range groups {
+		var id uint32
+		stats := ""
+		wireAttributes(t, m.Data[sizeofNhmsg:], func(ad *netlink.AttributeDecoder) {
+			switch ad.Type() {
+			case unix.NHA_ID:
+				id = ad.Uint32()
+			case nhaHWStatsEnable:
+				stats = fmt.Sprint(ad.Uint32())
+			}
+		})
+		all[id] = stats
+	}
+	return all
+}
+
 // addWireGroup makes a nexthop group, with weights of up to 65536: iproute2 6.1
 // knows 256 at most, as does Linux before 6.12.
 func addWireGroup(t testing.TB, id uint32, members ...nhMember) {
@@ -168,6 +200,8 @@ func wireRoute(t testing.TB, b []byte) row {
 		r["metric"] = "0" // unless the kernel sends another
 	case unix.AF_INET6:
 		r["family"], r["metric"] = "ipv6", "0"
+	case unix.AF_MPLS: // without RTA_TABLE
+		r["family"], r["table_id"] = "mpls", fmt.Sprint(b[4])
 	case rtnlFamilyIPMR:
 		r["family"] = "ipmr"
 	case rtnlFamilyIP6MR:
@@ -225,7 +259,9 @@ func wireRoute(t testing.TB, b []byte) row {
 			wireMetrics(t, d, set)
 		}
 	})
-	r["dst"] = string(object.AppendPrefix(nil, netip.PrefixFrom(dst, int(b[1]))))
+	if r["dst"] = string(object.AppendPrefix(nil, netip.PrefixFrom(dst, int(b[1])))); r["family"] == "mpls" {
+		r["dst"] = fmt.Sprint(binary.BigEndian.Uint32(dst.AsSlice()) >> 12) // struct mpls_shim_hdr
+	}
 	if hasSrc {
 		r["src"] = string(object.AppendPrefix(nil, netip.PrefixFrom(src, int(b[2]))))
 	}

@@ -30,6 +30,7 @@ type Process struct {
 	*osquerytest.Manager
 	Cmd     *exec.Cmd
 	Stderr  Log
+	Started time.Time
 	UUID    osquery.ExtensionRouteUUID
 	Context context.Context // ends when patience does
 }
@@ -73,13 +74,22 @@ func StartAt(t testing.TB, m *osquerytest.Manager, before string, flags ...strin
 // Launch is StartAt for a program that may not get as far as to register.
 func Launch(t testing.TB, m *osquerytest.Manager, before string, flags ...string) *Process {
 	t.Helper()
+	x := LaunchAt(t, m.Socket(), before, flags...)
+	x.Manager = m
+	return x
+}
+
+// LaunchAt is Launch for a socket of osquery's that may be anything. The process has no Manager.
+func LaunchAt(t testing.TB, socket, before string, flags ...string) *Process {
+	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	t.Cleanup(cancel)
-	x := &Process{Manager: m, Context: ctx}
-	args := []string{buildtest.Program(t), "--verbose", "--socket", m.Socket(), "--timeout", "3", "--interval", "1"}
+	x := &Process{Context: ctx}
+	args := []string{buildtest.Program(t), "--verbose", "--socket", socket, "--timeout", "3", "--interval", "1"}
 	args = append(args, flags...)
 	x.Cmd = exec.Command("sh", append([]string{"-c", before + "\nexec \"$@\"", "sh"}, args...)...)
 	x.Cmd.Stderr = &x.Stderr
+	x.Started = time.Now()
 	if err := x.Cmd.Start(); err != nil {
 		t.Fatal(err)
 	}

@@ -32,6 +32,9 @@ var reviewed = map[string][]string{
 	"c866aafb79e8d5885eabb9d44a0105c8fcca35d26c5088025b131a908458a8af": {"Apache-2.0"},
 	// regexp2's ATTRIB: what was ported from .NET and from Go; Mono's part is tests.
 	"8db174fc98abc02f154c20ffdacdfbd37528ef25e0f098e20a2c21defd76329a": {"MIT", "BSD-3-Clause"},
+	// License of libcap's packages cap and psx: BSD-3-Clause, or GPL-2.0 instead, as one likes. The first is taken.
+	"18eb30b662ed0abeef6ad6ded90a99b30332418d2f71e63dcb4646bbb23b9acc": {"BSD-3-Clause"},
+	"279fa656c62857d42952b86a0789b98669ca1cb4b324a8d9e91397c174af4c14": {"BSD-3-Clause"},
 }
 
 // classify finds out the component's licences and checks that it may be linked.

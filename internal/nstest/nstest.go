@@ -53,27 +53,83 @@ func Main(m *testing.M, cleanup ...func()) {
 	os.Exit(status)
 }
 
+// Other is a user of the namespaces beside root, with a group of that number, for packages that set
+// NeedsOther. Only root can make it: without, HasOther is false.
+const Other = 1
+
+// NeedsOther is set before Main is called where tests need another user than root.
+var NeedsOther bool
+
+// HasOther reports whether there is the user Other.
+func HasOther() bool {
+	users, err := os.ReadFile("/proc/self/uid_map")
+	return err == nil && strings.Count(string(users), "\n") > 1
+}
+
+// As calls f as the user Other, without privileges. Only what f does on its own thread is done so: system
+// calls, and not what Go hands to other threads.
+func As(t testing.TB, f func()) {
+	t.Helper()
+	var errno syscall.Errno
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		runtime.LockOSThread() // the thread ends with the goroutine
+		for _, call := range [][4]uintptr{{syscall.SYS_SETGROUPS, 0, 0, 0},
+			{syscall.SYS_SETRESGID, Other, Other, Other}, {syscall.SYS_SETRESUID, Other, Other, Other}} {
+			if _, _, errno = syscall.RawSyscall(call[0], call[1], call[2], call[3]); errno != 0 {
+				return
+			}
+		}
+		f()
+	}()
+	<-done
+	if errno != 0 {
+		t.Fatalf("become user %d: %v", Other, errno)
+	}
+}
+
 // again runs this program again, in the namespaces, and returns its exit status.
 func again() int {
+	if NeedsOther && os.Getuid() == 0 {
+		if status, err := runAgain(syscall.SysProcIDMap{ContainerID: Other, HostID: 1000, Size: 1}); err == nil {
+			return status
+		}
+	}
+	status, err := runAgain()
+	if err != nil {
+		fail(err)
+	}
+	return status
+}
+
+// runAgain runs this program again with users and groups beside root, and returns its exit status, or an error
+// if it cannot be started.
+func runAgain(others ...syscall.SysProcIDMap) (int, error) {
 	cmd := exec.Command("/proc/self/exe", os.Args[1:]...)
 	cmd.Env = append(os.Environ(), inside+"="+mountNamespace())
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
 	cmd.SysProcAttr = &syscall.SysProcAttr{
 		Cloneflags:  syscall.CLONE_NEWUSER | syscall.CLONE_NEWNET | syscall.CLONE_NEWNS,
-		UidMappings: []syscall.SysProcIDMap{{HostID: os.Getuid(), Size: 1}},
-		GidMappings: []syscall.SysProcIDMap{{HostID: os.Getgid(), Size: 1}},
+		UidMappings: append([]syscall.SysProcIDMap{{HostID: os.Getuid(), Size: 1}}, others...),
+		GidMappings: append([]syscall.SysProcIDMap{{HostID: os.Getgid(), Size: 1}}, others...),
 		Pdeathsig:   syscall.SIGKILL,
+
+		GidMappingsEnableSetgroups: len(others) > 0,
 	}
 	runtime.LockOSThread() // Pdeathsig is about the thread
-	err := cmd.Run()
+	if err := cmd.Start(); err != nil {
+		return 0, err
+	}
+	err := cmd.Wait()
 	var exit *exec.ExitError
 	switch {
 	case errors.As(err, &exit) && exit.ExitCode() >= 0:
-		return exit.ExitCode()
+		return exit.ExitCode(), nil
 	case err != nil:
 		fail(err)
 	}
-	return 0
+	return 0, nil
 }
 
 func mountNamespace() string {
@@ -161,11 +217,20 @@ func New(t testing.TB) {
 // printed.
 func IP(t testing.TB, args string) string {
 	t.Helper()
+	out, err := Try(args)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return out
+}
+
+// Try runs ip as IP does, and returns why it failed where this kernel or this ip may not know how.
+func Try(args string) (string, error) {
 	out, err := exec.Command("ip", strings.Fields(args)...).CombinedOutput()
 	if err != nil {
-		t.Fatalf("ip %s: %v\n%s", args, err, out)
+		return "", fmt.Errorf("ip %s: %w\n%s", args, err, out)
 	}
-	return string(out)
+	return string(out), nil
 }
 
 // Batch runs ip -batch with the lines.

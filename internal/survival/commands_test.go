@@ -26,8 +26,8 @@ const (
 // program is what the program calls itself in each line that it says.
 const program = "kernel_routes.ext: "
 
-// patience is how long a command may take that is starved, before it hangs.
-const patience = time.Minute
+// endurance is how long a command may take that is starved, before it hangs.
+const endurance = time.Minute
 
 // A hardship is what a program runs with.
 type hardship struct {
@@ -50,11 +50,11 @@ type result struct {
 func (h *hardship) run(t *testing.T, args ...string) result {
 	t.Helper()
 	var out, errs bytes.Buffer
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	ctx, cancel := context.WithTimeout(t.Context(), endurance)
 	defer cancel()
 	cmd := h.command(ctx, t, args...)
 	cmd.Stdout, cmd.Stderr = &out, &errs
-	cmd.WaitDelay = patience
+	cmd.WaitDelay = endurance
 	err := cmd.Run()
 	var exit *exec.ExitError
 	switch {
@@ -112,8 +112,8 @@ func noTrace(t *testing.T, what, text string) {
 	}
 }
 
-// said returns the lines that are no warnings.
-func said(stderr string) (lines []string) {
+// spoken returns the lines that are no warnings.
+func spoken(stderr string) (lines []string) {
 	for line := range strings.Lines(stderr) {
 		if !strings.HasPrefix(line, program+"warning: ") && !strings.Contains(line, " level=WARN ") {
 			lines = append(lines, strings.TrimSuffix(line, "\n"))
@@ -127,7 +127,7 @@ func said(stderr string) (lines []string) {
 func (r result) check(t *testing.T, what, want string) (answered bool) {
 	t.Helper()
 	noTrace(t, what, r.stderr)
-	lines := said(r.stderr)
+	lines := spoken(r.stderr)
 	switch {
 	case r.status == exitOK && r.stdout == want && len(lines) == 0:
 		return true

@@ -12,20 +12,11 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"kernelroutes/internal/buildtest"
 	"kernelroutes/internal/nstest"
 )
 
 // hardships is set in the environment of a process that is to run a program with a hardship: JSON.
 const hardships = "KERNEL_ROUTES_TEST_HARDSHIP"
-
-func TestMain(m *testing.M) {
-	if text := os.Getenv(hardships); text != "" {
-		fmt.Fprintln(os.Stderr, "the test's hardship:", endure(text))
-		os.Exit(99)
-	}
-	nstest.Main(m, buildtest.Remove)
-}
 
 // A mount is one that the program sees, and nobody else.
 type mount struct {
@@ -151,7 +142,7 @@ func TestHardship(t *testing.T) {
 	h.Closed, h.Limits = []int{0}, map[int]uint64{unix.RLIMIT_NOFILE: 100}
 	h.Mounts = []mount{{Source: "none", Target: "/sys", Type: "tmpfs"}}
 	if plain, hard := (&hardship{}).run(t, "--version"), h.run(t, "--version"); plain.stdout == hard.stdout ||
-		hard.status != exitOK || slices.Contains(said(plain.stderr), program) {
+		hard.status != exitOK || slices.Contains(spoken(plain.stderr), program) {
 		t.Errorf("%+v\n%+v", plain, hard)
 	}
 }

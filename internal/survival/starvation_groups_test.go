@@ -38,7 +38,7 @@ func group(t *testing.T, controller, value string, files ...string) (before stri
 			t.Fatal(err)
 		}
 		t.Cleanup(func() {
-			for start := time.Now(); os.Remove(dir) != nil && time.Since(start) < patience; { // until all have ended
+			for start := time.Now(); os.Remove(dir) != nil && time.Since(start) < endurance; { // until all have ended
 				time.Sleep(time.Millisecond)
 			}
 		})

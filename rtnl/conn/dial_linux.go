@@ -112,12 +112,15 @@ func (s *kernelSocket) set(level, option, value int) error {
 	return s.control("setsockopt", func(fd int) error { return unix.SetsockoptInt(fd, level, option, value) })
 }
 
-// SetReadBuffer is for Conn.SetReceiveBuffer. Without CAP_NET_ADMIN net.core.rmem_max is the most.
+// SetReadBuffer is for Conn.SetReceiveBuffer: with privilege it is as large as is asked for, else what
+// net.core.rmem_max allows.
 func (s *kernelSocket) SetReadBuffer(bytes int) error {
-	if s.set(unix.SOL_SOCKET, unix.SO_RCVBUFFORCE, bytes) == nil {
-		return nil
-	}
-	return s.set(unix.SOL_SOCKET, unix.SO_RCVBUF, bytes)
+	return raised(unix.CAP_NET_ADMIN, func() error {
+		if s.set(unix.SOL_SOCKET, unix.SO_RCVBUFFORCE, bytes) == nil {
+			return nil
+		}
+		return s.set(unix.SOL_SOCKET, unix.SO_RCVBUF, bytes)
+	})
 }
 
 // Waiter is for Conn.Waiter.

@@ -96,15 +96,20 @@ func (ns Namespace) enter(to *os.File, f func() error) error {
 		return ns.failed(fmt.Errorf("find the way back: %w", err))
 	}
 	defer from.Close()
-	if err := unix.Setns(int(to.Fd()), unix.CLONE_NEWNET); err != nil {
+	if err := setns(to); err != nil {
 		runtime.UnlockOSThread()
 		return ns.failed(os.NewSyscallError("setns", err))
 	}
 	err = f()
-	if unix.Setns(int(from.Fd()), unix.CLONE_NEWNET) == nil {
+	if setns(from) == nil {
 		runtime.UnlockOSThread()
 	}
 	return err
+}
+
+// setns moves the calling thread into a network namespace.
+func setns(to *os.File) error {
+	return raised(unix.CAP_SYS_ADMIN, func() error { return unix.Setns(int(to.Fd()), unix.CLONE_NEWNET) })
 }
 
 // open opens the file once it is known to be a namespace: to open anything else might

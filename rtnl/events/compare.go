@@ -30,6 +30,7 @@ func (f *follower) sweep(c *cause) error {
 	if err != nil {
 		return f.failed(err)
 	}
+	f.wasRead()
 	if err := f.fence(); err != nil {
 		return err
 	}
@@ -50,18 +51,35 @@ func (f *follower) sweep(c *cause) error {
 // loopback is the index of the interface lo.
 const loopback = 1
 
-// failed takes in that the kernel could not be read.
+// failed takes in that the kernel could not be read. What fails while it rests because of that is no
+// other try: there may be hundreds in a second, which are not to put the next comparison off.
 func (f *follower) failed(err error) error {
 	if f.ctx.Err() != nil {
 		return err
 	}
-	if f.vain == 0 {
+	now := time.Now()
+	if now.Sub(f.warned) >= warnInterval {
 		f.Logger.Warn("what went with a link, an address or a nexthop object, or was lost, cannot be found out yet",
-			"error", err)
+			"err", err)
+		f.warned = now
 	}
 	f.doubt = true
-	f.rest(true)
+	if !f.unread || !now.Before(f.due) {
+		f.rest(true)
+	}
+	f.unread = true
 	return nil
+}
+
+// wasRead takes in that the kernel could be read: what could not be found out before is so soon.
+func (f *follower) wasRead() {
+	if !f.unread {
+		return
+	}
+	f.unread, f.vain = false, 0
+	if soon := time.Now().Add(f.pause()); soon.Before(f.due) {
+		f.due = soon
+	}
 }
 
 // rest puts the next comparison off, more and more if they are in vain: the kernel cannot be read, or
@@ -378,6 +396,7 @@ func (f *follower) compare(at item) error {
 	if err != nil {
 		return f.failed(err)
 	}
+	f.wasRead()
 	if err := f.fence(); err != nil {
 		return err
 	}

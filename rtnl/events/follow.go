@@ -48,6 +48,9 @@ type follower struct {
 	due   time.Time
 	tried time.Duration // how long that took the last time
 	vain  int           // how often in a row it came to nothing
+
+	unread bool      // the kernel could not be read the last time
+	warned time.Time // when that was told the last time
 }
 
 // A Following says what is followed.
@@ -362,6 +365,8 @@ const (
 	restShare = 20
 	// maxRest is how long to wait, at most, where comparisons are in vain.
 	maxRest = 10 * time.Minute
+	// warnInterval is between two lines about a kernel that cannot be read.
+	warnInterval = time.Minute
 )
 
 // emit yields an event that comes of a message.

@@ -38,6 +38,7 @@ type Log struct {
 	count int
 	size  int64
 	seq   uint64 // of the last run of the follower
+	lost  uint64 // events whose Action is Lost
 	err   error  // why changes cannot be followed
 	state *state // what there was, when they could be the last time; nil: they never could
 
@@ -129,7 +130,7 @@ func (l *Log) fail(err error, retry time.Duration) {
 	lost := l.state != nil && !known
 	l.mu.Unlock()
 	if !known {
-		l.options.Logger.Warn("changes of routes cannot be followed; trying again", "error", err, "in", retry)
+		l.options.Logger.Warn("changes of routes cannot be followed; trying again", "err", err, "in", retry)
 	}
 	if lost {
 		wall, up := now()
@@ -143,6 +144,9 @@ func (l *Log) add(e *Event) {
 	defer l.mu.Unlock()
 	l.seq++
 	e.Seq = l.seq
+	if e.Action == Lost {
+		l.lost++
+	}
 	if l.count == len(l.ring) {
 		l.grow()
 	}
@@ -178,6 +182,23 @@ func (l *Log) grow() {
 		ring[i] = l.at(i)
 	}
 	l.ring, l.first = ring, 0
+}
+
+// Stats are what a Log has seen and what it keeps.
+type Stats struct {
+	Seen    uint64 // events since the start
+	Kept    int    // of them
+	Dropped uint64 // of them, the oldest, as there was no more room
+	Lost    uint64 // how often changes were lost: events whose Action is Lost
+	Size    int64  // bytes that those take which are kept, by and large
+	Err     error  // why changes cannot be followed at the moment; nil: they are
+}
+
+// Stats returns them. It does not wait until changes are followed.
+func (l *Log) Stats() Stats {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return Stats{l.seq, l.count, l.seq - uint64(l.count), l.lost, l.size, l.err}
 }
 
 // Close ends it.

@@ -95,6 +95,9 @@ func shown(t *testing.T, line string) string {
 		return verb + " rule " + strings.TrimSuffix(words[0], ":") + " " + after("lookup", "")
 	}
 	for _, w := range words {
+		if w == "default" { // of IPv4; an IPv6 one would need more
+			w = "0.0.0.0/0"
+		}
 		if a, err := netip.ParseAddr(w); err == nil {
 			w += fmt.Sprintf("/%d", a.BitLen())
 		}

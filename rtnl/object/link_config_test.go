@@ -111,8 +111,7 @@ func TestConfForms(t *testing.T) {
 	got := valuesOf(&linkConfig(t, AppendLinkConfig(nil, &Link{}, nil, sent)[IfinfomsgLen:]).IPv6)
 	seconds := []string{"router_solicitation_interval", "router_solicitation_delay", "router_solicitation_max_interval",
 		"router_probe_interval"}
-	positive := []string{"ra_defrtr_metric", "ioam6_id", "ioam6_id_wide", "mldv1_unsolicited_report_interval",
-		"mldv2_unsolicited_report_interval"}
+	positive := []string{"ra_defrtr_metric", "ioam6_id", "ioam6_id_wide"}
 	for name, v := range got {
 		want := int64(-2000)
 		switch {
@@ -139,6 +138,22 @@ func TestConfSeconds(t *testing.T) {
 		conf := linkConfig(t, AppendLinkConfig(nil, &Link{}, nil, sent)[IfinfomsgLen:]).IPv6
 		if got, ok := conf.Value(setting(t, "router_solicitation_interval")); got != want || !ok {
 			t.Errorf("%d s are %d", want, got)
+		}
+	}
+}
+
+// TestConfMilliseconds: the highest that can be written are rounded up to whole jiffies, and from
+// there on they are below 0.
+func TestConfMilliseconds(t *testing.T) {
+	for value, want := range map[uint32]int64{0: 0, 1000: 1000, 1<<31 - 1: 1<<31 - 1, 1 << 31: 1 << 31,
+		1<<31 + 2: 1<<31 + 2, 1<<31 + 42: -1<<31 + 42, 1<<32 - 4: -4, 1<<32 - 1: -1} {
+		sent := make([]uint32, 60)
+		sent[30], sent[31] = value, value
+		conf := linkConfig(t, AppendLinkConfig(nil, &Link{}, nil, sent)[IfinfomsgLen:]).IPv6
+		for _, name := range []string{"mldv1_unsolicited_report_interval", "mldv2_unsolicited_report_interval"} {
+			if got, ok := conf.Value(setting(t, name)); got != want || !ok {
+				t.Errorf("%s: %d is %d, want %d", name, value, got, want)
+			}
 		}
 	}
 }

@@ -73,7 +73,7 @@ type Route struct {
 	NexthopID Opt[uint32] `rta:"30 NH_ID" since:"5.3"`
 	// FlowLabel is in the request for a look-up alone.
 	FlowLabel Opt[uint32] `rta:"31 FLOWLABEL be request" since:"6.14"`
-	// DelReason says in RTM_DELROUTE why the route went.
+	// DelReason says in RTM_DELROUTE why the route went (RT_DEL_REASON_*), of IPv6 alone.
 	DelReason Opt[uint32] `rta:"32 DEL_REASON request" since:"7.3"`
 
 	// Unknown is all that no dump has, that has no place above, or not the length that it

@@ -2,6 +2,7 @@ package object
 
 import (
 	"cmp"
+	"math"
 	"strings"
 
 	"kernelroutes/rtnl/wire"
@@ -35,7 +36,9 @@ type form uint8
 
 const (
 	signed   form = iota
-	unsigned      // where the file is one of proc_douintvec, or of jiffies_to_msecs as the number is
+	unsigned      // where the file is one of proc_douintvec
+	// milliseconds are sent as the file of proc_dointvec_ms_jiffies shows them, but without a sign.
+	milliseconds
 	// seconds are sent in milliseconds (jiffies_to_msecs in ipv6_store_devconf) and shown by
 	// proc_dointvec_jiffies.
 	seconds
@@ -54,6 +57,16 @@ func secondsOf(milliseconds uint32) int64 {
 		}
 	}
 	return sent / 1000
+}
+
+// millisecondsOf returns milliseconds that were sent without a sign. None above 2147483647 can be
+// written, which the kernel rounds up to whole jiffies (42 ms, where HZ is 24); what is more than
+// that is below 0, which Linux 7.2 takes and 6.18 does not.
+func millisecondsOf(sent uint32) int64 {
+	if sent > math.MaxInt32+42 {
+		return int64(int32(sent))
+	}
+	return int64(sent)
 }
 
 // v4 and v6 are places of a family, by the number of the kernel's constant.
@@ -80,7 +93,10 @@ func (s *Setting) place(f Family) *place {
 func (s *Setting) Has(f Family) bool { return s.place(f).has }
 
 // Unsigned reports whether values may exceed 31 bits.
-func (s *Setting) Unsigned() bool { return s.v4.form == unsigned || s.v6.form == unsigned }
+func (s *Setting) Unsigned() bool {
+	exceeds := func(f form) bool { return f == unsigned || f == milliseconds }
+	return exceeds(s.v4.form) || exceeds(s.v6.form)
+}
 
 // File is the name of a family's file.
 func (s *Setting) File(f Family) string {
@@ -178,6 +194,8 @@ func (c *Conf) Value(s *Setting) (int64, bool) {
 	switch p.form {
 	case unsigned:
 		return int64(v), true
+	case milliseconds:
+		return millisecondsOf(v), true
 	case seconds:
 		return secondsOf(v), true
 	}

@@ -104,9 +104,9 @@ var Settings = []Setting{
 	{Name: "igmpv3_unsolicited_report_interval", v4: v4(28).since("3.12"),
 		Doc: "Time between IGMPv3 reports of joining", Unit: "milliseconds"},
 	{Name: "force_mld_version", v6: v6(16).by(mld), Doc: "Version of MLD that is used, 0 for what routers use"},
-	{Name: "mldv1_unsolicited_report_interval", v6: v6(30).since("3.12").as(unsigned),
+	{Name: "mldv1_unsolicited_report_interval", v6: v6(30).since("3.12").as(milliseconds),
 		Doc: "Time between MLDv1 reports of joining", Unit: "milliseconds"},
-	{Name: "mldv2_unsolicited_report_interval", v6: v6(31).since("3.12").as(unsigned),
+	{Name: "mldv2_unsolicited_report_interval", v6: v6(31).since("3.12").as(milliseconds),
 		Doc: "Time between MLDv2 reports of joining", Unit: "milliseconds"},
 
 	// IPv6. To set all's disable_ipv6 sets every interface's.

@@ -54,7 +54,13 @@ func (s *server) call(c *conn, r *request, status *osquery.ExtensionStatus) erro
 	}
 	defer answer.free()
 	c.sendUntil = time.Now().Add(s.sendTimeout)
-	return answer.write(s.ctx, c.out, r, status)
+	rows := answer.rows
+	if err := answer.write(s.ctx, c.out, r, status); err != nil {
+		s.Counters.failed(err)
+		return err
+	}
+	s.Counters.rows.Add(uint64(rows))
+	return nil
 }
 
 // answer does what a call asks for. Errors name the table.
@@ -69,6 +75,7 @@ func (s *server) answer(c *conn, r *request) (*response, error) {
 		switch r.action {
 		case "generate":
 			answer, err := s.generate(c, t, r.context)
+			s.Counters.failed(err)
 			if err != nil && !strings.HasPrefix(err.Error(), t.Name+": ") { // which some begin with
 				err = fmt.Errorf("%s: %w", t.Name, err)
 			}
@@ -88,6 +95,7 @@ func (s *server) answer(c *conn, r *request) (*response, error) {
 
 // generate answers a query that came on c, when it is its turn.
 func (s *server) generate(c *conn, t *tables.Table, request string) (*response, error) {
+	s.Counters.queries.Add(1)
 	ctx, cancel := context.WithTimeoutCause(s.ctx, s.queryTimeout, errTimeout)
 	defer cancel()
 	leave, err := s.queue.enter(ctx, c, t)
@@ -115,7 +123,9 @@ func (s *server) query(ctx context.Context, t *tables.Table, request string) (r 
 			if part, ok := p.(*inorder.Panic); ok {
 				p, stack = part.Value, part.Stack
 			}
-			s.Logger.Error("panic", "table", t.Name, "request", request, "panic", p, "stack", string(stack))
+			s.Logger.Error("a query has failed by a fault of the program: report it, with this line", "table", t.Name,
+				"panic", p, "stack", string(stack))
+			s.Logger.Debug("the query that has failed by a fault", "request", request)
 			r, err = nil, fmt.Errorf("internal error: %v", p)
 		}
 	}()
@@ -149,7 +159,7 @@ func (s *server) query(ctx context.Context, t *tables.Table, request string) (r 
 // each time, and no matter of the condition.
 func (s *server) warn(t *tables.Table, text string) {
 	if tables.WarnsInconsistent(text) {
-		s.log.warn(text, errInconsistent)
+		s.Logger.Warn(text, "err", errInconsistent)
 		return
 	}
 	s.warnings.warn(t, text)

@@ -7,5 +7,5 @@
 //	thrift.go, request.go   what osquery sends
 //	queue.go, answer.go   the queries in line, and what each of them asks for
 //	response.go, memory.go   the answer, and what it costs osquery
-//	log.go        what is logged, and how often
+//	log.go, counters.go   what a table warns of, what is counted
 package extension

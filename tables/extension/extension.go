@@ -4,9 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
+	"path/filepath"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/apache/thrift/lib/go/thrift"
@@ -52,7 +55,8 @@ type Extension struct {
 	Version  string
 	Source   tables.Source
 	Tables   []*tables.Table // nil: tables.All()
-	Logger   *slog.Logger    // nil: none
+	Logger   *slog.Logger    // is told of each failure, however many there are; nil: none
+	Counters *Counters       // count what it is asked for; nil: nobody will look
 
 	// MaxResponse is how many bytes of osquery's memory one answer may be
 	// estimated at. A larger one is an error of its query, because osquery's
@@ -93,6 +97,9 @@ func (e *Extension) Run(ctx context.Context) error {
 	if x.Tables == nil {
 		x.Tables = tables.All()
 	}
+	if x.Counters == nil {
+		x.Counters = new(Counters)
+	}
 	if x.Logger == nil {
 		x.Logger = slog.New(slog.DiscardHandler)
 	}
@@ -104,8 +111,12 @@ func (e *Extension) Run(ctx context.Context) error {
 
 func (e *Extension) run(ctx context.Context) error {
 	if n := len(e.Socket); n > maxSocketPath {
-		return fmt.Errorf("osquery's socket %s: a path of %d characters is too long, at most %d are possible",
-			e.Socket, n, maxSocketPath)
+		return fmt.Errorf("osquery's socket %s: a path of %d characters is too long, at most %d are possible; "+
+			"shorten osquery's flag extensions_socket", e.Socket, n, maxSocketPath)
+	}
+	if strings.HasPrefix(e.Socket, "@") {
+		return fmt.Errorf("osquery's socket %s: the name of an abstract socket, which every user of the host may "+
+			"connect to; give a path, ./%s if this is one", e.Socket, e.Socket)
 	}
 	m, err := e.connect(ctx)
 	if err != nil {
@@ -131,8 +142,14 @@ func (e *Extension) run(ctx context.Context) error {
 	defer s.stop()
 	e.Logger.Info("registered with osquery", "socket", e.Socket, "uuid", uuid, "version", e.Version)
 
+	if who := othersWhoWrite(filepath.Dir(e.Socket)); who != "" {
+		e.Logger.Warn("others may put sockets of their own in the place of osquery's and the extension's; "+
+			"have osquery's flag extensions_socket in a folder that only osquery's user may write to",
+			"folder", filepath.Dir(e.Socket), "who", who)
+	}
+
 	err = e.watch(ctx, m, s)
-	if err == nil {
+	if err == nil || errors.Is(err, ErrSocketLost) {
 		e.deregister(ctx, uuid)
 	}
 	return err
@@ -199,7 +216,11 @@ func (e *Extension) watch(ctx context.Context, m *manager, s *server) error {
 			return nil
 		case <-ticker.C:
 		}
-		if err := m.check(ctx, s.uuid); err != nil {
+		lost, err := s.listener.check(), m.check(ctx, s.uuid)
+		if lost != nil && (err == nil || errors.Is(err, ErrDeregistered)) { // which is then why
+			err = lost
+		}
+		if err != nil {
 			select {
 			case <-ctx.Done(): // which has closed the connection
 				return nil
@@ -237,7 +258,7 @@ func (e *Extension) connect(ctx context.Context) (*manager, error) {
 		}
 		select {
 		case <-wait.Done():
-			return nil, fmt.Errorf("%w: %w", context.Cause(wait), err)
+			return nil, fmt.Errorf("%w: %w; %s", context.Cause(wait), err, whyNot(e.Socket, err))
 		case <-poll.C:
 		}
 	}
@@ -245,13 +266,17 @@ func (e *Extension) connect(ctx context.Context) (*manager, error) {
 
 // deregister tells osquery that the extension ends, on a connection of its own
 // because the other one is closed with ctx. That osquery ends too, and does not
-// answer, is usual.
+// answer, is usual. Where another osquery listens by now, the number may be that of
+// an extension which it has.
 func (e *Extension) deregister(ctx context.Context, uuid osquery.ExtensionRouteUUID) {
 	ctx = context.WithoutCancel(ctx)
 	m, err := e.dial(ctx, min(e.Timeout, time.Second))
 	if err == nil {
 		defer m.Close()
-		_, err = m.DeregisterExtension(ctx, uuid)
+		var there osquery.InternalExtensionList
+		if there, err = m.Extensions(ctx); err == nil && there[uuid] != nil && there[uuid].Name == Name {
+			_, err = m.DeregisterExtension(ctx, uuid)
+		}
 	}
 	if err != nil {
 		e.Logger.Debug("not deregistered", "err", err)
@@ -273,7 +298,7 @@ func (e *Extension) dial(ctx context.Context, timeout time.Duration) (*manager, 
 	if err != nil {
 		return nil, err
 	}
-	trans, proto := open(conn, timeout)
+	trans, proto := open(&boundConn{Conn: conn, timeout: timeout})
 	return &manager{
 		ExtensionManagerClient: osquery.NewExtensionManagerClientProtocol(trans, proto, proto),
 		conn:                   conn,
@@ -292,17 +317,17 @@ func (m *manager) Close() error {
 func (m *manager) check(ctx context.Context, uuid osquery.ExtensionRouteUUID) error {
 	status, err := m.Ping(ctx)
 	if err != nil {
-		return fmt.Errorf("%w: %w", ErrGone, err)
+		return fmt.Errorf("%w: %w; %s", ErrGone, err, startedAgain)
 	}
 	if status.Code != 0 {
-		return fmt.Errorf("%w: ping: status %d: %s", ErrGone, status.Code, status.Message)
+		return fmt.Errorf("%w: ping: status %d: %s; %s", ErrGone, status.Code, status.Message, startedAgain)
 	}
 	extensions, err := m.Extensions(ctx)
 	if err != nil {
-		return fmt.Errorf("%w: %w", ErrGone, err)
+		return fmt.Errorf("%w: %w; %s", ErrGone, err, startedAgain)
 	}
 	if extensions[uuid] == nil {
-		return ErrDeregistered
+		return fmt.Errorf("%w, which once had no answer in time; %s", ErrDeregistered, startedAgain)
 	}
 	return nil
 }
@@ -329,11 +354,11 @@ func (e *Extension) readLimit(ctx context.Context, m *manager, old *memoryLimit)
 	return &limit
 }
 
-// open puts buffers and Thrift's binary protocol on a connection to osquery. The
-// timeout is for each read and each write.
-func open(conn net.Conn, timeout time.Duration) (*thrift.TBufferedTransport, thrift.TProtocol) {
-	conf := &thrift.TConfiguration{SocketTimeout: timeout}
-	trans := thrift.NewTBufferedTransport(thrift.NewTSocketFromConnConf(conn, conf), bufferSize)
+// open puts buffers and Thrift's binary protocol on a connection to osquery. What
+// sizes an answer claims is bounded, for memory is made for it before it comes.
+func open(conn io.ReadWriter) (thrift.TTransport, thrift.TProtocol) {
+	conf := &thrift.TConfiguration{MaxMessageSize: maxClaimed}
+	trans := thrift.NewStreamTransportRW(conn)
 	return trans, thrift.NewTBinaryProtocolConf(trans, conf)
 }
 

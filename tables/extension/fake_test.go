@@ -14,6 +14,7 @@ import (
 
 	"github.com/osquery/osquery-go/gen/osquery"
 
+	"kernelroutes/internal/logging"
 	"kernelroutes/internal/osquerytest"
 	"kernelroutes/tables"
 )
@@ -113,7 +114,7 @@ type process struct {
 func start(t testing.TB, e Extension) *process {
 	ctx, cancel := context.WithCancel(context.Background())
 	p := &process{t: t, cancel: cancel, err: make(chan error, 1), log: &logBuffer{seen: make(chan string, 1000)}}
-	e.Logger = slog.New(slog.NewTextHandler(p.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	e.Logger = logging.New(p.log, logging.Options{Level: slog.LevelDebug})
 	e.Version = "1.2.3"
 	done := make(chan struct{})
 	go func() { p.err <- e.Run(ctx); close(done) }()

@@ -43,7 +43,7 @@ const (
 type server struct {
 	*Extension
 	uuid     osquery.ExtensionRouteUUID
-	listener *net.UnixListener
+	listener *ownSocket
 	shutdown chan struct{} // closed when osquery asks for it
 	once     sync.Once
 	rests    [2]*time.Timer // of restTime and of recallTime
@@ -51,7 +51,6 @@ type server struct {
 	limit    atomic.Pointer[memoryLimit] // for an answer
 	held     atomic.Int64                // bytes of requests
 	queue    *queue
-	log      failureLog
 	warnings warnings
 
 	ctx    context.Context // of all requests
@@ -79,13 +78,7 @@ type conn struct {
 
 // listen opens the extension's socket and serves it.
 func (e *Extension) listen(ctx context.Context, uuid osquery.ExtensionRouteUUID, limit *memoryLimit) (*server, error) {
-	path := fmt.Sprintf("%s.%d", e.Socket, uuid)
-	// osquery gave the number to this process alone, so a socket of that name is
-	// the rest of a dead one.
-	if fi, err := os.Lstat(path); err == nil && fi.Mode().Type() == os.ModeSocket {
-		os.Remove(path)
-	}
-	l, err := net.ListenUnix("unix", &net.UnixAddr{Name: path})
+	l, err := listenAt(ctx, fmt.Sprintf("%s.%d", e.Socket, uuid))
 	if err != nil {
 		return nil, err
 	}
@@ -95,7 +88,6 @@ func (e *Extension) listen(ctx context.Context, uuid osquery.ExtensionRouteUUID,
 		listener:  l,
 		shutdown:  make(chan struct{}),
 		rests:     [2]*time.Timer{time.AfterFunc(restTime, giveMemoryBack), time.AfterFunc(recallTime, giveMemoryBack)},
-		log:       failureLog{logger: e.Logger},
 		warnings:  warnings{logger: e.Logger},
 		conns:     map[*conn]bool{},
 	}
@@ -124,8 +116,8 @@ func (s *server) accept() {
 		case errors.Is(err, net.ErrClosed):
 			return
 		case err != nil:
-			s.log.warn("no connection can be accepted; the oldest without a request are closed: "+
-				"raise the limit of open files, or find out who connects to "+s.listener.Addr().String(), err)
+			s.Logger.Warn("no connection can be accepted; the oldest without a request are closed: "+
+				"raise the limit of open files, or find out who connects to "+s.listener.Addr().String(), "err", err)
 			s.evict()
 			time.Sleep(acceptPause)
 		default:
@@ -152,8 +144,8 @@ func (s *server) add(c *conn) {
 	}
 	if full {
 		s.evict()
-		s.log.warn("too many connections; the oldest without a request are closed: "+
-			"find out who connects to "+s.listener.Addr().String(), fmt.Errorf("%d connections", s.maxConns))
+		s.Logger.Warn("too many connections; the oldest without a request are closed: "+
+			"find out who connects to "+s.listener.Addr().String(), "connections", s.maxConns)
 	}
 	s.running.Go(func() { s.serve(c) })
 }
@@ -180,6 +172,8 @@ var writers = sync.Pool{New: func() any { return bufio.NewWriterSize(nil, buffer
 
 // serve answers the requests of one connection.
 func (s *server) serve(c *conn) {
+	s.Counters.conns.Add(1)
+	defer s.Counters.conns.Add(-1)
 	c.in, c.out = readers.Get().(*bufio.Reader), writers.Get().(*bufio.Writer)
 	c.in.Reset(c.UnixConn)
 	c.out.Reset(c)
@@ -204,8 +198,8 @@ func (s *server) next(c *conn) bool {
 		case r != nil:
 			s.refuse(c, r, err)
 		case !closed(err) && !errors.Is(err, os.ErrDeadlineExceeded):
-			s.log.warn("a request cannot be read, its connection is closed; find out who but osquery writes to "+
-				s.listener.Addr().String(), err)
+			s.Logger.Warn("a request cannot be read, its connection is closed; find out who but osquery writes to "+
+				s.listener.Addr().String(), "err", err)
 		}
 		return false
 	}
@@ -215,7 +209,7 @@ func (s *server) next(c *conn) bool {
 	}
 	if err := s.reply(c, r); err != nil {
 		if !closed(err) {
-			s.log.warn("an answer cannot be sent, its connection is closed and its query fails", err)
+			s.Logger.Warn("an answer cannot be sent, its connection is closed and its query fails", "err", err)
 		}
 		return false
 	}
@@ -225,7 +219,7 @@ func (s *server) next(c *conn) bool {
 // closed reports whether an error is only the end of a connection that says nothing.
 func closed(err error) bool {
 	return errors.Is(err, io.EOF) || errors.Is(err, net.ErrClosed) || errors.Is(err, errHungUp) ||
-		errors.Is(err, syscall.ECONNRESET)
+		errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE)
 }
 
 // refuse answers a request that is too large. What is left of it is passed over,

@@ -16,6 +16,7 @@ import (
 
 	"github.com/osquery/osquery-go/gen/osquery"
 
+	"kernelroutes/internal/logging"
 	"kernelroutes/internal/osquerytest"
 	"kernelroutes/rtnl"
 	"kernelroutes/rtnl/iproute2"
@@ -202,7 +203,7 @@ func listening(t *testing.T, all ...*tables.Table) (s *server, log *strings.Buil
 	noLeaks(t)
 	log = &strings.Builder{}
 	e := &Extension{Tables: all, Socket: socketDir(t) + "/em", queryTimeout: patience, sendTimeout: patience,
-		Logger: slog.New(slog.NewTextHandler(log, nil))}
+		Counters: new(Counters), Logger: logging.New(log, logging.Options{})}
 	s, err := e.listen(t.Context(), 1, &memoryLimit{})
 	if err != nil {
 		t.Fatal(err)
@@ -310,23 +311,6 @@ func TestSlowReader(t *testing.T) {
 	}
 }
 
-func TestFailureLog(t *testing.T) {
-	var b strings.Builder
-	l := failureLog{logger: slog.New(slog.NewTextHandler(&b, nil))}
-	for range 100 {
-		l.warn("one", errors.New("broken"))
-		l.warn("another", os.ErrClosed)
-	}
-	if n := strings.Count(b.String(), "\n"); n != 2 {
-		t.Errorf("%d lines:\n%s", n, &b)
-	}
-	l.kinds["one"].logged = time.Now().Add(-failureInterval)
-	l.warn("one", errors.New("broken"))
-	if s := b.String(); !strings.HasSuffix(s, "msg=one err=broken not_logged_before=99\n") {
-		t.Errorf("the log:\n%s", s)
-	}
-}
-
 // An uncertain source has no routes, and cannot prove it.
 type uncertain struct{ *rtnl.Kernel }
 
@@ -361,21 +345,30 @@ func TestWarnings(t *testing.T) {
 		t.Fatal(err)
 	}
 	query(t, m, "kernel_routes")
-	s := server{log: failureLog{logger: slog.New(slog.NewTextHandler(p.log, nil))}}
+	s := server{Extension: &Extension{Logger: slog.New(slog.NewTextHandler(p.log, nil))}}
 	for range 2 {
 		s.warn(table, warning)
-		s.log.kinds[warning].logged = time.Now().Add(-failureInterval)
 	}
 	if n := strings.Count(p.log.String(), warning); n != 3 {
 		t.Errorf("%d warnings in the log:\n%s", n, p.log)
 	}
 
-	w := warnings{logger: slog.New(slog.DiscardHandler)}
+	var b strings.Builder
+	w := warnings{logger: slog.New(slog.NewTextHandler(&b, nil))}
 	for i := range 10 * maxSeenWarnings {
 		w.warn(tables.Routes, fmt.Sprint(i))
 		if len(w.seen) > maxSeenWarnings {
 			t.Fatalf("%d warnings are remembered", len(w.seen))
 		}
+	}
+	if n := strings.Count(b.String(), "\n"); n != maxWarnings {
+		t.Errorf("%d lines of %d warnings at once", n, 10*maxSeenWarnings)
+	}
+	w.begun = time.Now().Add(-warningInterval)
+	w.warn(tables.Routes, "the last")
+	want := fmt.Sprintf("msg=\"the last\" table=kernel_routes not_logged_before=%d\n", 10*maxSeenWarnings-maxWarnings)
+	if !strings.HasSuffix(b.String(), want) {
+		t.Errorf("the log:\n%s\nwant %s", &b, want)
 	}
 }
 

@@ -3,7 +3,10 @@
 package extension
 
 import (
+	"errors"
+	"fmt"
 	"os"
+	"syscall"
 
 	"golang.org/x/sys/unix"
 )
@@ -31,4 +34,28 @@ func (c *conn) hungUp() (yes bool) {
 		yes = n > 0 && p[0].Revents&(unix.POLLHUP|unix.POLLERR) != 0
 	})
 	return yes || err != nil
+}
+
+// forOwnerAlone makes a socket such that its file, which bind makes, is for its owner alone. A umask
+// would be that of other goroutines too, and a chmod comes too late.
+func forOwnerAlone(_, _ string, raw syscall.RawConn) error {
+	var chmod error
+	err := raw.Control(func(fd uintptr) { chmod = unix.Fchmod(int(fd), 0o600) })
+	return errors.Join(err, chmod)
+}
+
+// othersWhoWrite says who may write to a folder beside root and the user that the process runs as, "" for
+// nobody.
+func othersWhoWrite(folder string) string {
+	var st unix.Stat_t
+	if unix.Stat(folder, &st) != nil {
+		return ""
+	}
+	switch uid := int(st.Uid); {
+	case st.Mode&unix.S_IWOTH != 0:
+		return "every user"
+	case uid != 0 && uid != os.Geteuid():
+		return fmt.Sprintf("its owner, user %d", uid)
+	}
+	return ""
 }

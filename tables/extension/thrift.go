@@ -24,8 +24,10 @@ const (
 	// maxRequest is how many bytes a request may have. osquery's for a table of 68
 	// columns has 5 KB, and one with an IN list of 60,000 identities 5 MB.
 	maxRequest = 8 << 20
-	// maxHeld is how many bytes all requests may have that have not been answered.
-	maxHeld = 64 << 20
+	// maxHeld is how many bytes all requests may have that have not been answered. One of no more than
+	// smallRequest is read nevertheless, or a few who send large ones slowly would keep everybody out.
+	maxHeld      = 64 << 20
+	smallRequest = 16 << 10
 	// maxName is how many bytes the names in a request may have: of its method, plugin
 	// and action. They are repeated in answers and in the log.
 	maxName = 1000
@@ -180,7 +182,7 @@ func (m *messageReader) text(n int) string {
 		}
 		b, _ := m.in.Peek(min(n-s.Len(), m.in.Buffered()))
 		m.kept += int64(len(b))
-		if m.held.Add(int64(len(b))) > maxHeld {
+		if m.held.Add(int64(len(b))) > maxHeld && m.kept > smallRequest {
 			m.err = fmt.Errorf("requests of more than %d bytes at once: %w", maxHeld, errTooLarge)
 			return ""
 		}
