@@ -16,6 +16,7 @@ import (
 
 	"github.com/spf13/pflag"
 
+	"kernelroutes/internal/memory"
 	"kernelroutes/rtnl"
 	"kernelroutes/rtnl/events"
 	"kernelroutes/tables"
@@ -92,6 +93,7 @@ func (e *extensionFlags) run() error {
 		return failed(errNeedsLinux)
 	}
 	signal.Ignore(syscall.SIGINT, syscall.SIGHUP)
+	memory.KeepBelow()
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
 	defer stop()
 	level := slog.LevelWarn

@@ -35,6 +35,7 @@ const (
 func main() {
 	// A closed pipe is then an error of the write, not the end of the process.
 	signal.Ignore(syscall.SIGPIPE)
+	checkZone()
 	os.Exit(status(execute(os.Args[1:])))
 }
 

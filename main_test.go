@@ -188,14 +188,15 @@ func TestSpec(t *testing.T) {
 	}
 }
 
-// TestLimits: with little memory there is an answer or one line. Below 0.75 GB of
-// address space, and around 1.2 GB, Go's runtime ends before anything of this program
-// runs: it reserves 0.7 GB, and 0.5 GB more (for its scavenger) where it can.
+// TestLimits: with little memory there is an answer or one line. (Below 0.75 GB of
+// address space, and around 1.2 GB, Go's runtime ends before main: it reserves 0.7 GB, and
+// 0.5 GB more, for its scavenger, where it can. See fatal_linux.go and internal/survival.)
 func TestLimits(t *testing.T) {
 	t.Parallel()
 	const sort = "WITH RECURSIVE n(v) AS (SELECT 1 UNION ALL SELECT v + 1 FROM n LIMIT 200000) " +
 		"SELECT max(v) AS m FROM (SELECT v FROM n ORDER BY -v)"
-	limits := []string{"-v 5000000", "-v 3000000", "-v 2000000", "-v 1400000", "-v 1000000", "-v 920000", "-v 850000",
+	limits := []string{"-v 5000000", "-v 1200000", "-v 700000", "-v 100000", "-v 3000000", "-v 2000000",
+		"-v 1400000", "-v 1000000", "-v 920000", "-v 850000",
 		"-d 100000"}
 	for _, limit := range limits {
 		for sql, want := range map[string]string{

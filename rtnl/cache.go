@@ -2,11 +2,13 @@ package rtnl
 
 import (
 	"context"
+	"errors"
 	"net/netip"
 	"slices"
 	"sync"
 	"time"
 
+	"kernelroutes/rtnl/conn"
 	"kernelroutes/rtnl/consistency"
 	"kernelroutes/rtnl/iproute2"
 	"kernelroutes/rtnl/object"
@@ -243,7 +245,11 @@ func (c *Cache) hold(ctx context.Context, key heldKey, h *heldSnapshot) (err err
 	req := lookupRequest()
 	if c.listener == nil {
 		// It outlives the request.
-		if c.listener, err = consistency.Listen(context.Background(), c.Kernel.dialer(), "", req.kinds()); err != nil {
+		c.listener, err = consistency.Listen(context.Background(), c.Kernel.dialer(), "", req.kinds())
+		if errors.Is(err, conn.ErrDeaf) {
+			return nil // so that it would not be known when it is old
+		}
+		if err != nil {
 			return err
 		}
 	}

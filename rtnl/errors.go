@@ -18,6 +18,8 @@ var (
 	ErrSocket = conn.ErrSocket
 	// ErrPermission: the kernel or a security module refused.
 	ErrPermission = conn.ErrPermission
+	// ErrDeaf: changes may not be heard, so that they cannot be watched. What there is can be read.
+	ErrDeaf = conn.ErrDeaf
 	// ErrNoNamespace: a path stands for no network namespace.
 	ErrNoNamespace = conn.ErrNoNamespace
 	// ErrInterrupted: the kernel said that a dump is not consistent

@@ -23,6 +23,7 @@ type Kernel struct {
 	Counters *Counters
 
 	toldUnproved uint32 // whether Logger was told that IPv6 cannot be proved whole
+	toldDeaf     uint32 // whether Logger was told that changes cannot be heard
 
 	// What tests replace: all of it, if dial is set.
 	dial    conn.Dialer // nil: the kernel
@@ -92,10 +93,14 @@ func (k *Kernel) read(ctx context.Context, req Request, countBy *object.Grouping
 	r.asked.Namespace = held
 	r.dial = dialIn(r.dial, held, req.Namespace)
 	r.listener, err = consistency.Listen(ctx, r.dial, r.asked.Namespace, kinds)
-	if err != nil {
+	switch {
+	case errors.Is(err, conn.ErrDeaf):
+		k.warnDeaf(err) // and it is read, but never known to be consistent
+	case err != nil:
 		return nil, nil, err
+	default:
+		defer r.listener.Close()
 	}
-	defer r.listener.Close()
 	r.begin()
 	if s, counted, err = r.read(); err != nil {
 		r.giveBack()
@@ -144,6 +149,14 @@ func (k *Kernel) warn(r *reading, s *Snapshot) {
 	case r.unproved() && atomic.CompareAndSwapUint32(&k.toldUnproved, 0, 1):
 		k.Logger.Warn("IPv6 routes may be missing: Linux before 6.9 leaves out what comes after a route that is "+
 			"too large, and how many there are cannot be told", "file", r.stats, "kernel", r.release.String())
+	}
+}
+
+// warnDeaf tells the logger once why no snapshot is consistent.
+func (k *Kernel) warnDeaf(err error) {
+	if k.Logger != nil && atomic.CompareAndSwapUint32(&k.toldDeaf, 0, 1) {
+		k.Logger.Warn("routes that change while they are read may be missing, as changes cannot be heard of",
+			"err", err)
 	}
 }
 

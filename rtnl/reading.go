@@ -159,7 +159,7 @@ func (r *reading) assemble(heard *consistency.Changes) (s *Snapshot, counted *ob
 		s.set(w.kind, &section{runs: w.log.Runs})
 	}
 	r.markStale(heard)
-	s.Consistent = !r.again() && !r.unproved()
+	s.Consistent = !r.again() && !r.unproved() && r.listener != nil
 	return s, counted
 }
 

@@ -20,8 +20,8 @@ type session struct {
 	stats    string
 	sysctls  string // where they are; "": they are not read
 	release  release
-	listener *consistency.Listener
-	conn     *conn.Conn // nil: it is yet to be opened
+	listener *consistency.Listener // nil: the kernel does not let changes be heard
+	conn     *conn.Conn            // nil: it is yet to be opened
 	asked    Request
 	countBy  *object.Grouping // of what need not be kept a tally is enough; nil: it is not
 	tries    int
@@ -118,7 +118,7 @@ func (s *session) close() {
 // drain takes in what the listener has heard, so that its queue does not overflow.
 // The result is still being added to.
 func (s *session) drain() *consistency.Changes {
-	if s.listenErr == nil {
+	if s.listenErr == nil && s.listener != nil {
 		s.listenErr = s.listener.Drain(&s.heard)
 	}
 	return &s.heard

@@ -48,6 +48,9 @@ func recovered(panicked any, db *database) error {
 	case errors.Is(err, syscall.ENOMEM):
 		return errors.New("out of memory: the system gives SQLite no more; allow more (ulimit -v, ulimit -d), " +
 			"or ask for fewer rows or columns")
+	case errors.Is(err, syscall.EPERM), errors.Is(err, syscall.EACCES), errors.Is(err, syscall.ENOSYS):
+		return fmt.Errorf("the system gives SQLite no memory: %w; look for a seccomp or LSM rule that denies mmap "+
+			"or mprotect", err)
 	case err != nil && err.Error() == "sqlite3: out of memory":
 		return fmt.Errorf("out of memory: SQLite would need more than %d MiB; "+
 			"ask for fewer rows or columns, or without ORDER BY", memory>>20)

@@ -2,14 +2,15 @@ package conn
 
 import (
 	"context"
-	"errors"
+	"fmt"
+	"math/bits"
+	"os"
 	"sync"
 	"sync/atomic"
 	"syscall"
 	"time"
 
 	"github.com/mdlayher/netlink"
-	"github.com/mdlayher/socket"
 	"golang.org/x/sys/unix"
 
 	"kernelroutes/rtnl/wire"
@@ -21,14 +22,15 @@ const listenBuffer = 4 << 20
 
 // A kernelSocket is in the network namespace of the thread that opened it.
 //
-// The socket and its deadlines are mdlayher/socket's. mdlayher/netlink's Conn, which
-// is built on that, is not used, as its Receive keeps back three things that must be
+// It is an os.File, which has deadlines, and asks the kernel nothing about the socket, as
+// mdlayher/socket does (getsockopt): less can be denied. mdlayher/netlink's Conn, which
+// is built on that, is not used either, as its Receive keeps back three things that must be
 // seen: the flags and the error of NLMSG_DONE, an empty datagram (with which Linux
 // 6.9 and later answer for ever where an IPv6 route does not fit), and where one
 // datagram ends and the next begins, for within a datagram the kernel's walk is not
 // interrupted. Its random first sequence number alone costs more than the socket.
 type kernelSocket struct {
-	conn *socket.Conn
+	file *os.File
 	raw  syscall.RawConn
 	seq  uint32
 	stop func() bool
@@ -45,42 +47,80 @@ type kernelSocket struct {
 
 // Dial opens a socket to the kernel.
 func Dial(ctx context.Context, ns Namespace, groups uint32) (_ Socket, strict bool, err error) {
-	var c *socket.Conn
+	var fd int
 	err = ns.Do(func() (err error) {
-		c, err = socket.Socket(unix.AF_NETLINK, unix.SOCK_RAW, unix.NETLINK_ROUTE, "netlink", nil)
-		return err
+		fd, err = unix.Socket(unix.AF_NETLINK, unix.SOCK_RAW|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, unix.NETLINK_ROUTE)
+		return os.NewSyscallError("socket", err)
 	})
 	if err != nil {
 		return nil, false, err
 	}
-	s := &kernelSocket{conn: c}
+	f := os.NewFile(uintptr(fd), "netlink")
+	s := &kernelSocket{file: f}
 	s.read = s.readOnce
-	if s.raw, err = c.SyscallConn(); err == nil {
+	// Where there is no poller for it, as where epoll is full, it would not wait.
+	if err = f.SetDeadline(time.Time{}); err != nil {
+		f.Close()
+		return nil, false, err
+	}
+	if s.raw, err = f.SyscallConn(); err == nil {
 		if groups != 0 {
 			err = s.join(groups)
 		} else {
-			strict, err = s.strict()
+			strict = s.strict()
 		}
 	}
 	if err != nil {
-		c.Close()
+		f.Close()
 		return nil, false, err
 	}
 	// A deadline in the past wakes a receive that waits.
-	s.stop = context.AfterFunc(ctx, func() { c.SetDeadline(time.Unix(1, 0)) })
+	s.stop = context.AfterFunc(ctx, func() { f.SetDeadline(time.Unix(1, 0)) })
 	return s, strict, nil
 }
 
 // join makes the socket a member of multicast groups.
 func (s *kernelSocket) join(groups uint32) error {
+	// With privilege as much as is asked for, else what net.core.rmem_max allows.
 	_ = s.SetReadBuffer(listenBuffer)
-	return s.conn.Bind(&unix.SockaddrNetlink{Family: unix.AF_NETLINK, Groups: groups})
+	err := s.control("bind", func(fd int) error {
+		return unix.Bind(fd, &unix.SockaddrNetlink{Family: unix.AF_NETLINK, Groups: groups})
+	})
+	if err == nil {
+		return nil
+	}
+	// Where bind is denied, as to the apps of Android, a socket without a port may still join.
+	for left := groups; left != 0; left &= left - 1 {
+		group := bits.TrailingZeros32(left) + 1
+		if s.set(unix.SOL_NETLINK, unix.NETLINK_ADD_MEMBERSHIP, group) != nil {
+			return fmt.Errorf("%w: %w", ErrDeaf, err)
+		}
+	}
+	return nil
+}
+
+// control calls f, which does what op says, with the descriptor.
+func (s *kernelSocket) control(op string, f func(fd int) error) (err error) {
+	if closed := s.raw.Control(func(fd uintptr) { err = f(int(fd)) }); closed != nil {
+		return closed
+	}
+	return os.NewSyscallError(op, err)
+}
+
+// set sets an option of the socket.
+func (s *kernelSocket) set(level, option, value int) error {
+	return s.control("setsockopt", func(fd int) error { return unix.SetsockoptInt(fd, level, option, value) })
 }
 
 // SetReadBuffer is for Conn.SetReceiveBuffer: with privilege it is as large as is asked for, else what
 // net.core.rmem_max allows.
 func (s *kernelSocket) SetReadBuffer(bytes int) error {
-	return raised(unix.CAP_NET_ADMIN, func() error { return s.conn.SetReadBuffer(bytes) })
+	return raised(unix.CAP_NET_ADMIN, func() error {
+		if s.set(unix.SOL_SOCKET, unix.SO_RCVBUFFORCE, bytes) == nil {
+			return nil
+		}
+		return s.set(unix.SOL_SOCKET, unix.SO_RCVBUF, bytes)
+	})
 }
 
 // Waiter is for Conn.Waiter.
@@ -107,17 +147,15 @@ func (s *kernelSocket) Waiter(ctx context.Context) (wait, done func()) {
 }
 
 // strict asks the kernel to say why it refuses something (Linux 4.12), and to honour
-// the conditions of a dump (Linux 4.20): reports whether it does.
-func (s *kernelSocket) strict() (bool, error) {
+// the conditions of a dump (Linux 4.20): reports whether it does. A security module that denies
+// to ask is like a kernel that cannot: all is read then, and chosen from here.
+func (s *kernelSocket) strict() bool {
 	for _, option := range []int{unix.NETLINK_EXT_ACK, unix.NETLINK_GET_STRICT_CHK} {
-		switch err := s.conn.SetsockoptInt(unix.SOL_NETLINK, option, 1); {
-		case errors.Is(err, unix.ENOPROTOOPT):
-			return false, nil
-		case err != nil:
-			return false, err
+		if s.set(unix.SOL_NETLINK, option, 1) != nil {
+			return false
 		}
 	}
-	return true, nil
+	return true
 }
 
 func (s *kernelSocket) Send(m netlink.Message) (netlink.Message, error) {
@@ -125,7 +163,7 @@ func (s *kernelSocket) Send(m netlink.Message) (netlink.Message, error) {
 	m.Header.Length, m.Header.Sequence = uint32(wire.HeaderLen+wire.Align(len(m.Data))), s.seq
 	b, err := m.MarshalBinary()
 	if err == nil {
-		_, err = s.conn.Write(b)
+		_, err = s.file.Write(b)
 	}
 	return m, err
 }
@@ -153,5 +191,5 @@ func (s *kernelSocket) Close() {
 	if wake := s.wake.Load(); wake != nil {
 		(*wake)()
 	}
-	s.conn.Close()
+	s.file.Close()
 }

@@ -1,6 +1,9 @@
 package consistency
 
-import "kernelroutes/rtnl/conn"
+import (
+	"kernelroutes/internal/memory"
+	"kernelroutes/rtnl/conn"
+)
 
 // An Arena holds the bytes that the kernel sent, in chunks that are never moved.
 type Arena struct {
@@ -14,14 +17,29 @@ type Arena struct {
 // faults.
 const (
 	minChunk  = len(conn.Buffer{})
+	askChunk  = 16 * conn.MaxDatagram // from here on it is asked whether there is memory
 	hugeChunk = 64 * conn.MaxDatagram
 	maxChunk  = 128 * conn.MaxDatagram
 )
 
+// full reports whether room takes another chunk.
+func (a *Arena) full() bool { return cap(a.chunk)-len(a.chunk) < conn.MaxDatagram }
+
+// next is the size of the next chunk.
+func (a *Arena) next() int { return min(max(2*cap(a.chunk), minChunk), maxChunk) }
+
+// ask returns an error if there is no memory for what room takes next.
+func (a *Arena) ask() error {
+	if !a.full() || a.next() < askChunk {
+		return nil
+	}
+	return memory.Ask(a.next())
+}
+
 // room returns at least conn.MaxDatagram bytes after those that are used.
 func (a *Arena) room() []byte {
-	if cap(a.chunk)-len(a.chunk) < conn.MaxDatagram {
-		a.chunk = make([]byte, 0, min(max(2*cap(a.chunk), minChunk), maxChunk))
+	if a.full() {
+		a.chunk = make([]byte, 0, a.next())
 		a.size += cap(a.chunk)
 		if cap(a.chunk) >= hugeChunk {
 			adviseHuge(a.chunk[:cap(a.chunk)])

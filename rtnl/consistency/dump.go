@@ -76,6 +76,7 @@ type Sink struct {
 	seen       map[object.Table]bool
 	tally      *object.Tally // of the table that is being walked; nil: its objects are kept
 	whole      func() bool   // see Parallel
+	short      error         // why there is no memory for more
 }
 
 // listenAfter is the number of datagrams after which the listener is asked.
@@ -105,6 +106,9 @@ func (s *Sink) Run(c *conn.Conn) error {
 		Datagram: s.datagram,
 	})
 	d.interrupted = interrupted
+	if s.short != nil {
+		return s.short
+	}
 	switch {
 	case errors.Is(err, syscall.ENOENT) && d.Request.Table != 0, errors.Is(err, syscall.ENODEV) && d.Request.OIF != 0:
 		// No such table or interface: no such routes.
@@ -241,6 +245,9 @@ func (s *Sink) datagram() (more bool) {
 	s.endPart()
 	s.Arena.keep(s.kept)
 	s.kept = 0
+	if s.short = s.Arena.ask(); s.short != nil {
+		return false
+	}
 	s.datagrams++
 	if s.Listen != nil && s.datagrams%listenAfter == 0 {
 		s.Listen()

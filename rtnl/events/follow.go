@@ -7,6 +7,7 @@ import (
 	"runtime/debug"
 	"time"
 
+	"kernelroutes/internal/memory"
 	"kernelroutes/rtnl"
 	"kernelroutes/rtnl/author"
 	"kernelroutes/rtnl/conn"
@@ -147,6 +148,9 @@ func (f *follower) begin() error {
 	if err := f.fence(); err != nil {
 		return err
 	}
+	if err := memory.Ask(size(s)); err != nil { // as much as what was read is what is held of it
+		return conn.NewReadError("follow changes", err)
+	}
 	f.state.load(s)
 	f.early = len(f.ahead)
 	f.doubt = f.early > 0 || !s.Consistent
@@ -172,13 +176,18 @@ const (
 // giveBack gives the memory of a large snapshot, which is not looked at any more, back to the kernel
 // at once: there may be as much of it as of all else.
 func giveBack(s *rtnl.Snapshot) {
-	size := 0
-	for _, run := range s.Runs(object.Routes.Kind) {
-		size += run.Len()
-	}
-	if *s = (rtnl.Snapshot{}); size >= large {
+	n := size(s)
+	if *s = (rtnl.Snapshot{}); n >= large {
 		debug.FreeOSMemory()
 	}
+}
+
+// size returns how many bytes the kernel has told of the routes.
+func size(s *rtnl.Snapshot) (n int) {
+	for _, run := range s.Runs(object.Routes.Kind) {
+		n += run.Len()
+	}
+	return n
 }
 
 // resume tells what is different from what another follower held.
