@@ -40,7 +40,7 @@ var shortages = [...]struct {
 }
 
 const (
-	noMemory = "out of memory: the system gives the program no more; allow more (ulimit -v: 1.5 GB of address space " +
+	noMemory = "out of memory: the system gives the program no more; allow more (ulimit -v: 1.6 GB of address space " +
 		"at least, ulimit -d, memory.max of the control group), or ask for fewer rows or columns"
 	noPoller = "no file can be opened that waits for others (epoll, eventfd): the limit of open files (ulimit -n) is " +
 		"reached, or a seccomp rule denies it; allow more"

@@ -164,7 +164,7 @@ var (
 	refused  = regexp.MustCompile(`\) += -1 ENOSYS `)
 	narrowly = regexp.MustCompile(`\) += -1 EPERM `)
 	narrowed = []string{"openat", "socket", "clone", "mmap", "mprotect", "kill", "tgkill", "prctl", "ioctl", "fcntl",
-		"prlimit64"}
+		"fchmod", "prlimit64"}
 	capability = regexp.MustCompile(`CAP_[A-Z_]+`)
 )
 

@@ -209,7 +209,8 @@ func (s *server) next(c *conn) bool {
 	}
 	if err := s.reply(c, r); err != nil {
 		if !closed(err) {
-			s.Logger.Warn("an answer cannot be sent, its connection is closed and its query fails", "err", err)
+			s.Logger.Warn("an answer cannot be sent, its connection is closed and its query fails; "+
+				"see whether osquery is stopped, or too busy", "err", err)
 		}
 		return false
 	}
@@ -284,7 +285,7 @@ func (s *server) stop() {
 	select {
 	case <-done:
 	case <-time.After(s.grace):
-		s.Logger.Warn("giving up requests that are still running")
+		s.Logger.Warn("the extension ends while requests are still running: their queries fail")
 	}
 	for _, t := range s.rests {
 		t.Stop()

@@ -16,7 +16,7 @@ func rules(o *Options) []rule {
 	all := []rule{
 		when(unix.SYS_OPENAT, readOnly(2)),
 		when(unix.SYS_SOCKET,
-			// Who connects may have its end closed, or its writes refused (SOCK_CLOEXEC, SOCK_NONBLOCK).
+			// With SOCK_CLOEXEC and SOCK_NONBLOCK or without: see socketType.
 			way(exactly(0, unix.AF_UNIX), socketType(1, unix.SOCK_STREAM), exactly(2, 0)),
 			way(exactly(0, unix.AF_NETLINK), socketType(1, unix.SOCK_RAW), exactly(2, unix.NETLINK_ROUTE))),
 		when(unix.SYS_FCHMOD, way(exactly(1, 0o600))), // the extension's own socket, before it has a file
