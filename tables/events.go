@@ -128,7 +128,7 @@ func EventsOf(ctx context.Context, src Source, after uint64) ([]*events.Event, e
 // findEvents finds the rows of kernel_route_events.
 func findEvents(ctx context.Context, p *plan[eventRow], from Source) ([]placed[[]eventRow], error) {
 	return eachPlace(ctx, p, from, func(at place) ([]eventRow, error) {
-		if err := at.checkOwn(from, "changes are known of the one alone that osquery runs in; "+
+		if err := at.checkOwn(from, "changes are known only of the one that osquery runs in; "+
 			"kernel_routes.ext monitor --netns NAME shows those of another"); err != nil {
 			return nil, err
 		}

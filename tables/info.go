@@ -14,15 +14,15 @@ import (
 // Info is the table kernel_routes_info.
 var Info = define(Table{
 	Name: "kernel_routes_info",
-	Description: "How the program is that the other tables come from, in one row: its version, what it has been " +
-		"asked and has answered since it was started, what went wrong, and what it takes of the host.",
+	Description: "The state of the program that the other tables come from, in one row: its version, what it has " +
+		"been asked and has answered since it was started, what went wrong, and what it takes of the host.",
 	Examples: []Example{
 		{"Whether all is well: no query has failed, no change was missed.",
 			"SELECT version, uptime, queries, errors, last_error, events_state, events_lost FROM kernel_routes_info"},
-		{"What it takes: memory in MiB, files, threads.",
+		{"What it takes: memory in MiB, open files, goroutines.",
 			"SELECT memory / 1048576 AS mib, memory_peak / 1048576 AS peak_mib, open_files, goroutines " +
 				"FROM kernel_routes_info"},
-		{"How often the kernel was asked again, as routes changed meanwhile, and how often in vain.",
+		{"How often the kernel was read again, as routes changed meanwhile, and how often in vain.",
 			"SELECT snapshots, retries, snapshots_inconsistent, cache_hits FROM kernel_routes_info"},
 	},
 }, infoColumns, source[Health]{find: findInfo, rows: foundRows[Health]})
@@ -93,7 +93,8 @@ var ErrNoHealth = errors.New("a capture says nothing of the program that reads i
 // findInfo finds the row of kernel_routes_info.
 func findInfo(ctx context.Context, p *plan[Health], from Source) ([]placed[[]Health], error) {
 	return eachPlace(ctx, p, from, func(at place) ([]Health, error) {
-		const why = "the program is in the one alone that osquery runs in: leave netns out"
+		const why = "the program is only in the one that osquery runs in; leave out netns, pid_with_namespace and " +
+			"netns_id"
 		if err := at.checkOwn(from, why); err != nil {
 			return nil, err
 		}
@@ -143,11 +144,11 @@ const ownCount = "counted by the program"
 var infoColumns = []column[Health]{
 	text("version", "Version of the program, as --version prints it", nothing,
 		func(h *Health, b []byte) []byte { return append(b, h.Version...) }).from("known since the build"),
-	text("commit", "Commit that it was built of", nothing,
+	text("commit", "Commit that it was built from", nothing,
 		func(h *Health, b []byte) []byte { return append(b, h.Commit...) }).from("known since the build"),
 	text("kernel", "Release of the kernel that runs", nothing,
 		func(h *Health, b []byte) []byte { return append(b, h.Kernel...) }).from("release of uname"),
-	bigint("pid", "Number of its process", nothing,
+	bigint("pid", "Process ID of the program", nothing,
 		func(h *Health) (int64, bool) { return int64(h.PID), true }).from("getpid").key(),
 	bigint("start_time", "When it was started, in [seconds] since 1970 (Unix time)", nothing,
 		func(h *Health) (int64, bool) { return h.Started.Unix(), true }).from("CLOCK_REALTIME at the start").
@@ -156,17 +157,18 @@ var infoColumns = []column[Health]{
 		func(h *Health) (int64, bool) { return int64(time.Since(h.Started) / time.Second), true }).
 		from("CLOCK_MONOTONIC since the start").volatile().holds(anyNumber),
 	text("protection",
-		"What the process has given up, separated by blanks: no_new_privs, capabilities, seccomp, landlock; empty for "+
+		"What the process has given up, separated by blanks: no_new_privs, capabilities, landlock, seccomp; empty for "+
 			"nothing", nothing,
 		func(h *Health, b []byte) []byte { return append(b, h.Protection...) }).from("known since the start"),
 	served("queries", "Requests of osquery for rows, this one included",
 		func(s *Served) uint64 { return s.Queries }),
 	served("errors", "Those of them that failed", func(s *Served) uint64 { return s.Errors }),
-	served("timeouts", "Those of these that took too long", func(s *Served) uint64 { return s.Timeouts }),
+	served("timeouts", "Those of the errors that were time-outs: no answer within 60 seconds",
+		func(s *Served) uint64 { return s.Timeouts }),
 	served("rows", "Rows that were sent", func(s *Served) uint64 { return s.Rows }),
 	served("connections", "Connections of osquery's, and of others, that are open",
 		func(s *Served) uint64 { return uint64(s.Connections) }),
-	text("last_error", "Why the last query failed that did; empty if none has", nothing,
+	text("last_error", "Why the last of the failed queries failed; empty if none has", nothing,
 		func(h *Health, b []byte) []byte {
 			if h.Served == nil {
 				return b
@@ -185,7 +187,7 @@ var infoColumns = []column[Health]{
 		func(h *Health) (uint64, bool) { return h.Reads.Failed, true }),
 	count("retries", "How often something changed while the kernel was read, so that it was read again",
 		func(h *Health) (uint64, bool) { return h.Reads.Retries, true }),
-	count("snapshots_inconsistent", "Snapshots that are not of one time nevertheless (snapshot_consistent is 0)",
+	count("snapshots_inconsistent", "Snapshots that are not of one moment nevertheless (snapshot_consistent is 0)",
 		func(h *Health) (uint64, bool) { return h.Reads.Inconsistent, true }),
 	count("cache_hits", "Look-ups, as of joins, that were answered by what had been read just before",
 		func(h *Health) (uint64, bool) { return h.Reads.CacheHits, true }),
@@ -210,12 +212,12 @@ var infoColumns = []column[Health]{
 		func(s *events.Stats) uint64 { return s.Lost }),
 	followed("events_size", "About how much memory those take that are shown, in [bytes]",
 		func(s *events.Stats) uint64 { return uint64(max(s.Size, 0)) }),
-	used("memory", "Memory of the process, resident, in [bytes]", "VmRSS in /proc/self/status",
+	used("memory", "Resident memory of the process, in [bytes]", "VmRSS in /proc/self/status",
 		func(u *Usage) int64 { return u.Memory }),
 	used("memory_peak", "The most that it ever was, in [bytes]", "VmHWM in /proc/self/status",
 		func(u *Usage) int64 { return u.MemoryPeak }),
 	used("open_files", "File descriptors that are open", "entries of /proc/self/fd",
 		func(u *Usage) int64 { return int64(u.OpenFiles) }),
-	used("goroutines", "Goroutines, which is what it does side by side", "known to the runtime",
+	used("goroutines", "Goroutines: what the program does side by side", "known to the runtime",
 		func(u *Usage) int64 { return int64(u.Goroutines) }),
 }
