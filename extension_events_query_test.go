@@ -141,7 +141,7 @@ func (x *extensionProcess) namespaceOfEvents(t *testing.T) {
 		t.Errorf("%d rows of the namespace %s", n, id)
 	}
 	path := fmt.Sprintf("/proc/%d/ns/net", os.Getpid()) // where the test's namespaces were made from
-	for netns, want := range map[string]string{path: "changes are known of the one alone", "nosuch": "nosuch"} {
+	for netns, want := range map[string]string{path: "changes are known only of the one", "nosuch": "nosuch"} {
 		err := x.refusal(t, "SELECT seq FROM kernel_route_events WHERE netns = '"+netns+"'")
 		if !strings.Contains(err, want) {
 			t.Errorf("%s: %s", netns, err)

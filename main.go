@@ -135,7 +135,7 @@ func rootCommand(ext *extensionFlags) *cobra.Command {
   kernel_interface_config  how interfaces forward and what they accept
   kernel_route_counts      how many routes there are of what
   kernel_route_events      what has changed, and who did it
-  kernel_routes_info       how the program itself is
+  kernel_routes_info       the program itself: version, failures, memory
 
 With --socket it is an extension of osquery, which passes that flag. With a
 command it answers by itself. No privilege is needed for either, but for other

@@ -306,7 +306,7 @@ func TestEventNamespaces(t *testing.T) {
 	}
 	for column, value := range map[string]string{"netns": "other", "netns_id": other} {
 		_, err := scanErr(tables.Events, src, where(tables.Events, column, tables.Equals, value))
-		if err == nil || !strings.Contains(err.Error(), "changes are known of the one alone") ||
+		if err == nil || !strings.Contains(err.Error(), "changes are known only of the one") ||
 			!strings.Contains(err.Error(), "monitor --netns") {
 			t.Errorf("%s = %s: %v", column, value, err)
 		}

@@ -93,8 +93,8 @@ var ErrNoHealth = errors.New("a capture says nothing of the program that reads i
 // findInfo finds the row of kernel_routes_info.
 func findInfo(ctx context.Context, p *plan[Health], from Source) ([]placed[[]Health], error) {
 	return eachPlace(ctx, p, from, func(at place) ([]Health, error) {
-		const why = "the program is only in the one that osquery runs in; leave out netns, pid_with_namespace and " +
-			"netns_id"
+		const why = "the program is only in the one that osquery runs in; leave netns, pid_with_namespace and " +
+			"netns_id out"
 		if err := at.checkOwn(from, why); err != nil {
 			return nil, err
 		}

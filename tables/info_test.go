@@ -73,7 +73,8 @@ func TestInfoPlaces(t *testing.T) {
 	})
 	t.Cleanup(func() { unix.Unmount(path, unix.MNT_DETACH) })
 	_, err := scanErr(tables.Info, src, where(tables.Info, "netns", tables.Equals, path))
-	if err == nil || !strings.Contains(err.Error(), path) || !strings.Contains(err.Error(), "leave netns out") {
+	if err == nil || !strings.Contains(err.Error(), path) ||
+		!strings.Contains(err.Error(), "leave netns, pid_with_namespace and netns_id out") {
 		t.Errorf("another namespace: %v", err)
 	}
 	_, err = scanErr(tables.Info, openCapture(t, "ecmp"))

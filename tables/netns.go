@@ -80,7 +80,7 @@ func (at *place) checkOwn(src Source, why string) error {
 	}
 	own, err := src.NamespaceID("")
 	if err == nil && at.id != own {
-		err = fmt.Errorf("network namespace %s: %s", at.namespace, why)
+		err = errors.New(why) // eachPlace names the namespace
 	}
 	return err
 }
