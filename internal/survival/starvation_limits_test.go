@@ -22,7 +22,7 @@ const (
 	leastData         = 40 << 20
 )
 
-// enough is where each command answers, also in the hole above 1.1 GB, where Go's runtime reserves more.
+// enough is where each command answers, also in the hole above 1.2 GB, where Go's runtime reserves more.
 const (
 	enoughAddressSpace = 1600 << 20
 	enoughData         = 128 << 20
