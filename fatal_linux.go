@@ -3,6 +3,8 @@ package main
 import (
 	"syscall"
 	"unsafe"
+
+	"golang.org/x/sys/unix"
 )
 
 // Go's runtime ends the process with a trace of all goroutines where the system gives it no memory, no
@@ -46,6 +48,27 @@ const (
 		"reached, or a seccomp rule denies it; allow more"
 )
 
+// faults are what the runtime says of a signal in its own code. It does not look everywhere whether it was
+// given memory (the collector's spanQueue in Go 1.26): where there is a limit that is taken for the reason.
+var faults = [...]string{"SIGSEGV: segmentation violation", "unexpected signal during runtime execution"}
+
+// limit is one of resources, as prlimit tells it: the present one and the highest.
+var limit [2]uint64
+
+// isLimited reports whether memory has a limit.
+//
+//go:nosplit
+//go:norace
+func isLimited() bool {
+	for _, resource := range [...]uintptr{syscall.RLIMIT_AS, syscall.RLIMIT_DATA} {
+		_, _, errno := syscall.RawSyscall6(unix.SYS_PRLIMIT64, 0, resource, 0, uintptr(unsafe.Pointer(&limit)), 0, 0)
+		if errno == 0 && limit[0] != 1<<64-1 {
+			return true
+		}
+	}
+	return false
+}
+
 // fatalHeld says that the runtime has printed fatalPrefix, which is kept back until it says more.
 var fatalHeld bool
 
@@ -66,6 +89,11 @@ func writeFatal(fd uintptr, p unsafe.Pointer, n int32) int32 {
 		for i := range shortages {
 			if s := &shortages[i]; hasAt(text, s.text, s.fatal && fatalHeld, s.fatal) {
 				endWith(s.line)
+			}
+		}
+		for _, fault := range faults {
+			if text == fault && isLimited() {
+				endWith(noMemory)
 			}
 		}
 		if fatalHeld {

@@ -36,7 +36,13 @@ func main() {
 	// A closed pipe is then an error of the write, not the end of the process.
 	signal.Ignore(syscall.SIGPIPE)
 	checkZone()
-	os.Exit(status(execute(os.Args[1:])))
+	atEnd := func() {}
+	if startedByOsquery(os.Args[1:]) {
+		atEnd = waitForNobody()
+	}
+	code := status(execute(os.Args[1:]))
+	atEnd()
+	os.Exit(code)
 }
 
 // execute runs the extension if osquery started the program, else a command.

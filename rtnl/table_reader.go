@@ -262,7 +262,11 @@ func (t *tableReader) dumpCounted(c *conn.Conn) error {
 		t.unproved = true // it is not known, or no count of what there is
 	case missing > 0 && heard < consistency.AnyEntries && uint64(missing) > heard*uint64(s.Largest):
 		err := fmt.Errorf("the kernel has %d IPv6 nexthops and ended without an error after %d", after, walked)
-		return &ReadError{Op: "dump IPv6 " + t.kind.Plural, Kind: ErrTooLarge, Err: err, Remedy: countedRemedy}
+		remedy := countedRemedy
+		if s.Largest > 1 {
+			remedy += hiddenRemedy
+		}
+		return &ReadError{Op: "dump IPv6 " + t.kind.Plural, Kind: ErrTooLarge, Err: err, Remedy: remedy}
 	default:
 		s.Dump.Truncated = true
 	}
@@ -274,6 +278,12 @@ func (t *tableReader) dumpCounted(c *conn.Conn) error {
 const countedRemedy = "an IPv6 route has more nexthops than 32 KiB hold, and Linux before 6.9 leaves out " +
 	"what comes after it: put its nexthops into a nexthop group and set net.ipv4.nexthop_compat_mode=0, " +
 	"give it fewer, or use Linux 6.9 or later"
+
+// hiddenRemedy is for where there are routes with several nexthops: the kernel keeps these in a list, and a
+// dump that has shown them all goes on behind the last, whatever was between (fib6_dump_node).
+const hiddenRemedy = "; or a route without a gateway was added between two nexthops of a multipath route to the same " +
+	"destination with the same metric, which no kernel shows: take that one away (ip -6 route del DESTINATION dev " +
+	"INTERFACE metric METRIC) or give it another metric"
 
 // truncatedIPv6 reports whether IPv6 may have tables that are wanted, and that no dump
 // has reached.

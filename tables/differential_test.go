@@ -1,16 +1,22 @@
 package tables_test
 
 import (
+	"cmp"
+	"errors"
 	"flag"
 	"fmt"
 	"math/rand/v2"
+	"os"
 	"os/exec"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
 
 	"kernelroutes/internal/nstest"
+	"kernelroutes/rtnl"
+	"kernelroutes/tables"
 )
 
 var (
@@ -139,6 +145,7 @@ func differential(t *testing.T, g generator, c *coverage) {
 	own := len(kernelRoutes(t))
 	batch(t, "-4", lines4...)
 	batch(t, "-6", lines6...)
+	unhide(t)
 	all := compareAll(t)
 	c.routes += len(all) - own
 	c.refused += 2*each - (len(all) - own)
@@ -153,6 +160,46 @@ func differential(t *testing.T, g generator, c *coverage) {
 	nstest.Sysctl(t, "net.ipv4.nexthop_compat_mode", "0")
 	if !slices.Equal(identities(all), identities(compareAll(t))) {
 		t.Error("net.ipv4.nexthop_compat_mode changed a route_id")
+	}
+}
+
+// unhide takes multipath IPv6 routes away where a kernel before 6.9 has routes between their nexthops,
+// which neither it nor ip shows: such a kernel counts them, and an answer without them is refused.
+func unhide(t *testing.T) {
+	t.Helper()
+	if !older(t, "6.9") {
+		return
+	}
+	for refused := false; ; refused = true {
+		stats, err := os.ReadFile("/proc/thread-self/net/rt6_stats")
+		fields := strings.Fields(string(stats))
+		if err != nil || len(fields) < 4 {
+			t.Fatalf("rt6_stats: %q, %v", stats, err)
+		}
+		counted, err := strconv.ParseInt(fields[3], 16, 64)
+		if err != nil {
+			t.Fatal(err)
+		}
+		shown, multipath := 0, []string(nil)
+		for _, r := range ipJSON(t, "-j -6 route show table all") {
+			hops, _ := r.get("nexthops").([]any)
+			if shown++; len(hops) > 1 && r.get("nhid") == nil {
+				shown += len(hops) - 1
+				multipath = append(multipath, fmt.Sprintf("route flush exact %s table %s", r.text("dst"),
+					cmp.Or(r.text("table"), "main")))
+			}
+		}
+		if int(counted) == shown {
+			return
+		}
+		if _, err := scanErr(tables.Routes, &rtnl.Kernel{}); !refused && (!errors.Is(err, rtnl.ErrTooLarge) ||
+			!strings.Contains(err.Error(), "between two nexthops")) {
+			t.Errorf("%d routes are hidden, and the answer is %v", int(counted)-shown, err)
+		}
+		if len(multipath) == 0 {
+			t.Fatalf("%d IPv6 routes, but %d are shown", counted, shown)
+		}
+		batch(t, "-6", multipath...)
 	}
 }
 

@@ -15,7 +15,7 @@ func vrfNetwork(t testing.TB) {
 	needLink(t, "vrf", "4.3", "table 4242")
 	nstest.Sysctl(t, "net.ipv6.conf.default.addr_gen_mode", "1")
 	network(t)
-	for name, table := range map[string]int{"red": 1010, "blue": 3000000000} {
+	for name, table := range map[string]uint32{"red": 1010, "blue": 3000000000} {
 		nstest.IP(t, fmt.Sprintf("link add %s type vrf table %d", name, table))
 		nstest.IP(t, "link set "+name+" up")
 		dev := name[:1] + "0"

@@ -50,7 +50,8 @@ func New(w io.Writer, o Options) *slog.Logger {
 	if o.JSON {
 		h = slog.NewJSONHandler(w, opts)
 	}
-	return slog.New(&handler{h, &failures{now: time.Now}})
+	q, _ := w.(*Queue)
+	return slog.New(&handler{h, &failures{now: time.Now}, q})
 }
 
 // interval is how often a failure of one kind is logged.
@@ -64,16 +65,20 @@ const maxKinds = 1000
 // line before.
 const Suppressed = "not_logged_before"
 
+// Lost is the attribute that says how many lines before were lost: see Queue.
+const Lost = "lines_lost_before"
+
 // A handler logs warnings and errors, which are failures of some kind by their message, not more
 // often than interval, and leaves addresses out of all that is not for debugging.
 type handler struct {
 	slog.Handler
 	failures *failures
+	queue    *Queue // nil: whoever logs waits for whoever reads
 }
 
 func (h *handler) Handle(ctx context.Context, r slog.Record) error {
 	if r.Level <= slog.LevelDebug {
-		return h.Handler.Handle(ctx, r)
+		return h.write(ctx, r)
 	}
 	more := 0
 	if r.Level >= slog.LevelWarn {
@@ -90,7 +95,19 @@ func (h *handler) Handle(ctx context.Context, r slog.Record) error {
 	if more > 0 {
 		shown.AddAttrs(slog.Int(Suppressed, more))
 	}
-	return h.Handler.Handle(ctx, shown)
+	return h.write(ctx, shown)
+}
+
+func (h *handler) write(ctx context.Context, r slog.Record) error {
+	if h.queue == nil {
+		return h.Handler.Handle(ctx, r)
+	}
+	return h.queue.tell(func(lost int64) error {
+		if lost > 0 {
+			r.AddAttrs(slog.Int64(Lost, lost))
+		}
+		return h.Handler.Handle(ctx, r)
+	})
 }
 
 func (h *handler) WithAttrs(attrs []slog.Attr) slog.Handler {
@@ -98,11 +115,11 @@ func (h *handler) WithAttrs(attrs []slog.Attr) slog.Handler {
 	for i, a := range attrs {
 		shown[i] = withoutAddresses(a)
 	}
-	return &handler{h.Handler.WithAttrs(shown), h.failures}
+	return &handler{h.Handler.WithAttrs(shown), h.failures, h.queue}
 }
 
 func (h *handler) WithGroup(name string) slog.Handler {
-	return &handler{h.Handler.WithGroup(name), h.failures}
+	return &handler{h.Handler.WithGroup(name), h.failures, h.queue}
 }
 
 // failures are those that were logged of late.

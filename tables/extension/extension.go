@@ -118,6 +118,9 @@ func (e *Extension) run(ctx context.Context) error {
 		return fmt.Errorf("osquery's socket %s: the name of an abstract socket, which every user of the host may "+
 			"connect to; give a path, ./%s if this is one", e.Socket, e.Socket)
 	}
+	if err := checkFiles(); err != nil {
+		return err
+	}
 	m, err := e.connect(ctx)
 	if err != nil {
 		return err

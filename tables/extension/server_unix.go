@@ -11,6 +11,19 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+// minFiles is how many descriptors the extension takes, at least, to answer one query at a time.
+const minFiles = 24
+
+// checkFiles returns an error where there are too few descriptors to answer.
+func checkFiles() error {
+	var files unix.Rlimit
+	if unix.Getrlimit(unix.RLIMIT_NOFILE, &files) == nil && files.Cur < minFiles {
+		return fmt.Errorf("no more than %d files may be open, and to answer queries takes %d: raise the limit of open "+
+			"files (ulimit -n, LimitNOFILE of osqueryd's unit)", files.Cur, minFiles)
+	}
+	return nil
+}
+
 // freeFiles returns how many descriptors the process may still open.
 func freeFiles() int {
 	var files unix.Rlimit
