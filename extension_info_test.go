@@ -18,6 +18,11 @@ func TestInfo(t *testing.T) {
 	routes := len(x.Generate(t, "kernel_routes", nil, "dst"))
 	nstest.IP(t, "route add 20.0.0.0/8 via 10.0.0.2")
 	x.refusal(t, "SELECT * FROM kernel_routes WHERE netns = 'nosuch'")
+	// What is no query counts for nothing.
+	if r, err := x.Call(x.Context, "kernel_routes", map[string]string{"action": "columns"}); err != nil ||
+		len(r.Response) < 10 {
+		t.Errorf("%v, %v", r, err)
+	}
 	row := x.Generate(t, "kernel_routes_info", nil)[0]
 	for name, want := range map[string]string{
 		"pid": strconv.Itoa(x.Cmd.Process.Pid), "queries": "3", "errors": "1", "timeouts": "0",

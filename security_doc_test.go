@@ -146,9 +146,9 @@ func (d *securityDoc) problem(c *call, work, socket string) string {
 			return ""
 		}
 		return "no such file is written"
-	case path == "" || ownSocket || inWork, socket != "" && path == filepath.Dir(socket):
+	case path == "" || ownSocket || inWork:
 		return ""
-	case socket != "" && path == filepath.Dir(socket) && slices.Contains(looks, c.name) && !writes.MatchString(c.args):
+	case socket != "" && path == filepath.Dir(socket) && slices.Contains(looks, c.name):
 		return "" // who may write to it
 	case othersFiles.MatchString(path) && strings.HasPrefix(c.name, "open"):
 		return "only where such a link leads to is read"

@@ -40,7 +40,8 @@ func TestInfo(t *testing.T) {
 		both + "protection=no_new_privs seccomp queries=10 errors=2 timeouts=1 rows=1099511627776 connections=3 " +
 			"last_error=no\ufffd last_error_time=2000 snapshots=5 snapshots_failed=1 retries=3 " +
 			"snapshots_inconsistent=2 cache_hits=9 events_state=failing events_error=broken events=100 " +
-			"events_kept=60 events_dropped=40 events_lost=1 events_size=512 memory=1099511627776 memory_peak=2199023255552 open_files=8 " +
+			"events_kept=60 events_dropped=40 events_lost=1 events_size=512 memory=1099511627776 " +
+			"memory_peak=2199023255552 open_files=8 " +
 			"goroutines=7": extension,
 		both + "snapshots=0 snapshots_failed=0 retries=0 snapshots_inconsistent=0 cache_hits=0 events_state=off " +
 			"goroutines=7": command,

@@ -194,10 +194,14 @@ func hideAddresses(text string) string {
 }
 
 func hideAddress(s string) string {
-	addr, _, _ := strings.Cut(s, "/")
-	for _, a := range []string{addr, strings.TrimSuffix(addr, ":")} { // a colon may be the sentence's
-		if _, err := netip.ParseAddr(a); err == nil && a != "::" {
-			return hidden + addr[len(a):]
+	text, _, _ := strings.Cut(s, "/")
+	// Colons and full stops at its end may be the sentence's.
+	for addr := text; ; addr = addr[:len(addr)-1] {
+		if _, err := netip.ParseAddr(addr); err == nil && addr != "::" {
+			return hidden + text[len(addr):]
+		}
+		if !strings.HasSuffix(addr, ":") && !strings.HasSuffix(addr, ".") {
+			break
 		}
 	}
 	return s

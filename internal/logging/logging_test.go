@@ -69,6 +69,7 @@ func TestHideAddresses(t *testing.T) {
 		"gateway='10.0.0.1', not 10.0.0.0/8.":           "gateway='[address]', not [address].",
 		"to 2001:db8::1/128: unreachable":               "to [address]: unreachable",
 		"to 2001:db8::1: unreachable":                   "to [address]: unreachable",
+		"no 2001:db8::1. No fe80::.: none":              "no [address]. No [address].: none",
 		"fe80::1%eth0":                                  "[address]%eth0",
 		"::ffff:10.0.0.1":                               "[address]",
 		"ipv4:254:10.0.0.0/8:1bf3cf81d4f2dc2b":          "ipv4:254:[address]:1bf3cf81d4f2dc2b",

@@ -17,6 +17,9 @@ func TestQueue(t *testing.T) {
 		log := New(q, Options{})
 		for i := range 3 * queued {
 			log.Info(fmt.Sprint("line ", i))
+			if i == 0 {
+				synctest.Wait() // until it is written, or a line in between would tell of those before it
+			}
 		}
 		start := time.Now()
 		q.Flush(time.Second)

@@ -42,6 +42,7 @@ func manage(dir string) {
 	go func() { io.Copy(io.Discard, os.Stdin); close(ended) }()
 	fmt.Println("listening")
 	known := map[osquery.ExtensionRouteUUID]bool{}
+	next := time.Now() // ping
 	for tick := time.NewTicker(pingInterval / 10); ; {
 		there := m.Extensions()
 		for uuid := range there {
@@ -60,9 +61,10 @@ func manage(dir string) {
 		case <-ended:
 			return
 		case now := <-tick.C:
-			if now.UnixNano()/int64(pingInterval)%10 != 0 {
+			if now.Before(next) {
 				continue
 			}
+			next = now.Add(pingInterval)
 		}
 		for uuid := range known {
 			if ping(m, uuid) != nil {

@@ -29,7 +29,8 @@ var needless = []uintptr{unix.SYS_GETSOCKNAME, unix.SYS_GETPEERNAME, unix.SYS_GE
 	unix.SYS_PPOLL, unix.SYS_IOCTL, unix.SYS_READLINKAT, unix.SYS_GETDENTS64}
 
 // TestNeedlessCalls: what is not needed may be denied, and so may bind, as Android denies it to apps, or
-// setsockopt, by which the kernel is asked to choose among routes: one of the two is needed to hear of changes.
+// setsockopt, by which the kernel is asked to choose among routes: one of the two, the
+// second with connect, is needed to hear of changes.
 func TestNeedlessCalls(t *testing.T) {
 	nstest.New(t)
 	all := tasks(t)
@@ -143,10 +144,29 @@ func TestExtensionRefused(t *testing.T) {
 				t.Errorf("%s: %d routes", test.name, len(r.Response))
 			}
 		}
+		if test.routes == "" {
+			notOld(t, x, test.name)
+		}
 		noTrace(t, test.name, x.Stderr.String())
 		x.Cmd.Process.Signal(syscall.SIGTERM)
 		if status := x.Wait(t); status != exitOK {
 			t.Errorf("%s: exit status %d: %s", test.name, status, &x.Stderr)
 		}
+	}
+}
+
+// notOld asks for a route so often that it is held, and again when it is gone.
+func notOld(t *testing.T, x *exttest.Process, what string) {
+	t.Helper()
+	const dst = "198.51.100.9/32"
+	nstest.IP(t, "route add blackhole "+dst)
+	for range 5 {
+		if rows := x.Generate(t, "kernel_routes", []string{"dst=" + dst}, "dst"); len(rows) != 1 {
+			t.Errorf("%s: %v", what, rows)
+		}
+	}
+	nstest.IP(t, "route del blackhole "+dst)
+	if rows := x.Generate(t, "kernel_routes", []string{"dst=" + dst}, "dst"); len(rows) != 0 {
+		t.Errorf("%s: a route that is gone: %v", what, rows)
 	}
 }

@@ -16,40 +16,34 @@ import (
 	"kernelroutes/internal/osquerytest"
 )
 
-// make makes files in a folder, by what is odd about them.
+// makeOdd makes a file at a path, by what is odd about it.
 func makeOdd(t *testing.T, kind, path string) {
 	t.Helper()
-	must := func(err error) {
-		t.Helper()
-		if err != nil {
-			t.Fatal(err)
-		}
-	}
-	must(os.MkdirAll(filepath.Dir(path), 0o755))
+	must(t, os.MkdirAll(filepath.Dir(path), 0o755))
 	switch kind {
 	case "FIFO":
-		must(unix.Mkfifo(path, 0o600))
+		must(t, unix.Mkfifo(path, 0o600))
 	case "folder":
-		must(os.Mkdir(path, 0o755))
+		must(t, os.Mkdir(path, 0o755))
 	case "endless":
-		must(os.Symlink("/dev/zero", path))
+		must(t, os.Symlink("/dev/zero", path))
 	case "terminal":
-		must(os.Symlink("/dev/tty", path))
+		must(t, os.Symlink("/dev/tty", path))
 	case "dangling":
-		must(os.Symlink("nowhere", path))
+		must(t, os.Symlink("nowhere", path))
 	case "loop":
-		must(os.Symlink(filepath.Base(path), path))
+		must(t, os.Symlink(filepath.Base(path), path))
 	case "large":
-		must(os.WriteFile(path, []byte("77 blue\n"), 0o644))
-		must(os.Truncate(path, 10<<30))
+		must(t, os.WriteFile(path, []byte("77 blue\n"), 0o644))
+		must(t, os.Truncate(path, 10<<30))
 	case "bytes":
 		text := "\x00\x00 \x00\n5 \xff\xfe\n77 blue\n\x8077 red\n78" + strings.Repeat(" x", 100_000)
-		must(os.WriteFile(path, []byte(text), 0o644))
+		must(t, os.WriteFile(path, []byte(text), 0o644))
 	case "socket":
 		fd, err := unix.Socket(unix.AF_UNIX, unix.SOCK_STREAM, 0)
-		must(err)
+		must(t, err)
 		defer unix.Close(fd)
-		must(unix.Bind(fd, &unix.SockaddrUnix{Name: path}))
+		must(t, unix.Bind(fd, &unix.SockaddrUnix{Name: path}))
 	default:
 		t.Fatal(kind)
 	}
@@ -62,24 +56,13 @@ func etc(folder string) *hardship {
 	return &hardship{Mounts: []mount{{folder, "/etc", "", "", unix.MS_BIND}}}
 }
 
-// shortDir makes a folder with a path that is short enough for a socket in it.
-func shortDir(t *testing.T) string {
-	t.Helper()
-	dir, err := os.MkdirTemp("/tmp", "kr")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { os.RemoveAll(dir) })
-	return dir
-}
-
 // TestNameFiles: whatever the files are that give numbers names, and those of the time zone, nothing waits for
 // them or reads them to an end that they do not have.
 func TestNameFiles(t *testing.T) {
 	nstest.New(t)
 	tasks(t)
 	for _, kind := range oddKinds {
-		folder := shortDir(t)
+		folder := socketFolder(t)
 		for _, file := range []string{"rt_tables", "rt_protos", "rt_scopes.d", "rt_tables.d/a.conf", "rt_realms"} {
 			makeOdd(t, kind, filepath.Join(folder, "iproute2", file))
 		}
@@ -105,7 +88,7 @@ func TestNameFiles(t *testing.T) {
 			}
 		}
 	}
-	folder := shortDir(t)
+	folder := socketFolder(t)
 	for i := range 3000 {
 		makeOdd(t, "dangling", filepath.Join(folder, fmt.Sprintf("iproute2/rt_tables.d/%d.conf", i)))
 	}
@@ -119,7 +102,7 @@ func TestNameFiles(t *testing.T) {
 func TestExtensionNameFiles(t *testing.T) {
 	nstest.New(t)
 	tasks(t)
-	folder := shortDir(t)
+	folder := socketFolder(t)
 	for _, file := range []string{"iproute2/rt_tables", "iproute2/rt_tables.d/x.conf", "localtime"} {
 		makeOdd(t, "FIFO", filepath.Join(folder, file))
 	}
@@ -138,7 +121,7 @@ func TestExtensionNameFiles(t *testing.T) {
 // capture. (A capture comes through a FIFO too, for which --from waits.)
 func TestOddPaths(t *testing.T) {
 	nstest.New(t)
-	folder := shortDir(t)
+	folder := socketFolder(t)
 	for _, kind := range oddKinds {
 		path := filepath.Join(folder, kind)
 		makeOdd(t, kind, path)

@@ -5,7 +5,6 @@ import (
 	"flag"
 	"fmt"
 	"maps"
-	"os"
 	"os/exec"
 	"slices"
 	"strings"
@@ -86,23 +85,13 @@ func TestSoak(t *testing.T) {
 // startManager starts a manager, at the same socket as any before.
 func (s *soak) startManager() {
 	if s.folder == "" {
-		s.folder = shortFolder(s.t)
+		s.folder = socketFolder(s.t)
 		s.t.Cleanup(func() { s.manager.Close() })
 	}
 	var err error
 	if s.manager, err = osquerytest.New(s.folder); err != nil {
 		s.t.Fatal(err)
 	}
-}
-
-// shortFolder makes one with a name that leaves room for that of a socket.
-func shortFolder(t *testing.T) string {
-	folder, err := os.MkdirTemp("/tmp", "kr")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { os.RemoveAll(folder) })
-	return folder
 }
 
 // start starts the extension, as osquery's watcher does.

@@ -7,7 +7,6 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"syscall"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -65,10 +64,7 @@ func TestExtensionNoFolders(t *testing.T) {
 		}
 	}
 	noTrace(t, "without folders", x.Stderr.String())
-	x.Cmd.Process.Signal(syscall.SIGTERM)
-	if status := x.Wait(t); status != exitOK {
-		t.Errorf("exit status %d: %s", status, &x.Stderr)
-	}
+	terminates(t, x)
 }
 
 // TestClosed: no socket or file takes the place of a standard stream that is closed, and what has nowhere to go

@@ -41,6 +41,11 @@ func (j *job) boots(r release, k kernel, t *tests) ([]report, error) {
 	runtime.LockOSThread() // Pdeathsig is about the thread
 	defer runtime.UnlockOSThread()
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	log, err := os.Create(filepath.Join(j.work, "output-"+k.suite))
+	if err != nil {
+		return nil, err
+	}
+	defer log.Close()
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr
 	out, err := cmd.StdoutPipe()
@@ -51,11 +56,6 @@ func (j *job) boots(r release, k kernel, t *tests) ([]report, error) {
 		return nil, fmt.Errorf("start a machine: %w; install the package qemu-system-x86 (for s390x "+
 			"qemu-system-misc)", err)
 	}
-	log, err := os.Create(filepath.Join(j.work, "output-"+k.suite))
-	if err != nil {
-		return nil, err
-	}
-	defer log.Close()
 	reports, err := read(out, log)
 	waited := cmd.Wait()
 	if last := len(reports) - 1; err == nil && last >= 0 && reports[last].Done {

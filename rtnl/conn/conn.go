@@ -64,7 +64,7 @@ func (dial Dialer) Open(ctx context.Context, ns Namespace, groups uint32) (*Conn
 		return nil, err
 	case errors.Is(err, ErrDeaf):
 		return nil, &ReadError{Op: op, Err: err, Remedy: "look for a seccomp or LSM rule that denies bind, and " +
-			"setsockopt, on AF_NETLINK sockets"}
+			"connect or setsockopt, on AF_NETLINK sockets"}
 	case errors.Is(err, syscall.EPERM), errors.Is(err, syscall.EACCES):
 		return nil, &ReadError{op, ErrPermission, err, permissionRemedy}
 	}

@@ -81,7 +81,6 @@ func Dial(ctx context.Context, ns Namespace, groups uint32) (_ Socket, strict bo
 
 // join makes the socket a member of multicast groups.
 func (s *kernelSocket) join(groups uint32) error {
-	// With privilege as much as is asked for, else what net.core.rmem_max allows.
 	_ = s.SetReadBuffer(listenBuffer)
 	err := s.control("bind", func(fd int) error {
 		return unix.Bind(fd, &unix.SockaddrNetlink{Family: unix.AF_NETLINK, Groups: groups})
@@ -89,12 +88,17 @@ func (s *kernelSocket) join(groups uint32) error {
 	if err == nil {
 		return nil
 	}
-	// Where bind is denied, as to the apps of Android, a socket without a port may still join.
-	for left := groups; left != 0; left &= left - 1 {
-		group := bits.TrailingZeros32(left) + 1
-		if s.set(unix.SOL_NETLINK, unix.NETLINK_ADD_MEMBERSHIP, group) != nil {
-			return fmt.Errorf("%w: %w", ErrDeaf, err)
-		}
+	// Where bind is denied, as to the apps of Android, a socket may still connect, and then join. It must
+	// have a port for that: without one the kernel takes it for the sender of all changes that come from
+	// the kernel, and passes it over (do_one_broadcast).
+	refused := s.control("connect", func(fd int) error {
+		return unix.Connect(fd, &unix.SockaddrNetlink{Family: unix.AF_NETLINK})
+	})
+	for left := groups; left != 0 && refused == nil; left &= left - 1 {
+		refused = s.set(unix.SOL_NETLINK, unix.NETLINK_ADD_MEMBERSHIP, bits.TrailingZeros32(left)+1)
+	}
+	if refused != nil {
+		return fmt.Errorf("%w: %w", ErrDeaf, err)
 	}
 	return nil
 }

@@ -16,8 +16,8 @@ var (
 	ErrSocket = errors.New("cannot open the netlink socket")
 	// ErrPermission: the kernel or a security module refused.
 	ErrPermission = errors.New("not permitted")
-	// ErrDeaf: the socket may not hear of changes (bind and NETLINK_ADD_MEMBERSHIP are denied). What
-	// there is can be read all the same.
+	// ErrDeaf: the socket may not hear of changes (bind, and connect or NETLINK_ADD_MEMBERSHIP, are
+	// denied). What there is can be read all the same.
 	ErrDeaf = errors.New("the kernel's changes cannot be heard")
 	// ErrNoNamespace: a path stands for no network namespace.
 	ErrNoNamespace = errors.New("no network namespace")

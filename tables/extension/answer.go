@@ -54,13 +54,16 @@ func (s *server) call(c *conn, r *request, status *osquery.ExtensionStatus) erro
 	}
 	defer answer.free()
 	c.sendUntil = time.Now().Add(s.sendTimeout)
-	rows := answer.rows
-	if err := answer.write(s.ctx, c.out, r, status); err != nil {
+	rows, generated := answer.rows, err == nil && r.action == "generate"
+	err = answer.write(s.ctx, c.out, r, status)
+	switch {
+	case !generated: // no query, or one that was counted among those that failed
+	case err != nil:
 		s.Counters.failed(err)
-		return err
+	default:
+		s.Counters.rows.Add(uint64(rows))
 	}
-	s.Counters.rows.Add(uint64(rows))
-	return nil
+	return err
 }
 
 // answer does what a call asks for. Errors name the table.
