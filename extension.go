@@ -87,12 +87,12 @@ func (e *extensionFlags) parse(known *pflag.FlagSet, args []string) error {
 
 // run is the extension until osquery ends it (SIGTERM) or is gone. It is in the
 // process group of an osqueryi on a terminal, so that Ctrl-C, which there ends a
-// query, and the terminal's end come to it as well: they are osqueryi's business.
+// query, Ctrl-\, and the terminal's end come to it as well: they are osqueryi's business.
 func (e *extensionFlags) run() error {
 	if runtime.GOOS != "linux" {
 		return failed(errNeedsLinux)
 	}
-	signal.Ignore(syscall.SIGINT, syscall.SIGHUP)
+	signal.Ignore(syscall.SIGINT, syscall.SIGQUIT, syscall.SIGHUP)
 	memory.KeepBelow()
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
 	defer stop()

@@ -19,7 +19,7 @@ func TestCtrlC(t *testing.T) {
 	t.Parallel()
 	nstest.New(t)
 	x := startExtension(t)
-	for _, sig := range []os.Signal{syscall.SIGINT, syscall.SIGHUP} {
+	for _, sig := range []os.Signal{syscall.SIGINT, syscall.SIGQUIT, syscall.SIGHUP} {
 		x.Cmd.Process.Signal(sig)
 		for range 3 {
 			if rows := x.Generate(t, "kernel_routes", nil, "dst"); len(rows) == 0 {

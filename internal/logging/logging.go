@@ -80,14 +80,14 @@ func (h *handler) Handle(ctx context.Context, r slog.Record) error {
 	if r.Level <= slog.LevelDebug {
 		return h.write(ctx, r)
 	}
-	more := 0
+	more, message := 0, hideAddresses(r.Message)
 	if r.Level >= slog.LevelWarn {
 		var ok bool
-		if more, ok = h.failures.add(r.Message); !ok {
+		if more, ok = h.failures.add(message); !ok {
 			return nil
 		}
 	}
-	shown := slog.NewRecord(r.Time, r.Level, hideAddresses(r.Message), r.PC)
+	shown := slog.NewRecord(r.Time, r.Level, message, r.PC)
 	r.Attrs(func(a slog.Attr) bool {
 		shown.AddAttrs(withoutAddresses(a))
 		return true

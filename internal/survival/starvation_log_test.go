@@ -19,7 +19,8 @@ func TestLogUnread(t *testing.T) {
 	if err := syscall.Mkfifo(fifo, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	x := exttest.StartAt(t, osquerytest.Start(t), "exec 2<>"+fifo) // a pipe that is both ends' own
+	// The pipe is both ends' own.
+	x := exttest.StartAt(t, osquerytest.Start(t), "exec 2<>"+fifo)
 	for range 1000 {                                               // with a line each, of some 130 bytes, where a pipe holds 64 KiB
 		x.Generate(t, "kernel_routes", nil)
 	}

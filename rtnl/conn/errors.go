@@ -58,7 +58,10 @@ func (e *ReadError) Error() string {
 	default:
 		s += e.Err.Error()
 	}
-	if e.Remedy != "" {
+	switch {
+	case errors.Is(e.Err, syscall.EMFILE):
+		s += "; raise the limit of open files (ulimit -n, LimitNOFILE of a unit)"
+	case e.Remedy != "":
 		s += "; " + e.Remedy
 	}
 	return s
