@@ -21,7 +21,7 @@ func TestLogUnread(t *testing.T) {
 	}
 	// The pipe is both ends' own.
 	x := exttest.StartAt(t, osquerytest.Start(t), "exec 2<>"+fifo)
-	for range 1000 {                                               // with a line each, of some 130 bytes, where a pipe holds 64 KiB
+	for range 1000 { // with a line each, of some 130 bytes, where a pipe holds 64 KiB
 		x.Generate(t, "kernel_routes", nil)
 	}
 	if err := x.Cmd.Process.Signal(syscall.SIGTERM); err != nil {
