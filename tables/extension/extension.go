@@ -172,7 +172,7 @@ func (e *Extension) register(ctx context.Context, m *manager, registry osquery.E
 	for {
 		there, err := m.Extensions(ctx)
 		if err != nil {
-			return 0, fmt.Errorf("asking osquery for its extensions: %w", err)
+			return 0, fmt.Errorf("asking osquery for its extensions: %w; %s", err, startedAgain)
 		}
 		if wait.Err() != nil || !isRegistered(there) {
 			break
@@ -187,7 +187,7 @@ func (e *Extension) register(ctx context.Context, m *manager, registry osquery.E
 	status, err := m.RegisterExtension(ctx, info, registry)
 	switch {
 	case err != nil:
-		return 0, fmt.Errorf("registering %s: %w", Name, err)
+		return 0, fmt.Errorf("registering %s: %w; %s", Name, err, startedAgain)
 	case status.Code != 0:
 		return 0, fmt.Errorf("osquery refuses the extension %s: %s (tried for %v)", Name, status.Message,
 			time.Since(start).Round(100*time.Millisecond))
