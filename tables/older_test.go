@@ -30,6 +30,7 @@ func asKnown(t testing.TB, lines ...string) (all []string) {
 		}
 		if noResilient {
 			line, _, _ = strings.Cut(line, " type resilient ")
+			line, _, _ = strings.Cut(line, " flavors ")
 			line = strings.TrimSuffix(line, " count") // of packets that an action of seg6local has seen
 		}
 		if noReduced {
