@@ -162,7 +162,7 @@ func send(t testing.TB, dev, from, to string) {
 		}
 		copy(mac[:], peer.HardwareAddr)
 	}
-	big := protocol<<8 | protocol>>8
+	big := binary.NativeEndian.Uint16(binary.BigEndian.AppendUint16(nil, protocol))
 	fd, err := unix.Socket(unix.AF_PACKET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
 		t.Fatal(err)
