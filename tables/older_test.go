@@ -31,7 +31,8 @@ func asKnown(t testing.TB, lines ...string) (all []string) {
 		}
 		if noResilient {
 			line, _, _ = strings.Cut(line, " type resilient ")
-			line = strings.TrimSuffix(line, " count") // of packets that an action of seg6local has seen
+			// Of packets, by an action of seg6local.
+			line = strings.TrimSpace(strings.ReplaceAll(line+" ", " count ", " "))
 		}
 		if noReduced {
 			line = strings.ReplaceAll(line, "encap.red ", "encap ")
