@@ -323,21 +323,15 @@ func TestExtensionFlags(t *testing.T) {
 		if !startedByOsquery(args) {
 			t.Errorf("%s: not taken for osquery's", test.args)
 		}
-		r, w, err := os.Pipe()
-		if err != nil {
-			t.Fatal(err)
-		}
-		stderr := os.Stderr
-		os.Stderr = w
+		var said strings.Builder
+		stderr = &said
 		var got extensionFlags
-		err = got.parse(rootCommand(&got).Flags(), args)
-		os.Stderr = stderr
-		w.Close()
-		said, _ := io.ReadAll(r)
+		err := got.parse(rootCommand(&got).Flags(), args)
+		stderr = os.Stderr
 		if err != nil || got != test.want {
 			t.Errorf("%s: %+v, %v", test.args, got, err)
 		}
-		lines := slices.Collect(strings.Lines(string(said)))
+		lines := slices.Collect(strings.Lines(said.String()))
 		wants := strings.FieldsFunc(test.warnings, func(r rune) bool { return r == ',' })
 		if len(lines) != len(wants) {
 			t.Errorf("%s: warnings %q, want %q", test.args, lines, wants)
