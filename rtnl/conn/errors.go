@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"syscall"
 
 	"kernelroutes/rtnl/wire"
@@ -59,7 +60,7 @@ func (e *ReadError) Error() string {
 		s += e.Err.Error()
 	}
 	switch {
-	case errors.Is(e.Err, syscall.EMFILE):
+	case errors.Is(e.Err, syscall.EMFILE) && !strings.Contains(e.Remedy, "open files"):
 		s += "; raise the limit of open files (ulimit -n, LimitNOFILE of a unit)"
 	case e.Remedy != "":
 		s += "; " + e.Remedy
