@@ -126,9 +126,9 @@ func (s *server) query(ctx context.Context, t *tables.Table, request string) (r 
 			if part, ok := p.(*inorder.Panic); ok {
 				p, stack = part.Value, part.Stack
 			}
-			s.Logger.Error("a query has failed by a fault of the program: report it, with this line", "table", t.Name,
+			s.Logger.Error("a query of "+t.Name+" has failed by a fault of the program: report it, with this line",
 				"panic", p, "stack", string(stack))
-			s.Logger.Debug("the query that has failed by a fault", "request", request)
+			s.Logger.Debug("the query that has failed by a fault", "table", t.Name, "request", request)
 			r, err = nil, fmt.Errorf("internal error: %v", p)
 		}
 	}()
