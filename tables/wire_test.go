@@ -133,15 +133,7 @@ func addWireGroup(t testing.TB, id uint32, members ...nhMember) {
 // maxWeight is the highest weight that the kernel takes in a nexthop group.
 func maxWeight(t testing.TB) uint32 {
 	t.Helper()
-	var name unix.Utsname
-	if err := unix.Uname(&name); err != nil {
-		t.Fatal(err)
-	}
-	var major, minor int
-	if _, err := fmt.Sscanf(unix.ByteSliceToString(name.Release[:]), "%d.%d", &major, &minor); err != nil {
-		t.Fatal(err)
-	}
-	if major > 6 || major == 6 && minor >= 12 {
+	if !older(t, "6.12") {
 		return 65535 // 65536 is taken for an overflow
 	}
 	return 255
