@@ -165,7 +165,7 @@ func (b *build) layOutCompletions() error {
 		"kernel-routes.bash": "bash/kernel-routes", "kernel-routes.zsh": "zsh/_kernel-routes",
 		"kernel-routes.fish": "fish/kernel-routes.fish",
 	} {
-		if err := b.copy("completion/"+from, to); err != nil {
+		if err := b.copy("command/completion/"+from, to); err != nil {
 			return err
 		}
 	}

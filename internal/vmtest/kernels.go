@@ -94,7 +94,7 @@ var loaded = []string{
 
 // defaultPackages are those whose tests say something about the kernel.
 var defaultPackages = []string{
-	"./rtnl/...", "./tables/...", "./shell", ".", "./packs", "./internal/osquerytest", "./internal/nstest",
+	"./rtnl/...", "./tables/...", "./shell/...", "./command", "./packs", "./internal/osquerytest", "./internal/nstest",
 }
 
 // serial returns the options for a console that is written to a file.

@@ -1,0 +1,425 @@
+package command
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"kernelroutes/internal/needtest"
+	"kernelroutes/rtnl/iproute2"
+	"kernelroutes/tables"
+)
+
+// completionHome makes a home with the program under both names in bin, its scripts, and
+// a folder with files to complete, and returns it with the environment of a shell there.
+func completionHome(t *testing.T) (home string, env []string) {
+	t.Helper()
+	home = t.TempDir()
+	for _, dir := range []string{"bin", "other", "files/dir"} {
+		if err := os.MkdirAll(filepath.Join(home, dir), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, name := range []string{"bin/" + commandName, "bin/" + extensionName, "other/" + commandName} {
+		if err := os.Symlink(binary(t), filepath.Join(home, name)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, name := range []string{"a b.pcap", "x:y=z.pcap", "dir/in.pcap"} {
+		if err := os.WriteFile(filepath.Join(home, "files", name), nil, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, shell := range []string{"bash", "zsh", "fish"} {
+		script, _, status := command(t, nil, "completion", shell)
+		if status != exitOK {
+			t.Fatalf("completion %s: exit status %d", shell, status)
+		}
+		if err := os.WriteFile(filepath.Join(home, "script."+shell), []byte(script), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	env = []string{"PATH=" + home + "/bin:/usr/local/bin:/usr/bin:/bin", "TERM=dumb", "LC_ALL=C.UTF-8",
+		"HISTFILE=/dev/null"}
+	for _, name := range []string{"HOME", "ZDOTDIR", "XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_CACHE_HOME"} {
+		env = append(env, name+"="+home)
+	}
+	return home, env
+}
+
+// typed is what is typed before and what stands in the line after a tab, as bash and zsh have it.
+var typed = []struct{ before, bash, zsh string }{
+	{"kernel-routes ro", "kernel-routes routes ", ""},
+	{"kernel_routes.ext ro", "kernel_routes.ext routes ", ""},
+	{"~/other/kernel-routes ro", "~/other/kernel-routes routes ", ""},
+	{"../bin/kernel_routes.ext ro", "../bin/kernel_routes.ext routes ", ""},
+	{"kernel-routes frob", "kernel-routes frob", ""},
+	{"kernel-routes routes --table ma", "kernel-routes routes --table main ", ""},
+	{"kernel-routes routes --table=ma", "kernel-routes routes --table=main ", ""},
+	{"kernel-routes routes --table=main --su", "kernel-routes routes --table=main --summary ", ""},
+	{"kernel-routes routes --table 'ma", "kernel-routes routes --table 'main' ", ""},
+	{"kernel-routes routes x", "kernel-routes routes x", ""},
+	{"kernel-routes mon", "kernel-routes monitor ", ""},
+	{"kernel-routes monitor --table=ma", "kernel-routes monitor --table=main ", ""},
+	{"kernel-routes monitor --si", "kernel-routes monitor --since-snapshot ", ""},
+	{"kernel-routes query --js", "kernel-routes query --json", ""}, // or jsonl
+	{"kernel-routes query --he", "kernel-routes query --he", ""},   // header, help
+	{"kernel-routes query --separator a", "kernel-routes query --separator a", ""},
+	{"kernel-routes query a", "kernel-routes query a", ""},
+	{`kernel-routes query "a`, `kernel-routes query "a`, ""},
+	{`kernel-routes query "$(touch evil)" --fr`, `kernel-routes query "$(touch evil)" --from `, ""},
+	{`kernel-routes query $(touch evil) --fr`, `kernel-routes query $(touch evil) --from `, ""},
+	{"kernel-routes query \"`touch evil`", "kernel-routes query \"`touch evil`", ""},
+	{"kernel-routes query --from a", `kernel-routes query --from a\ b.pcap `, ""},
+	{"kernel-routes query --from=a", `kernel-routes query --from=a\ b.pcap `, ""},
+	{"kernel-routes query --from \"a", `kernel-routes query --from "a b.pcap" `, ""},
+	{"kernel-routes query --from x:", `kernel-routes query --from x:y\=z.pcap `,
+		"kernel-routes query --from x:y=z.pcap "},
+	{"kernel-routes query --from=x:y", `kernel-routes query --from=x:y\=z.pcap `,
+		"kernel-routes query --from=x:y=z.pcap "},
+	{"kernel-routes query --from=x:y=", `kernel-routes query --from=x:y=z.pcap `, ""},
+	{"kernel-routes query --from a\\ b.pcap --li", `kernel-routes query --from a\ b.pcap --li`, ""}, // line, list
+	{"kernel-routes capture di", "kernel-routes capture dir/", ""},
+	{"kernel-routes capture dir/", "kernel-routes capture dir/in.pcap ", ""},
+	{"kernel-routes capture x a", "kernel-routes capture x a", ""},
+	{"kernel-routes --socket di", "kernel-routes --socket dir/", ""},
+	{"kernel-routes spec kernel_nex", "kernel-routes spec kernel_nexthops ", ""},
+	{"kernel-routes spec kernel_nexthops k", "kernel-routes spec kernel_nexthops k", ""},
+	{"kernel-routes completion z", "kernel-routes completion zsh ", ""},
+	{"kernel-routes help qu", "kernel-routes help query ", ""},
+	{"kernel-routes routes > a", `kernel-routes routes > a\ b.pcap `, ""},
+}
+
+// TestBashCompletion types into a bash that has read nothing but the script, and into one
+// with the package bash-completion.
+func TestBashCompletion(t *testing.T) {
+	const rc = `PS1='ready>'
+bind 'set bell-style none' 'set enable-bracketed-paste off'
+bind -x '"\C-xr": printf "%s\n" "$READLINE_LINE" >> ~/lines'
+cd ~/files
+`
+	const library = "/usr/share/bash-completion/bash_completion"
+	for name, before := range map[string]string{
+		"alone":                "",
+		"strict":               "set -u; set -o posix; shopt -s failglob nocasematch\n",
+		"with bash-completion": "source " + library + "\n",
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			if _, err := os.Stat(library); err != nil && strings.Contains(before, library) {
+				needtest.Missing(t, "the package bash-completion is not installed")
+			}
+			home, env := completionHome(t)
+			if err := os.WriteFile(home+"/rc", []byte(before+"source ~/script.bash\n"+rc), 0o644); err != nil {
+				t.Fatal(err)
+			}
+			term := openTerminal(t, env, home, "bash", "--noprofile", "--rcfile", home+"/rc", "-i")
+			for _, test := range typed {
+				if got := term.line(test.before+"\t\x18r", "\x15"); got != test.bash {
+					t.Errorf("%s: %q, want %q", test.before, got, test.bash)
+				}
+			}
+			// The cursor is within a word: what comes after it stays.
+			if got := term.line("kernel-routes routes --table=ma --ipv6\x1bb\x1bb\x06\t\x18r", "\x05\x15"); got !=
+				"kernel-routes routes --table=maina --ipv6" {
+				t.Errorf("in the middle: %q", got)
+			}
+			if got := term.line("kernel-routes rou --ipv6\x1bb\x02\x02\x02\x02\t\x18r", "\x05\x15"); got !=
+				"kernel-routes routesu --ipv6" {
+				t.Errorf("in the middle: %q", got)
+			}
+			term.end(home)
+		})
+	}
+}
+
+func TestZshCompletion(t *testing.T) {
+	zsh := needtest.Program(t, "zsh")
+	const rc = `PS1='ready>'
+setopt no_beep no_always_last_prompt no_list_beep
+report() { print -r -- "$BUFFER" >> ~/lines }
+zle -N report
+bindkey -e
+bindkey '^Xr' report
+bindkey '^I' complete-word
+cd ~/files
+`
+	const compinit = "autoload -Uz compinit && compinit -u -D\n"
+	for name, load := range map[string]string{
+		"sourced":    compinit + "source ~/script.zsh\n",
+		"options":    compinit + "setopt ksh_arrays ksh_glob sh_word_split no_unset glob_subst\nsource ~/script.zsh\n",
+		"in a file":  "mkdir ~/f && cp ~/script.zsh ~/f/_kernel-routes\nfpath=(~/f $fpath)\n" + compinit,
+		"other name": "mkdir ~/f && cp ~/script.zsh ~/f/_kr\nfpath=(~/f $fpath)\n" + compinit,
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			home, env := completionHome(t)
+			if err := os.WriteFile(home+"/.zshrc", []byte(load+rc), 0o644); err != nil {
+				t.Fatal(err)
+			}
+			term := openTerminal(t, env, home, zsh, "-o", "no_global_rcs", "-i")
+			for _, test := range typed {
+				want := test.zsh
+				if want == "" {
+					want = test.bash
+				}
+				if got := term.line(test.before+"\t\x18r", "\x15"); got != want {
+					t.Errorf("%s: %q, want %q", test.before, got, want)
+				}
+			}
+			term.end(home)
+		})
+	}
+}
+
+// TestFishCompletion asks fish what it would complete.
+func TestFishCompletion(t *testing.T) {
+	fish := needtest.Program(t, "fish")
+	home, env := completionHome(t)
+	for typed, want := range map[string][]string{
+		"kernel-routes ro":                          {"routes"},
+		"kernel_routes.ext ro":                      {"routes"},
+		home + "/other/kernel-routes ro":            {"routes"},
+		"kernel-routes routes --table ma":           {"main"},
+		"kernel-routes routes --table=ma":           {"--table=main"},
+		"kernel-routes query --js":                  {"--json", "--jsonl"},
+		"kernel-routes query a":                     nil,
+		"kernel-routes query \"a":                   nil,
+		"kernel-routes query --separator a":         nil,
+		"kernel-routes query (touch evil) --fr":     {"--from"},
+		"kernel-routes query \"$(touch evil)\" --f": {"--from"},
+		"kernel-routes query --from a":              {"a b.pcap"},
+		"kernel-routes query --from=a":              {"--from=a b.pcap"},
+		// fish takes what comes after : for a file as well, whatever the command.
+		"kernel-routes query --from x:":         {"x:a b.pcap", "x:dir/", "x:x:y=z.pcap", "x:y=z.pcap"},
+		`kernel-routes query --from a\ b`:       {"a b.pcap"},
+		"kernel-routes query --from ~/script.f": {"~/script.fish"},
+		"kernel-routes query --from=~/script.f": {"--from=~/script.fish"},
+		"kernel-routes capture di":              {"dir/"},
+		"kernel-routes spec kernel_nex":         {"kernel_nexthops"},
+		"kernel-routes completion z":            {"zsh"},
+		"kernel-routes spec \"kernel_nex":       {"kernel_nexthops"},
+		"kernel-routes query --from \"a":        {"a b.pcap"},
+	} {
+		cmd := exec.Command(fish, "--no-config", "-c", `source ~/script.fish; complete -C $argv[1]`, typed)
+		var errs bytes.Buffer
+		cmd.Env, cmd.Dir, cmd.Stderr = env, home+"/files", &errs
+		out, err := cmd.Output()
+		if err != nil || errs.Len() > 0 {
+			t.Errorf("%s: %v, %s", typed, err, &errs)
+		}
+		var got []string
+		for line := range strings.Lines(string(out)) {
+			word, _, _ := strings.Cut(strings.TrimSuffix(line, "\n"), "\t")
+			got = append(got, strings.ReplaceAll(word, `\`, ""))
+		}
+		if !slices.Equal(got, want) {
+			t.Errorf("%s: %q, want %q", typed, got, want)
+		}
+	}
+	if _, err := os.Stat(home + "/files/evil"); err == nil {
+		t.Error("what was typed was run")
+	}
+}
+
+// TestBashFunctions calls the function as bash does: with several answers, descriptions, and
+// what is known of the line missing.
+func TestBashFunctions(t *testing.T) {
+	home, env := completionHome(t)
+	var names []string
+	for _, table := range tables.All() {
+		names = append(names, table.Name)
+	}
+	// Names of tables may have characters that mean something to a shell.
+	fake := "#!/bin/sh\nprintf \"$ANSWER\"\n"
+	if err := os.Mkdir(home+"/fake", 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(home+"/fake/"+commandName, []byte(fake), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	answer := func(lines string) string {
+		return `kernel-routes() { echo a function; }; PATH=~/fake:$PATH; export ANSWER='` + lines + `'; `
+	}
+	const theirs = "_get_comp_words_by_ref() { : theirs; }\n" // of bash-completion, which stays as it is
+	for script, want := range map[string]string{
+		`call kernel-routes spec ''`: strings.Join(names, "\n"),
+		`COMP_TYPE=63 call kernel-routes query --js`: "--json   (print a JSON array of objects with text values)\n" +
+			"--jsonl  (print one JSON object a line)",
+		`COMP_TYPE=63 COLUMNS=40 call kernel-routes query --js`: "--json   (print a JSON array of obje...\n" +
+			"--jsonl  (print one JSON object a line)",
+		`COMP_TYPE=9 call kernel-routes query --js`:                                         "--json\n--jsonl",
+		`COMP_TYPE=37 call kernel-routes query --js`:                                        "--json\n--jsonl",
+		`COMP_WORDS=(kernel-routes routes --table = ma) COMP_CWORD=4; _kernel_routes; show`: "main",
+		`COMP_WORDS=(kernel-routes routes --table ma) COMP_CWORD=3; _kernel_routes; show`:   "main",
+		`COMP_WORDBREAKS=' '; call kernel-routes routes --table=ma`:                         "--table=main",
+		`COMP_WORDBREAKS=' '; call kernel-routes query --from=files/x:`:                     "--from=files/x:y=z.pcap",
+		answer(`a;b\tc\n:4\n`) + `call kernel-routes routes --table a`:                      `a\;b`,
+		answer(`a;b\tc\n:4\n`) + `call kernel-routes routes --table '"a'`:                   "a;b",
+		answer(`a;b\tc\n:4\n`) + `call kernel-routes routes --table b`:                      "",
+		answer(`a\n:1\n`) + `call kernel-routes routes --table a`:                           "",
+		answer(`a\n`) + `call kernel-routes routes --table f`:                               "",
+		answer(`f\n:x[$(echo run >&2)]\n`) + `call kernel-routes routes --table f`:          "",
+		`call some-alias ro`:           "routes",
+		`PATH=; call kernel-routes ro`: "",
+		`complete -p kernel-routes kernel_routes.ext`: "complete -F _kernel_routes kernel-routes\n" +
+			"complete -F _kernel_routes kernel_routes.ext",
+		`declare -F | grep -v ' _kernel_routes\| call$\| show$'; :`:                         "",
+		theirs + `source ~/script.bash; declare -f _get_comp_words_by_ref | grep -c theirs`: "1",
+	} {
+		cmd := exec.Command("bash", "--norc", "--noprofile", "-c", `source ~/script.bash
+show() { if ((${#COMPREPLY[@]})); then printf '%s\n' "${COMPREPLY[@]}"; fi; }
+call() {
+	COMP_WORDS=("$@") COMP_CWORD=$(($# - 1)) COMP_LINE="$*"
+	COMP_POINT=${#COMP_LINE}
+	_kernel_routes "$1" "${@: -1}" "${@: -2:1}"
+	show
+}
+`+script)
+		cmd.Env, cmd.Dir = env, home
+		out, err := cmd.CombinedOutput()
+		if got := strings.TrimSuffix(string(out), "\n"); err != nil || got != want {
+			t.Errorf("%s: %v, %q, want %q", script, err, got, want)
+		}
+	}
+}
+
+func TestCompletions(t *testing.T) {
+	var wantTables []string
+	for id, name := range iproute2.HostNames().Tables().All() {
+		if id != 0 {
+			wantTables = append(wantTables, fmt.Sprintf("%s\ttable %d\n", name, id))
+		}
+	}
+	slices.Sort(wantTables)
+	for args, want := range map[string]string{
+		"routes|--table|":     strings.Join(slices.Compact(wantTables), "") + ":4\n",
+		"routes|":             ":4\n",
+		"query|":              ":4\n",
+		"query|--from|":       ":0\n",
+		"query|--from=":       ":0\n",
+		"routes|--from|":      ":0\n",
+		"capture|":            ":0\n",
+		"capture|x|":          ":4\n",
+		"capture|--follow|":   ":4\n",
+		"monitor|":            ":4\n",
+		"monitor|--table|":    strings.Join(slices.Compact(wantTables), "") + ":4\n",
+		"monitor|--netns|/":   ":0\n",
+		"spec|kernel_route_e": "kernel_route_events\n:4\n",
+		"--socket|":           ":0\n",
+		"--timeout|":          ":4\n",
+		"completion|":         "bash\nzsh\nfish\npowershell\n:4\n",
+		"nothing|":            ":4\n",
+	} {
+		stdout, _, status := command(t, nil, append([]string{"__complete"}, strings.Split(args, "|")...)...)
+		if status != exitOK || stdout != want {
+			t.Errorf("%s: exit status %d, %q, want %q", args, status, stdout, want)
+		}
+	}
+	stdout, _, _ := command(t, nil, "completion", "powershell")
+	for _, name := range []string{commandName, extensionName} {
+		if !strings.Contains(stdout, "Register-ArgumentCompleter -CommandName '"+name+"'") {
+			t.Errorf("powershell completes nothing for %s", name)
+		}
+	}
+}
+
+// A terminal has a shell in it, which writes the line that it edits to the file lines in its
+// home when \C-xr is typed.
+type terminal struct {
+	t     *testing.T
+	pty   *os.File
+	cmd   *exec.Cmd
+	lines string
+	seen  int
+}
+
+func openTerminal(t *testing.T, env []string, home string, argv ...string) *terminal {
+	t.Helper()
+	pty, err := os.OpenFile("/dev/ptmx", os.O_RDWR|unix.O_NOCTTY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { pty.Close() })
+	n, err := unix.IoctlGetInt(int(pty.Fd()), unix.TIOCGPTN)
+	if err == nil {
+		err = unix.IoctlSetPointerInt(int(pty.Fd()), unix.TIOCSPTLCK, 0)
+	}
+	if err == nil {
+		err = unix.IoctlSetWinsize(int(pty.Fd()), unix.TIOCSWINSZ, &unix.Winsize{Row: 50, Col: 200})
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	tty, err := os.OpenFile(fmt.Sprintf("/dev/pts/%d", n), os.O_RDWR|unix.O_NOCTTY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer tty.Close()
+	cmd := exec.Command(argv[0], argv[1:]...)
+	cmd.Env, cmd.Dir, cmd.Stdin, cmd.Stdout, cmd.Stderr = env, home, tty, tty, tty
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	term := &terminal{t: t, pty: pty, cmd: cmd, lines: home + "/lines"}
+	t.Cleanup(func() { cmd.Process.Kill(); cmd.Wait() })
+	ready := make(chan bool)
+	go func() {
+		var out bytes.Buffer
+		told := false
+		for b := make([]byte, 4096); ; {
+			n, err := pty.Read(b)
+			out.Write(b[:n])
+			if !told && (err != nil || bytes.Contains(out.Bytes(), []byte("ready>"))) {
+				told = true
+				close(ready)
+			}
+			if err != nil {
+				return
+			}
+		}
+	}()
+	select {
+	case <-ready:
+	case <-time.After(time.Minute):
+		t.Fatal("the shell is not ready")
+	}
+	return term
+}
+
+// line types keys that end with \C-xr and returns the line that the shell has then. after
+// takes it away.
+func (x *terminal) line(keys, after string) string {
+	x.t.Helper()
+	if _, err := x.pty.WriteString(keys); err != nil {
+		x.t.Fatal(err)
+	}
+	x.seen++
+	for end := time.Now().Add(time.Minute); time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
+		b, _ := os.ReadFile(x.lines)
+		if lines := strings.SplitAfter(string(b), "\n"); len(lines) > x.seen {
+			x.pty.WriteString(after)
+			return strings.TrimSuffix(lines[x.seen-1], "\n")
+		}
+	}
+	x.t.Fatalf("%q: no answer", keys)
+	return ""
+}
+
+// end checks that nothing was run that was only typed.
+func (x *terminal) end(home string) {
+	x.t.Helper()
+	if _, err := os.Stat(home + "/files/evil"); err == nil {
+		x.t.Error("what was typed was run")
+	}
+}

@@ -1,0 +1,369 @@
+package command
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"os/exec"
+	"slices"
+	"strings"
+	"testing"
+
+	"kernelroutes/internal/nstest"
+	"kernelroutes/tables"
+)
+
+// command runs the program and returns its exit status.
+func command(t *testing.T, stdin io.Reader, args ...string) (stdout, stderr string, status int) {
+	t.Helper()
+	cmd := exec.Command(binary(t), args...)
+	var out, errs bytes.Buffer
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = stdin, &out, &errs
+	if err := cmd.Run(); err != nil && cmd.ProcessState == nil {
+		t.Fatal(err)
+	}
+	return out.String(), errs.String(), cmd.ProcessState.ExitCode()
+}
+
+// TestBadInput: one line that says what is wrong and what to do, nothing printed.
+func TestBadInput(t *testing.T) {
+	for _, test := range badInput {
+		t.Run(test.args, func(t *testing.T) {
+			t.Parallel()
+			var args []string
+			if test.args != "" {
+				args = strings.Split(test.args, "|")
+			}
+			stdout, stderr, status := command(t, strings.NewReader(test.stdin), args...)
+			if status != test.status || stdout != "" {
+				t.Errorf("exit status %d, want %d; printed %q", status, test.status, stdout)
+			}
+			line, more, _ := strings.Cut(stderr, "\n")
+			if !strings.HasPrefix(line, program+": ") || more != "" {
+				t.Errorf("not one line of %s: %q", program, stderr)
+			}
+			for _, want := range test.want {
+				if !strings.Contains(line, want) {
+					t.Errorf("%q is missing: %s", want, line)
+				}
+			}
+		})
+	}
+}
+
+// badInput are command lines that mean nothing, or cannot be done.
+var badInput = []struct {
+	args   string // separated by |
+	stdin  string
+	status int
+	want   []string // parts of the line
+}{
+	{"", "", exitUsage, []string{"nothing to do", "query, routes", "--help"}},
+	{"--verbose", "", exitUsage, []string{"nothing to do"}},
+	{"frobnicate", "", exitUsage, []string{`unknown command "frobnicate"`, "query, routes"}},
+	{"SELECT 1", "", exitUsage, []string{`unknown command "SELECT 1"`, "query, routes"}},
+	{"--frobnicate", "", exitUsage, []string{"unknown flag: --frobnicate", "--help"}},
+	{"-x", "", exitUsage, []string{"unknown shorthand flag", "--help"}},
+	{"--timeout|x|query|SELECT 1", "", exitUsage, []string{"unknown flag: --timeout"}},
+
+	{"query", "", exitUsage, []string{"no SQL", "standard input", "query --help"}},
+	{"query", " \n", exitUsage, []string{"no SQL"}},
+	{"query|", "", exitUsage, []string{"no SQL"}},
+	{"query|SELECT|1", "", exitUsage, []string{"more than one argument", "quotes"}},
+	{"query|--frobnicate|SELECT 1", "", exitUsage, []string{"unknown flag: --frobnicate", "query --help"}},
+	{"query|--socket|x|SELECT 1", "", exitUsage, []string{"unknown flag: --socket"}},
+	{"query|--json|--csv|SELECT 1", "", exitUsage, []string{"--json", "--csv", "choose one"}},
+	{"query|SELECT * FROM routes", "", exitFailed, []string{"no such table: routes", "kernel_routes"}},
+	{"query|SELECT nope FROM kernel_routes", "", exitFailed, []string{"no such column: nope", ".schema"}},
+	{"query|--json|SELEC 1", "", exitFailed, []string{"syntax error", "SELEC"}},
+	{"query|--jsonl|SELECT 1; SELECT", "", exitFailed, []string{"incomplete input"}},
+	{"query", "SELECT * FROM\nnope", exitFailed, []string{"no such table: nope"}},
+	{"query|SELECT 'not\nended", "", exitFailed, []string{"unrecognized token", "quote"}},
+	{"query|SELECT abs(-9223372036854775807 - v) FROM (SELECT 0 AS v UNION ALL SELECT 1)", "", exitFailed,
+		[]string{"overflow"}},
+	{"query|.frobnicate", "", exitFailed, []string{`".frobnicate"`, ".tables"}},
+
+	{"routes|--ipv4|--ipv6", "", exitUsage, []string{"--ipv4 and --ipv6", "both"}},
+	{"routes|--table|nope", "", exitUsage, []string{`unknown table "nope"`, "number", "rt_tables"}},
+	{"routes|--table|-1", "", exitUsage, []string{`unknown table "-1"`}},
+	{"routes|--table|4294967296", "", exitUsage, []string{`unknown table "4294967296"`, "4294967295"}},
+	{"routes|--table|", "", exitUsage, []string{"--table is empty"}},
+	{"routes|--table", "", exitUsage, []string{"needs an argument: --table"}},
+	{"routes|main", "", exitUsage, []string{`unexpected argument "main"`}},
+	{"routes|--frobnicate", "", exitUsage, []string{"unknown flag: --frobnicate"}},
+
+	{"monitor|--ipv4|--ipv6", "", exitUsage, []string{"--ipv4 and --ipv6", "both"}},
+	{"monitor|--table|nope", "", exitUsage, []string{`unknown table "nope"`, "number", "rt_tables"}},
+	{"monitor|--table|", "", exitUsage, []string{"--table is empty"}},
+	{"monitor|--netns|", "", exitUsage, []string{"--netns is empty", "/run/netns"}},
+	{"monitor|--netns|a/b", "", exitUsage, []string{"--netns='a/b'", "a path begins with /"}},
+	{"monitor|--netns|nope", "", exitFailed, []string{"/run/netns/nope"}},
+	{"monitor|--netns|/dev/null", "", exitFailed, []string{"/dev/null"}},
+	{"monitor|route", "", exitUsage, []string{`unexpected argument "route"`}},
+	{"monitor|--from|x", "", exitUsage, []string{"unknown flag: --from"}},
+
+	{"help|nope", "", exitUsage, []string{`unknown command "nope"`, "query, routes"}},
+	{"help|query|nope", "", exitUsage, []string{`unknown command "query nope"`}},
+	{"completion", "", exitUsage, []string{"give one shell: bash", "completion --help"}},
+	{"completion|nope", "", exitUsage, []string{"give one shell: bash", "completion --help"}},
+	{"completion|bash|x", "", exitUsage, []string{"x"}},
+
+	{"spec|nope", "", exitUsage, []string{`unknown table "nope"`, "kernel_routes"}},
+	{"spec|kernel_routes|kernel_routes", "", exitUsage, []string{"more than one table"}},
+
+	{"--socket", "", exitUsage, []string{"--socket needs a value"}},
+	{"--socket=", "", exitUsage, []string{"--socket needs a value"}},
+	{"--socket|/nonexistent|--timeout|1", "", exitFailed, []string{"/nonexistent", "1s"}},
+}
+
+func TestGoodInput(t *testing.T) {
+	var names []string
+	for _, table := range tables.All() {
+		names = append(names, table.Name)
+	}
+	completions := strings.Join(names, "\n") + "\n"
+	slices.Sort(names)
+	list := "  => " + strings.Join(names, "\n  => ") + "\n"
+	for _, test := range []struct{ args, stdin, want string }{
+		{"query|--csv|SELECT 1 AS a", "SELECT 2", "a\n1\n"},
+		{"query|--csv", "SELECT 1 AS a;\n-- comment\n.tables\nSELECT 'x\ny' AS b",
+			"a\n1\n" + list + "b\n\"x\ny\"\n"},
+		{"query", "-- nothing\n", ""},
+		{"query|-- first comment\nSELECT 1 AS a|--csv", "", "a\n1\n"},
+		{"query|--line|--line|SELECT 1 AS a", "", "    a = 1\n"},
+		{"routes|--table|4294967295", "", "[]\n"},
+	} {
+		stdout, stderr, status := command(t, strings.NewReader(test.stdin), strings.Split(test.args, "|")...)
+		if stdout != test.want || stderr != "" || status != exitOK {
+			t.Errorf("%s: exit status %d, printed %q, %q", test.args, status, stdout, stderr)
+		}
+	}
+	for args, want := range map[string]string{
+		"--help":           "osqueryi --extension",
+		"query|--help":     "in_cidr_block",
+		"routes|--help":    "--no-unknown-attrs",
+		"monitor|--help":   "--since-snapshot",
+		"spec|--help":      "osquery's format",
+		"help":             "osqueryi --extension",
+		"help|routes":      "--no-unknown-attrs",
+		"completion|bash":  "__complete",
+		"__complete|spec|": completions,
+	} {
+		stdout, _, status := command(t, nil, strings.Split(args, "|")...)
+		if status != exitOK || !strings.Contains(stdout, want) {
+			t.Errorf("%s: exit status %d, printed %s", args, status, stdout)
+		}
+	}
+}
+
+func TestSpec(t *testing.T) {
+	type spec struct {
+		Name, Description string
+		Columns           []struct{ Name, Type, Description string }
+		Examples          []string
+	}
+	check := func(s spec, want *tables.Table) {
+		if s.Name != want.Name || s.Description != want.Description || len(s.Examples) != len(want.Examples) ||
+			len(s.Columns) != len(want.Columns) {
+			t.Errorf("spec %s: got %+v", want.Name, s)
+		}
+	}
+	all := tables.All()
+	stdout, _, _ := command(t, nil, "spec")
+	var specs []spec
+	if err := json.Unmarshal([]byte(stdout), &specs); err != nil || len(specs) != len(all) {
+		t.Fatal(err, stdout)
+	}
+	for i, table := range all {
+		check(specs[i], table)
+		stdout, _, _ := command(t, nil, "spec", table.Name)
+		var one spec
+		if err := json.Unmarshal([]byte(stdout), &one); err != nil {
+			t.Fatal(err)
+		}
+		check(one, table)
+	}
+}
+
+// TestLimits: with little memory there is an answer or one line. (Below 0.75 GB of
+// address space, and around 1.2 GB, Go's runtime ends before main: it reserves 0.7 GB, and
+// 0.5 GB more, for its scavenger, where it can. See fatal_linux.go and internal/survival.)
+func TestLimits(t *testing.T) {
+	t.Parallel()
+	const sort = "WITH RECURSIVE n(v) AS (SELECT 1 UNION ALL SELECT v + 1 FROM n LIMIT 200000) " +
+		"SELECT max(v) AS m FROM (SELECT v FROM n ORDER BY -v)"
+	limits := []string{"-v 5000000", "-v 1200000", "-v 700000", "-v 100000", "-v 3000000", "-v 2000000",
+		"-v 1400000", "-v 1000000", "-v 920000", "-v 850000",
+		"-d 100000"}
+	for _, limit := range limits {
+		for sql, want := range map[string]string{
+			"SELECT count(*) AS m FROM kernel_routes": "m\n",
+			sort: "m\n200000\n",
+			"SELECT length(hex(zeroblob(450000000)))": "",
+		} {
+			cmd := exec.Command("sh", "-c", "ulimit "+limit+`; exec "$0" query --csv "$1"`, binary(t), sql)
+			var out, errs bytes.Buffer
+			cmd.Stdout, cmd.Stderr = &out, &errs
+			err := cmd.Run()
+			if err == nil && want != "" && strings.HasPrefix(out.String(), want) {
+				continue
+			}
+			line, more, _ := strings.Cut(errs.String(), "\n")
+			status := cmd.ProcessState.ExitCode()
+			if status != exitFailed || out.Len() > 0 || more != "" || !strings.Contains(line, "memory") {
+				t.Errorf("ulimit %s: %s: %v, printed %.100q and %.300s", limit, sql, err, &out, &errs)
+			}
+		}
+	}
+}
+
+// TestLongInput: SQL of any size gives an answer or one line.
+func TestLongInput(t *testing.T) {
+	t.Parallel()
+	long := strings.Repeat("x", nstest.Amount(20_000_000, 4_000_000))
+	for name, sql := range map[string]string{
+		"a column's name":        "SELECT '" + long[:1_000_000] + "'",
+		"a comment in such":      "SELECT 1 /*" + long + "*/ + 1",
+		"a name that is chosen":  `SELECT 1 AS "` + long + `"`,
+		"a column that is not":   "SELECT " + long,
+		"a table that is not":    "SELECT * FROM " + long,
+		"a function that is not": "SELECT " + long + "()",
+		"a pragma that is not":   "PRAGMA " + long,
+		"a table":                `CREATE TABLE "` + long + `"(a); SELECT * FROM "` + long + `"`,
+		"an expression":          "SELECT 1" + strings.Repeat("+1", 100_000),
+		"parentheses":            "SELECT " + strings.Repeat("(", 1_000_000),
+		"columns":                "SELECT 1" + strings.Repeat(",1", 100_000),
+		"a list":                 "SELECT * FROM kernel_routes WHERE dst IN (1" + strings.Repeat(",1", 100_000) + ")",
+		"tables":                 "SELECT * FROM kernel_routes" + strings.Repeat(",kernel_routes", 100),
+		"statements":             strings.Repeat("SELECT 1 WHERE 0;", 10_000),
+		"a command":              ".schema " + long,
+	} {
+		stdout, stderr, status := command(t, strings.NewReader(sql), "query")
+		line, more, _ := strings.Cut(stderr, "\n")
+		if status == exitOK && stderr == "" {
+			continue
+		}
+		if status != exitFailed || stdout != "" || more != "" || len(line) > 1000 ||
+			!strings.HasPrefix(line, program+": ") {
+			t.Errorf("%s: exit status %d, printed %.100q and %.1000s", name, status, stdout, stderr)
+		}
+	}
+}
+
+// TestNoFiles: no statement writes a file, whatever it is and however much it
+// sorts. Memory that is written to a file for a while would be one in TMPDIR.
+func TestNoFiles(t *testing.T) {
+	t.Parallel()
+	sort := fmt.Sprintf("WITH RECURSIVE n(v) AS (SELECT 1 UNION ALL SELECT v + 1 FROM n LIMIT %d) "+
+		"SELECT hex(randomblob(100)) AS x FROM n ORDER BY x", nstest.Amount(300_000, 60_000))
+	for sql, refused := range map[string]string{
+		"ATTACH 'a.db' AS a": "ATTACH",
+		"ATTACH 'file:a.db?mode=rwc' AS a; CREATE TABLE a.t(x)": "ATTACH",
+		"ATTACH '' AS a":     "ATTACH",
+		"SELECT 1; VACUUM":   "VACUUM",
+		"VACUUM INTO 'b.db'": "VACUUM",
+		"CREATE TABLE t AS SELECT 1; VACUUM main INTO 'b' || '.db'": "VACUUM",
+		"DETACH main":                                  "DETACH",
+		"PRAGMA temp_store_directory = '.'":            "PRAGMA temp_store_directory",
+		"PRAGMA temp_store = file":                     "PRAGMA temp_store",
+		"PRAGMA encoding = 'UTF-16le'":                 "PRAGMA encoding",
+		"SELECT * FROM pragma_database_list":           "PRAGMA database_list",
+		"PRAGMA wal_checkpoint":                        "PRAGMA wal_checkpoint",
+		"PRAGMA journal_mode = wal; CREATE TABLE t(x)": "",
+		"SELECT load_extension('./c.so')":              "no such function: load_extension",
+		"SELECT writefile('c', 'x')":                   "no such function: writefile",
+		"SELECT readfile('/etc/passwd')":               "no such function: readfile",
+		"CREATE TABLE t(x); CREATE INDEX i ON t(x)":    "CREATE INDEX",
+		"CREATE TABLE t(x); CREATE TRIGGER i AFTER INSERT ON t BEGIN SELECT 1; END": "CREATE TRIGGER",
+		"CREATE VIRTUAL TABLE v USING fts5(x)":                                      "no such module: fts5",
+		"CREATE VIRTUAL TABLE v USING csv(filename='x')":                            "no such module: csv",
+		sort:                             "",
+		"CREATE TEMP TABLE t AS " + sort: "",
+		"CREATE TABLE t(a); INSERT INTO t VALUES (1), (2); UPDATE t SET a = 3; DELETE FROM t; DROP TABLE t":     "",
+		"CREATE TEMP TABLE t AS SELECT 1; CREATE TEMP VIEW v AS SELECT * FROM t; SELECT * FROM v; DROP VIEW v":  "",
+		"CREATE VIEW v AS SELECT * FROM kernel_routes; SELECT * FROM v; DROP VIEW v":                            "",
+		"BEGIN; CREATE TABLE t(a); ROLLBACK; PRAGMA table_info(t); PRAGMA function_list; PRAGMA collation_list": "",
+		"WITH RECURSIVE n(v) AS (VALUES (1) UNION ALL SELECT v + 1 FROM n LIMIT 3) SELECT * FROM n":             "",
+	} {
+		dir := t.TempDir()
+		cmd := exec.Command(binary(t), "query", "--csv", sql)
+		var errs bytes.Buffer
+		cmd.Dir, cmd.Stderr = dir, &errs
+		cmd.Env = append(os.Environ(), "TMPDIR="+dir+"/none", "SQLITE_TMPDIR="+dir+"/none")
+		err := cmd.Run()
+		if (err == nil) != (refused == "") || !strings.Contains(errs.String(), refused) {
+			t.Errorf("%s: %v, %s", sql, err, &errs)
+		}
+		if files, _ := os.ReadDir(dir); len(files) > 0 {
+			t.Errorf("%s: made %v", sql, files)
+		}
+	}
+}
+
+// TestExtensionFlags: whatever osquery passes, the extension starts.
+func TestExtensionFlags(t *testing.T) {
+	for _, test := range []struct {
+		args     string
+		want     extensionFlags
+		warnings string
+	}{
+		{"--socket|/s|--timeout|7|--interval|9", extensionFlags{"/s", 7, 9, false}, ""},
+		{"--verbose|--socket|/s", extensionFlags{"/s", 3, 3, true}, ""},
+		{"--socket=/s=1|--timeout=0|--verbose=true", extensionFlags{"/s=1", 0, 3, true}, ""},
+		{"-verbose|-socket|/s|-interval=4", extensionFlags{"/s", 3, 4, true}, ""},
+		{"--socket|/s|--frob|x|--verbose", extensionFlags{"/s", 3, 3, true}, "the unknown flag --frob"},
+		{"--frob=x|--socket|/s", extensionFlags{"/s", 3, 3, false}, "the unknown flag --frob=x"},
+		{"--frob|--socket|/s|x", extensionFlags{"/s", 3, 3, false}, "the unknown flag --frob,the argument \"x\""},
+		{"--socket|/s|--timeout|x|--interval=1", extensionFlags{"/s", 3, 1, false}, "--timeout=x"},
+	} {
+		args := strings.Split(test.args, "|")
+		if !startedByOsquery(args) {
+			t.Errorf("%s: not taken for osquery's", test.args)
+		}
+		var said strings.Builder
+		stderr = &said
+		var got extensionFlags
+		err := got.parse(rootCommand(&got).Flags(), args)
+		stderr = os.Stderr
+		if err != nil || got != test.want {
+			t.Errorf("%s: %+v, %v", test.args, got, err)
+		}
+		lines := slices.Collect(strings.Lines(said.String()))
+		wants := strings.FieldsFunc(test.warnings, func(r rune) bool { return r == ',' })
+		if len(lines) != len(wants) {
+			t.Errorf("%s: warnings %q, want %q", test.args, lines, wants)
+			continue
+		}
+		for i, want := range wants {
+			if !strings.Contains(lines[i], "warning: ignoring "+want) {
+				t.Errorf("%s: warning %q, want %q", test.args, lines[i], want)
+			}
+		}
+	}
+	for _, args := range []string{"", "query|--socket|x", "--version", "--help|-x", "--sockets|x"} {
+		if startedByOsquery(strings.Split(args, "|")) {
+			t.Errorf("%s: taken for osquery's", args)
+		}
+	}
+}
+
+func TestMaxResponse(t *testing.T) {
+	for value, want := range map[string]int64{"150": 150 << 20, "0": -1, "1": 1 << 20, "1000000": 1000000 << 20,
+		"": 0, "-1": 0, "1e3": 0, "junk": 0, "99999999999999999999": 0} {
+		t.Setenv("KERNEL_ROUTES_MAX_RESPONSE_MB", value)
+		var log bytes.Buffer
+		if got := maxResponse(slog.New(slog.NewTextHandler(&log, nil))); got != want {
+			t.Errorf("%q: %d, want %d", value, got, want)
+		}
+		if junk := want == 0; junk != (log.Len() > 0) {
+			t.Errorf("%q: logged %q", value, &log)
+		}
+	}
+	os.Unsetenv("KERNEL_ROUTES_MAX_RESPONSE_MB")
+	if got := maxResponse(slog.New(slog.DiscardHandler)); got != 0 {
+		t.Errorf("not set: %d", got)
+	}
+}

@@ -1,0 +1,110 @@
+package command
+
+import (
+	"context"
+	"os"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
+
+	"kernelroutes/shell"
+	"kernelroutes/tables"
+)
+
+func queryCommand() *cobra.Command {
+	formats := []struct {
+		name   string
+		format shell.Format
+		usage  string
+	}{
+		{"json", shell.JSON, "print a JSON array of objects with text values"},
+		{"jsonl", shell.JSONL, "print one JSON object a line"},
+		{"csv", shell.CSV, "print comma-separated values with a header"},
+		{"line", shell.Line, "print one column a line"},
+		{"list", shell.List, "print values separated by |"},
+	}
+	var separator string
+	var header bool
+	cmd := &cobra.Command{
+		Use:   "query [SQL]",
+		Short: "Answer SQL statements, as osqueryi does",
+		Long: `Answers SQL statements, as osqueryi does, and prints a table unless another
+format is chosen. Without an argument the SQL is read from standard input.
+The lines .tables and .schema [TABLE] show what there is to ask.
+
+in_cidr_block(cidr, address) fails for what is no address of cidr's family, as in
+osquery: ask for the family first, with iif or CASE. AND is no help, as SQLite may
+look at its second term first.`,
+		Example: named(`  kernel_routes.ext query "SELECT protocol, routes FROM kernel_route_counts"
+  kernel_routes.ext query --json "SELECT * FROM kernel_routes WHERE dst IN ('0.0.0.0/0', '::/0')"
+  kernel_routes.ext query "SELECT dst FROM kernel_routes ` +
+			`WHERE iif(gateway_family='ipv4', in_cidr_block('192.0.2.0/24', gateway), 0)"
+  kernel_routes.ext query "SELECT dev, gateway, error FROM kernel_route_lookups WHERE destination = '192.0.2.1'"
+  echo "SELECT * FROM kernel_route_nexthops" | kernel_routes.ext query --csv`),
+		Args: func(cmd *cobra.Command, args []string) error {
+			if len(args) > 1 {
+				return usage(cmd, "more than one argument: put the SQL in quotes")
+			}
+			return nil
+		},
+	}
+	for _, f := range formats {
+		cmd.Flags().Bool(f.name, false, f.usage)
+	}
+	cmd.Flags().BoolVar(&header, "header", true, "print the names of the columns with --csv and --list")
+	cmd.Flags().StringVar(&separator, "separator", "",
+		"print this `text` between values with --csv and --list (default \",\" and \"|\")")
+	defineFrom(cmd)
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		format, chosen := shell.Pretty, ""
+		for _, f := range formats {
+			if on, _ := cmd.Flags().GetBool(f.name); !on {
+				continue
+			}
+			if chosen != "" {
+				return usage(cmd, "--%s and --%s exclude each other: choose one format", chosen, f.name)
+			}
+			format, chosen = f.format, f.name
+		}
+		sql := strings.Join(args, "")
+		if len(args) == 0 && !term.IsTerminal(int(os.Stdin.Fd())) {
+			if from, _ := cmd.Flags().GetString("from"); from == standard {
+				return usage(cmd, "no SQL: give it as an argument, as --from - reads standard input")
+			}
+			var err error
+			if sql, err = readSQL(cmd.Context()); err != nil {
+				return failed(err)
+			}
+		}
+		if strings.TrimSpace(sql) == "" {
+			return usage(cmd, "no SQL: give it as an argument or on standard input")
+		}
+		return withSource(cmd, func(ctx context.Context, src tables.Source) error {
+			opts := shell.Options{Format: format, Separator: separator, NoHeader: !header, Warn: warn}
+			return orLeave(ctx, func() error { return failed(shell.Query(ctx, stdout{ctx}, src, sql, opts)) })
+		})
+	}
+	return cmd
+}
+
+// orLeave calls f, and ends the program if f goes on for a while when the context
+// has ended: SQLite hears of that between two steps of a statement's program only,
+// and sorting is one step.
+func orLeave(ctx context.Context, f func() error) error {
+	const grace = 20 * time.Millisecond
+	var over atomic.Bool // f has returned, or the program is ending
+	defer context.AfterFunc(ctx, func() {
+		time.Sleep(grace)
+		if over.CompareAndSwap(false, true) {
+			os.Exit(status(context.Cause(ctx)))
+		}
+	})()
+	err := f()
+	if !over.CompareAndSwap(false, true) {
+		select {}
+	}
+	return err
+}

@@ -1,9 +1,0 @@
-//go:build !linux
-
-package main
-
-// stdoutClosed is asked on Linux, where it can be told.
-func stdoutClosed() bool { return false }
-
-// waitForReader waits for ever: only a write can tell.
-func waitForReader() { select {} }
