@@ -12,9 +12,9 @@ import (
 	"strings"
 	"syscall"
 
-	"github.com/spf13/cobra"
+	"kernelroutes/shell/option"
 
-	"kernelroutes/shell"
+	"github.com/spf13/cobra"
 )
 
 // Exit statuses; 128 and the number of the signal (130 for SIGINT) if one ended the
@@ -107,7 +107,7 @@ func usage(cmd *cobra.Command, format string, args ...any) error {
 // usageOrFailed makes an error of package shell one about the command line, if that is what it is
 // about, or else a failure.
 func usageOrFailed(cmd *cobra.Command, err error) error {
-	if bad := (*shell.OptionError)(nil); errors.As(err, &bad) {
+	if bad := (*option.Error)(nil); errors.As(err, &bad) {
 		return usage(cmd, "%w", err)
 	}
 	return failed(err)

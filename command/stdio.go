@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"sync/atomic"
 	"syscall"
 
 	"kernelroutes/shell"
@@ -20,6 +21,9 @@ func (s *signalled) Error() string { return shell.ErrInterrupted.Error() }
 // status is the exit status that shells give to a process that a signal ended.
 func (s *signalled) status() int { return 128 + int(s.signal) }
 
+// interrupts, while it is set, takes every SIGINT, which otherwise ends the program.
+var interrupts atomic.Pointer[func()]
+
 // untilSignal returns a context that ends on SIGINT, SIGTERM and SIGHUP, with a
 // *signalled as its cause. A second signal ends the process at once.
 func untilSignal() (context.Context, context.CancelFunc) {
@@ -31,6 +35,10 @@ func untilSignal() (context.Context, context.CancelFunc) {
 	}
 	go func() {
 		for s := range signals {
+			if f := interrupts.Load(); f != nil && s == syscall.SIGINT {
+				(*f)()
+				continue
+			}
 			cause := &signalled{s.(syscall.Signal)}
 			if ctx.Err() != nil {
 				os.Exit(cause.status())

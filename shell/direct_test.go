@@ -17,7 +17,7 @@ import (
 func TestOriginColumns(t *testing.T) {
 	r := routesFake()
 	r.rows = append(r.rows, []any{"d", "x\x00y\xff", nil, nil, -1})
-	db, err := openDatabase(context.Background(), nil, []sqlTable{r.sqlTable})
+	db, err := openDatabase([]sqlTable{r.sqlTable})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -103,7 +103,7 @@ func TestDirect(t *testing.T) {
 		err := query(context.Background(), &out, nil, []sqlTable{a.sqlTable, b.sqlTable}, sql, opts)
 		return fmt.Sprint(out.String(), err)
 	}
-	db, err := openDatabase(context.Background(), nil, []sqlTable{a.sqlTable, b.sqlTable})
+	db, err := openDatabase([]sqlTable{a.sqlTable, b.sqlTable})
 	if err != nil {
 		t.Fatal(err)
 	}

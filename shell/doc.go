@@ -1,14 +1,20 @@
 // Package shell is what the program does without osquery: it answers SQL on an embedded
 // SQLite, and prints routes as its predecessor did and changes as they come. The files:
 //
-//	escape.go, terminal.go, output.go   text in JSON and on a terminal; the stream that it goes to
+//	escape.go, output.go   text in JSON; the stream that text goes to
 //	functions.go, mathfunctions.go, regex.go, version.go, cidr.go, communityid.go   osquery's functions
 //	authorize.go, memory*.go   what SQL may do, and how much memory it may take
 //	sqlite.go     the tables as virtual tables of SQLite
 //	direct.go     rows that SQLite would only hand on, read from the table itself
 //	instant.go    one snapshot for all tables of a statement
 //	print.go      osqueryi's formats
-//	query.go      Query: runs statements and commands
+//	dot.go        the commands that begin with a dot
+//	query.go, session.go   Query, Session: run statements and commands
 //	rta.go, routejson.go, summary.go, routes.go   Routes: the JSON and the summary of the predecessor
 //	monitor.go, monitor_text.go   Monitor: changes as they come
+//
+// And the packages below it:
+//
+//	iptext     text for people: objects as ip writes them, and what a terminal can show
+//	option     options that several commands have
 package shell

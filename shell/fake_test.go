@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"io"
 	"math"
 	"strings"
 	"testing"
@@ -75,6 +76,16 @@ func (r *fakeRows) Int(col int) (int64, bool) {
 		return v, true
 	}
 	return 0, false
+}
+
+// query is Query with other tables.
+func query(
+	ctx context.Context, out io.Writer, src tables.Source, all []sqlTable, sql string, opts Options,
+) error {
+	s := NewSession(src, opts)
+	s.all = all
+	defer s.Close()
+	return s.Run(ctx, out, sql)
 }
 
 // ask runs SQL on fake tables and returns what was printed.

@@ -15,7 +15,7 @@ import (
 // any other for all that it may need.
 func TestScansOnce(t *testing.T) {
 	r := routesFake()
-	db, err := openDatabase(context.Background(), nil, []sqlTable{r.sqlTable})
+	db, err := openDatabase([]sqlTable{r.sqlTable})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -10,6 +10,8 @@ import (
 	"kernelroutes/rtnl/events"
 	"kernelroutes/rtnl/iproute2"
 	"kernelroutes/rtnl/object"
+	"kernelroutes/shell/iptext"
+	"kernelroutes/shell/option"
 	"kernelroutes/tables"
 )
 
@@ -25,7 +27,7 @@ const maxWaiting = 1024
 
 // Monitor prints changes as they come, a line for each, those that are there at once together. It
 // returns the error that the sequence ends with, ErrInterrupted if the context has ended, and an
-// *OptionError for a table that there is none of. That changes were lost is printed whatever the
+// *option.Error for a table that there is none of. That changes were lost is printed whatever the
 // options are.
 func Monitor(ctx context.Context, out io.Writer, names *iproute2.Names, changes iter.Seq2[*events.Event, error],
 	opts MonitorOptions) error {
@@ -84,7 +86,7 @@ func Monitor(ctx context.Context, out io.Writer, names *iproute2.Names, changes 
 
 // A monitor is one call of Monitor.
 type monitor struct {
-	names  *iproute2.Names
+	iptext.Describer
 	opts   MonitorOptions
 	tables []uint32 // nil: all
 
@@ -97,10 +99,10 @@ type monitor struct {
 }
 
 func newMonitor(names *iproute2.Names, opts MonitorOptions) (*monitor, error) {
-	m := &monitor{names: names, opts: opts, table: tables.Events.Column("table_id")}
+	m := &monitor{Describer: iptext.Describer{Names: names}, opts: opts, table: tables.Events.Column("table_id")}
 	if opts.Table != "" {
 		var err error
-		if m.tables, err = tableIDs(names, opts.Table); err != nil {
+		if m.tables, err = option.Tables(names, opts.Table); err != nil {
 			return nil, err
 		}
 	}
@@ -147,7 +149,7 @@ func (m *monitor) append(o *output) {
 		return
 	}
 	start := len(o.buf)
-	o.buf = append(visible(m.appendText(o.buf), start), '\n')
+	o.buf = append(iptext.Visible(m.appendText(o.buf), start), '\n')
 }
 
 // appendTo is for jsonPrinter.

@@ -16,6 +16,7 @@ import (
 	"kernelroutes/rtnl/events"
 	"kernelroutes/rtnl/iproute2"
 	"kernelroutes/rtnl/object"
+	"kernelroutes/shell/option"
 	"kernelroutes/tables"
 )
 
@@ -112,7 +113,7 @@ func TestMonitorOptions(t *testing.T) {
 			t.Errorf("%+v:\n%s", c.opts, got)
 		}
 	}
-	var bad *OptionError
+	var bad *option.Error
 	err := Monitor(t.Context(), nil, iproute2.NoNames(), changes(all, nil), MonitorOptions{Table: "nope"})
 	if !errors.As(err, &bad) {
 		t.Errorf("table nope: %v", err)

@@ -7,6 +7,8 @@ import (
 	"strconv"
 	"strings"
 
+	"kernelroutes/shell/iptext"
+
 	"github.com/ncruces/go-sqlite3"
 )
 
@@ -198,12 +200,12 @@ func (p *linePrinter) begin(_ *output, columns []string) {
 	p.names, p.rows = p.names[:0], false
 	width := 5
 	for _, name := range columns {
-		name = string(visible([]byte(name), 0))
+		name = string(iptext.Visible([]byte(name), 0))
 		p.names = append(p.names, name)
-		width = max(width, displayWidth([]byte(name)))
+		width = max(width, iptext.Width([]byte(name)))
 	}
 	for i, name := range p.names {
-		p.names[i] = strings.Repeat(" ", width-displayWidth([]byte(name))) + name + " = "
+		p.names[i] = strings.Repeat(" ", width-iptext.Width([]byte(name))) + name + " = "
 	}
 }
 
@@ -215,7 +217,7 @@ func (p *linePrinter) row(o *output, r *row) {
 	for i, name := range p.names {
 		o.buf = append(o.buf, name...)
 		start := len(o.buf)
-		o.buf = append(visible(r.appendTo(o.buf, i), start), '\n')
+		o.buf = append(iptext.Visible(r.appendTo(o.buf, i), start), '\n')
 	}
 }
 
@@ -265,25 +267,25 @@ const (
 func (p *prettyPrinter) begin(_ *output, columns []string) {
 	*p = prettyPrinter{text: p.text[:0], lengths: p.lengths[:0]}
 	for _, name := range columns {
-		name := visible([]byte(name), 0)
+		name := iptext.Visible([]byte(name), 0)
 		p.columns = append(p.columns, string(name))
-		p.widths = append(p.widths, displayWidth(name))
+		p.widths = append(p.widths, iptext.Width(name))
 	}
 }
 
 func (p *prettyPrinter) row(o *output, r *row) {
 	if p.border != nil {
 		for i := range p.columns {
-			p.text = visible(r.appendTo(p.text[:0], i), 0)
+			p.text = iptext.Visible(r.appendTo(p.text[:0], i), 0)
 			p.cell(o, i, p.text)
 		}
 		return
 	}
 	for i := range p.columns {
 		start := len(p.text)
-		p.text = visible(r.appendTo(p.text, i), start)
+		p.text = iptext.Visible(r.appendTo(p.text, i), start)
 		p.lengths = append(p.lengths, uint32(len(p.text)-start))
-		p.widths[i] = max(p.widths[i], displayWidth(p.text[start:]))
+		p.widths[i] = max(p.widths[i], iptext.Width(p.text[start:]))
 	}
 	if len(p.lengths) == heldRows*len(p.columns) || len(p.text) > heldBytes {
 		p.release(o)
@@ -323,7 +325,7 @@ func (p *prettyPrinter) end(o *output) error {
 func (p *prettyPrinter) cell(o *output, col int, text []byte) {
 	o.buf = append(o.buf, "| "...)
 	o.buf = append(o.buf, text...)
-	for range max(p.widths[col]-displayWidth(text), 0) + 1 {
+	for range max(p.widths[col]-iptext.Width(text), 0) + 1 {
 		o.buf = append(o.buf, ' ')
 	}
 	if col == len(p.columns)-1 {

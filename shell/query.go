@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"slices"
 	"strings"
 
 	"kernelroutes/tables"
@@ -30,44 +29,11 @@ type Options struct {
 }
 
 // Query runs SQL statements one after the other and prints the rows that they
-// return. Between statements, the lines .tables and .schema [TABLE] are answered
-// too. If it fails before 1 MiB has been printed, nothing has been printed.
-// Whatever the SQL is, and if memory is used up, it returns an error.
+// return: see Session.Run.
 func Query(ctx context.Context, out io.Writer, src tables.Source, sql string, opts Options) error {
-	var all []sqlTable
-	for _, t := range tables.All() {
-		all = append(all, sqlTable{t, t.Scan})
-	}
-	slices.SortFunc(all, func(a, b sqlTable) int { return strings.Compare(a.Name, b.Name) })
-	return query(ctx, out, src, all, sql, opts)
-}
-
-func query(
-	ctx context.Context, out io.Writer, src tables.Source, all []sqlTable, sql string, opts Options,
-) (err error) {
-	if strings.Contains(sql, "\x00") {
-		return errors.New("the SQL has a NUL byte in it; it has to be UTF-8 text")
-	}
-	if ctx.Err() != nil {
-		return ErrInterrupted
-	}
-	s := session{src: src, out: newOutput(ctx, out), printer: opts.printer()}
-	defer func() {
-		if e := recover(); e != nil {
-			err = recovered(e, s.db) // SQLite is not to be called again
-		} else if s.db != nil {
-			s.db.Close()
-		}
-		s.out.wait() // also if it fails
-	}()
-	if s.db, err = openDatabase(ctx, src, all); err != nil {
-		return err
-	}
-	s.db.warn, s.db.indirect = once(opts.Warn), opts.indirect
-	if err := s.run(sql); err != nil {
-		return err
-	}
-	return s.out.flush()
+	s := NewSession(src, opts)
+	defer s.Close()
+	return s.Run(ctx, out, sql)
 }
 
 // once returns a function that passes each text on only once.
@@ -82,33 +48,6 @@ func once(warn func(string)) func(string) {
 			warn(text)
 		}
 	}
-}
-
-// A session is one call of Query.
-type session struct {
-	db      *database
-	src     tables.Source
-	out     *output
-	printer printer
-}
-
-func (s *session) run(sql string) error {
-	for sql = skipBlank(sql); sql != ""; sql = skipBlank(sql) {
-		var err error
-		if sql[0] == '.' {
-			var line string
-			line, sql, _ = strings.Cut(sql, "\n")
-			s.printer.finish(s.out)
-			err = s.command(strings.TrimRight(line, "; \t\r"))
-		} else {
-			sql, err = s.statement(sql)
-		}
-		if err != nil {
-			return err
-		}
-	}
-	s.printer.finish(s.out)
-	return nil
 }
 
 // skipBlank skips what may stand before a statement: white space, semicolons and
@@ -128,7 +67,7 @@ func skipBlank(sql string) string {
 }
 
 // statement runs the first statement and returns what comes after it.
-func (s *session) statement(sql string) (tail string, err error) {
+func (s *Session) statement(sql string) (tail string, err error) {
 	plans := len(s.db.plans)
 	s.db.statement = sql
 	stmt, tail, err := s.db.Prepare(sql)
@@ -172,31 +111,6 @@ func (s *session) statement(sql string) (tail string, err error) {
 	return tail, err
 }
 
-// command answers a dot command. As in osqueryi, its argument is the beginning
-// of a table's name.
-func (s *session) command(line string) error {
-	args := strings.Fields(line)
-	if len(args) > 2 || args[0] != ".tables" && args[0] != ".schema" {
-		return fmt.Errorf("unknown command %q: there are .tables [TABLE] and .schema [TABLE]", shorten(line))
-	}
-	prefix, found := strings.Join(args[1:], ""), false
-	for _, t := range s.db.tables {
-		if !strings.HasPrefix(t.Name, prefix) {
-			continue
-		}
-		found = true
-		if args[0] == ".tables" {
-			s.out.buf = append(s.out.buf, "  => "+t.Name+"\n"...)
-		} else {
-			s.out.buf = append(s.out.buf, schema(t.Table)+";\n"...)
-		}
-	}
-	if !found {
-		return s.db.noSuchTable(prefix)
-	}
-	return nil
-}
-
 // noSuchTable says which tables there are.
 func (db *database) noSuchTable(name string) error {
 	var names []string
@@ -207,7 +121,7 @@ func (db *database) noSuchTable(name string) error {
 }
 
 // explain makes SQLite's error one for the user: what failed and what to do.
-func (s *session) explain(err error) error {
+func (s *Session) explain(err error) error {
 	switch {
 	case s.db.ctx.Err() != nil:
 		return ErrInterrupted

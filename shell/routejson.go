@@ -11,6 +11,7 @@ import (
 	"kernelroutes/rtnl"
 	"kernelroutes/rtnl/iproute2"
 	"kernelroutes/rtnl/object"
+	"kernelroutes/shell/iptext"
 )
 
 // A routeEncoder writes routes as the JSON objects of the older module.
@@ -104,8 +105,8 @@ func (e *routeEncoder) append(b []byte, r *object.Route, has object.Fields) []by
 	b = append(b, `","dst_len":`...)
 	b = strconv.AppendInt(b, int64(r.Dst.Bits()), 10)
 
-	e.hops = nexthops(e.snap, r, e.hops)
-	multipath := several(r, e.hops)
+	e.hops = iptext.Nexthops(e.snap, r, e.hops)
+	multipath := iptext.Several(r, e.hops)
 	switch {
 	case len(e.hops) == 0:
 		b = appendAddr(b, `,"gateway":"`, r.Gateway)
@@ -119,30 +120,30 @@ func (e *routeEncoder) append(b []byte, r *object.Route, has object.Fields) []by
 		}
 	}
 	if r.Priority.OK {
-		b = appendNumber(b, `,"metric":`, r.Priority.V)
+		b = iptext.AppendNumber(b, `,"metric":`, r.Priority.V)
 	}
 	if r.Src.IsValid() {
 		b = append(b, `,"src":"`...)
 		b = append(object.AppendPrefix(b, r.Src), '"')
 	}
 	b = appendAddr(b, `,"prefsrc":"`, r.PrefSrc)
-	b = appendNumber(b, `,"flags":`, r.Flags)
+	b = iptext.AppendNumber(b, `,"flags":`, r.Flags)
 	if r.TOS != 0 {
-		b = appendNumber(b, `,"tos":`, uint32(r.TOS))
+		b = iptext.AppendNumber(b, `,"tos":`, uint32(r.TOS))
 	}
 	if r.Table > 255 {
-		b = appendNumber(b, `,"table_id":`, r.Table)
+		b = iptext.AppendNumber(b, `,"table_id":`, r.Table)
 	}
 	if multipath {
 		b = e.appendMultipath(b)
 	}
 	if c := &r.Cache; c.OK {
-		b = appendNumber(b, `,"cacheinfo":{"clntref":`, c.V.ClntRef)
-		b = appendNumber(b, `,"last_use":`, c.V.LastUse/object.UserHZ)
+		b = iptext.AppendNumber(b, `,"cacheinfo":{"clntref":`, c.V.ClntRef)
+		b = iptext.AppendNumber(b, `,"last_use":`, c.V.LastUse/object.UserHZ)
 		b = append(b, `,"expires":`...)
 		b = strconv.AppendInt(b, int64(c.V.Expires/object.UserHZ), 10)
-		b = appendNumber(b, `,"error":`, c.V.Error)
-		b = append(appendNumber(b, `,"used":`, c.V.Used), '}')
+		b = iptext.AppendNumber(b, `,"error":`, c.V.Error)
+		b = append(iptext.AppendNumber(b, `,"used":`, c.V.Used), '}')
 	}
 	if e.unknown {
 		e.rta.collect(r, has, e.names, e.snap)
@@ -159,18 +160,18 @@ func (e *routeEncoder) appendMultipath(b []byte) []byte {
 		if i > 0 {
 			b = append(b, ',')
 		}
-		b = appendNumber(b, `{"dev_index":`, h.OIF)
+		b = iptext.AppendNumber(b, `{"dev_index":`, h.OIF)
 		b = e.appendDevName(b, h.OIF)
 		b = appendAddr(b, `,"gateway":"`, h.Gateway)
-		b = appendNumber(b, `,"weight":`, h.Weight)
-		b = append(appendNumber(b, `,"flags":`, h.Flags), '}')
+		b = iptext.AppendNumber(b, `,"weight":`, h.Weight)
+		b = append(iptext.AppendNumber(b, `,"flags":`, h.Flags), '}')
 	}
 	return append(b, ']')
 }
 
 // append appends a route that has some attributes.
 func (e *routeEncoder) appendDev(b []byte, index uint32) []byte {
-	return appendNumber(e.appendDevName(b, index), `,"dev_index":`, index)
+	return iptext.AppendNumber(e.appendDevName(b, index), `,"dev_index":`, index)
 }
 
 // appendDevName appends nothing where the interface has gone away.
@@ -235,10 +236,6 @@ func jsonName(name string) []byte {
 		return []byte(name)
 	}
 	return append(appendJSON([]byte{'"'}, []byte(strings.ToUpper(name))), '"')
-}
-
-func appendNumber(b []byte, key string, v uint32) []byte {
-	return strconv.AppendUint(append(b, key...), uint64(v), 10)
 }
 
 func appendAddr(b []byte, key string, a netip.Addr) []byte {

@@ -18,6 +18,7 @@ import (
 	"kernelroutes/rtnl/iproute2"
 	"kernelroutes/rtnl/object"
 	"kernelroutes/rtnl/wire"
+	"kernelroutes/shell/option"
 	"kernelroutes/tables"
 )
 
@@ -230,7 +231,7 @@ func TestRoutesOptions(t *testing.T) {
 		}
 	}
 	for _, table := range []string{"nope", "4294967296", "-1", "0x", "08", "0x1_0", "0b11", "100 ", "ma in"} {
-		var bad *OptionError
+		var bad *option.Error
 		var out bytes.Buffer
 		err := Routes(context.Background(), &out, &emptySource{}, RoutesOptions{Table: table})
 		if !errors.As(err, &bad) || !strings.Contains(err.Error(), table) || out.Len() > 0 {

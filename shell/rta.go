@@ -8,6 +8,7 @@ import (
 	"kernelroutes/rtnl"
 	"kernelroutes/rtnl/iproute2"
 	"kernelroutes/rtnl/object"
+	"kernelroutes/shell/iptext"
 )
 
 // An rtaList collects what the older module called unknown attributes: all that
@@ -147,7 +148,7 @@ func (l *rtaList) appendTo(b []byte) []byte {
 	sep, last := "[", -1
 	for _, a := range l.attrs {
 		if int(a.typ) != last { // one may be there decoded and, for a part that is not understood, raw
-			b = appendNumber(b, sep, uint32(a.typ))
+			b = iptext.AppendNumber(b, sep, uint32(a.typ))
 		}
 		sep, last = ",", int(a.typ)
 	}
@@ -171,7 +172,7 @@ func (l *rtaList) object(typ uint16, json []byte) {
 // value adds an attribute by the JSON of its value.
 func (l *rtaList) value(a *object.Attribute, json []byte) {
 	from := len(l.json)
-	b := appendNumber(l.json, `{"type":`, uint32(a.Number))
+	b := iptext.AppendNumber(l.json, `{"type":`, uint32(a.Number))
 	b = append(append(b, `,"name":"`...), a.Name...)
 	b = append(append(b, `","value":`...), json...)
 	l.json = append(b, '}')
@@ -210,7 +211,7 @@ func (l *rtaList) metrics(a *object.Attribute, m *object.Metrics) {
 	b := append(l.text[:0], '{')
 	for _, n := range metricsByNumber {
 		if v, ok := m.Get(n.Number); ok {
-			b = appendNumber(append(append(comma(b), '"'), n.Name...), `":`, v/n.Ticks)
+			b = iptext.AppendNumber(append(append(comma(b), '"'), n.Name...), `":`, v/n.Ticks)
 		}
 	}
 	if v, ok := m.Get(object.RTAX_FEATURES); ok {

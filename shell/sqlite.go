@@ -46,20 +46,24 @@ type database struct {
 	refused   error  // why a statement may not run
 }
 
-// openDatabase opens a database that reads from src. It is interrupted when ctx
-// ends.
-func openDatabase(ctx context.Context, src tables.Source, all []sqlTable) (*database, error) {
+// openDatabase opens a database.
+func openDatabase(all []sqlTable) (*database, error) {
 	conn, memory, err := openMemory()
 	if err != nil {
 		return nil, err
 	}
-	db := &database{Conn: conn, ctx: ctx, src: src, tables: all, memory: memory}
+	db := &database{Conn: conn, ctx: context.Background(), tables: all, memory: memory}
 	if err := db.prepare(); err != nil {
 		conn.Close()
 		return nil, err
 	}
-	conn.SetInterrupt(ctx)
 	return db, nil
+}
+
+// begin has what comes read from src, and interrupted when ctx ends.
+func (db *database) begin(ctx context.Context, src tables.Source) {
+	db.ctx, db.src, db.plans, db.failure, db.refused = ctx, src, nil, nil, nil
+	db.SetInterrupt(ctx)
 }
 
 // prepare makes SQLite one that behaves as osquery's.

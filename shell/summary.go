@@ -9,6 +9,7 @@ import (
 	"kernelroutes/rtnl"
 	"kernelroutes/rtnl/iproute2"
 	"kernelroutes/rtnl/object"
+	"kernelroutes/shell/iptext"
 )
 
 // printSummary prints a line a route, in the older module's layout, and below it
@@ -24,27 +25,27 @@ func printSummary(ctx context.Context, o *output, snap *rtnl.Snapshot, names *ip
 	var hops []object.Nexthop
 	for c := snap.Cursor(object.FieldDst | object.FieldNexthops | object.FieldPriority); c.Next(); {
 		r := c.Route()
-		o.buf = pad(object.AppendPrefix(append(o.buf, "  "...), r.Dst), len(o.buf)+2, 40)
-		hops = nexthops(snap, r, hops)
+		o.buf = iptext.Pad(object.AppendPrefix(append(o.buf, "  "...), r.Dst), len(o.buf)+2, 40)
+		hops = iptext.Nexthops(snap, r, hops)
 		switch {
-		case several(r, hops):
+		case iptext.Several(r, hops):
 		case len(hops) == 1:
 			o.buf = appendHop(o.buf, snap, hops[0].Gateway, hops[0].OIF)
 		default:
 			o.buf = appendHop(o.buf, snap, r.Gateway, r.OIF.V)
 		}
 		if r.Priority.OK {
-			o.buf = appendNumber(o.buf, " metric ", r.Priority.V)
+			o.buf = iptext.AppendNumber(o.buf, " metric ", r.Priority.V)
 		}
 		o.buf = append(o.buf, " ["...)
 		start := len(o.buf)
-		o.buf = visible(append(o.buf, strings.ToUpper(names.Protocol(r.Protocol))...), start)
+		o.buf = iptext.Visible(append(o.buf, strings.ToUpper(names.Protocol(r.Protocol))...), start)
 		o.buf = append(o.buf, "]\n"...)
-		if several(r, hops) {
+		if iptext.Several(r, hops) {
 			for i := range hops {
 				o.buf = append(o.buf, "    nexthop"...)
 				o.buf = appendHop(o.buf, snap, hops[i].Gateway, hops[i].OIF)
-				o.buf = append(appendNumber(o.buf, " weight ", hops[i].Weight), '\n')
+				o.buf = append(iptext.AppendNumber(o.buf, " weight ", hops[i].Weight), '\n')
 			}
 		}
 		if err := o.rowDone(); err != nil {
@@ -62,25 +63,17 @@ func printSummary(ctx context.Context, o *output, snap *rtnl.Snapshot, names *ip
 func appendHop(b []byte, snap *rtnl.Snapshot, gateway netip.Addr, oif uint32) []byte {
 	if gateway.IsValid() {
 		b = append(b, " via "...)
-		b = pad(object.AppendAddr(b, gateway), len(b), 20)
+		b = iptext.Pad(object.AppendAddr(b, gateway), len(b), 20)
 	}
 	if oif != 0 {
 		b = append(b, " dev "...)
 		from := len(b)
 		if l, ok := snap.Link(oif); ok {
-			b = visible(append(b, l.Name...), from)
+			b = iptext.Visible(append(b, l.Name...), from)
 		} else {
 			b = strconv.AppendUint(b, uint64(oif), 10)
 		}
-		b = pad(b, from, 10)
-	}
-	return b
-}
-
-// pad fills what begins at from with blanks up to a width in columns of a terminal.
-func pad(b []byte, from, width int) []byte {
-	for n := displayWidth(b[from:]); n < width; n++ {
-		b = append(b, ' ')
+		b = iptext.Pad(b, from, 10)
 	}
 	return b
 }

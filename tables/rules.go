@@ -4,7 +4,6 @@ import (
 	"math"
 	"net/netip"
 	"slices"
-	"strconv"
 	"strings"
 
 	"kernelroutes/rtnl"
@@ -75,7 +74,7 @@ var ruleSelectors = []column[ruleRow]{
 		from("FRA_PRIORITY"),
 	text("action",
 		"What the rule does: table, goto, nop, blackhole, unreachable, prohibit, unspec, a number for any other",
-		nothing, func(r *ruleRow, b []byte) []byte { return append(b, ruleAction(uint8(r.Action))...) }).
+		nothing, func(r *ruleRow, b []byte) []byte { return append(b, r.Action.String()...) }).
 		from("fib_rule_hdr.action").holds(ruleActionWords),
 	integer("inverted",
 		"1 if the rule is for all packets but those that it describes (ip's not), else 0",
@@ -308,29 +307,11 @@ func (r *ruleRow) appendRealmTo(b []byte) []byte {
 	return r.names.AppendRealm(b, r.Realms.V&0xffff)
 }
 
-// ruleActionNames are the words for FR_ACT_*, "" for what is reserved.
-var ruleActionNames = []string{
-	object.FR_ACT_UNSPEC:      "unspec",
-	object.FR_ACT_TO_TBL:      "table",
-	object.FR_ACT_GOTO:        "goto",
-	object.FR_ACT_NOP:         "nop",
-	object.FR_ACT_BLACKHOLE:   "blackhole",
-	object.FR_ACT_UNREACHABLE: "unreachable",
-	object.FR_ACT_PROHIBIT:    "prohibit",
-}
-
-func ruleAction(n uint8) string {
-	if int(n) < len(ruleActionNames) && ruleActionNames[n] != "" {
-		return ruleActionNames[n]
-	}
-	return strconv.Itoa(int(n))
-}
-
 // Which values the columns of rules can have.
 var (
 	ruleFamilies = words(false, noNumber, familyNames(object.IPv4, object.IPv6, object.IPMR, object.IP6MR), ipFamilies)
 	// lookup is ip's word, FR_ACT_TO_TBL the kernel's.
-	ruleActionWords = words(false, math.MaxUint8, ruleActionNames,
+	ruleActionWords = words(false, math.MaxUint8, object.RuleActions,
 		map[string]string{"lookup": "table", "to_tbl": "table", "unicast": "table", "drop": "blackhole"})
 	rulePrefixes   = &domain{absent: true, spell: spellRulePrefix, advise: adviseRulePrefix}
 	ruleTableNames = nameDomain{set: (*iproute2.Names).Tables, absent: true, used: (*adviser).ruleTables}

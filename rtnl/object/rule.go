@@ -3,6 +3,7 @@ package object
 import (
 	"cmp"
 	"net/netip"
+	"strconv"
 
 	"kernelroutes/rtnl/wire"
 )
@@ -69,6 +70,25 @@ const (
 	FR_ACT_UNREACHABLE RuleAction = 7
 	FR_ACT_PROHIBIT    RuleAction = 8
 )
+
+// RuleActions are the words for actions, by their numbers; "" for what is reserved.
+var RuleActions = []string{
+	FR_ACT_UNSPEC:      "unspec",
+	FR_ACT_TO_TBL:      "table",
+	FR_ACT_GOTO:        "goto",
+	FR_ACT_NOP:         "nop",
+	FR_ACT_BLACKHOLE:   "blackhole",
+	FR_ACT_UNREACHABLE: "unreachable",
+	FR_ACT_PROHIBIT:    "prohibit",
+}
+
+// String returns the word for the action, the number where it has none.
+func (a RuleAction) String() string {
+	if int(a) < len(RuleActions) && RuleActions[a] != "" {
+		return RuleActions[a]
+	}
+	return strconv.Itoa(int(a))
+}
 
 // The flags of linux/fib_rules.h.
 const (

@@ -1,4 +1,5 @@
-package shell
+// Package iptext is text for people: what RTNetlink tells as ip writes it, and what a terminal can show of it.
+package iptext
 
 import (
 	"slices"
@@ -8,10 +9,10 @@ import (
 	"github.com/rivo/uniseg"
 )
 
-// visible makes what has been appended to b since start safe for a terminal: what
+// Visible makes what has been appended to b since start safe for a terminal: what
 // is not graphic (control characters, also those that change the direction of
 // writing, and bytes that are not UTF-8) is escaped as in Go: \n, \x1b, \u202e.
-func visible(b []byte, start int) []byte {
+func Visible(b []byte, start int) []byte {
 	for _, c := range b[start:] {
 		if c < ' ' || c > '~' {
 			return appendVisible(b[:start], slices.Clone(b[start:]))
@@ -38,12 +39,25 @@ func appendVisible(b, text []byte) []byte {
 	return b
 }
 
-// displayWidth is how many columns of a terminal a visible text takes.
-func displayWidth(text []byte) int {
+// Width is how many columns of a terminal a visible text takes.
+func Width(text []byte) int {
 	for _, c := range text {
 		if c >= utf8.RuneSelf {
 			return uniseg.StringWidth(string(text))
 		}
 	}
 	return len(text)
+}
+
+// Pad fills what begins at from with blanks up to a width in columns of a terminal.
+func Pad(b []byte, from, width int) []byte {
+	for n := Width(b[from:]); n < width; n++ {
+		b = append(b, ' ')
+	}
+	return b
+}
+
+// AppendNumber appends a text and a number.
+func AppendNumber(b []byte, before string, v uint32) []byte {
+	return strconv.AppendUint(append(b, before...), uint64(v), 10)
 }

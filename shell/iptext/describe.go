@@ -1,0 +1,202 @@
+package iptext
+
+import (
+	"net/netip"
+	"strconv"
+	"strings"
+
+	"kernelroutes/rtnl"
+	"kernelroutes/rtnl/iproute2"
+	"kernelroutes/rtnl/object"
+)
+
+// A Describer describes objects as ip writes them, in parts such as "via 192.0.2.1" and "metric 100".
+type Describer struct{ Names *iproute2.Names }
+
+// LinkName returns the name of an interface, its number if it had gone away.
+func LinkName(snap *rtnl.Snapshot, index uint32) string {
+	if l, ok := snap.Link(index); ok {
+		return l.Name
+	}
+	return strconv.FormatUint(uint64(index), 10)
+}
+
+// Route describes a route, family, table and destination first, with what it refers to in a snapshot.
+func (d Describer) Route(r *object.Route, snap *rtnl.Snapshot) []string {
+	dst := string(r.AppendDst(nil))
+	if r.Dst.IsValid() && r.Dst.Bits() == 0 {
+		dst = "default"
+	}
+	p := []string{"route", r.Family.String(), d.Names.Table(r.Table)}
+	if r.Type != object.Unicast {
+		p = append(p, r.Type.String())
+	}
+	p = append(p, dst)
+	if r.Src.IsValid() && r.Src.Bits() > 0 {
+		p = append(p, "from "+Prefix(r.Src))
+	}
+	if r.TOS != 0 {
+		p = append(p, "tos "+strconv.Itoa(int(r.TOS)))
+	}
+	if r.IIF.OK {
+		p = append(p, "iif "+LinkName(snap, r.IIF.V))
+	}
+	switch hops := Nexthops(snap, r, nil); {
+	case Several(r, hops):
+		for i := range hops {
+			way := d.Way(snap, &hops[i])
+			p = append(p, NexthopWord+strings.Join(append(way, "weight "+number(hops[i].Weight)), " "))
+		}
+	case len(hops) == 1:
+		p = append(p, d.Way(snap, &hops[0])...)
+	default:
+		p = append(p, d.Way(snap, &object.Nexthop{Gateway: r.Gateway, LinkGateway: r.LinkGateway, OIF: r.OIF.V,
+			Encap: r.Encap, NewDst: r.NewDst})...)
+	}
+	if r.NexthopID.OK {
+		p = append(p, "nhid "+number(r.NexthopID.V))
+	}
+	p = append(p, "proto "+d.Names.Protocol(r.Protocol))
+	if r.Scope != 0 {
+		p = append(p, "scope "+d.Names.Scope(r.Scope))
+	}
+	if r.PrefSrc.IsValid() {
+		p = append(p, "src "+Addr(r.PrefSrc))
+	}
+	if r.Priority.OK {
+		p = append(p, "metric "+number(r.Priority.V))
+	}
+	if mtu, ok := r.Metrics.MTU(); ok {
+		p = append(p, "mtu "+number(mtu))
+	}
+	return p
+}
+
+// Way describes where a nexthop leads: encap, as, via, dev.
+func (d Describer) Way(snap *rtnl.Snapshot, h *object.Nexthop) (p []string) {
+	if h.Encap.Type != 0 {
+		p = append(p, "encap "+d.encap(h.Encap, snap))
+	}
+	if h.NewDst != nil {
+		p = append(p, "as to "+string(object.AppendLabels(nil, h.NewDst)))
+	}
+	switch {
+	case h.LinkGateway != nil:
+		p = append(p, "via "+string(object.AppendLinkAddr(nil, h.LinkGateway)))
+	case h.Gateway.IsValid():
+		p = append(p, "via "+Addr(h.Gateway))
+	}
+	if h.OIF != 0 {
+		p = append(p, "dev "+LinkName(snap, h.OIF))
+	}
+	return p
+}
+
+// NexthopWord begins the part that is one of several nexthops.
+const NexthopWord = "nexthop "
+
+func (d Describer) encap(e object.Encap, snap *rtnl.Snapshot) string {
+	return string(iproute2.AppendEncap(nil, e, d.Names, snap))
+}
+
+// Rule describes a policy rule, its family and priority first.
+func (d Describer) Rule(r *object.Rule) []string {
+	p := []string{"rule", r.Family.String(), number(r.Priority)}
+	add := func(is bool, word, value string) {
+		if is {
+			p = append(p, strings.TrimSpace(word+" "+value))
+		}
+	}
+	add(r.Flags&object.FIB_RULE_INVERT != 0, "not", "")
+	add(r.Src.IsValid(), "from", Prefix(r.Src))
+	add(r.Dst.IsValid(), "to", Prefix(r.Dst))
+	add(r.IIF != "", "iif", r.IIF)
+	add(r.OIF != "", "oif", r.OIF)
+	mark, mask, marked := r.FWMark()
+	text := "0x" + strconv.FormatUint(uint64(mark), 16)
+	if mask != 1<<32-1 {
+		text += "/0x" + strconv.FormatUint(uint64(mask), 16)
+	}
+	add(marked, "fwmark", text)
+	add(r.TOS != 0, "tos", strconv.Itoa(int(r.TOS)))
+	add(r.DSCP.OK, "dscp", strconv.Itoa(int(r.DSCP.V)))
+	add(r.UIDs.OK, "uidrange", number(r.UIDs.V.Start)+"-"+number(r.UIDs.V.End))
+	add(r.IPProto.OK, "ipproto", strconv.Itoa(int(r.IPProto.V)))
+	add(r.SPorts.OK, "sport", ports(r.SPorts.V))
+	add(r.DPorts.OK, "dport", ports(r.DPorts.V))
+	add(r.TunID.OK, "tun_id", strconv.FormatUint(r.TunID.V, 10))
+	length, suppressed := r.SuppressedPrefixLen()
+	add(suppressed, "suppress_prefixlength", number(length))
+	group, suppressed := r.SuppressedIfGroup()
+	add(suppressed, "suppress_ifgroup", number(group))
+	switch {
+	case r.L3MDev.V != 0:
+		p = append(p, "lookup l3mdev-table")
+	case r.Goto.OK:
+		p = append(p, "goto "+number(r.Goto.V))
+	case r.Table != 0:
+		p = append(p, "lookup "+d.Names.Table(r.Table))
+	default:
+		p = append(p, r.Action.String())
+	}
+	add(r.Protocol.OK, "proto", d.Names.Protocol(r.Protocol.V))
+	return p
+}
+
+// NexthopObject describes a nexthop object or group, with what it refers to in a snapshot.
+func (d Describer) NexthopObject(o *object.NexthopObject, snap *rtnl.Snapshot) []string {
+	p := []string{"nexthop", number(o.ID)}
+	if o.Family != 0 {
+		p = append(p, o.Family.String())
+	}
+	var members []string
+	for _, g := range o.Group {
+		member := number(g.ID)
+		if g.Weight != 1 {
+			member += "," + number(g.Weight)
+		}
+		members = append(members, member)
+	}
+	if members != nil {
+		p = append(p, "group "+strings.Join(members, "/"))
+	}
+	if o.Blackhole {
+		p = append(p, "blackhole")
+	}
+	p = append(p, d.Way(snap, &object.Nexthop{Gateway: o.Gateway, OIF: o.OIF, Encap: o.Encap})...)
+	if o.FDB {
+		p = append(p, "fdb")
+	}
+	return append(p, "proto "+d.Names.Protocol(o.Protocol))
+}
+
+// Addr returns an address as the tables spell it.
+func Addr(a netip.Addr) string { return string(object.AppendAddr(nil, a)) }
+
+// Prefix returns a prefix as the tables spell it.
+func Prefix(p netip.Prefix) string { return string(object.AppendPrefix(nil, p)) }
+
+func number(n uint32) string { return strconv.FormatUint(uint64(n), 10) }
+
+func ports(r object.PortRange) string {
+	first := strconv.Itoa(int(r.Start))
+	if r.End == r.Start {
+		return first
+	}
+	return first + "-" + strconv.Itoa(int(r.End))
+}
+
+// Nexthops returns the nexthops of a route that has several, or whose only one
+// is known to a nexthop object alone; otherwise the route itself says it all.
+func Nexthops(snap *rtnl.Snapshot, r *object.Route, buf []object.Nexthop) []object.Nexthop {
+	if len(r.Multipath) == 0 && !r.NexthopID.OK {
+		return buf[:0]
+	}
+	return snap.Nexthops(r, buf)
+}
+
+// Several reports whether nexthops are listed one by one. A nexthop group of a
+// blackhole has none, though the kernel may send RTA_MULTIPATH.
+func Several(r *object.Route, hops []object.Nexthop) bool {
+	return len(hops) > 1 || len(hops) == 1 && len(r.Multipath) > 0
+}
