@@ -58,6 +58,7 @@ look at its second term first.`,
 	cmd.Flags().StringVar(&separator, "separator", "",
 		"print this `text` between values with --csv and --list (default \",\" and \"|\")")
 	defineFrom(cmd)
+	defineTerminal(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		format, chosen := shell.Pretty, ""
 		for _, f := range formats {
@@ -83,7 +84,8 @@ look at its second term first.`,
 			return usage(cmd, "no SQL: give it as an argument or on standard input")
 		}
 		return withSource(cmd, func(ctx context.Context, src tables.Source) error {
-			opts := shell.Options{Format: format, Separator: separator, NoHeader: !header, Warn: warn}
+			opts := shell.Options{Format: format, Separator: separator, NoHeader: !header, Warn: warn,
+				Terminal: terminalOf(cmd)}
 			return orLeave(ctx, func() error { return failed(shell.Query(ctx, stdout{ctx}, src, sql, opts)) })
 		})
 	}

@@ -1,7 +1,7 @@
 // Package shell is what the program does without osquery: it answers SQL on an embedded
 // SQLite, and prints routes as its predecessor did and changes as they come. The files:
 //
-//	escape.go, output.go   text in JSON; the stream that text goes to
+//	escape.go, output.go, terminal.go   text in JSON; the stream that text goes to; the terminal, if it is one
 //	functions.go, mathfunctions.go, regex.go, version.go, cidr.go, communityid.go   osquery's functions
 //	authorize.go, memory*.go   what SQL may do, and how much memory it may take
 //	sqlite.go     the tables as virtual tables of SQLite

@@ -24,6 +24,8 @@ type Options struct {
 	// Warn, if not nil, is told once of everything that a user should know of a
 	// statement that succeeds.
 	Warn func(text string)
+	// Terminal, if not nil, is where what is printed goes.
+	Terminal *Terminal
 
 	indirect bool // for tests: no values but SQLite's are printed
 }
