@@ -16,6 +16,11 @@ type output struct {
 	w   io.Writer
 	buf []byte
 
+	stars   stars    // which columns of the statement that is printed come from *
+	notes   []string // what is not shown, to be told once all has been written
+	note    func(string)
+	started bool // something has been written
+
 	written []byte     // the piece before, or room for the next
 	writing chan error // gives the result of the write that is under way
 }
@@ -42,10 +47,20 @@ func (o *output) flush() error {
 	return o.wait()
 }
 
+// close waits for what is being written, and tells of what of it is not shown.
+func (o *output) close() {
+	if o.wait() == nil && o.started && o.note != nil {
+		for _, text := range o.notes {
+			o.note(text)
+		}
+	}
+}
+
 func (o *output) write() error {
 	if err := o.wait(); err != nil {
 		return err
 	}
+	o.started = true
 	piece, result := o.buf, make(chan error, 1)
 	o.buf, o.written, o.writing = o.written[:0], piece, result
 	go func() {

@@ -54,11 +54,11 @@ func (o Options) printer() printer {
 	case CSV:
 		return &csvPrinter{separator: separator(","), noHeader: o.NoHeader}
 	case Line:
-		return &linePrinter{}
+		return &linePrinter{style: o.Terminal.style()}
 	case List:
 		return &listPrinter{separator: separator("|"), noHeader: o.NoHeader}
 	}
-	return &prettyPrinter{}
+	return &prettyPrinter{terminal: o.Terminal, set: o.Widths}
 }
 
 // A jsonPrinter prints objects. If they go into an array, all statements share
@@ -192,21 +192,31 @@ func appendCSV(b, s, separator []byte) []byte {
 
 type linePrinter struct {
 	stream
-	names []string // with the padding before them
+	style styler
+	names []lineName
 	rows  bool
+	text  []byte
+}
+
+// A lineName is the name of a column, and what stands before a value.
+type lineName struct{ name, text string }
+
+// lineNames returns the names of columns, aligned.
+func lineNames(columns []string) []lineName {
+	names, width := make([]lineName, len(columns)), 5
+	for i, name := range columns {
+		visible := string(iptext.Visible([]byte(name), 0))
+		names[i] = lineName{name, visible}
+		width = max(width, iptext.Width([]byte(visible)))
+	}
+	for i, n := range names {
+		names[i].text = strings.Repeat(" ", width-iptext.Width([]byte(n.text))) + n.text + " = "
+	}
+	return names
 }
 
 func (p *linePrinter) begin(_ *output, columns []string) {
-	p.names, p.rows = p.names[:0], false
-	width := 5
-	for _, name := range columns {
-		name = string(iptext.Visible([]byte(name), 0))
-		p.names = append(p.names, name)
-		width = max(width, iptext.Width([]byte(name)))
-	}
-	for i, name := range p.names {
-		p.names[i] = strings.Repeat(" ", width-iptext.Width([]byte(name))) + name + " = "
-	}
+	p.names, p.rows = lineNames(columns), false
 }
 
 func (p *linePrinter) row(o *output, r *row) {
@@ -214,10 +224,10 @@ func (p *linePrinter) row(o *output, r *row) {
 		o.buf = append(o.buf, '\n')
 	}
 	p.rows = true
-	for i, name := range p.names {
-		o.buf = append(o.buf, name...)
-		start := len(o.buf)
-		o.buf = append(iptext.Visible(r.appendTo(o.buf, i), start), '\n')
+	for i, n := range p.names {
+		p.text = iptext.Visible(r.appendTo(p.text[:0], i), 0)
+		o.buf = styled(append(o.buf, n.text...), p.text, p.style.of(n.name, p.text))
+		o.buf = append(o.buf, '\n')
 	}
 }
 
@@ -244,91 +254,4 @@ func (p *listPrinter) row(o *output, r *row) {
 		o.buf = r.appendTo(o.buf, i)
 	}
 	o.buf = append(o.buf, '\n')
-}
-
-// A prettyPrinter holds the first rows back, to know how wide the columns are.
-// Values in later rows that are wider stick out.
-type prettyPrinter struct {
-	stream
-	columns []string
-	widths  []int // in columns of a terminal
-	border  []byte
-
-	text    []byte   // of all cells that are held back
-	lengths []uint32 // of each of them
-}
-
-// What a prettyPrinter holds back at most.
-const (
-	heldRows  = 1000
-	heldBytes = 16 << 20
-)
-
-func (p *prettyPrinter) begin(_ *output, columns []string) {
-	*p = prettyPrinter{text: p.text[:0], lengths: p.lengths[:0]}
-	for _, name := range columns {
-		name := iptext.Visible([]byte(name), 0)
-		p.columns = append(p.columns, string(name))
-		p.widths = append(p.widths, iptext.Width(name))
-	}
-}
-
-func (p *prettyPrinter) row(o *output, r *row) {
-	if p.border != nil {
-		for i := range p.columns {
-			p.text = iptext.Visible(r.appendTo(p.text[:0], i), 0)
-			p.cell(o, i, p.text)
-		}
-		return
-	}
-	for i := range p.columns {
-		start := len(p.text)
-		p.text = iptext.Visible(r.appendTo(p.text, i), start)
-		p.lengths = append(p.lengths, uint32(len(p.text)-start))
-		p.widths[i] = max(p.widths[i], iptext.Width(p.text[start:]))
-	}
-	if len(p.lengths) == heldRows*len(p.columns) || len(p.text) > heldBytes {
-		p.release(o)
-	}
-}
-
-// release prints the header and the rows that were held back.
-func (p *prettyPrinter) release(o *output) {
-	p.border = []byte("+")
-	for _, w := range p.widths {
-		p.border = append(append(p.border, strings.Repeat("-", w+2)...), '+')
-	}
-	p.border = append(p.border, '\n')
-	o.buf = append(o.buf, p.border...)
-	for i, name := range p.columns {
-		p.cell(o, i, []byte(name))
-	}
-	o.buf = append(o.buf, p.border...)
-	text := p.text
-	for i, n := range p.lengths {
-		p.cell(o, i%len(p.columns), text[:n])
-		text = text[n:]
-	}
-}
-
-func (p *prettyPrinter) end(o *output) error {
-	if len(p.lengths) == 0 {
-		return nil // no rows
-	}
-	if p.border == nil {
-		p.release(o)
-	}
-	o.buf = append(o.buf, p.border...)
-	return nil
-}
-
-func (p *prettyPrinter) cell(o *output, col int, text []byte) {
-	o.buf = append(o.buf, "| "...)
-	o.buf = append(o.buf, text...)
-	for range max(p.widths[col]-iptext.Width(text), 0) + 1 {
-		o.buf = append(o.buf, ' ')
-	}
-	if col == len(p.columns)-1 {
-		o.buf = append(o.buf, "|\n"...)
-	}
 }

@@ -24,6 +24,9 @@ type Options struct {
 	// Warn, if not nil, is told once of everything that a user should know of a
 	// statement that succeeds.
 	Warn func(text string)
+	// Widths are those of Pretty's columns, in their order, in columns of a terminal: what is longer
+	// is cut. 0, and what is missing: as wide as the column is. Negative: to the right.
+	Widths []int
 	// Terminal, if not nil, is where what is printed goes.
 	Terminal *Terminal
 
@@ -96,6 +99,7 @@ func (s *Session) statement(sql string) (tail string, err error) {
 		}
 	}
 	if len(columns) > 0 {
+		s.out.stars = starsOf(sql[:len(sql)-len(tail)])
 		s.printer.begin(s.out, columns)
 	}
 	for r.next() {

@@ -56,12 +56,15 @@ func (s *Session) Run(ctx context.Context, out io.Writer, sql string) (err error
 		return ErrInterrupted
 	}
 	s.out, s.printer = newOutput(ctx, out), s.Options.printer()
+	if s.Terminal != nil {
+		s.out.note = s.Terminal.Note
+	}
 	defer func() {
 		if e := recover(); e != nil {
 			err = recovered(e, s.db)
 			s.db = nil // SQLite is not to be called again
 		}
-		s.out.wait() // also if it fails
+		s.out.close() // also if it fails
 	}()
 	if s.db == nil {
 		if s.db, err = openDatabase(s.all); err != nil {

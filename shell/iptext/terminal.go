@@ -61,3 +61,26 @@ func Pad(b []byte, from, width int) []byte {
 func AppendNumber(b []byte, before string, v uint32) []byte {
 	return strconv.AppendUint(append(b, before...), uint64(v), 10)
 }
+
+// Cut cuts a visible text that is wider than width columns of a terminal, at the end of what is
+// one character to a reader, and ends it with … then. In no column there is nothing.
+func Cut(text []byte, width int) []byte {
+	if Width(text) <= width {
+		return text
+	}
+	if width < 1 {
+		return nil
+	}
+	const ellipsis = "…"
+	kept, columns, state := 0, 0, -1
+	for rest := text; len(rest) > 0; {
+		var cluster []byte
+		var w int
+		cluster, rest, w, state = uniseg.FirstGraphemeCluster(rest, state)
+		if columns += w; columns > width-1 {
+			break
+		}
+		kept += len(cluster)
+	}
+	return append(slices.Clip(text[:kept]), ellipsis...)
+}
