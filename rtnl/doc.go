@@ -28,7 +28,7 @@
 //
 //	cache.go, recall.go     Cache: what is held for look-ups; what was given out by identity
 //	kernel.go, watch.go     Kernel: Read, Count; Watch
-//	counters.go             how often the kernel was asked, and in vain
+//	counters.go, progress.go   how often the kernel was asked, and in vain; how far a reading is
 //	lookups.go, deciding.go what the kernel would do with a packet, and which route decides
 //	ruling.go, vrfs.go      which tables rules lead it to; which of them are of VRFs
 //	reading.go              the work on one snapshot: tries, until all is of one time

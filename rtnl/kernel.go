@@ -21,6 +21,8 @@ type Kernel struct {
 	Logger *slog.Logger
 	// Counters count what is read; nil: nobody does.
 	Counters *Counters
+	// Progress is told what is being read; nil: nobody is.
+	Progress *Progress
 
 	toldUnproved uint32 // whether Logger was told that IPv6 cannot be proved whole
 	toldDeaf     uint32 // whether Logger was told that changes cannot be heard
@@ -75,7 +77,7 @@ func (k *Kernel) read(ctx context.Context, req Request, countBy *object.Grouping
 		return &Snapshot{Consistent: true}, nil, nil
 	}
 	r := &reading{session: &session{ctx: ctx, dial: k.dial, stats: k.stats, sysctls: k.sysctls,
-		release: parseRelease(k.release), asked: req, countBy: countBy}}
+		release: parseRelease(k.release), asked: req, countBy: countBy, progress: k.Progress}}
 	if k.dial == nil {
 		r.dial, r.stats, r.release, r.sysctls = conn.Dial, rt6StatsPath, hostRelease(), sysctlPath
 	}
@@ -91,6 +93,9 @@ func (k *Kernel) read(ctx context.Context, req Request, countBy *object.Grouping
 		return nil, nil, err
 	}
 	r.asked.Namespace = held
+	stats := r.stats
+	ended := k.Progress.begin(req.Namespace, func() [2]int64 { return routesThereAre(held, stats) })
+	defer func() { ended(s != nil) }()
 	r.dial = dialIn(r.dial, held, req.Namespace)
 	r.listener, err = consistency.Listen(ctx, r.dial, r.asked.Namespace, kinds)
 	switch {

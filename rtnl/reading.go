@@ -41,6 +41,9 @@ func (r *reading) begin() {
 // read tries until everything is of one time, or MaxTries times.
 func (r *reading) read() (_ *Snapshot, counted *object.Tally, _ error) {
 	for r.tries = 1; ; r.tries++ {
+		if r.tries > 1 {
+			r.progress.rereads()
+		}
 		err := r.try()
 		switch {
 		case err == nil:

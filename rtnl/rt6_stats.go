@@ -18,8 +18,10 @@ type rt6Stats struct {
 const rt6StatsPath = "/proc/thread-self/net/rt6_stats"
 
 // openRT6Stats opens it in the namespace that is read.
-func (s *session) openRT6Stats() (stats *rt6Stats) {
-	if s.asked.Namespace.Do(func() error { stats = openRT6Stats(s.stats); return nil }) != nil {
+func (s *session) openRT6Stats() *rt6Stats { return openRT6StatsIn(s.asked.Namespace, s.stats) }
+
+func openRT6StatsIn(ns Namespace, path string) (stats *rt6Stats) {
+	if ns.Do(func() error { stats = openRT6Stats(path); return nil }) != nil {
 		return nil
 	}
 	return stats

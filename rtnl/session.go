@@ -25,7 +25,8 @@ type session struct {
 	asked    Request
 	countBy  *object.Grouping // of what need not be kept a tally is enough; nil: it is not
 	tries    int
-	tooLarge bool // the last try failed for an object that does not fit
+	progress *Progress // nil: nobody is told
+	tooLarge bool      // the last try failed for an object that does not fit
 
 	heard     consistency.Changes // since takeChanges was called
 	listenErr error               // the listener is broken
@@ -44,7 +45,7 @@ func (s *session) begin() {
 	s.giveBack()
 	*s = session{ctx: s.ctx, dial: s.dial, stats: s.stats, sysctls: s.sysctls, release: s.release,
 		listener: s.listener, asked: s.asked, countBy: s.countBy, tries: s.tries, tooLarge: s.tooLarge,
-		listenErr: s.listenErr, filter: s.asked.Filter}
+		progress: s.progress, listenErr: s.listenErr, filter: s.asked.Filter}
 	s.mem = s.newArena()
 }
 
@@ -90,6 +91,7 @@ func (s *session) connect(first int) (*conn.Conn, error) {
 }
 
 func (s *session) run(op string, exchange func(*conn.Conn) error) (err error) {
+	s.progress.asks(op)
 	if s.conn != nil && s.conn.Ended {
 		s.close()
 	}

@@ -85,6 +85,7 @@ func (t *tableReader) sink(request object.DumpRequest, mem *consistency.Arena) *
 		Arena:    mem,
 		Match:    t.match(),
 		Refer:    t.kind.Refer != nil && t.session.refers,
+		Progress: t.session.progress.counter(t.kind, request),
 		OnlyIPv4: len(families) == 1 && families[0] == object.IPv4,
 	}
 }

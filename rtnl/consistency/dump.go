@@ -62,6 +62,10 @@ type Sink struct {
 	// returns waits for the end of that, and reports whether it is known to be whole.
 	Parallel func() (whole func() bool)
 
+	// Progress, if set, is told after each datagram how much came: objects, or entries of those that
+	// stand for several (see object.Kind.Entries).
+	Progress func(f object.Family, n int)
+
 	Entries int // of all messages: see object.Kind.Entries
 	Cached  int // of those, cached ones
 	Largest int // of one message
@@ -72,6 +76,7 @@ type Sink struct {
 	buf        []byte          // where the current datagram is
 	kept, from int             // bytes kept of it; where its last part begins
 	fresh      bool            // it has no part yet
+	untold     int             // what Progress has not been told of
 	datagrams  int
 	seen       map[object.Table]bool
 	tally      *object.Tally // of the table that is being walked; nil: its objects are kept
@@ -178,9 +183,11 @@ func (s *Sink) message(msg []byte) (more bool, err error) {
 // count counts the entries of a message, wanted or not.
 func (s *Sink) count(m *object.Message) {
 	if s.Dump.Kind.Entries == nil {
+		s.untold++
 		return
 	}
 	n, cached := s.Dump.Kind.Entries(m)
+	s.untold += max(n, 1)
 	s.Entries += n
 	s.Largest = max(s.Largest, n)
 	if cached {
@@ -207,10 +214,16 @@ func (s *Sink) startPart(t object.Table, pos object.Position) error {
 
 // endPart notes the last position of the part that has ended.
 func (s *Sink) endPart() {
-	if s.last != nil {
-		s.Dump.Parts[len(s.Dump.Parts)-1].last = s.Dump.Kind.Position(s.last)
-		s.last = nil
+	if s.last == nil {
+		return
 	}
+	part := &s.Dump.Parts[len(s.Dump.Parts)-1]
+	part.last = s.Dump.Kind.Position(s.last)
+	s.last = nil
+	if s.Progress != nil {
+		s.Progress(part.Family, s.untold)
+	}
+	s.untold = 0
 }
 
 // complete reports whether everything that is wanted came before the first object
