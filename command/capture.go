@@ -145,12 +145,13 @@ var errNeedsLinux = errors.New("reading the kernel's routes needs Linux; " +
 // withSource calls f with what routes are read from.
 func withSource(cmd *cobra.Command, f func(context.Context, tables.Source) error) error {
 	ctx := cmd.Context()
+	defer tellProgress(ctx)()
 	if !cmd.Flags().Changed("from") {
 		if runtime.GOOS != "linux" {
 			return failed(errNeedsLinux)
 		}
 		return f(ctx, &commandSource{rtnl.Cache{Kernel: rtnl.Kernel{Logger: stderrLog(slog.LevelWarn),
-			Counters: new(rtnl.Counters)}}})
+			Counters: new(rtnl.Counters), Progress: doing.kernel()}}})
 	}
 	name, err := cmd.Flags().GetString("from")
 	if err != nil || name == "" {
@@ -165,7 +166,8 @@ func withSource(cmd *cobra.Command, f func(context.Context, tables.Source) error
 		}
 		defer in.Close()
 	}
-	c, err := capture.Read(reader{ctx, in})
+	c, err := capture.Read(doing.file(reader{ctx, in}, said))
+	doing.file(nil, "")
 	if err != nil {
 		return captureError(said, err)
 	}

@@ -8,13 +8,48 @@ import (
 	"os"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"kernelroutes/internal/logging"
 )
 
 // stderr is where the log goes, and all that the program has to say besides its output.
-var stderr io.Writer = os.Stderr
+var stderr io.Writer = spoken
+
+var spoken = &gate{out: waiting.Writer(os.Stderr)}
+
+// A gate passes on what is written to it, but keeps it for later while it is held.
+type gate struct {
+	out io.Writer
+
+	mu   sync.Mutex
+	held bool
+	kept []byte
+}
+
+func (g *gate) Write(b []byte) (int, error) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.held {
+		g.kept = append(g.kept, b...)
+		return len(b), nil
+	}
+	return g.out.Write(b)
+}
+
+// hold keeps what is written until release is called.
+func (g *gate) hold() (release func()) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.held = true
+	return func() {
+		g.mu.Lock()
+		defer g.mu.Unlock()
+		_, _ = g.out.Write(g.kept)
+		g.held, g.kept = false, nil
+	}
+}
 
 // waitForNobody has what is said go on its way by itself: whoever started the extension may not read
 // it, and it is to answer nevertheless. What is left at the end is written by the function returned,
@@ -44,6 +79,8 @@ func complain(level slog.Level, text string) {
 	case o.JSON:
 		o.Level = level // which is for the log
 		logging.New(stderr, o).Log(context.Background(), level, text)
+	case level < slog.LevelWarn:
+		fmt.Fprintf(stderr, "%s: %s\n", program, oneLine(text))
 	case level < slog.LevelError:
 		fmt.Fprintf(stderr, "%s: warning: %s\n", program, oneLine(text))
 	default:
@@ -53,6 +90,9 @@ func complain(level slog.Level, text string) {
 
 // warn tells of what is no failure and should be known nevertheless.
 func warn(text string) { complain(slog.LevelWarn, text) }
+
+// note tells of what is neither a failure nor a fault.
+func note(text string) { complain(slog.LevelInfo, text) }
 
 // oneLine makes a text one line: SQL in a message may have line breaks and worse.
 func oneLine(text string) string {

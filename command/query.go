@@ -2,6 +2,7 @@ package command
 
 import (
 	"context"
+	"io"
 	"os"
 	"strings"
 	"sync/atomic"
@@ -85,8 +86,10 @@ look at its second term first.`,
 		}
 		return withSource(cmd, func(ctx context.Context, src tables.Source) error {
 			opts := shell.Options{Format: format, Separator: separator, NoHeader: !header, Warn: warn,
-				Terminal: terminalOf(cmd)}
-			return orLeave(ctx, func() error { return failed(shell.Query(ctx, stdout{ctx}, src, sql, opts)) })
+				Rows: &doing.rows, Terminal: terminalOf(cmd)}
+			return paged(cmd, func(ctx context.Context, out io.Writer) error {
+				return orLeave(ctx, func() error { return failed(shell.Query(ctx, out, src, sql, opts)) })
+			})
 		})
 	}
 	return cmd
@@ -101,6 +104,8 @@ func orLeave(ctx context.Context, f func() error) error {
 	defer context.AfterFunc(ctx, func() {
 		time.Sleep(grace)
 		if over.CompareAndSwap(false, true) {
+			leavePager()
+			waiting.Clear()
 			os.Exit(status(context.Cause(ctx)))
 		}
 	})()

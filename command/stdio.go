@@ -108,6 +108,9 @@ func (s stdout) Write(b []byte) (int, error) {
 	if stdoutClosed() {
 		return 0, errClosedStdout
 	}
+	if onTerminal() {
+		waiting.Enough()
+	}
 	n, err := writer{s.ctx, os.Stdout}.Write(b)
 	if errors.Is(err, syscall.EPIPE) {
 		err = errClosedPipe

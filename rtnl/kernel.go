@@ -93,9 +93,11 @@ func (k *Kernel) read(ctx context.Context, req Request, countBy *object.Grouping
 		return nil, nil, err
 	}
 	r.asked.Namespace = held
-	stats := r.stats
-	ended := k.Progress.begin(req.Namespace, func() [2]int64 { return routesThereAre(held, stats) })
-	defer func() { ended(s != nil) }()
+	if k.Progress != nil {
+		stats := r.stats
+		ended := k.Progress.begin(req.Namespace, func() [2]int64 { return routesThereAre(held, stats) })
+		defer func() { ended(s != nil) }()
+	}
 	r.dial = dialIn(r.dial, held, req.Namespace)
 	r.listener, err = consistency.Listen(ctx, r.dial, r.asked.Namespace, kinds)
 	switch {

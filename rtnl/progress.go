@@ -76,9 +76,6 @@ const expectAfter = 400 * time.Millisecond
 // begin notes that a reading of a namespace begins, whose routes count counts. The function that it
 // returns notes that it has ended, and whether that was well.
 func (p *Progress) begin(ns Namespace, count func() [2]int64) (end func(ok bool)) {
-	if p == nil {
-		return func(bool) {}
-	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.readings++; p.readings == 1 {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"sync/atomic"
 
 	"kernelroutes/tables"
 )
@@ -27,6 +28,9 @@ type Options struct {
 	// Widths are those of Pretty's columns, in their order, in columns of a terminal: what is longer
 	// is cut. 0, and what is missing: as wide as the column is. Negative: to the right.
 	Widths []int
+	// Rows, if not nil, is how many rows of tables the statements of a Run have gone through, by the
+	// thousand or so.
+	Rows *atomic.Int64
 	// Terminal, if not nil, is where what is printed goes.
 	Terminal *Terminal
 

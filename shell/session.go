@@ -56,6 +56,9 @@ func (s *Session) Run(ctx context.Context, out io.Writer, sql string) (err error
 		return ErrInterrupted
 	}
 	s.out, s.printer = newOutput(ctx, out), s.Options.printer()
+	if s.Rows != nil {
+		s.Rows.Store(0)
+	}
 	if s.Terminal != nil {
 		s.out.note = s.Terminal.Note
 	}
@@ -72,7 +75,7 @@ func (s *Session) Run(ctx context.Context, out io.Writer, sql string) (err error
 		}
 	}
 	s.db.begin(ctx, s.src)
-	s.db.warn, s.db.indirect = once(s.Warn), s.indirect
+	s.db.warn, s.db.indirect, s.db.counter = once(s.Warn), s.indirect, s.Rows
 	if err := s.run(sql); err != nil {
 		return err
 	}

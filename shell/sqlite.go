@@ -6,6 +6,7 @@ import (
 	"errors"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"unsafe"
 
 	"github.com/ncruces/go-sqlite3"
@@ -38,6 +39,9 @@ type database struct {
 	indirect bool // values of tables are not passed on: see direct.go
 
 	opened *cursor // the last one
+
+	passed  int64         // rows of tables
+	counter *atomic.Int64 // has so many of them as are known to others; nil: nobody wants to know
 
 	parameter *sqlite3.Stmt // SELECT ?
 	empty     sqlite3.Value
@@ -346,9 +350,15 @@ func (a argument) appendTo(where []tables.Constraint, v sqlite3.Value) ([]tables
 	return append(where, tables.Constraint{Column: a.column, Op: a.op, Expr: v.Text()}), true
 }
 
+// countedRows is how many rows there are between two times that others are told of them.
+const countedRows = 1024
+
 // Next moves to the next row.
 func (c *cursor) Next() error {
 	c.row++
+	if c.db.passed++; c.db.passed%countedRows == 0 && c.db.counter != nil {
+		c.db.counter.Add(countedRows)
+	}
 	c.eof = !c.rows.Next()
 	if c.eof {
 		c.rows = nil

@@ -1,0 +1,195 @@
+package command
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
+
+	"kernelroutes/shell"
+)
+
+// paged calls f with where its output is to go: standard output, or the user's pager if --pager is given and
+// that is a terminal. The context that f is given ends with the command's, when the pager ends, and on
+// Ctrl-C, which is for the pager too and does not end the program before it.
+func paged(cmd *cobra.Command, f func(ctx context.Context, out io.Writer) error) error {
+	ctx := cmd.Context()
+	command, err := pagerOf(cmd)
+	if err != nil {
+		return err
+	}
+	if command == "" {
+		return f(ctx, stdout{ctx})
+	}
+	p := &pager{command: command, parent: ctx}
+	p.ctx, p.cancel = context.WithCancelCause(ctx)
+	defer p.cancel(nil)
+	interrupt := func() { p.cancel(&signalled{syscall.SIGINT}) }
+	before := interrupts.Swap(&interrupt)
+	defer interrupts.Store(before)
+	running.Store(p)
+	defer running.Store(nil)
+	err = f(p.ctx, p)
+	ended, cause := (*signalled)(nil), context.Cause(p.ctx) // or nil: it ends with the pager, too
+	failure := p.end()
+	switch {
+	case failure != nil:
+		return failure
+	case errors.Is(err, errClosedPipe), errors.Is(err, shell.ErrInterrupted) && errors.Is(cause, errClosedPipe):
+		return nil // the user has seen enough
+	case err != nil && errors.As(cause, &ended):
+		return ended
+	}
+	return err
+}
+
+// pagerOf returns the pager that is to be used, "" for none.
+func pagerOf(cmd *cobra.Command) (command string, err error) {
+	if wanted, _ := cmd.Flags().GetBool("pager"); !wanted || !onTerminal() {
+		return "", nil
+	}
+	command, set := os.LookupEnv("PAGER")
+	if !set {
+		command = "less"
+	}
+	words := strings.Fields(command)
+	if len(words) == 0 || len(words) == 1 && words[0] == "cat" {
+		return "", nil
+	}
+	if strings.ContainsAny(words[0], "|&;<>()$`\\\"'*?[#~=%") {
+		return command, nil // only sh knows what that is
+	}
+	if exec.Command("sh", "-c", `command -v "$1" >/dev/null`, "sh", words[0]).Run() != nil {
+		return "", failed(fmt.Errorf("the pager %q cannot be started: there is no %s; "+pagerRemedy, command, words[0]))
+	}
+	return command, nil
+}
+
+const pagerRemedy = "set PAGER to a command that there is, or leave --pager out"
+
+// running is the pager that is in use; nil: none.
+var running atomic.Pointer[pager]
+
+// leavePager ends the use of the pager, if there is one: it shows the rest, and is waited for, as it has
+// the terminal.
+func leavePager() {
+	if p := running.Load(); p != nil {
+		_ = p.end() // the program ends for another reason
+	}
+}
+
+// A pager shows what is written to it. It is started when something is.
+type pager struct {
+	command string
+	parent  context.Context // the command's
+	ctx     context.Context
+	cancel  context.CancelCauseFunc
+
+	mu     sync.Mutex
+	cmd    *exec.Cmd // nil: it has not been started
+	in     io.WriteCloser
+	resume func() // see takeTerminal
+	ended  chan struct{}
+	once   sync.Once
+	over   bool  // nothing more is to be shown
+	err    error // it could not be run
+}
+
+func (p *pager) Write(b []byte) (int, error) {
+	if err := p.start(); err != nil {
+		return 0, err
+	}
+	n, err := writer{p.ctx, p.in}.Write(b)
+	if errors.Is(err, syscall.EPIPE) {
+		err = errClosedPipe
+	}
+	return n, err
+}
+
+// start starts the pager if it has not been started.
+func (p *pager) start() (err error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	switch {
+	case p.over:
+		return errClosedPipe
+	case p.cmd != nil:
+		return nil
+	}
+	p.cmd = exec.Command("sh", "-c", p.command)
+	p.cmd.Stdout, p.cmd.Stderr = os.Stdout, os.Stderr
+	p.cmd.Env = os.Environ()
+	for name, value := range map[string]string{"LESS": "FRX", "LV": "-c"} { // as git has them
+		if _, set := os.LookupEnv(name); !set {
+			p.cmd.Env = append(p.cmd.Env, name+"="+value)
+		}
+	}
+	p.resume, p.ended = takeTerminal(), make(chan struct{})
+	if p.in, err = p.cmd.StdinPipe(); err == nil {
+		err = p.cmd.Start()
+	}
+	if err != nil {
+		close(p.ended)
+		p.err = fmt.Errorf("starting the pager %q: %w; "+pagerRemedy, p.command, err)
+		return p.err
+	}
+	go func() {
+		defer close(p.ended)
+		err := p.cmd.Wait()
+		if exit := (*exec.ExitError)(nil); errors.As(err, &exit) && (exit.ExitCode() == 126 || exit.ExitCode() == 127) {
+			p.err = fmt.Errorf("sh cannot run the pager %q; "+pagerRemedy, p.command)
+		}
+		p.cancel(errClosedPipe)
+	}()
+	return nil
+}
+
+// takeTerminal has nobody else write to the terminal until the function that it returns is called.
+func takeTerminal() (giveBack func()) {
+	resume, release := waiting.Hush(), spoken.hold()
+	state, err := term.GetState(int(os.Stdout.Fd()))
+	return func() {
+		if err == nil {
+			_ = term.Restore(int(os.Stdout.Fd()), state) // a pager that was killed may have left it otherwise
+		}
+		release()
+		resume()
+	}
+}
+
+// end waits until the user has seen enough. It returns why the pager could not be run.
+func (p *pager) end() error {
+	p.once.Do(func() {
+		p.mu.Lock()
+		p.over = true
+		started := p.cmd != nil
+		p.mu.Unlock()
+		if !started {
+			return
+		}
+		if p.in != nil {
+			p.in.Close()
+		}
+		select {
+		case <-p.ended:
+		case <-p.parent.Done(): // by another signal than SIGINT
+			p.cmd.Process.Signal(syscall.SIGTERM)
+			select {
+			case <-p.ended:
+			case <-time.After(time.Second):
+			}
+		}
+		p.resume()
+	})
+	return failed(p.err)
+}

@@ -1,0 +1,146 @@
+package command
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/term"
+
+	"kernelroutes/rtnl"
+	"kernelroutes/shell/statusline"
+)
+
+// waiting is the line of the terminal, if standard error is one, that tells somebody who waits what is
+// going on. Who writes to that terminal otherwise than by stderr and stdout calls its Hush before.
+var waiting = statusline.New(os.Stderr, func() int { return widthOf(os.Stderr) })
+
+// tellsProgress reports whether somebody waits at a terminal. Where the output goes into a pipe,
+// others may write to the terminal too.
+var tellsProgress = sync.OnceValue(func() bool {
+	if dumb() || !term.IsTerminal(int(os.Stderr.Fd())) {
+		return false
+	}
+	out, err := os.Stdout.Stat()
+	return err == nil && (out.Mode().IsRegular() || out.Mode()&os.ModeCharDevice != 0)
+})
+
+// tellProgress tells what is going on until stop is called, or the context ends.
+func tellProgress(ctx context.Context) (stop func()) {
+	if !tellsProgress() {
+		return func() {}
+	}
+	return waiting.Watch(ctx, func(since time.Time) string { return doing.text(since, time.Now()) })
+}
+
+// doing is what the command is doing.
+var doing progress
+
+// A progress is how far a command is.
+type progress struct {
+	rows    atomic.Int64  // of tables that SQL has gone through
+	reading rtnl.Progress // of the kernel
+
+	mu   sync.Mutex
+	from *fileReader // nil: no file is being read
+}
+
+// kernel returns what is to be told of what is read from the kernel; nil: nothing.
+func (p *progress) kernel() *rtnl.Progress {
+	if !tellsProgress() {
+		return nil
+	}
+	return &p.reading
+}
+
+// A fileReader counts what is read from a file.
+type fileReader struct {
+	io.Reader
+	name string
+	read atomic.Int64
+}
+
+func (r *fileReader) Read(b []byte) (int, error) {
+	n, err := r.Reader.Read(b)
+	r.read.Add(int64(n))
+	return n, err
+}
+
+// file notes that a file begins to be read, by what is returned; nil: that it ends.
+func (p *progress) file(in io.Reader, name string) io.Reader {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if in == nil {
+		p.from = nil
+		return nil
+	}
+	p.from = &fileReader{Reader: in, name: name}
+	return p.from
+}
+
+// text says it in one line.
+func (p *progress) text(since, now time.Time) string {
+	p.mu.Lock()
+	from := p.from
+	p.mu.Unlock()
+	took := now.Sub(since)
+	reading := p.reading.Now()
+	switch rows := p.rows.Load(); {
+	case from != nil:
+		n := from.read.Load() >> 10
+		return fmt.Sprintf("reading %s: %s KiB, %s KiB/s", from.name, thousands(n), thousands(rate(n, took)))
+	case !reading.Since.IsZero():
+		return readingText(reading, now)
+	case rows > 0:
+		return fmt.Sprintf("%s rows, %s/s", thousands(rows), thousands(rate(rows, took)))
+	}
+	return fmt.Sprintf("at work for %.1f s", took.Seconds())
+}
+
+// readingText says what is read from the kernel.
+func readingText(r rtnl.Reading, now time.Time) string {
+	_, what, _ := strings.Cut(strings.TrimPrefix(r.What, "look up "), "dump ")
+	if what == "" {
+		what = strings.TrimPrefix(r.What, "look up ")
+	}
+	if len(r.Families) == 0 || !strings.HasSuffix(what, "routes") {
+		return "reading " + what
+	}
+	var names []string
+	var read, expected int64
+	for _, f := range r.Families {
+		names = append(names, map[string]string{"ipv4": "IPv4", "ipv6": "IPv6"}[f.Family.String()])
+		read += f.Read
+		expected += f.Expected
+	}
+	known := !slices.ContainsFunc(r.Families, func(f rtnl.FamilyReading) bool { return f.Expected == 0 })
+	text := fmt.Sprintf("reading %s routes: %s", strings.Join(names, " and "), thousands(read))
+	if known && expected >= read {
+		text += " of about " + thousands(expected)
+	}
+	if r.Again {
+		text += " (again, as some have changed)"
+	}
+	return text + ", " + thousands(rate(read, now.Sub(r.Since))) + "/s"
+}
+
+// rate returns how many there were in a second.
+func rate(n int64, took time.Duration) int64 {
+	return int64(float64(n) / max(took, time.Millisecond).Seconds())
+}
+
+// thousands writes a number with a comma between thousands.
+func thousands(n int64) string {
+	text := strconv.FormatInt(n, 10)
+	for i := len(text) - 3; i > 0; i -= 3 {
+		text = text[:i] + "," + text[i:]
+	}
+	return text
+}
