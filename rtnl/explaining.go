@@ -151,18 +151,19 @@ func (l *Lookups) explanation(req *LookupRequest, found *Lookup) (*Explanation, 
 		}
 		t.judged = append(t.judged, judgement{v, why})
 	}
+	if f.family == object.IPv6 {
+		if err := l.askNeighbours(t.tables); err != nil {
+			return nil, err
+		}
+	}
 	groups := map[uint32]uint32{}
 	t.group = func(index uint32) uint32 {
-		group, known := groups[index]
-		if !known {
+		if _, known := groups[index]; !known && err == nil {
 			var d device
-			var failed error
-			if d, failed = l.device(index); failed != nil {
-				err = failed
-			}
-			group, groups[index] = d.group, d.group
+			d, err = l.device(index)
+			groups[index] = d.group
 		}
-		return group
+		return groups[index]
 	}
 	t.from(0, nil)
 	if err != nil {
@@ -221,7 +222,10 @@ func (s *Step) joins(o *Step) bool {
 		return false
 	}
 	if s.Met == o.Met && s.Outcome == o.Outcome && s.Table == o.Table {
-		return s.Route == o.Route || s.Route != nil && o.Route != nil && isRoute(s.Route, o.Route)
+		if s.Route != o.Route && s.Outcome != Decides {
+			s.Route = nil
+		}
+		return true
 	}
 	if s.Outcome == Decides || o.Outcome == Decides || s.Outcome == Jumps || o.Outcome == Jumps {
 		return false

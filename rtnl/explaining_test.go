@@ -142,7 +142,7 @@ func (w *world) packet(devs []uint32) LookupRequest {
 // what the kernel does, and always told but for what depends on a user that is not known.
 func TestExplainByChance(t *testing.T) {
 	for _, ipv6 := range []bool{false, true} {
-		for seed := range uint64(nstest.Amount(60, 4)) {
+		for seed := range uint64(nstest.Amount(6, 2)) {
 			w := &world{rand.New(rand.NewPCG(seed, 15)), "-4", ipv6, []string{"v0", "v1"}}
 			if ipv6 {
 				w.family = "-6"

@@ -64,6 +64,8 @@ type trail struct {
 type candidate struct {
 	*object.Route
 	hops []object.Nexthop
+	// firm says of each nexthop that it needs no neighbour, or one that has not failed to answer.
+	firm []bool
 }
 
 // A tracer finds all ways that a packet may take.
@@ -225,8 +227,8 @@ func (t *tracer) suppressedByGroup(r *object.Rule, c *candidate) verdict {
 const rtnhFDead = 1 // RTNH_F_DEAD
 
 // usable reports whether a route has a nexthop that the packet may take (fib_lookup_good_nhc,
-// find_match), and whether one of these needs no neighbour.
-func (t *tracer) usable(c *candidate) (usable, direct bool) {
+// find_match), and whether it takes such a one for certain.
+func (t *tracer) usable(c *candidate) (usable, firm bool) {
 	through := t.flow.out.Index
 	if t.flow.family == object.IPv6 {
 		if c.Cache.V.Expires < 0 {
@@ -239,13 +241,13 @@ func (t *tracer) usable(c *candidate) (usable, direct bool) {
 	if len(c.hops) == 0 {
 		return true, true
 	}
-	for _, h := range c.hops {
+	for i, h := range c.hops {
 		if h.Flags&rtnhFDead == 0 && (through == 0 || h.OIF == through) {
 			usable = true
-			direct = direct || !h.Gateway.IsValid()
+			firm = firm || c.firm == nil || c.firm[i]
 		}
 	}
-	return usable, direct
+	return usable, firm
 }
 
 // strictly returns the interface that IPv6 routes must lead through, 0 for any (RT6_LOOKUP_F_IFACE).
@@ -261,11 +263,11 @@ func (f *flow) strictly() uint32 {
 }
 
 // find returns the routes of a table of which one is what it has for the packet. For IPv6 that
-// depends on which neighbours answer (rt6_score_route, fib6_table_lookup).
+// may depend on neighbours that have failed to answer (rt6_score_route, fib6_table_lookup).
 func (t *tracer) find(table uint32) (found []candidate) {
 	settled := false
 	for _, c := range t.tables[table] {
-		usable, direct := t.usable(&c)
+		usable, firm := t.usable(&c)
 		if !usable {
 			continue
 		}
@@ -275,7 +277,7 @@ func (t *tracer) find(table uint32) (found []candidate) {
 			}
 		}
 		found = append(found, c)
-		settled = settled || direct
+		settled = settled || firm
 	}
 	return found
 }
@@ -301,7 +303,7 @@ func (f *flow) candidates(s *Snapshot) map[uint32][]candidate {
 			continue
 		}
 		one := r.Clone()
-		all[r.Table] = append(all[r.Table], candidate{one, s.Nexthops(one, nil)})
+		all[r.Table] = append(all[r.Table], candidate{Route: one, hops: s.Nexthops(one, nil)})
 	}
 	for _, table := range all {
 		slices.SortStableFunc(table, compareCandidates)
