@@ -29,6 +29,9 @@ type Explanation struct {
 	OnLink bool
 	// VRF is the VRF that the packet comes in or is to leave through; the zero Link: none.
 	VRF object.Link
+	// Out is the interface that the packet leaves through, and OutVRF the VRF that that is a part
+	// of; the zero Link: none.
+	Out, OutVRF object.Link
 	// Snapshot has what the routes refer to: links and nexthop objects.
 	Snapshot *Snapshot
 }
@@ -124,6 +127,9 @@ func sourceBits(r *object.Route) int { return max(r.Src.Bits(), 0) }
 // explanation works out how the kernel comes to an answer.
 func (l *Lookups) explanation(req *LookupRequest, found *Lookup) (*Explanation, error) {
 	e := &Explanation{Lookup: *found}
+	if err := l.describeOut(e); err != nil {
+		return nil, err
+	}
 	f, err := l.flow(req)
 	if err != nil {
 		return nil, err
@@ -171,6 +177,23 @@ func (l *Lookups) explanation(req *LookupRequest, found *Lookup) (*Explanation, 
 	}
 	e.settle(req, t)
 	return e, nil
+}
+
+// describeOut notes what the interface is that the packet leaves through.
+func (l *Lookups) describeOut(e *Explanation) error {
+	if e.Answer == nil {
+		return nil
+	}
+	out, err := l.device(e.Answer.OIF.V)
+	if err != nil {
+		return err
+	}
+	e.Out = out.Link
+	master, err := l.device(out.master)
+	if master.VRFTable != 0 {
+		e.OutVRF = master.Link
+	}
+	return err
 }
 
 // prefixesOf returns all prefixes that contain an address.
