@@ -57,6 +57,8 @@ const (
 	ToThisHost Shortcut = "0.0.0.0 is this host itself"
 	// InForAll: a multicast or broadcast that came in is for whoever listens.
 	InForAll Shortcut = "it came in for all who listen"
+	// NotJoined: nobody here listens to the multicast that came in.
+	NotJoined Shortcut = "nobody on this host listens to that multicast address"
 	// LinkScope: link-local and multicast addresses of IPv6 are looked up in the table of the VRF.
 	LinkScope Shortcut = "the address is of the link, and the link is part of a VRF"
 )

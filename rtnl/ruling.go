@@ -141,7 +141,7 @@ func (l *Lookups) flow(req *LookupRequest) (f *flow, err error) {
 		}
 		f.srcUnknown = f.family == object.IPv4 && !f.src.IsValid() && f.out.Index != 0 && f.dst.IsMulticast()
 	}
-	f.setUser(req)
+	f.setUser(req, l.ns)
 	const icmp = 1
 	if f.family == object.IPv4 && req.InDev != 0 && f.proto == icmp {
 		f.sport, f.dport = 0, 0 // which such a packet has none of (fib4_rules_early_flow_dissect)
@@ -167,12 +167,12 @@ func (l *Lookups) flow(req *LookupRequest) (f *flow, err error) {
 }
 
 // setUser sets whose packet it is.
-func (f *flow) setUser(req *LookupRequest) {
+func (f *flow) setUser(req *LookupRequest, ns Namespace) {
 	switch {
 	case req.InDev != 0 && f.family == object.IPv4:
-		// The root user of the namespace's user namespace, whatever was asked for (ip_route_input_slow): which id
-		// that is here is not known.
-		f.uid = object.Opt[uint32]{}
+		// The root user of the namespace's user namespace, whatever was asked for (ip_route_input_slow,
+		// sock_net_uid): which id that has here is not known if that is another one.
+		f.uid = object.Opt[uint32]{OK: ns.OfOwnUsers()}
 	case req.UID.OK:
 	case req.InDev != 0:
 		f.uid = object.Some[uint32](invalidUID)

@@ -1,6 +1,8 @@
 package rtnl
 
 import (
+	"net/netip"
+
 	"kernelroutes/rtnl/object"
 )
 
@@ -57,9 +59,8 @@ func (f *flow) asksUp() bool {
 // shortcutIn is for an IPv4 packet that came in. Whether one to or from a loopback address is
 // refused is a setting (route_localnet).
 func (f *flow) shortcutIn(found *Lookup) Shortcut {
-	zero := func(first byte) bool { return first == 0 }
-	src, dst := f.src, f.dst.As4()
-	from := src.IsValid()
+	zero := func(a netip.Addr) bool { return a.As4()[0] == 0 }
+	src := f.src
 	switch {
 	case src.IsMulticast(), src == broadcast4:
 		return SourceRefused
@@ -67,10 +68,10 @@ func (f *flow) shortcutIn(found *Lookup) Shortcut {
 		if found.Error == "" {
 			return InForAll
 		}
-		return SourceRefused
-	case f.dst == broadcast4, !from && f.dst.IsUnspecified():
+		return NotJoined
+	case f.dst == broadcast4, !src.IsValid() && f.dst.IsUnspecified():
 		return InForAll
-	case !from, zero(src.As4()[0]), zero(dst[0]):
+	case !src.IsValid(), zero(src), zero(f.dst):
 		return SourceRefused
 	case found.Error == Invalid && (src.IsLoopback() || f.dst.IsLoopback()):
 		return SourceRefused
@@ -91,7 +92,7 @@ func (f *flow) hasSource(s *Snapshot) bool {
 // fits reports whether a shortcut leads to the kernel's answer.
 func (f *flow) fits(s Shortcut, found *Lookup) bool {
 	switch s {
-	case SourceRefused:
+	case SourceRefused, NotJoined:
 		return found.Error == Invalid
 	case SourceNotOwn, OutDown:
 		return found.Error == NoRoute

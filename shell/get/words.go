@@ -171,7 +171,9 @@ func (e *explainer) verdict() string {
 	var text string
 	switch {
 	case a.Type == object.Local:
-		text = "the packet is for this host itself, which takes it in through " + e.out()
+		text = "the packet is for this host itself"
+	case e.packet.InDev != 0 && e.Shortcut == rtnl.InForAll:
+		text = "the packet is a " + a.Type.String() + ", which this host takes in"
 	case a.Type == object.Broadcast:
 		text = "the packet is a broadcast" + where
 	case a.Type == object.Multicast:
