@@ -114,7 +114,8 @@ func usageOrFailed(cmd *cobra.Command, err error) error {
 }
 
 func unknownCommand(cmd *cobra.Command, name string) error {
-	return usage(cmd, "unknown command %q: the commands are query, routes, monitor, capture, spec and completion", name)
+	return usage(cmd, "unknown command %q: the commands are query, routes, get, monitor, capture, spec and "+
+		"completion", name)
 }
 
 func rootCommand(ext *extensionFlags) *cobra.Command {
@@ -157,7 +158,7 @@ interrupted (SIGINT, Ctrl-C), 143 if terminated (SIGTERM).`,
 				fmt.Fprint(cmd.OutOrStdout(), about())
 				return nil
 			}
-			return usage(cmd, "nothing to do: give a command (query, routes, monitor, capture or spec), "+
+			return usage(cmd, "nothing to do: give a command (query, routes, get, monitor, capture or spec), "+
 				"or --socket to be an osquery extension")
 		},
 	}
@@ -166,7 +167,7 @@ interrupted (SIGINT, Ctrl-C), 143 if terminated (SIGTERM).`,
 	root.Flags().BoolP("version", "v", false, "print version, commit, date, Go and kernel interface")
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error { return usage(cmd, "%w", err) })
 	ext.define(root.Flags())
-	root.AddCommand(queryCommand(), routesCommand(), monitorCommand(), captureCommand(), specCommand(),
+	root.AddCommand(queryCommand(), routesCommand(), getCommand(), monitorCommand(), captureCommand(), specCommand(),
 		completionCommand())
 	completeRoot(root)
 	return root

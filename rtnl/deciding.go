@@ -175,8 +175,8 @@ func (l *Lookups) ruled(req *LookupRequest, s *Snapshot, found map[uint32]*objec
 			return r, nil
 		}
 	}
-	all, known, err := l.leads(req)
-	if err != nil || !known {
+	all, err := l.leads(req)
+	if err != nil {
 		return nil, err
 	}
 	var decides *object.Route

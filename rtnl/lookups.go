@@ -358,13 +358,19 @@ func (l *Lookups) LinkByName(name string) (object.Link, bool, error) {
 }
 
 // link asks for one interface, and returns the zero Link if there is none.
-func (l *Lookups) link(op string, request []byte) (link object.Link, err error) {
+func (l *Lookups) link(op string, request []byte) (object.Link, error) {
+	return l.linkWith(op, request, func(*object.Message) {})
+}
+
+// linkWith does so and passes on the message about it.
+func (l *Lookups) linkWith(op string, request []byte, f func(*object.Message)) (link object.Link, err error) {
 	err = l.conn.Get(object.RTM_GETLINK, request, object.RTM_NEWLINK, func(msg []byte) error {
 		var m object.Message
 		if err := object.Links.Check(&m, msg); err != nil {
 			return err
 		}
 		object.Links.Decode(&link, &m)
+		f(&m)
 		return nil
 	})
 	// EINVAL: a kernel before 5.5 knows of no other names.

@@ -18,7 +18,7 @@ func TestRuleApplies(t *testing.T) {
 		r.Mark, r.IPProto, r.DPort = object.Some(uint32(7)), object.Some(uint8(6)), object.Some(uint16(443))
 	})
 	in := to("fd50::1", from("fd00::9"), func(r *LookupRequest) {
-		r.InDev, r.OutDev, r.UID = v0, v0, object.Some(uint32(5))
+		r.InDev, r.OutDev, r.UID, r.TOS = v0, v0, object.Some(uint32(5)), object.Some(uint8(8))
 	})
 	prefix := netip.MustParsePrefix
 	ports := object.Some(object.PortRange{Start: 400, End: 500})
@@ -36,7 +36,7 @@ func TestRuleApplies(t *testing.T) {
 		{object.Rule{Dst: prefix("fd51::/16")}, never, never},
 		{object.Rule{Src: prefix("fd00::/64")}, never, surely},
 		{object.Rule{Src: prefix("fd01::/64")}, never, never},
-		{object.Rule{Src: prefix("fd00::/64"), Flags: object.FIB_RULE_FIND_SADDR}, perhaps, perhaps},
+		{object.Rule{Src: prefix("fd00::/64"), Flags: object.FIB_RULE_FIND_SADDR}, perhaps, surely},
 		{object.Rule{IIF: "v0"}, never, surely},
 		{object.Rule{IIF: "v0", Flags: object.FIB_RULE_IIF_DETACHED}, never, never},
 		{object.Rule{IIF: "lo"}, surely, never},
@@ -44,24 +44,39 @@ func TestRuleApplies(t *testing.T) {
 		{object.Rule{IPProto: object.Some(uint8(6))}, surely, never},
 		{object.Rule{DPorts: ports}, surely, never},
 		{object.Rule{SPorts: ports}, never, never},
-		{object.Rule{DPorts: ports, DPortMask: object.Some(uint16(1))}, perhaps, perhaps},
-		{object.Rule{UIDs: object.Some(object.UIDRange{Start: 5, End: 9})}, perhaps, surely},
-		{object.Rule{UIDs: object.Some(object.UIDRange{Start: 6, End: 9})}, perhaps, never},
-		{object.Rule{TOS: 8}, perhaps, perhaps},
-		{object.Rule{TOS: 8, Flags: object.FIB_RULE_INVERT}, perhaps, perhaps},
+		{object.Rule{DPorts: ports, DPortMask: object.Some(uint16(1))}, never, surely},
+		{object.Rule{UIDs: object.Some(object.UIDRange{Start: 5, End: 9})}, never, surely},
+		{object.Rule{UIDs: object.Some(object.UIDRange{Start: 6, End: 9})}, never, never},
+		{object.Rule{UIDs: object.Some(object.UIDRange{Start: 5, End: 65534})}, perhaps, perhaps},
+		{object.Rule{TOS: 8}, never, surely},
+		{object.Rule{TOS: 8, Flags: object.FIB_RULE_INVERT}, surely, never},
+		{object.Rule{DSCP: object.Some(uint8(2))}, never, surely},
+		{object.Rule{DSCP: object.Some(uint8(3)), DSCPMask: object.Some(uint8(2))}, never, surely},
+		{object.Rule{FlowLabel: object.Some(uint32(3)), FlowLabelMask: object.Some(uint32(4))}, surely, surely},
+		{object.Rule{FlowLabel: object.Some(uint32(3))}, never, never},
+		{object.Rule{TunID: object.Some(uint64(3))}, never, never},
+		{object.Rule{L3MDev: object.Some(uint8(1))}, never, never},
 		{object.Rule{TOS: 8, Dst: prefix("fd51::/16"), Flags: object.FIB_RULE_INVERT}, surely, surely},
 	} {
 		for _, p := range []struct {
 			req  *LookupRequest
 			want verdict
 		}{{&own, c.own}, {&in, c.in}} {
-			if v, err := l.applies(&c.rule, p.req); err != nil || v != p.want {
-				t.Errorf("%+v for %+v: %d, %v, want %d", c.rule, p.req, v, err, p.want)
+			f, err := l.flow(p.req)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if v, why, err := l.applies(&c.rule, f); err != nil || v != p.want {
+				t.Errorf("%+v for %+v: %d because of %s, %v, want %d", c.rule, p.req, v, why, err, p.want)
 			}
 		}
 	}
 	out := to("fd50::1", func(r *LookupRequest) { r.OutDev = v0 })
-	if v, err := l.applies(&object.Rule{OIF: "v0"}, &out); err != nil || v != surely {
+	f, err := l.flow(&out)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if v, _, err := l.applies(&object.Rule{OIF: "v0"}, f); err != nil || v != surely {
 		t.Errorf("out: %d, %v", v, err)
 	}
 }
@@ -83,7 +98,7 @@ func TestLookupSharedByTables(t *testing.T) {
 			table uint32 // 0: it cannot be told
 		}{
 			{to("fd60::1"), 254}, {to("fd60::1", mark), 500}, {to("fd60:1::1"), 254}, {to("fd60:1::1", mark), 0},
-			{to("fd60::1", https), 0}, {to("fd60:2::1"), 0}, {to("fd60:3::1"), 0}, {to("fd60:3::1", mark), 0},
+			{to("fd60::1", https), 0}, {to("fd60:2::1"), 254}, {to("fd60:3::1"), 0}, {to("fd60:3::1", mark), 0},
 		} {
 			found, err := l.Lookup(&c.req, WantAnswer|WantID)
 			if err != nil || !found.Consistent || found.Answer.Table != c.table || (found.ID != "") != (c.table != 0) {

@@ -12,9 +12,8 @@ import (
 // VRF returns the name of the VRF device whose routing table has a number, as Snapshot.VRF does,
 // "" for none. It takes a dump of the VRF devices once, but for tables that no VRF has.
 func (l *Lookups) VRF(table uint32) (string, error) {
-	const defaultTable = 253
 	switch table {
-	case 0, defaultTable, object.RT_TABLE_MAIN, object.RT_TABLE_LOCAL:
+	case 0, object.RT_TABLE_DEFAULT, object.RT_TABLE_MAIN, object.RT_TABLE_LOCAL:
 		return "", nil
 	}
 	for try := 1; l.vrfs == nil; try++ {

@@ -53,7 +53,7 @@ type place struct {
 func newPlace(ns rtnl.Namespace, id uint64) place {
 	at := place{namespace: ns, id: id}
 	if ns != "" {
-		at.idSuffix = idMark + strconv.FormatUint(id, 10)
+		at.idSuffix = IDSuffix(id)
 	}
 	return at
 }
@@ -371,3 +371,7 @@ func (at *place) failed(err error) error {
 	}
 	return fmt.Errorf("network namespace %s: %w", at.namespace, err)
 }
+
+// IDSuffix returns how identities end of what is in another namespace than the process's own, which has
+// this inode.
+func IDSuffix(id uint64) string { return idMark + strconv.FormatUint(id, 10) }

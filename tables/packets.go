@@ -96,7 +96,7 @@ func (p *plan[R]) destinations() (all []packet, err error) {
 			"address); an empty one is none, so leave those out in a join (AND remote_address <> '')")
 	}
 	for _, v := range asked {
-		a, err := parseAddr("destination", v)
+		a, err := ParseAddr("destination", v)
 		if err != nil {
 			return nil, err
 		}
@@ -115,7 +115,7 @@ func (p *plan[R]) sources(packets []packet) (all []packet, err error) {
 		if v == "" {
 			continue // rows show that for none
 		}
-		if addrs[i], err = parseAddr("from_addr", v); err != nil {
+		if addrs[i], err = ParseAddr("from_addr", v); err != nil {
 			return nil, err
 		}
 	}
@@ -135,7 +135,8 @@ func (p *plan[R]) sources(packets []packet) (all []packet, err error) {
 	return all, nil
 }
 
-func parseAddr(column, value string) (netip.Addr, error) {
+// ParseAddr reads an address that is given for a column, or for what else has one.
+func ParseAddr(column, value string) (netip.Addr, error) {
 	a, err := netip.ParseAddr(value)
 	if err == nil {
 		return a, nil
@@ -193,13 +194,13 @@ func findLookups(ctx context.Context, p *plan[lookupRow], from Source) ([]placed
 // lookup finds out what is needed of a row's packet.
 func (r *lookupRow) lookup(l *rtnl.Lookups, needs needs) (err error) {
 	req := r.request
-	if req.InDev, err = indexOf(l, "in_dev", r.inDev); err != nil {
+	if req.InDev, err = IndexOf(l, "in_dev", r.inDev); err != nil {
 		return err
 	}
-	if req.OutDev, err = indexOf(l, "out_dev", r.outDev); err != nil {
+	if req.OutDev, err = IndexOf(l, "out_dev", r.outDev); err != nil {
 		return err
 	}
-	zone, err := indexOf(l, "the zone of destination", r.zone)
+	zone, err := IndexOf(l, "the zone of destination", r.zone)
 	switch {
 	case err != nil:
 		return err
@@ -225,8 +226,9 @@ func (r *lookupRow) lookup(l *rtnl.Lookups, needs needs) (err error) {
 	return err
 }
 
-// indexOf returns the index of an interface by its name or index; 0 for none.
-func indexOf(l *rtnl.Lookups, column, name string) (uint32, error) {
+// IndexOf returns the index of an interface by its name or index, which is given for a column, or for what
+// else has one; 0 for none.
+func IndexOf(l *rtnl.Lookups, column, name string) (uint32, error) {
 	if name == "" {
 		return 0, nil
 	}

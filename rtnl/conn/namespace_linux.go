@@ -151,3 +151,27 @@ func openFile(path string) (*os.File, error) {
 	}
 	return os.NewFile(uintptr(fd), path), nil
 }
+
+// OfOwnUsers reports whether it is certain that the namespace belongs to the user namespace that this
+// process is in: that its root is user 0 here (NS_GET_USERNS, Linux 4.9).
+func (ns Namespace) OfOwnUsers() bool {
+	path := string(ns)
+	if ns == "" {
+		path = ownNamespace
+	}
+	f, err := openFile(path)
+	if err != nil {
+		return false
+	}
+	defer f.Close()
+	owner, err := unix.IoctlRetInt(int(f.Fd()), unix.NS_GET_USERNS)
+	if err != nil {
+		return false
+	}
+	defer unix.Close(owner)
+	var of, own unix.Stat_t
+	if unix.Fstat(owner, &of) != nil || unix.Stat("/proc/self/ns/user", &own) != nil {
+		return false
+	}
+	return of.Ino == own.Ino && of.Dev == own.Dev
+}

@@ -36,3 +36,6 @@ func (ns Namespace) ID() (uint64, error) {
 func Namespaces() (found []Found, unseen int, err error) {
 	return nil, 0, unsupported("find network namespaces")
 }
+
+// OfOwnUsers reports false.
+func (ns Namespace) OfOwnUsers() bool { return false }

@@ -163,6 +163,7 @@ const (
 	IFF_LOWER_UP = 0x10000
 
 	iflaMaster = 10
+	iflaGroup  = 27
 )
 
 // LinkFlags returns ifi_flags of a message about an interface (IFF_*).
@@ -170,3 +171,6 @@ func LinkFlags(m *Message) uint32 { return wire.U32(m.payload[8:]) }
 
 // LinkMaster returns the interface that another one is a part of (IFLA_MASTER), 0 for none.
 func LinkMaster(m *Message) uint32 { return m.U32(iflaMaster) }
+
+// LinkGroup returns the group that an interface is in (IFLA_GROUP), 0 for the default one.
+func LinkGroup(m *Message) uint32 { return m.U32(iflaGroup) }

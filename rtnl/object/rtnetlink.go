@@ -39,9 +39,10 @@ const (
 
 // The tables of linux/rtnetlink.h.
 const (
-	RT_TABLE_COMPAT = 252
-	RT_TABLE_MAIN   = 254
-	RT_TABLE_LOCAL  = 255
+	RT_TABLE_COMPAT  = 252
+	RT_TABLE_DEFAULT = 253
+	RT_TABLE_MAIN    = 254
+	RT_TABLE_LOCAL   = 255
 )
 
 // The attributes (RTA_*) that are more than a field.

@@ -101,7 +101,17 @@ func (d Describer) encap(e object.Encap, snap *rtnl.Snapshot) string {
 
 // Rule describes a policy rule, its family and priority first.
 func (d Describer) Rule(r *object.Rule) []string {
-	p := []string{"rule", r.Family.String(), number(r.Priority)}
+	p := append([]string{"rule", r.Family.String(), number(r.Priority)}, d.rule(r, "")...)
+	if r.Protocol.OK {
+		p = append(p, "proto "+d.Names.Protocol(r.Protocol.V))
+	}
+	return p
+}
+
+// Conditions describes what packets a policy rule is for, and what it does, as `ip rule` does.
+func (d Describer) Conditions(r *object.Rule) []string { return d.rule(r, "from all") }
+
+func (d Describer) rule(r *object.Rule, fromAny string) (p []string) {
 	add := func(is bool, word, value string) {
 		if is {
 			p = append(p, strings.TrimSpace(word+" "+value))
@@ -109,6 +119,7 @@ func (d Describer) Rule(r *object.Rule) []string {
 	}
 	add(r.Flags&object.FIB_RULE_INVERT != 0, "not", "")
 	add(r.Src.IsValid(), "from", Prefix(r.Src))
+	add(!r.Src.IsValid() && fromAny != "", fromAny, "")
 	add(r.Dst.IsValid(), "to", Prefix(r.Dst))
 	add(r.IIF != "", "iif", r.IIF)
 	add(r.OIF != "", "oif", r.OIF)
@@ -139,7 +150,6 @@ func (d Describer) Rule(r *object.Rule) []string {
 	default:
 		p = append(p, r.Action.String())
 	}
-	add(r.Protocol.OK, "proto", d.Names.Protocol(r.Protocol.V))
 	return p
 }
 

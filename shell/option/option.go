@@ -17,6 +17,9 @@ type Error struct{ msg string }
 
 func (e *Error) Error() string { return e.msg }
 
+// Errorf makes such an error.
+func Errorf(format string, args ...any) *Error { return &Error{fmt.Sprintf(format, args...)} }
+
 // Tables returns the tables that have a name, or the one with a number. A name may
 // be written in capitals, as the output has it, if no table has that very name.
 func Tables(names *iproute2.Names, s string) ([]uint32, error) {

@@ -1,0 +1,126 @@
+package command
+
+import (
+	"context"
+	"log/slog"
+	"maps"
+	"runtime"
+	"slices"
+
+	"github.com/spf13/cobra"
+
+	"kernelroutes/rtnl"
+	"kernelroutes/rtnl/object"
+	"kernelroutes/shell/get"
+	"kernelroutes/tables"
+)
+
+func getCommand() *cobra.Command {
+	var opts get.Options
+	var netns string
+	cmd := &cobra.Command{
+		Use:   "get ADDRESS...",
+		Short: "Explain where a packet to an address would go",
+		Long: `Asks the kernel what it would do with a packet to an address, and explains how it
+comes to that: the rules that are tried, in order, and why each is for the packet or
+not; what the tables have for it; the route that decides, and which of its nexthops
+the packet takes. Nothing is sent. The answer is the kernel's own, as of "ip route
+get"; the way to it is worked out from rules and routes, and if that does not lead to
+the answer, or all changes too fast, it is said that it cannot be told.
+
+Without --iif it is a packet of this host. As long as no --source is given it has no
+source address, so that rules for some sources do not apply: the kernel chooses one
+when it has found the route.
+
+With --json each address is an object on a line. It has the columns of the table
+kernel_route_lookups, and: explained; verdict, in words; rules, those that were tried,
+with matched (true, false, or null if it is not known), condition (the first that is
+not met), outcome, why, table_name and route; shortcut, why none is tried; route and
+nexthops, with taken. Numbers are numbers, and null where there is none.
+
+A packet that goes nowhere is an answer: the exit status is 0, and "error" in the
+JSON says why. It is 1 if the kernel gives no answer, 2 if an argument means nothing.`,
+		Example: named(`  kernel_routes.ext get 192.0.2.1
+  kernel_routes.ext get 192.0.2.1 --source 10.0.0.1 --mark 0xca6c
+  kernel_routes.ext get 2001:db8::1 --ipproto tcp --dport 443 --json
+  kernel_routes.ext get 192.0.2.1 --source 10.0.0.9 --iif eth0`),
+		Args: func(cmd *cobra.Command, args []string) error {
+			if len(args) == 0 {
+				return usage(cmd, "which address? Give one or more, as 192.0.2.1 or 2001:db8::1")
+			}
+			return nil
+		},
+		RunE: func(cmd *cobra.Command, args []string) error {
+			for _, name := range []string{"source", "iif", "oif", "vrf", "mark", "tos", "uid", "ipproto", "sport", "dport",
+				"netns"} {
+				if f := cmd.Flags().Lookup(name); f.Changed && f.Value.String() == "" {
+					return usage(cmd, "--%s is empty: give a value, or leave it out", name)
+				}
+			}
+			if cmd.Flags().Changed("from") {
+				return usage(cmd, "--from is for captures, and a packet is looked up by the kernel that runs: the packet's "+
+					"source is --source ADDRESS")
+			}
+			ns, err := tables.ParseNetns(netns)
+			if err != nil {
+				return usage(cmd, "--%w", err)
+			}
+			return usageOrFailed(cmd, explain(cmd.Context(), ns, args, opts))
+		},
+	}
+	f := cmd.Flags()
+	f.StringVar(&opts.Source, "source", "", "source `address` of the packet, one of this host's unless --iif is given")
+	f.StringVar(&opts.IIF, "iif", "", "the packet came in through this `interface`, a name or number (IPv4: with --source)")
+	f.StringVar(&opts.OIF, "oif", "", "the packet is to leave through this `interface`, as of a socket bound to it")
+	f.StringVar(&opts.VRF, "vrf", "", "the packet is to leave through this `VRF`")
+	f.StringVar(&opts.Mark, "mark", "", "firewall mark of the packet, a `number` in decimal or after 0x")
+	f.StringVar(&opts.TOS, "tos", "", "type of service of the packet, a `number` in decimal or after 0x")
+	f.StringVar(&opts.UID, "uid", "", "`number` of the user whose packet it is (default: who asks)")
+	f.StringVar(&opts.IPProto, "ipproto", "", "IP `protocol` of the packet: icmp, tcp, udp or icmpv6, or a number")
+	f.StringVar(&opts.SPort, "sport", "", "source port of the packet, a `number`")
+	f.StringVar(&opts.DPort, "dport", "", "destination port of the packet, a `number`")
+	f.StringVar(&netns, "netns", "", "in this network namespace, a `name` in /run/netns or a path")
+	f.BoolVar(&opts.JSON, "json", false, "print one JSON object a line, for each address")
+	f.String("from", "", "") // which says what it is elsewhere
+	_ = f.MarkHidden("from")
+	completeFlag(cmd, "netns", completeNetns)
+	completeFlag(cmd, "iif", completeLink(nil))
+	completeFlag(cmd, "oif", completeLink(nil))
+	completeFlag(cmd, "vrf", completeLink(func(l *object.Link) bool { return l.VRFTable != 0 }))
+	completeFlag(cmd, "ipproto", func(_ *cobra.Command, _ []string, typed string) ([]string, cobra.ShellCompDirective) {
+		return beginning(slices.Sorted(maps.Keys(get.Protocols)), typed), cobra.ShellCompDirectiveNoFileComp
+	})
+	return cmd
+}
+
+// explain prints what becomes of packets to some addresses.
+func explain(ctx context.Context, ns rtnl.Namespace, addresses []string, opts get.Options) error {
+	if runtime.GOOS != "linux" {
+		return errNeedsLinux
+	}
+	return get.Run(ctx, stdout{ctx}, &rtnl.Kernel{Logger: stderrLog(slog.LevelWarn)}, ns, addresses, opts)
+}
+
+// completeLink completes the name of an interface, of those for which wanted is true, in the namespace
+// that --netns names.
+func completeLink(wanted func(*object.Link) bool) cobra.CompletionFunc {
+	return func(cmd *cobra.Command, _ []string, typed string) ([]string, cobra.ShellCompDirective) {
+		netns, _ := cmd.Flags().GetString("netns")
+		ns, err := tables.ParseNetns(netns)
+		if err != nil || runtime.GOOS != "linux" {
+			return nil, cobra.ShellCompDirectiveNoFileComp
+		}
+		k := &rtnl.Kernel{Logger: slog.New(slog.DiscardHandler)}
+		s, err := k.Read(cmd.Context(), rtnl.Request{Namespace: ns, Kinds: []*object.Kind{object.Links.Kind}})
+		if err != nil {
+			return nil, cobra.ShellCompDirectiveNoFileComp
+		}
+		var names []string
+		for l := range rtnl.All(s, object.Links) {
+			if wanted == nil || wanted(l) {
+				names = append(names, l.Name)
+			}
+		}
+		return beginning(names, typed), cobra.ShellCompDirectiveNoFileComp
+	}
+}
