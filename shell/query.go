@@ -24,8 +24,16 @@ type Options struct {
 	// Warn, if not nil, is told once of everything that a user should know of a
 	// statement that succeeds.
 	Warn func(text string)
+	// Note, if not nil, is told what a command wants to be said besides the rows, such as how long a
+	// statement took.
+	Note func(text string)
 	// Terminal, if not nil, is where what is printed goes.
 	Terminal *Terminal
+	// Widths are those of Pretty's columns, as sqlite3's .width has them: 0 is as wide as the values are,
+	// less than 0 is to the right.
+	Widths []int
+	// Files, if not nil, opens what commands name: somebody types them.
+	Files *Files
 
 	indirect bool // for tests: no values but SQLite's are printed
 }
@@ -35,7 +43,10 @@ type Options struct {
 func Query(ctx context.Context, out io.Writer, src tables.Source, sql string, opts Options) error {
 	s := NewSession(src, opts)
 	defer s.Close()
-	return s.Run(ctx, out, sql)
+	if err := s.Run(ctx, out, sql); !errors.Is(err, ErrQuit) {
+		return err
+	}
+	return nil
 }
 
 // once returns a function that passes each text on only once.
@@ -100,6 +111,7 @@ func (s *Session) statement(sql string) (tail string, err error) {
 	}
 	for r.next() {
 		s.printer.row(s.out, &r)
+		s.rows++
 		if err := s.out.rowDone(); err != nil {
 			return "", err
 		}
