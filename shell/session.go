@@ -89,7 +89,10 @@ func (s *Session) Run(ctx context.Context, out io.Writer, sql string) (err error
 	if err != nil && !errors.Is(err, ErrQuit) {
 		return err
 	}
-	return errors.Join(s.out.flush(), err)
+	if failed := s.out.flush(); failed != nil {
+		return failed
+	}
+	return err
 }
 
 // begin has what follows printed as the Options say, to where .output says.
