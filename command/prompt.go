@@ -25,7 +25,7 @@ func prompted(cmd *cobra.Command, opts shell.Options) error {
 		p.Banner = banner(from)
 		p.Stdout, p.Prompts = stdout{ctx}, os.Stderr
 		if term.IsTerminal(int(os.Stdout.Fd())) {
-			p.Prompts = stdout{ctx}
+			p.Prompts = os.Stdout
 		}
 		p.Complain, p.Warn, p.Note = say("Error: "), say("Warning: "), say("")
 		p.Terminal = func() *shell.Terminal { return terminalOf(cmd) }

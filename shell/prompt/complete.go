@@ -90,7 +90,11 @@ func candidates(typed, sql string, before []token, statement []piece) []string {
 	}
 	switch text(1) {
 	case ".":
-		return beginning(columns(namedTables(statement)[text(2)]), typed)
+		of, known := namedTables(statement)[text(2)]
+		if !known {
+			of = tables.All()
+		}
+		return beginning(columns(of), typed)
 	case "from", "join", "into", "update", "table", "view":
 		return beginning(tableNames(), typed)
 	}

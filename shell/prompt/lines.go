@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"strings"
+	"sync/atomic"
 
 	"github.com/peterh/liner"
 	"golang.org/x/term"
@@ -17,7 +18,7 @@ type lineReader interface {
 	// read shows a prompt and returns a line; io.EOF after Ctrl-D, liner.ErrPromptAborted after Ctrl-C.
 	read(prompt string) (string, error)
 	// edits reports whether keys come to read as they are typed: Ctrl-C is one of them, and no signal.
-	edits(prompt string) bool
+	edits() bool
 	// remember has a line found again, with the keys for that.
 	remember(entry string)
 	// restore gives the terminal back as it was.
@@ -26,8 +27,11 @@ type lineReader interface {
 
 // An editor edits lines.
 type editor struct {
-	*liner.State
+	state       *liner.State // nil: nothing has been read yet
+	complete    liner.WordCompleter
 	cooked, raw liner.ModeApplier // of the terminal: for others, and while a line is edited
+	entries     []string          // what has been typed
+	wide        atomic.Bool       // there is room to edit in
 }
 
 // newEditor returns an editor, nil if the terminal, or what is none, has not what that takes.
@@ -39,34 +43,55 @@ func newEditor(c *completer) *editor {
 	if err != nil {
 		return nil
 	}
-	e := &editor{State: liner.NewLiner(), cooked: cooked}
-	if e.raw, err = liner.TerminalMode(); err != nil {
-		e.Close()
-		return nil
-	}
-	e.SetCtrlCAborts(true)
-	e.SetTabCompletionStyle(liner.TabPrints)
-	e.SetWordCompleter(c.complete)
-	e.restore()
-	return e
+	return &editor{cooked: cooked, complete: c.complete}
 }
 
-func (e *editor) read(prompt string) (string, error) {
+// renew begins anew, in a terminal as it is now.
+func (e *editor) renew() {
+	if e.state != nil {
+		e.state.Close()
+	}
+	e.state = liner.NewLiner()
+	if raw, err := liner.TerminalMode(); err == nil {
+		e.raw = raw
+	}
+	e.restore()
+	e.state.SetCtrlCAborts(true)
+	e.state.SetTabCompletionStyle(liner.TabPrints)
+	e.state.SetWordCompleter(e.complete)
+	for _, entry := range e.entries {
+		e.state.AppendHistory(entry)
+	}
+}
+
+// read edits a line. Where there is no room for that liner reads it plainly, and would go on so when there is.
+func (e *editor) read(prompt string) (text string, err error) {
+	const room = 10
+	width, _, err := term.GetSize(int(os.Stdout.Fd()))
+	if wide := err == nil && width >= len(prompt)+room; e.wide.Swap(wide) != wide || e.state == nil {
+		e.renew()
+	}
 	if err := e.raw.ApplyMode(); err != nil {
 		return "", err
 	}
 	defer e.restore()
-	return e.Prompt(prompt)
+	defer func() {
+		if recover() != nil { // the terminal has become too narrow on the way
+			text, err = "", liner.ErrInternal
+		}
+	}()
+	return e.state.Prompt(prompt)
 }
 
-// edits: liner reads plainly where there is no room for what is typed.
-func (e *editor) edits(prompt string) bool {
-	const room = 10
-	width, _, err := term.GetSize(int(os.Stdout.Fd()))
-	return err == nil && width >= len(prompt)+room
-}
+func (e *editor) edits() bool { return e.wide.Load() }
 
-func (e *editor) remember(entry string) { e.AppendHistory(entry) }
+func (e *editor) remember(entry string) {
+	e.entries = append(e.entries, entry)
+	e.entries = e.entries[max(0, len(e.entries)-liner.HistoryLimit):]
+	if e.state != nil {
+		e.state.AppendHistory(entry)
+	}
+}
 
 func (e *editor) restore() { _ = e.cooked.ApplyMode() } // who cannot has no terminal any more
 
@@ -85,6 +110,6 @@ func (p *plain) read(prompt string) (string, error) {
 	return strings.TrimRight(line, "\r\n"), err
 }
 
-func (p *plain) edits(string) bool { return false }
-func (p *plain) remember(string)   {}
-func (p *plain) restore()          {}
+func (p *plain) edits() bool     { return false }
+func (p *plain) remember(string) {}
+func (p *plain) restore()        {}

@@ -85,7 +85,6 @@ func New(s *shell.Session) *Prompt { return &Prompt{Session: s, interrupts: make
 func (p *Prompt) Run(ctx context.Context) error {
 	if e := newEditor(&p.typed); e != nil {
 		p.lines = e
-		defer e.Close()
 		p.openHistory(e)
 	} else {
 		p.lines, p.forgotten = &plain{in: bufio.NewReader(os.Stdin), out: p.Prompts}, true
@@ -229,7 +228,7 @@ func (p *Prompt) read(ctx context.Context, prompt string) (string, error) {
 			p.reading = nil
 			return l.text, l.err
 		case <-p.interrupts:
-			if !p.lines.edits(prompt) {
+			if !p.lines.edits() {
 				fmt.Fprintln(p.Prompts)
 				return "", liner.ErrPromptAborted
 			}
@@ -249,6 +248,11 @@ func (p *Prompt) run(base context.Context, text string) error {
 	defer cancel()
 	p.runs(cancel)
 	defer p.runs(nil)
+	select {
+	case <-p.interrupts: // has come since the line was read
+		cancel()
+	default:
+	}
 	out := &output{Pieces: shell.NewPieces(ctx, p.Stdout)}
 	err := p.execute(ctx, out, text)
 	interrupted := ctx.Err() != nil && base.Err() == nil
