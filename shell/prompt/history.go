@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strings"
 	"syscall"
+	"time"
 	"unicode"
 	"unicode/utf8"
 
@@ -22,6 +23,8 @@ import (
 type history struct {
 	path string // "": there is none
 	uid  int    // of who may have it
+
+	hurried bool // nobody is waited for who has the lock
 }
 
 // Bounds of a history.
@@ -86,23 +89,28 @@ func (h *history) ours(folder string) error {
 	return nil
 }
 
-// lock opens the file and locks it against others that would cut it. Nobody is waited for: to add a line is
-// safe without.
+// lock opens the file and locks it, so that no other prompt cuts it meanwhile. Who holds the lock for long is not
+// waited for a second time: to add a line is safe then too, unless it is being cut.
 func (h *history) lock() (f *os.File, locked bool, err error) {
-	const most = 10
-	for range most {
+	const patience, pause = time.Second, time.Millisecond
+	for end := time.Now().Add(patience); ; {
 		if f, err = h.open(); err != nil {
 			return nil, false, err
 		}
 		locked = unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB) == nil
 		mine, e1 := f.Stat()
 		there, e2 := os.Stat(h.path)
-		if e1 == nil && e2 == nil && os.SameFile(mine, there) {
+		late := time.Now().After(end)
+		if e1 == nil && e2 == nil && os.SameFile(mine, there) && (locked || late || h.hurried) {
+			h.hurried = !locked
 			return f, locked, nil
 		}
-		f.Close() // another one has taken its place
+		f.Close() // another one has taken its place, or has the lock
+		if late {
+			return nil, false, errors.New("it is being replaced all the time")
+		}
+		time.Sleep(pause)
 	}
-	return nil, false, errors.New("it is replaced all the time")
 }
 
 // load returns what is remembered, and cuts the file if it has become long.
