@@ -358,7 +358,7 @@ func TestPromptCommands(t *testing.T) {
 	write("quit.sql", "SELECT 'bye' AS x;\n.quit\nSELECT 'not' AS x;")
 	for _, c := range []struct{ line, want string }{
 		{".help", "\n.width [N...]"},
-		{".help mode", "\n.mode [MODE]  print rows as pretty, json, jsonl, csv, line and list"},
+		{".help mode", "\n.mode [MODE]  print rows as pretty, json, jsonl, csv, line or list"},
 		{".tab kernel_routes_info", "\n  => kernel_routes_info" + ready},
 		{".schema kernel_routes_info", "\nCREATE TABLE kernel_routes_info("},
 		{".examples kernel_routes_info", "\n-- "},

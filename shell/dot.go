@@ -30,7 +30,7 @@ func Commands() []Command {
 		{".from", "[FILE]", "answer from a capture; without FILE, from the kernel again", true, (*Session).from},
 		{".headers", "on|off", "print the names of the columns in csv and list, or do not", false, (*Session).headers},
 		{".help", "[COMMAND]", "show the commands", false, (*Session).help},
-		{".mode", "[MODE]", "print rows as " + tables.Listed(ModeNames()) + "; without MODE, say how", false,
+		{".mode", "[MODE]", "print rows as " + choice(ModeNames()), false,
 			(*Session).setMode},
 		{".output", "[FILE]", "write what is printed to a file; without FILE, to the terminal again", true,
 			(*Session).output},
@@ -39,7 +39,7 @@ func Commands() []Command {
 		{".schema", "[TABLE]", "show the columns of the tables", false, (*Session).schemas},
 		{".tables", "[TABLE]", "list the tables", false, (*Session).listTables},
 		{".timer", "on|off", "say after each statement how long it took, or do not", false, (*Session).setTimer},
-		{".width", "[N...]", "set the widths of pretty's columns; 0: as wide as the values, -N: to the right", false,
+		{".width", "[N...]", "set the widths of pretty's columns; 0: automatic, -N: to the right", false,
 			(*Session).width},
 	}
 }
@@ -98,11 +98,17 @@ func FindCommand(name string) (Command, error) {
 	case len(found) == 1:
 		return found[0], nil
 	case len(found) > 1:
-		return Command{}, fmt.Errorf("%q may be %s", name, strings.Join(like, " or "))
+		return Command{}, fmt.Errorf("%q may be %s", name, choice(like))
 	case near != "":
 		return Command{}, fmt.Errorf("unknown command %q: did you mean %s? .help lists the commands", shorten(name), near)
 	}
 	return Command{}, fmt.Errorf("unknown command %q: the commands are %s", shorten(name), tables.Listed(names))
+}
+
+// choice lists words of which one is to be chosen: "a, b or c".
+func choice(words []string) string {
+	last := len(words) - 1
+	return strings.Join(words[:last], ", ") + " or " + words[last]
 }
 
 // Words are the words of a command's line: blanks are between them, but not inside ” or "".
