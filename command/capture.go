@@ -144,35 +144,44 @@ var errNeedsLinux = errors.New("reading the kernel's routes needs Linux; " +
 
 // withSource calls f with what routes are read from.
 func withSource(cmd *cobra.Command, f func(context.Context, tables.Source) error) error {
-	ctx := cmd.Context()
-	defer tellProgress(ctx)()
-	if !cmd.Flags().Changed("from") {
-		if runtime.GOOS != "linux" {
-			return failed(errNeedsLinux)
-		}
-		return f(ctx, &commandSource{rtnl.Cache{Kernel: rtnl.Kernel{Logger: stderrLog(slog.LevelWarn),
-			Counters: new(rtnl.Counters), Progress: doing.kernel()}}})
-	}
 	name, err := cmd.Flags().GetString("from")
-	if err != nil || name == "" {
+	if err != nil || cmd.Flags().Changed("from") && name == "" {
 		return usage(cmd, "--from is empty: give the name of a capture file")
+	}
+	defer tellProgress(cmd.Context())()
+	src, err := openSource(cmd.Context(), name, warn)
+	if err != nil {
+		return err
+	}
+	return f(cmd.Context(), src)
+}
+
+// openSource returns what routes are read from: the capture or recording that a file is, - for standard
+// input, or the kernel if name is "". warn is told of what should be known of a capture.
+func openSource(ctx context.Context, name string, warn func(string)) (src tables.Source, err error) {
+	if name == "" {
+		if runtime.GOOS != "linux" {
+			return nil, failed(errNeedsLinux)
+		}
+		return &commandSource{rtnl.Cache{Kernel: rtnl.Kernel{Logger: stderrLog(slog.LevelWarn),
+			Counters: new(rtnl.Counters), Progress: doing.kernel()}}}, nil
 	}
 	in, said := os.Stdin, "from standard input"
 	if name != standard {
 		said = name
 		in, err = interruptible(ctx, func() (*os.File, error) { return os.Open(name) })
 		if err != nil {
-			return captureError(said, err)
+			return nil, captureError(said, err)
 		}
 		defer in.Close()
 	}
 	c, err := capture.Read(doing.file(reader{ctx, in}, said))
 	doing.file(nil, "")
 	if err != nil {
-		return captureError(said, err)
+		return nil, captureError(said, err)
 	}
 	for _, note := range c.Notes() {
 		warn(fmt.Sprintf("capture %s: %s", said, note))
 	}
-	return f(ctx, c)
+	return c, nil
 }

@@ -30,11 +30,15 @@ func queryCommand() *cobra.Command {
 	var separator string
 	var header bool
 	cmd := &cobra.Command{
-		Use:   "query [SQL]",
-		Short: "Answer SQL statements, as osqueryi does",
+		Use:     "query [SQL]",
+		Aliases: []string{"shell"},
+		Short:   "Answer SQL statements, as osqueryi does, also at a prompt",
 		Long: `Answers SQL statements, as osqueryi does, and prints a table unless another
-format is chosen. Without an argument the SQL is read from standard input.
-The lines .tables and .schema [TABLE] show what there is to ask.
+format is chosen. Without an argument the SQL is read from standard input; if that
+is a terminal, there is a prompt, where lines are edited, completed (Tab) and
+remembered (in XDG_STATE_HOME, or ~/.local/state). Lines that begin with a dot are
+commands: .help lists them, .tables and .schema [TABLE] show what there is to ask.
+Those that open files (.read, .output, .from) are for the prompt.
 
 in_cidr_block(cidr, address) fails for what is no address of cidr's family, as in
 osquery: ask for the family first, with iif or CASE. AND is no help, as SQLite may
@@ -71,10 +75,15 @@ look at its second term first.`,
 			}
 			format, chosen = f.format, f.name
 		}
+		opts := shell.Options{Format: format, Separator: separator, NoHeader: !header, Warn: warn, Note: say(""),
+			Rows: &doing.rows, Terminal: terminalOf(cmd)}
 		sql := strings.Join(args, "")
-		if len(args) == 0 && !term.IsTerminal(int(os.Stdin.Fd())) {
+		if len(args) == 0 {
 			if from, _ := cmd.Flags().GetString("from"); from == standard {
 				return usage(cmd, "no SQL: give it as an argument, as --from - reads standard input")
+			}
+			if term.IsTerminal(int(os.Stdin.Fd())) {
+				return prompted(cmd, opts)
 			}
 			var err error
 			if sql, err = readSQL(cmd.Context()); err != nil {
@@ -85,8 +94,6 @@ look at its second term first.`,
 			return usage(cmd, "no SQL: give it as an argument or on standard input")
 		}
 		return withSource(cmd, func(ctx context.Context, src tables.Source) error {
-			opts := shell.Options{Format: format, Separator: separator, NoHeader: !header, Warn: warn,
-				Rows: &doing.rows, Terminal: terminalOf(cmd)}
 			return paged(cmd, func(ctx context.Context, out io.Writer) error {
 				return orLeave(ctx, func() error { return failed(shell.Query(ctx, out, src, sql, opts)) })
 			})

@@ -3,6 +3,7 @@ package shell
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"math"
@@ -85,7 +86,10 @@ func query(
 	s := NewSession(src, opts)
 	s.all = all
 	defer s.Close()
-	return s.Run(ctx, out, sql)
+	if err := s.Run(ctx, out, sql); !errors.Is(err, ErrQuit) {
+		return err
+	}
+	return nil
 }
 
 // ask runs SQL on fake tables and returns what was printed.

@@ -8,6 +8,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"net/netip"
+	"slices"
 	"strings"
 	"time"
 
@@ -61,6 +62,14 @@ var osqueryFunctions = []function{
 	{"asin", 1, mathFunction(asin)}, {"acos", 1, mathFunction(acos)}, {"atan", 1, mathFunction(atan)},
 	{"degrees", 1, mathFunction(degrees)}, {"radians", 1, mathFunction(radians)}, {"pi", 0, pi},
 	{"ceil", 1, ceil}, {"floor", 1, floor},
+}
+
+// Functions are the names of the functions that osquery adds to SQLite.
+func Functions() (names []string) {
+	for _, f := range osqueryFunctions {
+		names = append(names, f.name)
+	}
+	return slices.Compact(names)
 }
 
 // newerForms are numbers of arguments that functions take only in a newer SQLite

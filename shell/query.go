@@ -31,8 +31,13 @@ type Options struct {
 	// Rows, if not nil, is how many rows of tables the statements of a Run have gone through, by the
 	// thousand or so.
 	Rows *atomic.Int64
+	// Note, if not nil, is told what a command wants to be said besides the rows, such as how long a
+	// statement took.
+	Note func(text string)
 	// Terminal, if not nil, is where what is printed goes.
 	Terminal *Terminal
+	// Files, if not nil, opens what commands name: somebody types them.
+	Files *Files
 
 	indirect bool // for tests: no values but SQLite's are printed
 }
@@ -42,7 +47,10 @@ type Options struct {
 func Query(ctx context.Context, out io.Writer, src tables.Source, sql string, opts Options) error {
 	s := NewSession(src, opts)
 	defer s.Close()
-	return s.Run(ctx, out, sql)
+	if err := s.Run(ctx, out, sql); !errors.Is(err, ErrQuit) {
+		return err
+	}
+	return nil
 }
 
 // once returns a function that passes each text on only once.
@@ -108,6 +116,7 @@ func (s *Session) statement(sql string) (tail string, err error) {
 	}
 	for r.next() {
 		s.printer.row(s.out, &r)
+		s.rows++
 		if err := s.out.rowDone(); err != nil {
 			return "", err
 		}

@@ -38,7 +38,10 @@ func TestCommands(t *testing.T) {
 func TestErrors(t *testing.T) {
 	const readOnly = "table r is read-only: it shows what the kernel has; change that with ip"
 	big := strings.Repeat("SELECT 1 AS a;", 10)
-	const commands = "there are .tables [TABLE] and .schema [TABLE]"
+	const commands = "the commands are .examples, .exit, .from, .headers, .help, .mode, .output, .quit, .read, " +
+		".schema, .tables, .timer and .width"
+	const modes = "the modes are pretty, json, jsonl, csv, line and list"
+	const opens = "opens a file, which SQL that is not typed at the prompt may not: use "
 	for sql, want := range map[string]string{
 		"SELECT * FROM nope":                   "no such table: nope; the tables are r",
 		"SELECT nope FROM r":                   "no such column: nope; .schema lists the columns",
@@ -52,9 +55,19 @@ func TestErrors(t *testing.T) {
 		"UPDATE r SET dst = ''":                readOnly,
 		"INSERT INTO r VALUES (1, 2, 3, 4, 5)": readOnly,
 		"REPLACE INTO r(id) VALUES (1)":        readOnly,
-		".help":                                `unknown command ".help": ` + commands,
+		".frobnicate":                          `unknown command ".frobnicate": ` + commands,
+		".tabels":                              `unknown command ".tabels": did you mean .tables? .help lists the commands`,
+		".e":                                   `".e" may be .examples or .exit`,
+		".headers x":                           `.headers takes on or off, not "x"`,
+		".mode jsn":                            `unknown mode "jsn": did you mean json? ` + modes,
+		".mode column":                         `unknown mode "column": ` + modes,
+		".width 1 x":                           `.width takes numbers from -10000 to 10000, not "x"`,
+		".schema 'r":                           "a quote is missing: .schema 'r",
+		".read x":                              ".read " + opens + "query < FILE",
+		".output x":                            ".output " + opens + "query > FILE",
+		"SELECT 1;\n.from x":                   ".from " + opens + "query --from FILE",
 		".schema nope":                         "no such table: nope; the tables are r",
-		".schema r r":                          `unknown command ".schema r r": ` + commands,
+		".schema r r":                          ".schema is to be written .schema [TABLE]; a name with blanks is to be in quotes",
 		".":                                    `unknown command ".": ` + commands,
 		"SELECT 1\x00SELECT 2":                 "the SQL has a NUL byte in it; it has to be UTF-8 text",
 		big + "SELECT * FROM nope":             "no such table: nope; the tables are r",

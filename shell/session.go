@@ -3,15 +3,21 @@ package shell
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"slices"
 	"strings"
+	"time"
 
 	"kernelroutes/tables"
 )
 
+// ErrQuit is what Run returns when it has come to .quit, before which all went well.
+var ErrQuit = errors.New("the session is to end")
+
 // A Session is a database in which statements are run one after the other: what one of them makes, as
-// a view, the next ones find. Not for concurrent use.
+// a view, the next ones find, and what a command such as .mode sets holds for what follows. Not for
+// concurrent use.
 type Session struct {
 	Options
 
@@ -19,9 +25,18 @@ type Session struct {
 	all []sqlTable
 	db  *database // nil: none has been needed, or SQLite has run out of memory
 
+	made  bool      // there may be views or tables of the user's
+	timer bool      // .timer on
+	file  *openFile // where .output has answers go; nil: to Run's out
+
 	// Of the Run that is under way.
+	ctx     context.Context
+	screen  io.Writer // Run's out
+	shown   *Terminal // the terminal that screen is, if it is one
 	out     *output
 	printer printer
+	rows    int // of the statement
+	reading int // how many files .read is in
 }
 
 // NewSession returns a session that reads from a source. Its Options may be changed between two runs.
@@ -34,20 +49,19 @@ func NewSession(src tables.Source, opts Options) *Session {
 	return &Session{Options: opts, src: src, all: all}
 }
 
-// Close frees the database.
-func (s *Session) Close() {
+// Close frees the database, and closes the file that .output has opened. Its error is that of the file.
+func (s *Session) Close() error {
 	if s.db != nil {
 		s.db.Close()
 		s.db = nil
 	}
+	return s.closeFile()
 }
-
-// SetSource has all that comes read from another source.
-func (s *Session) SetSource(src tables.Source) { s.src = src }
 
 // Run runs SQL statements one after the other and prints the rows that they return. Between
 // statements, lines that begin with a dot are commands. If it fails before 1 MiB has been printed,
-// nothing has been printed. Whatever the SQL is, and if memory is used up, it returns an error.
+// nothing has been printed; where somebody types (Options.Files), each statement's rows are printed
+// when it ends. Whatever the SQL is, and if memory is used up, it returns an error.
 func (s *Session) Run(ctx context.Context, out io.Writer, sql string) (err error) {
 	if strings.Contains(sql, "\x00") {
 		return errors.New("the SQL has a NUL byte in it; it has to be UTF-8 text")
@@ -55,19 +69,17 @@ func (s *Session) Run(ctx context.Context, out io.Writer, sql string) (err error
 	if ctx.Err() != nil {
 		return ErrInterrupted
 	}
-	s.out, s.printer = newOutput(ctx, out), s.Options.printer()
+	s.ctx, s.screen, s.shown, s.reading = ctx, out, s.Terminal, 0
 	if s.Rows != nil {
 		s.Rows.Store(0)
 	}
-	if s.Terminal != nil {
-		s.out.note = s.Terminal.Note
-	}
+	s.begin()
 	defer func() {
 		if e := recover(); e != nil {
-			err = recovered(e, s.db)
-			s.db = nil // SQLite is not to be called again
+			err = s.lost(recovered(e, s.db))
 		}
 		s.out.close() // also if it fails
+		s.Terminal = s.shown
 	}()
 	if s.db == nil {
 		if s.db, err = openDatabase(s.all); err != nil {
@@ -76,27 +88,94 @@ func (s *Session) Run(ctx context.Context, out io.Writer, sql string) (err error
 	}
 	s.db.begin(ctx, s.src)
 	s.db.warn, s.db.indirect, s.db.counter = once(s.Warn), s.indirect, s.Rows
-	if err := s.run(sql); err != nil {
+	err = s.run(sql, "")
+	if err != nil && !errors.Is(err, ErrQuit) {
 		return err
 	}
+	if failed := s.out.flush(); failed != nil {
+		return failed
+	}
+	return err
+}
+
+// begin has what follows printed as the Options say, to where .output says.
+func (s *Session) begin() {
+	if s.file != nil {
+		s.out, s.Terminal = newOutput(s.ctx, NewPieces(s.ctx, s.file)), nil
+	} else {
+		s.out, s.Terminal = newOutput(s.ctx, s.screen), s.shown
+	}
+	if s.Terminal != nil {
+		s.out.note = s.Terminal.Note
+	}
+	s.printer = s.Options.printer()
+}
+
+// turn writes what has been printed, so that what follows is printed in another way or elsewhere.
+func (s *Session) turn() error {
+	s.printer.finish(s.out)
 	return s.out.flush()
 }
 
-func (s *Session) run(sql string) error {
+// lost drops the database, as SQLite is not to be called again after a panic.
+func (s *Session) lost(err error) error {
+	s.db = nil
+	if s.made && s.Files != nil {
+		err = fmt.Errorf("%w; the views and tables that were made in this session are gone", err)
+	}
+	s.made = false
+	return err
+}
+
+// run runs statements and commands; file names where they come from, if that is a file.
+func (s *Session) run(sql, file string) error {
+	all := sql
 	for sql = skipBlank(sql); sql != ""; sql = skipBlank(sql) {
-		var err error
+		before, err := all[:len(all)-len(sql)], error(nil)
 		if sql[0] == '.' {
 			var line string
 			line, sql, _ = strings.Cut(sql, "\n")
 			s.printer.finish(s.out)
 			err = s.command(strings.TrimRight(line, "; \t\r"))
 		} else {
-			sql, err = s.statement(sql)
+			sql, err = s.timed(sql)
 		}
 		if err != nil {
-			return err
+			return inFile(err, file, before)
 		}
 	}
 	s.printer.finish(s.out)
 	return nil
+}
+
+// timed runs a statement, and tells how long it took if that is wanted.
+func (s *Session) timed(sql string) (tail string, err error) {
+	start := time.Now()
+	s.rows = 0
+	if tail, err = s.statement(sql); err != nil {
+		return "", err
+	}
+	word, _, _ := strings.Cut(sql, " ")
+	s.made = s.made || strings.EqualFold(strings.TrimSpace(word), "CREATE")
+	if s.Files != nil {
+		if err := s.turn(); err != nil {
+			return "", err
+		}
+	}
+	if s.timer && s.Note != nil {
+		s.Note(fmt.Sprintf("Run Time: real %.3f s, %s", time.Since(start).Seconds(), counted(s.rows, "row")))
+	}
+	return tail, nil
+}
+
+// counted is a number of things in words: "1,234 rows".
+func counted(n int, thing string) string {
+	text := fmt.Sprint(n)
+	for i := len(text) - 3; i > 0; i -= 3 {
+		text = text[:i] + "," + text[i:]
+	}
+	if n != 1 {
+		thing += "s"
+	}
+	return text + " " + thing
 }

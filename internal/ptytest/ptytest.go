@@ -117,6 +117,16 @@ func (x *Terminal) Resize(size Size) {
 	}
 }
 
+// Mode returns how the terminal is set, whether keys are echoed for example.
+func (x *Terminal) Mode() unix.Termios {
+	x.t.Helper()
+	mode, err := unix.IoctlGetTermios(int(x.pty.Fd()), unix.TCGETS)
+	if err != nil {
+		x.t.Fatal(err)
+	}
+	return *mode
+}
+
 // Written returns all that was written to the terminal so far, echoed keys among it, with \n for \r\n.
 func (x *Terminal) Written() string {
 	x.mu.Lock()

@@ -1,0 +1,271 @@
+package prompt
+
+import (
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"unicode"
+
+	"kernelroutes/shell"
+	"kernelroutes/tables"
+)
+
+// keywords are those of SQLite that a statement about the tables may have.
+var keywords = strings.Fields(`ALL AND AS ASC BETWEEN BY CASE CAST COLLATE CREATE CROSS DELETE DESC DISTINCT DROP ELSE END
+	ESCAPE EXCEPT EXISTS EXPLAIN FROM GLOB GROUP HAVING IN INNER INSERT INTERSECT INTO IS ISNULL JOIN LEFT LIKE LIMIT
+	MATCH NATURAL NOT NOTNULL NULL OFFSET ON OR ORDER OUTER OVER PARTITION PLAN PRAGMA QUERY RECURSIVE REGEXP SELECT SET
+	TABLE TEMP THEN UNION UPDATE USING VALUES VIEW WHEN WHERE WITH`)
+
+// sqliteFunctions are those of SQLite's own functions that are used most.
+var sqliteFunctions = strings.Fields(`abs avg char coalesce count date datetime group_concat hex ifnull iif instr
+	json_array json_each json_extract json_group_array json_group_object json_object json_valid length like lower ltrim
+	max min nullif printf quote rank replace round row_number rtrim strftime substr sum time total trim typeof unicode
+	unixepoch upper`)
+
+// A completer completes what is typed.
+type completer struct {
+	before string // the lines of the statement that have been typed already
+}
+
+// complete returns what can stand at a position of a line, counted in characters: the text before it, what
+// can follow that, and the text after it.
+func (c *completer) complete(line string, pos int) (head string, words []string, tail string) {
+	runes := []rune(line)
+	head, tail = string(runes[:pos]), string(runes[pos:])
+	if c.before == "" && strings.HasPrefix(strings.TrimLeft(head, " \t"), ".") {
+		head, words = command(head)
+		return head, words, tail
+	}
+	if strings.TrimSpace(head) == "" {
+		const indent = "    " // so that text which is indented with tabs can be pasted
+		return head, []string{indent}, tail
+	}
+	sql := c.before + head
+	all := tokens(sql)
+	last := token{start: len(sql), end: len(sql)}
+	if n := len(all); n > 0 && all[n-1].end == len(sql) {
+		switch t := all[n-1]; {
+		case t.open || t.kind == quoted:
+			return head, nil, tail
+		case t.kind == comment:
+			return head, nil, tail
+		case t.kind == word:
+			last, all = t, all[:n-1]
+		}
+	}
+	typed := sql[last.start:]
+	head = head[:len(head)-len(typed)]
+	found := candidates(typed, sql, all, tokensOf(sql+tail))
+	if len(found) == 1 && found[0] == typed {
+		return head, []string{typed + " "}, tail
+	}
+	return head, found, tail
+}
+
+// A piece is a token's text.
+type piece struct {
+	token
+	text string
+}
+
+func tokensOf(sql string) (all []piece) {
+	for _, t := range tokens(sql) {
+		if t.kind != comment {
+			all = append(all, piece{t, sql[t.start:t.end]})
+		}
+	}
+	return all
+}
+
+// candidates are the words that begin as the one that is typed after the tokens before it.
+func candidates(typed, sql string, before []token, statement []piece) []string {
+	before = slices.DeleteFunc(slices.Clone(before), func(t token) bool { return t.kind == comment })
+	text := func(back int) string {
+		if len(before) < back {
+			return ""
+		}
+		t := before[len(before)-back]
+		return strings.ToLower(sql[t.start:t.end])
+	}
+	switch text(1) {
+	case ".":
+		of, known := namedTables(statement)[text(2)]
+		if !known {
+			of = tables.All()
+		}
+		return beginning(columns(of), typed)
+	case "from", "join", "into", "update", "table", "view":
+		return beginning(tableNames(), typed)
+	}
+	var named []*tables.Table
+	for _, t := range tables.All() {
+		if slices.ContainsFunc(statement, func(p piece) bool { return strings.EqualFold(unquoted(p.text), t.Name) }) {
+			named = append(named, t)
+		}
+	}
+	if named == nil {
+		named = tables.All()
+	}
+	found := beginning(columns(named), typed)
+	if typed != "" {
+		for _, f := range beginning(slices.Concat(sqliteFunctions, shell.Functions()), typed) {
+			found = append(found, f+"(")
+		}
+		found = append(found, beginning(tableNames(), typed)...)
+	}
+	return append(found, beginning(cased(typed), typed)...)
+}
+
+// cased are the keywords in small letters if what is typed is in such.
+func cased(typed string) []string {
+	if !strings.ContainsFunc(typed, unicode.IsLower) {
+		return keywords
+	}
+	var small []string
+	for _, k := range keywords {
+		small = append(small, strings.ToLower(k))
+	}
+	return small
+}
+
+// beginning are the words that begin as what is typed, whatever the case, each once, in their order.
+func beginning(words []string, typed string) (found []string) {
+	for _, w := range words {
+		if len(w) >= len(typed) && strings.EqualFold(w[:len(typed)], typed) && !slices.Contains(found, w) {
+			found = append(found, w)
+		}
+	}
+	return found
+}
+
+func tableNames() (names []string) {
+	for _, t := range tables.All() {
+		names = append(names, t.Name)
+	}
+	return names
+}
+
+// columns are the names of the columns of tables, sorted.
+func columns(of []*tables.Table) (names []string) {
+	for _, t := range of {
+		for _, c := range t.Columns {
+			names = append(names, c.Name)
+		}
+	}
+	slices.Sort(names)
+	return names
+}
+
+// namedTables are the tables of a statement by the names that they have in it, in small letters.
+func namedTables(statement []piece) map[string][]*tables.Table {
+	named := map[string][]*tables.Table{}
+	for i, p := range statement {
+		at := slices.IndexFunc(tables.All(), func(t *tables.Table) bool { return strings.EqualFold(unquoted(p.text), t.Name) })
+		if at < 0 || i > 0 && statement[i-1].text == "." {
+			continue
+		}
+		t := tables.All()[at : at+1]
+		named[strings.ToLower(p.text)] = t
+		rest := statement[i+1:]
+		if len(rest) > 0 && strings.EqualFold(rest[0].text, "AS") {
+			rest = rest[1:]
+		}
+		if len(rest) > 0 && (rest[0].kind == word || rest[0].kind == quoted) &&
+			!slices.Contains(keywords, strings.ToUpper(rest[0].text)) {
+			named[strings.ToLower(rest[0].text)] = t
+		}
+	}
+	return named
+}
+
+// unquoted returns a name without the quotes around it.
+func unquoted(name string) string { return strings.Trim(name, "\"`[]") }
+
+// command completes a line that begins with a dot.
+func command(head string) (rest string, words []string) {
+	line := strings.TrimLeft(head, " \t")
+	start := strings.LastIndexAny(head, " \t") + 1
+	name, _, more := strings.Cut(line, " ")
+	if !more {
+		var names []string
+		for _, c := range shell.Commands() {
+			names = append(names, c.Name)
+		}
+		return head[:start], once(beginning(names, name), name)
+	}
+	c, err := shell.FindCommand(name)
+	if err != nil {
+		return head, nil
+	}
+	typed, args := head[start:], strings.Trim(c.Args, "[]")
+	before, _ := shell.Words(line[:len(line)-len(typed)])
+	if args == "FILE" {
+		return fileArgument(head, line)
+	}
+	if len(before) > 1 {
+		return head, nil
+	}
+	var all []string
+	switch args {
+	case "TABLE":
+		all = tableNames()
+	case "MODE":
+		all = shell.ModeNames()
+	case "COMMAND":
+		for _, c := range shell.Commands() {
+			all = append(all, c.Name)
+		}
+	case "on|off":
+		all = strings.Split(args, "|")
+	}
+	return head[:start], beginning(all, typed)
+}
+
+// once adds a blank to the only word if it has been typed whole.
+func once(words []string, typed string) []string {
+	if len(words) == 1 && words[0] == typed {
+		return []string{typed + " "}
+	}
+	return words
+}
+
+// fileArgument completes the name of a file, which is the command's only argument.
+func fileArgument(head, line string) (rest string, words []string) {
+	_, typed, _ := strings.Cut(line, " ")
+	typed = strings.TrimLeft(typed, " ")
+	rest = head[:len(head)-len(typed)]
+	quote := ""
+	if typed != "" && (typed[0] == '\'' || typed[0] == '"') {
+		quote, typed = typed[:1], typed[1:]
+	}
+	if strings.Contains(typed, quote) && quote != "" || quote == "" && strings.ContainsAny(typed, " \t") {
+		return head, nil
+	}
+	folder, base := filepath.Split(typed)
+	entries, _ := os.ReadDir(filepath.Join(".", folder))
+	if filepath.IsAbs(folder) {
+		entries, _ = os.ReadDir(folder)
+	}
+	const most = 1000
+	for _, e := range entries {
+		name := e.Name()
+		if !strings.HasPrefix(name, base) || name[0] == '.' && base == "" || strings.ContainsAny(name, `'"`) ||
+			strings.ContainsFunc(name, func(r rune) bool { return !unicode.IsGraphic(r) || r == unicode.ReplacementChar }) {
+			continue
+		}
+		name = folder + name
+		q := quote
+		if q == "" && strings.Contains(name, " ") {
+			q = "'"
+		}
+		end := q
+		if info, err := os.Stat(name); err == nil && info.IsDir() {
+			name, end = name+"/", ""
+		}
+		if words = append(words, q+name+end); len(words) == most {
+			break
+		}
+	}
+	return rest, words
+}

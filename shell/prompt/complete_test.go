@@ -1,0 +1,114 @@
+package prompt
+
+import (
+	"os"
+	"slices"
+	"strings"
+	"testing"
+
+	"kernelroutes/tables"
+)
+
+// TestCompletion: | is the cursor; want begins with what stands before the words.
+func TestCompletion(t *testing.T) {
+	t.Chdir(t.TempDir())
+	for _, name := range []string{"good.sql", "go on.sql", ".hidden", "it's.sql", "red\x1b.sql"} {
+		if err := os.WriteFile(name, nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.Mkdir("folder", 0o700); err != nil {
+		t.Fatal(err)
+	}
+	all := strings.Join(tableNames(), " ")
+	for _, c := range []struct{ before, line, head, want, tail string }{
+		{"", "sele|", "", "select", ""},
+		{"", "SELE|", "", "SELECT", ""},
+		{"", "SELECT|", "", "SELECT ", ""},
+		{"", "|", "", "    ", ""},
+		{"", "  |x", "  ", "    ", "x"},
+		{"", "SELECT dst FROM |", "SELECT dst FROM ", all, ""},
+		{"", "SELECT dst FROM KERNEL_ROUTES_|", "SELECT dst FROM ", "kernel_routes_info", ""},
+		{"", "SELECT 1 FROM a JOIN |", "SELECT 1 FROM a JOIN ", all, ""},
+		{"SELECT dst\nFROM\n", "kernel_routes_|;", "", "kernel_routes_info", ";"},
+		{"", "SELECT gatew| FROM kernel_route_nexthops", "SELECT ", "gateway gateway_family", " FROM kernel_route_nexthops"},
+		{"", "SELECT gatew| FROM kernel_routes_info", "SELECT ", "", " FROM kernel_routes_info"},
+		{"", "SELECT größe, versi| FROM kernel_routes_info", "SELECT größe, ", "version version_compare(", " FROM kernel_routes_info"},
+		{"", "SELECT 1 FROM kernel_routes_info WHERE versi|", "SELECT 1 FROM kernel_routes_info WHERE ", "version version_compare(", ""},
+		{"", "SELECT 'sele|", "SELECT 'sele", "", ""},
+		{"SELECT 'a\n", "sele|", "sele", "", ""},
+		{"", `SELECT "sele|`, `SELECT "sele`, "", ""},
+		{"", "SELECT 1 -- sele|", "SELECT 1 -- sele", "", ""},
+		{"", "SELECT 1 /* sele|", "SELECT 1 /* sele", "", ""},
+		{"", "SELECT in_ci|", "SELECT ", "in_cidr_block(", ""},
+		{"", "SELECT r.dst_l| FROM kernel_routes AS r", "SELECT r.", "dst_last dst_len", " FROM kernel_routes AS r"},
+		{"", "SELECT r.dst_l| FROM kernel_routes_info r", "SELECT r.", "", " FROM kernel_routes_info r"},
+		{"", "SELECT kernel_routes.dst_l| FROM kernel_routes", "SELECT kernel_routes.", "dst_last dst_len", " FROM kernel_routes"},
+		{"", "SELECT x.dst_l|", "SELECT x.", "dst_last dst_len", ""},
+		{"", "SELECT 1 FROM kernel_routes_info GROUP B|", "SELECT 1 FROM kernel_routes_info GROUP ", "BETWEEN BY", ""},
+		{"", ".mo|", "", ".mode", ""},
+		{"", " .mode|", " ", ".mode ", ""},
+		{"", ".mode j|", ".mode ", "json jsonl", ""},
+		{"", ".mode json |", ".mode json ", "", ""},
+		{"", ".nothing |", ".nothing ", "", ""},
+		{"", ".timer |", ".timer ", "on off", ""},
+		{"", ".schema |", ".schema ", all, ""},
+		{"", ".help .q|", ".help ", ".quit", ""},
+		{"", ".width |", ".width ", "", ""},
+		{"", ".read g|", ".read ", "'go on.sql' good.sql", ""},
+		{"", ".read |", ".read ", "folder/ 'go on.sql' good.sql", ""},
+		{"", ".read 'go o|", ".read ", "'go on.sql'", ""},
+		{"", ".read fo|", ".read ", "folder/", ""},
+		{"", ".read .h|", ".read ", ".hidden", ""},
+		{"", ".read none/|", ".read ", "", ""},
+		{"SELECT\n", ".mo|", ".", "", ""},
+	} {
+		line := strings.Replace(c.line, "|", "", 1)
+		pos := len([]rune(c.line[:strings.Index(c.line, "|")]))
+		head, words, tail := (&completer{before: c.before}).complete(line, pos)
+		if got := strings.Join(words, " "); got != c.want || head != c.head || tail != c.tail {
+			t.Errorf("%q %q: got %q, %q, %q", c.before, c.line, head, words, tail)
+		}
+	}
+	_, words, _ := (&completer{}).complete("SELECT ", 7)
+	for _, want := range []string{"dst", "version", "DISTINCT"} {
+		if !slices.Contains(words, want) {
+			t.Errorf("%s is not offered of %d words", want, len(words))
+		}
+	}
+}
+
+// FuzzCompletion: whatever is typed, what is offered stands in place of the end of what is before the cursor.
+func FuzzCompletion(f *testing.F) {
+	for _, line := range []string{"SELECT r.d FROM kernel_routes r", ".mode j", ".read '", "SELECT \"", "[x", "a.b.", "\xff."} {
+		f.Add("", line, 3)
+		f.Add("SELECT\n", line, len(line))
+	}
+	f.Fuzz(func(t *testing.T, before, line string, pos int) {
+		if strings.HasPrefix(strings.TrimLeft(line, " \t"), ".") && strings.Contains(line, "/") {
+			return // files
+		}
+		if before != "" {
+			before += "\n" // as those are lines
+		}
+		runes := []rune(line)
+		line = string(runes) // as liner has it
+		pos = max(0, min(pos, len(runes)))
+		head, words, tail := (&completer{before: before}).complete(line, pos)
+		if tail != string(runes[pos:]) || !strings.HasPrefix(string(runes[:pos]), head) {
+			t.Errorf("%q at %d: %q and %q", line, pos, head, tail)
+		}
+		for _, w := range words {
+			if strings.ContainsAny(w, "\n\x1b") {
+				t.Errorf("%q offers %q", line, w)
+			}
+		}
+	})
+}
+
+// TestCompletedTables: the tables are all that there are.
+func TestCompletedTables(t *testing.T) {
+	if len(tableNames()) != len(tables.All()) || !slices.IsSorted(keywords) {
+		t.Errorf("%d tables, keywords are %v", len(tableNames()), keywords)
+	}
+}
