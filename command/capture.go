@@ -140,37 +140,54 @@ func defineFrom(cmd *cobra.Command) {
 // errNeedsLinux is why the program, which builds on other systems too, reads there
 // only what a Linux host has written.
 var errNeedsLinux = errors.New("reading the kernel's routes needs Linux; " +
-	"elsewhere query and routes answer from a capture (--from FILE)")
+	"elsewhere query and routes answer from a capture (--from FILE), and diff compares two")
 
 // withSource calls f with what routes are read from.
 func withSource(cmd *cobra.Command, f func(context.Context, tables.Source) error) error {
 	ctx := cmd.Context()
 	if !cmd.Flags().Changed("from") {
-		if runtime.GOOS != "linux" {
-			return failed(errNeedsLinux)
+		src, err := kernelSource()
+		if err != nil {
+			return err
 		}
-		return f(ctx, &commandSource{rtnl.Cache{Kernel: rtnl.Kernel{Logger: stderrLog(slog.LevelWarn),
-			Counters: new(rtnl.Counters)}}})
+		return f(ctx, src)
 	}
 	name, err := cmd.Flags().GetString("from")
 	if err != nil || name == "" {
 		return usage(cmd, "--from is empty: give the name of a capture file")
 	}
+	c, _, err := openCapture(ctx, name)
+	if err != nil {
+		return err
+	}
+	return f(ctx, c)
+}
+
+// kernelSource reads from the kernel.
+func kernelSource() (*commandSource, error) {
+	if runtime.GOOS != "linux" {
+		return nil, failed(errNeedsLinux)
+	}
+	return &commandSource{rtnl.Cache{Kernel: rtnl.Kernel{Logger: stderrLog(slog.LevelWarn),
+		Counters: new(rtnl.Counters)}}}, nil
+}
+
+// openCapture reads a capture, and warns of what should be known of it. said is how messages name it.
+func openCapture(ctx context.Context, name string) (c *capture.Capture, said string, err error) {
 	in, said := os.Stdin, "from standard input"
 	if name != standard {
 		said = name
 		in, err = interruptible(ctx, func() (*os.File, error) { return os.Open(name) })
 		if err != nil {
-			return captureError(said, err)
+			return nil, said, captureError(said, err)
 		}
 		defer in.Close()
 	}
-	c, err := capture.Read(reader{ctx, in})
-	if err != nil {
-		return captureError(said, err)
+	if c, err = capture.Read(reader{ctx, in}); err != nil {
+		return nil, said, captureError(said, err)
 	}
 	for _, note := range c.Notes() {
 		warn(fmt.Sprintf("capture %s: %s", said, note))
 	}
-	return f(ctx, c)
+	return c, said, nil
 }

@@ -1,0 +1,193 @@
+package diff
+
+import (
+	"bufio"
+	"bytes"
+	"cmp"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+
+	"kernelroutes/shell/iptext"
+)
+
+// What has happened to an object, as the text and the JSON have it.
+const (
+	appeared = "appeared"
+	vanished = "vanished"
+	changed  = "changed"
+)
+
+func (x *difference) change() string {
+	switch {
+	case x.was == nil:
+		return appeared
+	case x.now == nil:
+		return vanished
+	}
+	return changed
+}
+
+// none stands for a value that is absent.
+const none = "none"
+
+// printText prints a line for each difference, and how many there are.
+func (d *differ) printText(w *bufio.Writer, all []*difference) error {
+	count := map[string]int{}
+	var line []byte
+	for i, x := range all {
+		if i%1024 == 0 && d.ctx.Err() != nil {
+			return d.ctx.Err()
+		}
+		count[x.change()]++
+		line = append(append(line[:0], x.change()...), ' ')
+		switch x.change() {
+		case appeared:
+			line = append(line, strings.Join(x.now.words, " ")...)
+		case vanished:
+			line = append(line, strings.Join(x.own.words, " ")...)
+		default:
+			line = x.appendChanged(line)
+		}
+		if _, err := w.Write(append(iptext.Visible(line, 0), '\n')); err != nil {
+			return err
+		}
+	}
+	last := "no differences"
+	if len(all) > 0 {
+		last = fmt.Sprintf("%d appeared, %d vanished, %d changed", count[appeared], count[vanished], count[changed])
+	}
+	_, err := fmt.Fprintln(w, last)
+	return err
+}
+
+// tells are the columns that a word of what describes an object tells, beside one of its name.
+var tells = map[string][]string{
+	"via":    {"gateway", "gateway_family"},
+	"encap":  {"encap_type"},
+	"as":     {"newdst"},
+	"nhid":   {nexthopID},
+	"proto":  {"protocol"},
+	"src":    {"prefsrc"},
+	"lookup": {"action", tableID, "table_name", "l3mdev"},
+	"goto":   {"action", "goto_priority"},
+	"group":  {"members"},
+	"nexthop": {"nexthops", hopCount, "gateway", "gateway_family", dev, "weight", "encap", "encap_type", "newdst",
+		nexthopID},
+}
+
+// appendChanged appends what is there now, what of it was otherwise, and the columns that this does
+// not tell.
+func (x *difference) appendChanged(b []byte) []byte {
+	b = append(b, strings.Join(x.now.words, " ")...)
+	others := iptext.Others(x.was.words, x.now.words)
+	if len(others) > 0 {
+		b = append(append(b, ", was "...), strings.Join(others, " ")...)
+	}
+	shown := map[string]bool{}
+	for _, part := range others {
+		word, value, _ := strings.Cut(part, " ")
+		shown[word] = true
+		for _, column := range tells[word] {
+			shown[column] = true
+		}
+		if value == "" { // a type or an action
+			shown["type"], shown["action"] = true, true
+		}
+	}
+	columns := x.columns()
+	change := func(name, was, now string) {
+		b = append(b, ", "+name+" "+cmp.Or(was, none)+" -> "+cmp.Or(now, none)...)
+	}
+	for _, name := range x.changed() {
+		if !shown[name] && name != x.called {
+			i := slices.Index(columns, x.Column(name))
+			change(name, x.was.cells[i], x.now.cells[i])
+		}
+		shown[name] = shown[name] || name != x.called
+	}
+	was, now := x.sortedParts(x.was), x.sortedParts(x.now)
+	if shown[x.called] || len(was) != len(now) && len(others) > 0 {
+		return b
+	}
+	for i, name := range x.partNames() {
+		if old, current := joined(was, i), joined(now, i); old != current && !shown[name] {
+			change("nexthop "+name, old, current)
+		}
+	}
+	return b
+}
+
+// A jsonDifference is a difference as an object.
+type jsonDifference struct {
+	Change  string         `json:"change"`
+	Table   string         `json:"table"`
+	Columns []string       `json:"columns,omitempty"`
+	Was     map[string]any `json:"was,omitempty"`
+	Now     map[string]any `json:"now,omitempty"`
+}
+
+// printJSON prints an array with an object a line.
+func (d *differ) printJSON(w *bufio.Writer, all []*difference) error {
+	separator := "[\n"
+	var text bytes.Buffer
+	enc := json.NewEncoder(&text)
+	enc.SetEscapeHTML(false)
+	for i, x := range all {
+		if i%1024 == 0 && d.ctx.Err() != nil {
+			return d.ctx.Err()
+		}
+		one := jsonDifference{Change: x.change(), Table: x.Name, Was: x.object(x.own), Now: x.object(x.now)}
+		if one.Change == changed {
+			one.Columns = x.changed()
+		}
+		text.Reset()
+		if err := enc.Encode(one); err != nil {
+			return err
+		}
+		w.WriteString(separator)
+		w.Write(bytes.TrimSuffix(text.Bytes(), []byte("\n")))
+		separator = ",\n"
+	}
+	end := "\n]\n"
+	if len(all) == 0 {
+		end = "[]\n"
+	}
+	_, err := w.WriteString(end)
+	return err
+}
+
+// object returns the columns that are not empty, as text, and the parts of an object that has several:
+// of each those columns that it does not have in common with the object.
+func (x *difference) object(r *record) map[string]any {
+	if r == nil {
+		return nil
+	}
+	values := map[string]any{}
+	for i, c := range x.columns() {
+		if r.cells[i] != "" {
+			values[x.Columns[c].Name] = r.cells[i]
+		}
+	}
+	if len(r.parts) < 2 && x.parts != nil {
+		return values
+	}
+	from := cmp.Or(x.parts, x.Table)
+	var parts []map[string]any
+	for _, p := range r.parts {
+		part := map[string]any{}
+		for i, c := range x.partColumns() {
+			if name := from.Columns[c].Name; p[i] != "" && values[name] != p[i] {
+				part[name] = p[i]
+			}
+		}
+		if len(part) > 0 {
+			parts = append(parts, part)
+		}
+	}
+	if parts != nil {
+		values[x.called] = parts
+	}
+	return values
+}
