@@ -45,7 +45,7 @@ func (d *differ) compare(t *thing, was, now *state) ([]*difference, error) {
 		return nil, err
 	}
 	pairs := match(old, current)
-	return d.records(t, l, told, pairs, [2]*state{was, now}, [2]*rtnl.Snapshot{a, b})
+	return d.differences(t, l, told, pairs, [2]*state{was, now}, [2]*rtnl.Snapshot{a, b})
 }
 
 // entries returns the objects of a state that the options choose, sorted by their keys.

@@ -1,6 +1,7 @@
 package diff
 
 import (
+	"cmp"
 	"hash/maphash"
 	"slices"
 
@@ -10,21 +11,20 @@ import (
 	"kernelroutes/tables"
 )
 
-// columns returns the columns that an object has: all that do not say what the query asks for.
-func (t *thing) columns() []int {
-	return columnsOf(t.Table, func(c *tables.ColumnInfo) bool {
+// prepare works out the columns.
+func (t *thing) prepare() *thing {
+	t.columns = columnsOf(t.Table, func(c *tables.ColumnInfo) bool {
 		return !slices.Contains(t.without, c.Name) && !slices.Contains(t.member, c.Name)
 	})
-}
-
-// partColumns returns those of its parts.
-func (t *thing) partColumns() []int {
-	if t.parts == nil {
-		return columnsOf(t.Table, func(c *tables.ColumnInfo) bool { return slices.Contains(t.member, c.Name) })
+	if t.parts != nil {
+		t.partColumns = columnsOf(t.parts, func(*tables.ColumnInfo) bool { return true })
+		return t
 	}
-	return columnsOf(t.parts, func(*tables.ColumnInfo) bool { return true })
+	t.partColumns = columnsOf(t.Table, func(c *tables.ColumnInfo) bool { return slices.Contains(t.member, c.Name) })
+	return t
 }
 
+// columnsOf returns the wanted ones of those that do not say what the query asks for.
 func columnsOf(t *tables.Table, wanted func(*tables.ColumnInfo) bool) (columns []int) {
 	for i := range t.Columns {
 		c := &t.Columns[i]
@@ -34,6 +34,17 @@ func columnsOf(t *tables.Table, wanted func(*tables.ColumnInfo) bool) (columns [
 	}
 	return columns
 }
+
+// place returns the place of a column among those of an object; -1: it has none.
+func (t *thing) place(name string) int {
+	if t.Column(name) < 0 {
+		return -1
+	}
+	return slices.Index(t.columns, t.Column(name))
+}
+
+// ofParts returns the table of the parts.
+func (t *thing) ofParts() *tables.Table { return cmp.Or(t.parts, t.Table) }
 
 // used is tables.Query.Used for some columns.
 func used(t *tables.Table, columns []int) []bool {
@@ -47,32 +58,31 @@ func used(t *tables.Table, columns []int) []bool {
 // A reader goes over the objects of a thing in a snapshot.
 type reader struct {
 	*thing
-	rows, hops       tables.Rows // hops: nil if there are no parts in a table of their own
-	columns, hopCols []int
-	step             func() (int, func(iptext.Describer) []string)
-	describe         func(iptext.Describer) []string // the current object
+	rows, hops tables.Rows // hops: nil if there are no parts in a table of their own
+	step       func() (int, func(iptext.Describer) []string)
+	describe   func(iptext.Describer) []string // the current object
 
 	// Of the current object, if it has been filled: the values of columns, one after the other, and
 	// where each ends; then those of its parts.
-	buf   []byte
-	ends  []int
-	parts int
+	buf  []byte
+	ends []int
+	has  int // parts
 }
 
 // open returns a reader before the first object.
 func (d *differ) open(t *thing, s *state, snap *rtnl.Snapshot, names *iproute2.Names) (*reader, error) {
-	r := &reader{thing: t, columns: t.columns(), hopCols: t.partColumns()}
+	r := &reader{thing: t}
 	src := &frozen{s.Source, snap, names}
 	all := r.columns
 	if t.parts == nil {
-		all = slices.Concat(r.columns, r.hopCols)
+		all = slices.Concat(r.columns, r.partColumns)
 	}
 	var err error
 	if r.rows, err = t.Scan(d.ctx, src, tables.Query{Used: used(t.Table, all)}); err != nil {
 		return nil, err
 	}
 	if t.parts != nil {
-		r.hops, err = t.parts.Scan(d.ctx, src, tables.Query{Used: used(t.parts, r.hopCols)})
+		r.hops, err = t.parts.Scan(d.ctx, src, tables.Query{Used: used(t.parts, r.partColumns)})
 	}
 	if t.walk != nil {
 		r.step = t.walk(snap)
@@ -85,7 +95,7 @@ func (r *reader) next(fill bool) bool {
 	if !r.rows.Next() {
 		return false
 	}
-	r.buf, r.ends, r.parts = r.buf[:0], r.ends[:0], 0
+	r.buf, r.ends, r.has = r.buf[:0], r.ends[:0], 0
 	rows := 1
 	if r.step != nil {
 		rows, r.describe = r.step()
@@ -95,9 +105,9 @@ func (r *reader) next(fill bool) bool {
 	}
 	if r.hops != nil {
 		n, _ := r.rows.Int(r.Column(hopCount))
-		for ; r.parts < int(n) && r.hops.Next(); r.parts++ {
+		for ; r.has < int(n) && r.hops.Next(); r.has++ {
 			if fill {
-				r.add(r.thing.parts, r.hops, r.hopCols)
+				r.add(r.parts, r.hops, r.partColumns)
 			}
 		}
 		return true
@@ -107,8 +117,8 @@ func (r *reader) next(fill bool) bool {
 			r.rows.Next()
 		}
 		if fill && r.member != nil {
-			r.add(r.Table, r.rows, r.hopCols)
-			r.parts++
+			r.add(r.Table, r.rows, r.partColumns)
+			r.has++
 		}
 	}
 	return true
@@ -132,7 +142,7 @@ func (r *reader) cell(i int) []byte {
 
 // value returns the value of a column of the object.
 func (r *reader) value(name string) []byte {
-	return r.cell(slices.Index(r.columns, r.Column(name)))
+	return r.cell(r.place(name))
 }
 
 // A layout says which values of an object count for what.
@@ -145,28 +155,19 @@ type layout struct {
 }
 
 func (t *thing) layout(seed maphash.Seed) *layout {
-	columns, parts := t.columns(), t.partColumns()
-	place := func(name string) int { return slices.Index(columns, t.Column(name)) }
-	l := &layout{family: place(family), tables: place(tableID), seed: seed}
-	if t.Column(tableID) < 0 {
-		l.tables = -1
-	}
+	l := &layout{family: t.place(family), tables: t.place(tableID), seed: seed}
 	for _, name := range t.key {
-		l.key = append(l.key, place(name))
+		l.key = append(l.key, t.place(name))
 	}
 	for _, name := range t.alike {
-		l.alike = append(l.alike, place(name))
+		l.alike = append(l.alike, t.place(name))
 	}
 	counts := func(c *tables.ColumnInfo, aside []string) bool { return !c.Volatile && !slices.Contains(aside, c.Name) }
-	for _, c := range columns {
+	for _, c := range t.columns {
 		l.compared = append(l.compared, counts(&t.Columns[c], t.aside))
 	}
-	from := t.Table
-	if t.parts != nil {
-		from = t.parts
-	}
-	for _, c := range parts {
-		l.partsCompared = append(l.partsCompared, counts(&from.Columns[c], partsAside))
+	for _, c := range t.partColumns {
+		l.partsCompared = append(l.partsCompared, counts(&t.ofParts().Columns[c], partsAside))
 	}
 	return l
 }
@@ -183,7 +184,7 @@ func (r *reader) hash(l *layout, skip []bool) uint64 {
 	}
 	sum := h.Sum64()
 	at := len(r.columns)
-	for range r.parts {
+	for range r.has {
 		h.Reset()
 		for i, counts := range l.partsCompared {
 			if counts {
@@ -191,7 +192,7 @@ func (r *reader) hash(l *layout, skip []bool) uint64 {
 			}
 		}
 		sum += h.Sum64()
-		at += len(r.hopCols)
+		at += len(r.partColumns)
 	}
 	return sum
 }

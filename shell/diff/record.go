@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"cmp"
 	"encoding/binary"
-	"maps"
 	"net/netip"
 	"slices"
 	"strconv"
@@ -30,66 +29,87 @@ type difference struct {
 	layout   *layout
 	was, now *record // nil: there is none
 	own      *record // was, with the names of its own state
-	order    []byte  // by which differences are sorted
+	change   string
+	order    []byte // by which differences are sorted
+	line     []byte // what is printed
 }
 
-// records returns the differences that pairs are, in their order.
-func (d *differ) records(t *thing, l *layout, told *told, pairs []pair, states [2]*state, snaps [2]*rtnl.Snapshot) (
-	all []*difference, err error) {
-	var wanted [2]map[int]*record
-	for i := range wanted {
-		wanted[i] = map[int]*record{}
-	}
+// A reading is one way through the objects of a state, for those that differ.
+type reading struct {
+	state *state
+	snap  *rtnl.Snapshot
+	names *iproute2.Names
+	take  map[int]func(*record) // by their place
+}
+
+// differences returns what is to be printed of pairs, in its order. Of each nothing else is held, as
+// there may be as many as routes.
+func (d *differ) differences(t *thing, l *layout, told *told, pairs []pair, states [2]*state,
+	snaps [2]*rtnl.Snapshot) (all []*difference, err error) {
+	common, own, now := map[int]func(*record){}, map[int]func(*record){}, map[int]func(*record){}
 	for _, p := range pairs {
-		wanted[0][p.was], wanted[1][p.now] = nil, nil
+		x := &difference{thing: t, layout: l, change: changed}
+		all = append(all, x)
+		switch {
+		case p.was < 0:
+			x.change = appeared
+		case p.now < 0:
+			x.change = vanished
+			own[p.was] = func(r *record) { x.own = r; d.render(x, r) }
+			continue
+		default:
+			common[p.was] = func(r *record) { x.was = r }
+			own[p.was] = func(r *record) { x.own = r }
+		}
+		now[p.now] = func(r *record) { x.now = r; d.render(x, r) }
 	}
-	own := maps.Clone(wanted[0])
-	for _, read := range []struct {
-		records map[int]*record
-		state   int
-		names   *iproute2.Names
-	}{{wanted[0], 0, d.names}, {own, 0, states[0].Names()}, {wanted[1], 1, d.names}} {
-		if err := d.fill(t, told, read.records, states[read.state], snaps[read.state], read.names); err != nil {
+	for _, r := range []reading{
+		{states[0], snaps[0], d.names, common},
+		{states[0], snaps[0], states[0].Names(), own},
+		{states[1], snaps[1], d.names, now},
+	} {
+		if err := d.take(t, told, &r); err != nil {
 			return nil, err
 		}
-	}
-	for _, p := range pairs {
-		one := &difference{thing: t, layout: l, was: wanted[0][p.was], now: wanted[1][p.now], own: own[p.was]}
-		one.order = one.appendOrder(nil, cmp.Or(one.now, one.was))
-		all = append(all, one)
 	}
 	slices.SortStableFunc(all, func(a, b *difference) int { return bytes.Compare(a.order, b.order) })
 	return all, nil
 }
 
-// fill reads the objects whose places are wanted.
-func (d *differ) fill(t *thing, told *told, wanted map[int]*record, s *state, snap *rtnl.Snapshot,
-	names *iproute2.Names) error {
-	delete(wanted, -1)
-	if len(wanted) == 0 {
-		return nil
-	}
-	r, err := d.open(t, s, snap, names)
+// take reads the objects that are to be taken.
+func (d *differ) take(t *thing, told *told, from *reading) error {
+	r, err := d.open(t, from.state, from.snap, from.names)
 	if err != nil {
 		return err
 	}
-	describer := iptext.Describer{Names: names}
-	left := len(wanted)
-	for i := 0; left > 0; i++ {
+	describer := iptext.Describer{Names: from.names}
+	for i, left := 0, len(from.take); left > 0; i++ {
 		if i%1024 == 0 && d.ctx.Err() != nil {
 			return d.ctx.Err()
 		}
-		_, is := wanted[i]
-		if !r.next(is) {
+		take := from.take[i]
+		if !r.next(take != nil) {
 			return nil
 		}
-		if is {
-			wanted[i] = r.record(describer)
-			_, wanted[i].skip = told.of(r)
+		if take != nil {
+			record := r.record(describer)
+			_, record.skip = told.of(r)
+			take(record)
 			left--
 		}
 	}
 	return nil
+}
+
+// render makes what is printed of a difference, all of which is known, and lets go of the rest.
+func (d *differ) render(x *difference, last *record) {
+	x.order = x.appendOrder(nil, last)
+	if d.opts.JSON {
+		x.line = x.appendJSON(nil)
+	} else {
+		x.line = x.appendText(nil)
+	}
+	x.was, x.now, x.own = nil, nil, nil
 }
 
 func (r *reader) record(d iptext.Describer) *record {
@@ -99,8 +119,8 @@ func (r *reader) record(d iptext.Describer) *record {
 		cells[i], from = text[from:end], end
 	}
 	out := &record{cells: cells[:len(r.columns)]}
-	for rest := cells[len(r.columns):]; len(rest) > 0; rest = rest[len(r.hopCols):] {
-		out.parts = append(out.parts, rest[:len(r.hopCols)])
+	for rest := cells[len(r.columns):]; len(rest) > 0; rest = rest[len(r.partColumns):] {
+		out.parts = append(out.parts, rest[:len(r.partColumns)])
 	}
 	if r.describe == nil {
 		out.words = []string{r.word}
@@ -115,14 +135,13 @@ func (r *reader) record(d iptext.Describer) *record {
 
 // appendOrder appends bytes that sort as the key does: numbers and addresses by their value.
 func (x *difference) appendOrder(b []byte, r *record) []byte {
-	columns := x.columns()
 	for _, place := range x.layout.key {
 		cell := r.cells[place]
 		if n, err := strconv.ParseUint(cell, 10, 64); err == nil {
 			b = binary.BigEndian.AppendUint64(append(b, 1), n)
 		} else if p, err := netip.ParsePrefix(cell); err == nil {
 			b = append(append(append(b, 2), p.Addr().AsSlice()...), byte(p.Bits()))
-		} else if cell == "" || x.Columns[columns[place]].Type != tables.Text {
+		} else if cell == "" || x.Columns[x.columns[place]].Type != tables.Text {
 			b = append(b, 0)
 		} else {
 			b = append(append(append(b, 3), cell...), 0)
@@ -133,10 +152,9 @@ func (x *difference) appendOrder(b []byte, r *record) []byte {
 
 // changed returns the names of the columns that are others now, with called for the parts.
 func (x *difference) changed() (names []string) {
-	columns := x.columns()
 	for i, counts := range x.layout.compared {
 		if counts && (x.now.skip == nil || !x.now.skip[i]) && x.was.cells[i] != x.now.cells[i] {
-			names = append(names, x.Columns[columns[i]].Name)
+			names = append(names, x.Columns[x.columns[i]].Name)
 		}
 	}
 	if !slices.EqualFunc(x.sortedParts(x.was), x.sortedParts(x.now), slices.Equal) {
@@ -162,10 +180,9 @@ func (x *difference) sortedParts(r *record) (parts [][]string) {
 
 // partNames returns the names of the columns in sortedParts.
 func (x *difference) partNames() (names []string) {
-	from := cmp.Or(x.parts, x.Table)
-	for i, c := range x.partColumns() {
+	for i, c := range x.partColumns {
 		if x.layout.partsCompared[i] {
-			names = append(names, from.Columns[c].Name)
+			names = append(names, x.ofParts().Columns[c].Name)
 		}
 	}
 	return names

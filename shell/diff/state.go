@@ -39,9 +39,9 @@ func (d *differ) hold(s State) (*state, error) {
 
 // request is for all that is compared of a thing.
 func (d *differ) request(t *thing) rtnl.Request {
-	req := t.Request(d.names, tables.Query{Used: used(t.Table, t.columns())})
+	req := t.Request(d.names, tables.Query{Used: used(t.Table, t.columns)})
 	if t.parts != nil {
-		req = req.Union(t.parts.Request(d.names, tables.Query{Used: used(t.parts, t.partColumns())}))
+		req = req.Union(t.parts.Request(d.names, tables.Query{Used: used(t.parts, t.partColumns)}))
 	}
 	if d.opts.Family != 0 {
 		req.Families = []object.Family{d.opts.Family}

@@ -6,7 +6,6 @@ import (
 	"cmp"
 	"encoding/json"
 	"fmt"
-	"slices"
 	"strings"
 
 	"kernelroutes/shell/iptext"
@@ -19,40 +18,15 @@ const (
 	changed  = "changed"
 )
 
-func (x *difference) change() string {
-	switch {
-	case x.was == nil:
-		return appeared
-	case x.now == nil:
-		return vanished
-	}
-	return changed
-}
-
 // none stands for a value that is absent.
 const none = "none"
 
 // printText prints a line for each difference, and how many there are.
 func (d *differ) printText(w *bufio.Writer, all []*difference) error {
 	count := map[string]int{}
-	var line []byte
-	for i, x := range all {
-		if i%1024 == 0 && d.ctx.Err() != nil {
-			return d.ctx.Err()
-		}
-		count[x.change()]++
-		line = append(append(line[:0], x.change()...), ' ')
-		switch x.change() {
-		case appeared:
-			line = append(line, strings.Join(x.now.words, " ")...)
-		case vanished:
-			line = append(line, strings.Join(x.own.words, " ")...)
-		default:
-			line = x.appendChanged(line)
-		}
-		if _, err := w.Write(append(iptext.Visible(line, 0), '\n')); err != nil {
-			return err
-		}
+	for _, x := range all {
+		count[x.change]++
+		w.Write(append(x.line, '\n'))
 	}
 	last := "no differences"
 	if len(all) > 0 {
@@ -60,6 +34,20 @@ func (d *differ) printText(w *bufio.Writer, all []*difference) error {
 	}
 	_, err := fmt.Fprintln(w, last)
 	return err
+}
+
+// appendText appends the difference as text.
+func (x *difference) appendText(b []byte) []byte {
+	b = append(append(b, x.change...), ' ')
+	switch x.change {
+	case appeared:
+		b = append(b, strings.Join(x.now.words, " ")...)
+	case vanished:
+		b = append(b, strings.Join(x.own.words, " ")...)
+	default:
+		b = x.appendChanged(b)
+	}
+	return iptext.Visible(b, 0)
 }
 
 // tells are the columns that a word of what describes an object tells, beside one of its name.
@@ -96,13 +84,12 @@ func (x *difference) appendChanged(b []byte) []byte {
 			shown["type"], shown["action"] = true, true
 		}
 	}
-	columns := x.columns()
 	change := func(name, was, now string) {
 		b = append(b, ", "+name+" "+cmp.Or(was, none)+" -> "+cmp.Or(now, none)...)
 	}
 	for _, name := range x.changed() {
 		if !shown[name] && name != x.called {
-			i := slices.Index(columns, x.Column(name))
+			i := x.place(name)
 			change(name, x.was.cells[i], x.now.cells[i])
 		}
 		shown[name] = shown[name] || name != x.called
@@ -130,32 +117,29 @@ type jsonDifference struct {
 
 // printJSON prints an array with an object a line.
 func (d *differ) printJSON(w *bufio.Writer, all []*difference) error {
-	separator := "[\n"
-	var text bytes.Buffer
-	enc := json.NewEncoder(&text)
-	enc.SetEscapeHTML(false)
-	for i, x := range all {
-		if i%1024 == 0 && d.ctx.Err() != nil {
-			return d.ctx.Err()
-		}
-		one := jsonDifference{Change: x.change(), Table: x.Name, Was: x.object(x.own), Now: x.object(x.now)}
-		if one.Change == changed {
-			one.Columns = x.changed()
-		}
-		text.Reset()
-		if err := enc.Encode(one); err != nil {
-			return err
-		}
+	separator, end := "[\n", "[]\n"
+	for _, x := range all {
 		w.WriteString(separator)
-		w.Write(bytes.TrimSuffix(text.Bytes(), []byte("\n")))
-		separator = ",\n"
-	}
-	end := "\n]\n"
-	if len(all) == 0 {
-		end = "[]\n"
+		w.Write(x.line)
+		separator, end = ",\n", "\n]\n"
 	}
 	_, err := w.WriteString(end)
 	return err
+}
+
+// appendJSON appends the difference as an object.
+func (x *difference) appendJSON(b []byte) []byte {
+	one := jsonDifference{Change: x.change, Table: x.Name, Was: x.object(x.own), Now: x.object(x.now)}
+	if x.change == changed {
+		one.Columns = x.changed()
+	}
+	text := bytes.NewBuffer(b)
+	enc := json.NewEncoder(text)
+	enc.SetEscapeHTML(false)
+	if err := enc.Encode(one); err != nil {
+		panic(err) // texts and maps of them can be encoded
+	}
+	return bytes.TrimSuffix(text.Bytes(), []byte("\n"))
 }
 
 // object returns the columns that are not empty, as text, and the parts of an object that has several:
@@ -165,7 +149,7 @@ func (x *difference) object(r *record) map[string]any {
 		return nil
 	}
 	values := map[string]any{}
-	for i, c := range x.columns() {
+	for i, c := range x.columns {
 		if r.cells[i] != "" {
 			values[x.Columns[c].Name] = r.cells[i]
 		}
@@ -173,11 +157,11 @@ func (x *difference) object(r *record) map[string]any {
 	if len(r.parts) < 2 && x.parts != nil {
 		return values
 	}
-	from := cmp.Or(x.parts, x.Table)
+	from := x.ofParts()
 	var parts []map[string]any
 	for _, p := range r.parts {
 		part := map[string]any{}
-		for i, c := range x.partColumns() {
+		for i, c := range x.partColumns {
 			if name := from.Columns[c].Name; p[i] != "" && values[name] != p[i] {
 				part[name] = p[i]
 			}

@@ -33,6 +33,8 @@ type thing struct {
 	walk func(*rtnl.Snapshot) func() (rows int, describe func(iptext.Describer) []string)
 	// word is the first one of what describes an object without walk.
 	word string
+
+	columns, partColumns []int // of an object and of its parts, in their tables
 }
 
 const (
@@ -46,7 +48,7 @@ const (
 
 // things are what is compared, in the order in which it is printed.
 var things = []*thing{
-	{
+	(&thing{
 		Table: tables.Rules,
 		key: []string{family, "priority", "inverted", "src", "dst", "iif", "oif", "fwmark", "fwmask", "tos", "dscp",
 			"dscp_mask", "uid_start", "uid_end", "ip_proto", "sport_start", "sport_end", "sport_mask", "dport_start",
@@ -54,8 +56,8 @@ var things = []*thing{
 		alike: []string{"action", tableID, "goto_priority"},
 		aside: []string{"rule_id", "vrf"},
 		walk:  walkRules,
-	},
-	{
+	}).prepare(),
+	(&thing{
 		Table:  tables.Routes,
 		key:    []string{family, tableID, "dst", "src", "tos", "metric"},
 		alike:  []string{"type", "gateway", dev, nexthopID},
@@ -63,8 +65,8 @@ var things = []*thing{
 		parts:  tables.Nexthops,
 		called: "nexthops",
 		walk:   walkRoutes,
-	},
-	{
+	}).prepare(),
+	(&thing{
 		Table:   tables.NexthopObjects,
 		key:     []string{nexthopID},
 		aside:   []string{devIndex},
@@ -72,13 +74,13 @@ var things = []*thing{
 		member:  []string{"group_member_id", "weight"},
 		called:  "members",
 		walk:    walkNexthopObjects,
-	},
-	{
+	}).prepare(),
+	(&thing{
 		Table: tables.InterfaceConfig,
 		key:   []string{dev, family},
 		aside: []string{devIndex},
 		word:  "interface",
-	},
+	}).prepare(),
 }
 
 // partsAside are the columns of parts that are not compared.

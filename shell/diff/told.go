@@ -47,7 +47,7 @@ func isSetting(name string) bool {
 
 // suspects returns the places of the columns that a state may not tell.
 func (t *thing) suspects(s *state) (places []int) {
-	for i, c := range t.columns() {
+	for i, c := range t.columns {
 		c := &t.Columns[c]
 		if t.Table == tables.InterfaceConfig && isSetting(c.Name) || s.Kernel != "" && c.Since != "" && older(s.Kernel, c.Since) {
 			places = append(places, i)
@@ -96,7 +96,7 @@ func (d *differ) told(t *thing, states [2]*state, snaps [2]*rtnl.Snapshot) (*tol
 			for _, c := range suspects[i] {
 				if mine.tell[c] == 0 && theirs.tell[c] == theirs.objects {
 					out.leaveOut(class, c)
-					lacking[class] = append(lacking[class], t.Columns[t.columns()[c]].Name)
+					lacking[class] = append(lacking[class], t.Columns[t.columns[c]].Name)
 				}
 			}
 		}
@@ -105,7 +105,7 @@ func (d *differ) told(t *thing, states [2]*state, snaps [2]*rtnl.Snapshot) (*tol
 	if t.Table == tables.InterfaceConfig && states[0].Kernel != states[1].Kernel {
 		// Settings by their numbers, of which a newer kernel has more.
 		for class := range tallies[0] {
-			out.leaveOut(class, slices.Index(t.columns(), t.Column("unknown_attrs")))
+			out.leaveOut(class, t.place("unknown_attrs"))
 		}
 	}
 	return out, nil
@@ -113,7 +113,7 @@ func (d *differ) told(t *thing, states [2]*state, snaps [2]*rtnl.Snapshot) (*tol
 
 func (t *told) leaveOut(class string, column int) {
 	if t.skip[class] == nil {
-		t.skip[class] = make([]bool, len(t.columns()))
+		t.skip[class] = make([]bool, len(t.columns))
 	}
 	t.skip[class][column] = true
 }
