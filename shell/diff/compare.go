@@ -15,6 +15,7 @@ type entry struct {
 	value uint64 // a hash of all that is compared
 	like  uint64 // see reader.likeness
 	index int    // its place among the objects of its state
+	is    bool   // the options let it through
 }
 
 // A pair is an object that was and the one that is now in its place; -1: there is none.
@@ -36,6 +37,8 @@ func (d *differ) compare(t *thing, was, now *state) ([]*difference, error) {
 		return nil, err
 	}
 	l := t.layout(maphash.MakeSeed())
+	d.leaveOutDevices(t, l, was, a)
+	d.leaveOutDevices(t, l, now, b)
 	old, err := d.entries(t, l, told, was, a)
 	if err != nil {
 		return nil, err
@@ -48,7 +51,7 @@ func (d *differ) compare(t *thing, was, now *state) ([]*difference, error) {
 	return d.differences(t, l, told, pairs, [2]*state{was, now}, [2]*rtnl.Snapshot{a, b})
 }
 
-// entries returns the objects of a state that the options choose, sorted by their keys.
+// entries returns the objects of a state, sorted by their keys.
 func (d *differ) entries(t *thing, l *layout, told *told, s *state, snap *rtnl.Snapshot) (all []entry, err error) {
 	r, err := d.open(t, s, snap, d.names)
 	if err != nil {
@@ -60,11 +63,11 @@ func (d *differ) entries(t *thing, l *layout, told *told, s *state, snap *rtnl.S
 			return nil, d.ctx.Err()
 		}
 		class, skip := told.of(r)
-		if !d.wanted(r, l) || told.unknown[class] {
+		if told.unknown[class] {
 			continue
 		}
 		key = r.appendKey(key[:0], l)
-		all = append(all, entry{string(key), r.hash(l, skip), r.likeness(l), i})
+		all = append(all, entry{string(key), r.hash(l, skip), r.likeness(l), i, d.wanted(r, l)})
 	}
 	slices.SortStableFunc(all, func(x, y entry) int { return cmp.Compare(x.key, y.key) })
 	return all, nil
@@ -119,16 +122,21 @@ func matchAlike(pairs []pair, was, now []entry) []pair {
 	only := len(was) == 1 && len(now) == 1
 	was, now, _ = without(was, now, func(e *entry) uint64 { return e.value })
 	var alike []pair
-	if only && len(was) == 1 {
-		return append(pairs, pair{was[0].index, now[0].index})
+	if only {
+		was, now, alike = without(was, now, func(*entry) uint64 { return 0 })
+	} else {
+		was, now, alike = without(was, now, func(e *entry) uint64 { return e.like })
 	}
-	was, now, alike = without(was, now, func(e *entry) uint64 { return e.like })
 	pairs = append(pairs, alike...)
 	for _, e := range was {
-		pairs = append(pairs, pair{e.index, -1})
+		if e.is {
+			pairs = append(pairs, pair{e.index, -1})
+		}
 	}
 	for _, e := range now {
-		pairs = append(pairs, pair{-1, e.index})
+		if e.is {
+			pairs = append(pairs, pair{-1, e.index})
+		}
 	}
 	return pairs
 }
@@ -149,7 +157,9 @@ func without(was, now []entry, hash func(*entry) uint64) (a, b []entry, pairs []
 		h := hash(&was[i])
 		if list := there[h]; len(list) > 0 {
 			there[h], taken[list[0]] = list[1:], true
-			pairs = append(pairs, pair{was[i].index, now[list[0]].index})
+			if was[i].is || now[list[0]].is {
+				pairs = append(pairs, pair{was[i].index, now[list[0]].index})
+			}
 		} else {
 			a = append(a, was[i])
 		}

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"hash/maphash"
 	"slices"
+	"strings"
 
 	"kernelroutes/rtnl"
 	"kernelroutes/rtnl/iproute2"
@@ -150,12 +151,17 @@ type layout struct {
 	key, alike     []int  // places
 	compared       []bool // by place, of the object
 	partsCompared  []bool // by place, of a part
+	ofObject       []bool // by place: the nexthop object tells it, if there is one
 	family, tables int    // places, -1: there is none
+	nexthopID      int    // place in a route
 	seed           maphash.Seed
 }
 
 func (t *thing) layout(seed maphash.Seed) *layout {
-	l := &layout{family: t.place(family), tables: t.place(tableID), seed: seed}
+	l := &layout{family: t.place(family), tables: t.place(tableID), nexthopID: -1, seed: seed}
+	if t.Table == tables.Routes {
+		l.nexthopID = t.place(nexthopID)
+	}
 	for _, name := range t.key {
 		l.key = append(l.key, t.place(name))
 	}
@@ -165,6 +171,7 @@ func (t *thing) layout(seed maphash.Seed) *layout {
 	counts := func(c *tables.ColumnInfo, aside []string) bool { return !c.Volatile && !slices.Contains(aside, c.Name) }
 	for _, c := range t.columns {
 		l.compared = append(l.compared, counts(&t.Columns[c], t.aside))
+		l.ofObject = append(l.ofObject, strings.Contains(t.Columns[c].Source, "NHA_"))
 	}
 	for _, c := range t.partColumns {
 		l.partsCompared = append(l.partsCompared, counts(&t.ofParts().Columns[c], partsAside))
@@ -174,15 +181,22 @@ func (t *thing) layout(seed maphash.Seed) *layout {
 
 // hash returns a hash of all that is compared of the object, but for what skip has. The order of the
 // parts does not count: the kernel keeps it as they came.
+//
+// Of a route with a nexthop object that one is compared, once, and of the route only which one it is:
+// else a change of the object was one of each of its routes.
 func (r *reader) hash(l *layout, skip []bool) uint64 {
 	var h maphash.Hash
 	h.SetSeed(l.seed)
+	has := l.nexthopID >= 0 && len(r.cell(l.nexthopID)) > 0
 	for i, counts := range l.compared {
-		if counts && (skip == nil || !skip[i]) {
+		if counts && (skip == nil || !skip[i]) && !(has && l.ofObject[i]) {
 			writeCell(&h, r.cell(i))
 		}
 	}
 	sum := h.Sum64()
+	if has {
+		return sum
+	}
 	at := len(r.columns)
 	for range r.has {
 		h.Reset()

@@ -7,7 +7,6 @@ import (
 	"net/netip"
 	"slices"
 	"strconv"
-	"strings"
 
 	"kernelroutes/rtnl"
 	"kernelroutes/rtnl/iproute2"
@@ -152,12 +151,14 @@ func (x *difference) appendOrder(b []byte, r *record) []byte {
 
 // changed returns the names of the columns that are others now, with called for the parts.
 func (x *difference) changed() (names []string) {
-	for i, counts := range x.layout.compared {
-		if counts && (x.now.skip == nil || !x.now.skip[i]) && x.was.cells[i] != x.now.cells[i] {
+	l := x.layout
+	haveObjects := l.nexthopID >= 0 && x.was.cells[l.nexthopID] != "" && x.now.cells[l.nexthopID] != ""
+	for i, counts := range l.compared {
+		if counts && (x.now.skip == nil || !x.now.skip[i]) && !(haveObjects && l.ofObject[i]) && x.was.cells[i] != x.now.cells[i] {
 			names = append(names, x.Columns[x.columns[i]].Name)
 		}
 	}
-	if !slices.EqualFunc(x.sortedParts(x.was), x.sortedParts(x.now), slices.Equal) {
+	if !haveObjects && !slices.EqualFunc(x.sortedParts(x.was), x.sortedParts(x.now), slices.Equal) {
 		names = append(names, x.called)
 	}
 	return names
@@ -188,11 +189,13 @@ func (x *difference) partNames() (names []string) {
 	return names
 }
 
-// joined returns the values of a column of sorted parts.
-func joined(parts [][]string, column int) string {
-	var values []string
+// values returns the values of a column of sorted parts.
+func values(parts [][]string, column int) (all []string) {
 	for _, p := range parts {
-		values = append(values, cmp.Or(p[column], none))
+		all = append(all, cmp.Or(p[column], none))
 	}
-	return strings.Join(values, ",")
+	return all
 }
+
+// distinct returns the values in their order, each once.
+func distinct(values []string) []string { return slices.Compact(slices.Sorted(slices.Values(values))) }

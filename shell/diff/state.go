@@ -3,6 +3,7 @@ package diff
 import (
 	"context"
 	"errors"
+	"fmt"
 
 	"kernelroutes/rtnl"
 	"kernelroutes/rtnl/capture"
@@ -57,7 +58,10 @@ func (s *state) read(ctx context.Context, req rtnl.Request) (snap *rtnl.Snapshot
 	} else {
 		snap, err = s.Read(ctx, req)
 	}
-	if err == nil && !snap.Consistent {
+	switch {
+	case isLacking(err):
+		return nil, fmt.Errorf("%s: %w", s.Name, err)
+	case err == nil && !snap.Consistent:
 		s.consistent = false
 	}
 	return snap, err

@@ -6,6 +6,7 @@ import (
 	"cmp"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 
 	"kernelroutes/shell/iptext"
@@ -87,7 +88,8 @@ func (x *difference) appendChanged(b []byte) []byte {
 	change := func(name, was, now string) {
 		b = append(b, ", "+name+" "+cmp.Or(was, none)+" -> "+cmp.Or(now, none)...)
 	}
-	for _, name := range x.changed() {
+	names := x.changed()
+	for _, name := range names {
 		if !shown[name] && name != x.called {
 			i := x.place(name)
 			change(name, x.was.cells[i], x.now.cells[i])
@@ -95,12 +97,17 @@ func (x *difference) appendChanged(b []byte) []byte {
 		shown[name] = shown[name] || name != x.called
 	}
 	was, now := x.sortedParts(x.was), x.sortedParts(x.now)
-	if shown[x.called] || len(was) != len(now) && len(others) > 0 {
+	if !slices.Contains(names, x.called) || shown[x.called] || len(was) != len(now) && len(others) > 0 {
 		return b
 	}
 	for i, name := range x.partNames() {
-		if old, current := joined(was, i), joined(now, i); old != current && !shown[name] {
-			change("nexthop "+name, old, current)
+		old, current := values(was, i), values(now, i)
+		differ := !slices.Equal(old, current)
+		if len(old) != len(current) { // more of the same is no more than how many there are
+			differ = !slices.Equal(distinct(old), distinct(current))
+		}
+		if differ && !shown[name] {
+			change("nexthop "+name, strings.Join(old, ","), strings.Join(current, ","))
 		}
 	}
 	return b

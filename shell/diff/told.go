@@ -61,6 +61,23 @@ func older(kernel, since string) bool {
 	return object.ParseRelease(kernel).Before(r.Major, r.Minor, r.Patch)
 }
 
+// leaveOutDevices has routes compared without interfaces if a state, as some recording, has none: there
+// are always some.
+func (d *differ) leaveOutDevices(t *thing, l *layout, s *state, snap *rtnl.Snapshot) {
+	place := t.place(dev)
+	if t.Table == tables.InterfaceConfig || place < 0 || snap.Count(object.Links.Kind) > 0 {
+		return
+	}
+	d.warn(fmt.Sprintf("%s: %s has no interfaces: dev cannot be compared", t.Name, s.Name))
+	l.compared[place] = false
+	l.alike = slices.DeleteFunc(l.alike, func(i int) bool { return i == place })
+	for i, c := range t.partColumns {
+		if t.ofParts().Columns[c].Name == dev {
+			l.partsCompared[i] = false
+		}
+	}
+}
+
 // A tally is of how many objects of a class there are and how many tell each column.
 type tally struct {
 	objects int
