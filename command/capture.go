@@ -11,6 +11,7 @@ import (
 	"runtime"
 	"strconv"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -179,15 +180,25 @@ func openCapture(ctx context.Context, name string) (c *capture.Capture, said str
 		said = name
 		in, err = interruptible(ctx, func() (*os.File, error) { return os.Open(name) })
 		if err != nil {
-			return nil, said, captureError(said, err)
+			return nil, said, captureError(said, withRemedy(err))
 		}
 		defer in.Close()
 	}
 	if c, err = capture.Read(reader{ctx, in}); err != nil {
-		return nil, said, captureError(said, err)
+		return nil, said, captureError(said, withRemedy(err))
 	}
 	for _, note := range c.Notes() {
 		warn(fmt.Sprintf("capture %s: %s", said, note))
 	}
 	return c, said, nil
+}
+
+// withRemedy says what to do about the name of a file that is none.
+func withRemedy(err error) error {
+	for _, reason := range []syscall.Errno{syscall.ENOENT, syscall.EISDIR, syscall.ENOTDIR} {
+		if errors.Is(err, reason) {
+			return fmt.Errorf("%w; name a file that the capture command has written", reason)
+		}
+	}
+	return err
 }

@@ -15,17 +15,6 @@ import (
 )
 
 func queryCommand() *cobra.Command {
-	formats := []struct {
-		name   string
-		format shell.Format
-		usage  string
-	}{
-		{"json", shell.JSON, "print a JSON array of objects with text values"},
-		{"jsonl", shell.JSONL, "print one JSON object a line"},
-		{"csv", shell.CSV, "print comma-separated values with a header"},
-		{"line", shell.Line, "print one column a line"},
-		{"list", shell.List, "print values separated by |"},
-	}
 	var separator string
 	var header bool
 	cmd := &cobra.Command{
@@ -51,31 +40,22 @@ look at its second term first.`,
 			return nil
 		},
 	}
-	for _, f := range formats {
-		cmd.Flags().Bool(f.name, false, f.usage)
-	}
+	defineFormat(cmd)
 	cmd.Flags().BoolVar(&header, "header", true, "print the names of the columns with --csv and --list")
 	cmd.Flags().StringVar(&separator, "separator", "",
 		"print this `text` between values with --csv and --list (default \",\" and \"|\")")
 	defineFrom(cmd)
 	defineTerminal(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		format, chosen := shell.Pretty, ""
-		for _, f := range formats {
-			if on, _ := cmd.Flags().GetBool(f.name); !on {
-				continue
-			}
-			if chosen != "" {
-				return usage(cmd, "--%s and --%s exclude each other: choose one format", chosen, f.name)
-			}
-			format, chosen = f.format, f.name
+		format, err := chosenFormat(cmd)
+		if err != nil {
+			return err
 		}
 		sql := strings.Join(args, "")
 		if len(args) == 0 && !term.IsTerminal(int(os.Stdin.Fd())) {
 			if from, _ := cmd.Flags().GetString("from"); from == standard {
 				return usage(cmd, "no SQL: give it as an argument, as --from - reads standard input")
 			}
-			var err error
 			if sql, err = readSQL(cmd.Context()); err != nil {
 				return failed(err)
 			}
