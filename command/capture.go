@@ -11,6 +11,7 @@ import (
 	"runtime"
 	"strconv"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -140,7 +141,7 @@ func defineFrom(cmd *cobra.Command) {
 // errNeedsLinux is why the program, which builds on other systems too, reads there
 // only what a Linux host has written.
 var errNeedsLinux = errors.New("reading the kernel's routes needs Linux; " +
-	"elsewhere query and routes answer from a capture (--from FILE)")
+	"elsewhere query and routes answer from a capture (--from FILE), and diff compares two")
 
 // withSource calls f with what routes are read from.
 func withSource(cmd *cobra.Command, f func(context.Context, tables.Source) error) error {
@@ -158,30 +159,51 @@ func withSource(cmd *cobra.Command, f func(context.Context, tables.Source) error
 
 // openSource returns what routes are read from: the capture or recording that a file is, - for standard
 // input, or the kernel if name is "". warn is told of what should be known of a capture.
-func openSource(ctx context.Context, name string, warn func(string)) (src tables.Source, err error) {
+func openSource(ctx context.Context, name string, warn func(string)) (tables.Source, error) {
 	if name == "" {
-		if runtime.GOOS != "linux" {
-			return nil, failed(errNeedsLinux)
-		}
-		return &commandSource{rtnl.Cache{Kernel: rtnl.Kernel{Logger: stderrLog(slog.LevelWarn),
-			Counters: new(rtnl.Counters), Progress: doing.kernel()}}}, nil
+		return kernelSource()
 	}
+	c, _, err := openCapture(ctx, name, warn)
+	return c, err
+}
+
+// kernelSource reads from the kernel.
+func kernelSource() (tables.Source, error) {
+	if runtime.GOOS != "linux" {
+		return nil, failed(errNeedsLinux)
+	}
+	return &commandSource{rtnl.Cache{Kernel: rtnl.Kernel{Logger: stderrLog(slog.LevelWarn),
+		Counters: new(rtnl.Counters), Progress: doing.kernel()}}}, nil
+}
+
+// openCapture reads a capture. warn is told of what should be known of it; said is how messages name it.
+func openCapture(ctx context.Context, name string, warn func(string)) (c *capture.Capture, said string, err error) {
 	in, said := os.Stdin, "from standard input"
 	if name != standard {
 		said = name
 		in, err = interruptible(ctx, func() (*os.File, error) { return os.Open(name) })
 		if err != nil {
-			return nil, captureError(said, err)
+			return nil, said, captureError(said, withRemedy(err))
 		}
 		defer in.Close()
 	}
-	c, err := capture.Read(doing.file(reader{ctx, in}, said))
+	c, err = capture.Read(doing.file(reader{ctx, in}, said))
 	doing.file(nil, "")
 	if err != nil {
-		return nil, captureError(said, err)
+		return nil, said, captureError(said, withRemedy(err))
 	}
 	for _, note := range c.Notes() {
 		warn(fmt.Sprintf("capture %s: %s", said, note))
 	}
-	return c, nil
+	return c, said, nil
+}
+
+// withRemedy says what to do about the name of a file that is none.
+func withRemedy(err error) error {
+	for _, reason := range []syscall.Errno{syscall.ENOENT, syscall.EISDIR, syscall.ENOTDIR} {
+		if errors.Is(err, reason) {
+			return fmt.Errorf("%w; name a file that the capture command has written", reason)
+		}
+	}
+	return err
 }

@@ -13,6 +13,7 @@ import (
 	"syscall"
 
 	"kernelroutes/shell/option"
+	"kernelroutes/tables"
 
 	"github.com/spf13/cobra"
 )
@@ -101,7 +102,11 @@ func failed(err error) error {
 
 // usage makes an error about the command line that says where to read on.
 func usage(cmd *cobra.Command, format string, args ...any) error {
-	return fmt.Errorf(format+"; see '%s --help'", append(args, cmd.CommandPath())...)
+	err := fmt.Errorf(format, args...)
+	if strings.HasSuffix(err.Error(), "?") {
+		return fmt.Errorf("%w See '%s --help'", err, cmd.CommandPath())
+	}
+	return fmt.Errorf("%w; see '%s --help'", err, cmd.CommandPath())
 }
 
 // usageOrFailed makes an error of package shell one about the command line, if that is what it is
@@ -111,11 +116,6 @@ func usageOrFailed(cmd *cobra.Command, err error) error {
 		return usage(cmd, "%w", err)
 	}
 	return failed(err)
-}
-
-func unknownCommand(cmd *cobra.Command, name string) error {
-	return usage(cmd, "unknown command %q: the commands are query, routes, get, monitor, capture, spec and "+
-		"completion", name)
 }
 
 func rootCommand(ext *extensionFlags) *cobra.Command {
@@ -158,16 +158,17 @@ interrupted (SIGINT, Ctrl-C), 143 if terminated (SIGTERM).`,
 				fmt.Fprint(cmd.OutOrStdout(), about())
 				return nil
 			}
-			return usage(cmd, "nothing to do: give a command (query, routes, get, monitor, capture or spec), "+
-				"or --socket to be an osquery extension")
+			return usage(cmd, "nothing to do: give a command (%s), or --socket to be an osquery extension",
+				tables.Listed(commandNames(cmd)))
 		},
 	}
 	// cobra's own flag prints by a template if it is to print more than a line: with templates the linker has to
 	// keep every method there is, a quarter of the program.
 	root.Flags().BoolP("version", "v", false, "print version, commit, date, Go and kernel interface")
-	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error { return usage(cmd, "%w", err) })
+	root.SetFlagErrorFunc(flagError)
 	ext.define(root.Flags())
-	root.AddCommand(queryCommand(), routesCommand(), getCommand(), monitorCommand(), captureCommand(), specCommand(),
+	root.AddCommand(queryCommand(), routesCommand(), getCommand(), diffCommand(), monitorCommand(), captureCommand(),
+		specCommand(),
 		completionCommand())
 	completeRoot(root)
 	return root

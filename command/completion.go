@@ -8,7 +8,11 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"kernelroutes/rtnl"
 	"kernelroutes/rtnl/iproute2"
+	"kernelroutes/rtnl/object"
+	"kernelroutes/shell/iptext"
+	"kernelroutes/tables"
 )
 
 // The scripts are the project's own. Those that cobra writes give what is typed to the
@@ -146,6 +150,33 @@ func completeTable(_ *cobra.Command, _ []string, typed string) ([]string, cobra.
 	}
 	slices.Sort(names)
 	return beginning(slices.Compact(names), typed), cobra.ShellCompDirectiveNoFileComp
+}
+
+// completeDevice completes the name of an interface, of the network namespace that --netns names if
+// the command has that flag.
+func completeDevice(cmd *cobra.Command, _ []string, typed string) ([]string, cobra.ShellCompDirective) {
+	const nothing = cobra.ShellCompDirectiveNoFileComp
+	var netns string
+	if f := cmd.Flags().Lookup("netns"); f != nil {
+		netns = f.Value.String()
+	}
+	ns, err := tables.ParseNetns(netns)
+	if err != nil {
+		return nil, nothing
+	}
+	var k rtnl.Kernel
+	snap, err := k.Read(cmd.Context(), rtnl.Request{Namespace: ns, Kinds: []*object.Kind{object.Links.Kind}})
+	if err != nil {
+		return nil, nothing // there is nobody to be told
+	}
+	var names []string
+	for l := range rtnl.All(snap, object.Links) {
+		if string(iptext.Visible([]byte(l.Name), 0)) == l.Name { // others a terminal cannot be given
+			names = append(names, l.Name)
+		}
+	}
+	slices.Sort(names)
+	return beginning(names, typed), nothing
 }
 
 func beginning(words []string, prefix string) (found []string) {

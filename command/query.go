@@ -16,17 +16,6 @@ import (
 )
 
 func queryCommand() *cobra.Command {
-	formats := []struct {
-		name   string
-		format shell.Format
-		usage  string
-	}{
-		{"json", shell.JSON, "print a JSON array of objects with text values"},
-		{"jsonl", shell.JSONL, "print one JSON object a line"},
-		{"csv", shell.CSV, "print comma-separated values with a header"},
-		{"line", shell.Line, "print one column a line"},
-		{"list", shell.List, "print values separated by |"},
-	}
 	var separator string
 	var header bool
 	cmd := &cobra.Command{
@@ -56,24 +45,16 @@ look at its second term first.`,
 			return nil
 		},
 	}
-	for _, f := range formats {
-		cmd.Flags().Bool(f.name, false, f.usage)
-	}
+	defineFormat(cmd)
 	cmd.Flags().BoolVar(&header, "header", true, "print the names of the columns with --csv and --list")
 	cmd.Flags().StringVar(&separator, "separator", "",
 		"print this `text` between values with --csv and --list (default \",\" and \"|\")")
 	defineFrom(cmd)
 	defineTerminal(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		format, chosen := shell.Pretty, ""
-		for _, f := range formats {
-			if on, _ := cmd.Flags().GetBool(f.name); !on {
-				continue
-			}
-			if chosen != "" {
-				return usage(cmd, "--%s and --%s exclude each other: choose one format", chosen, f.name)
-			}
-			format, chosen = f.format, f.name
+		format, err := chosenFormat(cmd)
+		if err != nil {
+			return err
 		}
 		opts := shell.Options{Format: format, Separator: separator, NoHeader: !header, Warn: warn, Note: say(""),
 			Rows: &doing.rows, Terminal: terminalOf(cmd)}
@@ -85,7 +66,6 @@ look at its second term first.`,
 			if term.IsTerminal(int(os.Stdin.Fd())) {
 				return prompted(cmd, opts)
 			}
-			var err error
 			if sql, err = readSQL(cmd.Context()); err != nil {
 				return failed(err)
 			}

@@ -28,6 +28,9 @@ array with one route a line, or as a summary for people.`,
 			if cmd.Flags().Changed("table") && opts.Table == "" {
 				return usage(cmd, "--table is empty: give a name or a number")
 			}
+			if opts.Summary && opts.NoUnknownAttrs {
+				return usage(cmd, "--summary and --no-unknown-attrs exclude each other: a summary has no attributes")
+			}
 			return withSource(cmd, func(ctx context.Context, src tables.Source) error {
 				return usageOrFailed(cmd, shell.Routes(ctx, stdout{ctx}, src, opts))
 			})

@@ -31,6 +31,8 @@ func TestSignals(t *testing.T) {
 		{"query", "--from", fifo, "SELECT 1"}, // nobody writes
 		{"routes", "--from", fifo},
 		{"routes", "--from", "-"},
+		{"diff", fifo},
+		{"diff", "testdata/captures/interface-config.pcap", "-"},
 		{"query"},         // SQL
 		{"capture", fifo}, // nobody reads
 		{"monitor"},       // nothing changes

@@ -6,6 +6,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"kernelroutes/internal/nearest"
 	"kernelroutes/tables"
 )
 
@@ -27,7 +28,11 @@ the specifications of all tables.`,
 			case len(args) > 1:
 				return usage(cmd, "more than one table: give one, or none for all")
 			case len(args) == 1 && !slices.Contains(names, args[0]):
-				return usage(cmd, "unknown table %q: the tables are %s", args[0], tables.Listed(names))
+				hint := nearest.Question(nearest.Of(args[0], names))
+				if hint != "" {
+					hint += " "
+				}
+				return usage(cmd, "unknown table %q: %sthe tables are %s", args[0], hint, tables.Listed(names))
 			}
 			return nil
 		},

@@ -1,7 +1,6 @@
 package shell
 
 import (
-	"slices"
 	"strings"
 
 	"kernelroutes/rtnl"
@@ -31,29 +30,10 @@ func (m *monitor) appendText(b []byte) []byte {
 	}
 	now := m.parts(e.Object, e.Snapshot())
 	b = append(b, strings.Join(now, " ")...)
-	if was := othersOf(m.parts(e.Old, e.OldSnapshot()), now); len(was) > 0 {
+	if was := iptext.Others(m.parts(e.Old, e.OldSnapshot()), now); len(was) > 0 {
 		b = append(append(b, ", was "...), strings.Join(was, " ")...)
 	}
 	return appendAuthor(b, e)
-}
-
-// othersOf returns the parts of what was replaced that are others now. Of nexthops these are those
-// that went, also where the only one that is left is written otherwise, as "via 192.0.2.1" and
-// "dev eth0".
-func othersOf(old, now []string) (others []string) {
-	only := strings.Join(slices.DeleteFunc(slices.Clone(now), func(part string) bool { return !isWay(part) }), " ")
-	for _, part := range old {
-		if !slices.Contains(now, part) && (only == "" || !strings.HasPrefix(part, iptext.NexthopWord+only+" weight ")) {
-			others = append(others, part)
-		}
-	}
-	return others
-}
-
-// isWay reports whether a part is one of a single nexthop.
-func isWay(part string) bool {
-	word, _, _ := strings.Cut(part, " ")
-	return slices.Contains([]string{"encap", "as", "via", "dev"}, word)
 }
 
 // appendAuthor appends who has done it, and how sure that is.

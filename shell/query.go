@@ -3,7 +3,6 @@ package shell
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"strings"
 	"sync/atomic"
@@ -128,56 +127,4 @@ func (s *Session) statement(sql string) (tail string, err error) {
 		err = s.printer.end(s.out)
 	}
 	return tail, err
-}
-
-// noSuchTable says which tables there are.
-func (db *database) noSuchTable(name string) error {
-	var names []string
-	for _, t := range db.tables {
-		names = append(names, t.Name)
-	}
-	return fmt.Errorf("no such table: %s; the tables are %s", shorten(name), tables.Listed(names))
-}
-
-// explain makes SQLite's error one for the user: what failed and what to do.
-func (s *Session) explain(err error) error {
-	switch {
-	case s.db.ctx.Err() != nil:
-		return ErrInterrupted
-	case s.db.failure != nil:
-		return s.db.failure
-	case s.db.refused != nil:
-		return s.db.refused
-	}
-	msg := strings.TrimPrefix(strings.TrimPrefix(err.Error(), "sqlite3: "), "SQL logic error: ")
-	if name, ok := strings.CutPrefix(msg, "no such table: "); ok {
-		return s.db.noSuchTable(name)
-	}
-	for _, t := range s.db.tables {
-		if msg == "table "+t.Name+" may not be modified" {
-			return fmt.Errorf("table %s is read-only: it shows what the kernel has; change that with ip", t.Name)
-		}
-	}
-	msg = shorten(msg)
-	for _, hint := range []struct{ sign, text string }{
-		{"no such column", ".schema lists the columns"},
-		{"syntax error", "see query --help for examples"},
-		{"incomplete input", "the statement ends too early"},
-		{"unrecognized token", "is a quote missing?"},
-		{"string or blob too big", "ask for shorter values"},
-	} {
-		if strings.Contains(msg, hint.sign) {
-			return errors.New(msg + "; " + hint.text)
-		}
-	}
-	return errors.New(msg)
-}
-
-// shorten cuts what SQLite quotes of a statement to what fits into a message.
-func shorten(text string) string {
-	const most = 500
-	if len(text) <= most {
-		return text
-	}
-	return strings.ToValidUTF8(text[:most], "") + "..."
 }

@@ -43,13 +43,13 @@ func TestErrors(t *testing.T) {
 	const modes = "the modes are pretty, json, jsonl, csv, line and list"
 	const opens = "opens a file, which SQL that is not typed at the prompt may not: use "
 	for sql, want := range map[string]string{
-		"SELECT * FROM nope":                   "no such table: nope; the tables are r",
-		"SELECT nope FROM r":                   "no such column: nope; .schema lists the columns",
-		"SELEC 1":                              `near "SELEC": syntax error; see query --help for examples`,
+		"SELECT * FROM nope":                   "no such table: nope; the tables are r; osquery's own are not here",
+		"SELECT nope FROM r":                   "no such column: nope; .schema r lists the columns",
+		"SELEC 1":                              `near "SELEC": syntax error; did you mean SELECT for SELEC? see query --help for examples`,
 		"SELECT":                               "incomplete input; the statement ends too early",
 		"SELECT 'x":                            `unrecognized token: "'x"; is a quote missing?`,
 		"SELECT nope()":                        "no such function: nope",
-		"SELECT 1; SELEC 1":                    `near "SELEC": syntax error; see query --help for examples`,
+		"SELECT 1; SELEC 1":                    `near "SELEC": syntax error; did you mean SELECT for SELEC? see query --help for examples`,
 		"SELECT abs(-9223372036854775807 - 1)": "integer overflow",
 		"DELETE FROM r":                        readOnly,
 		"UPDATE r SET dst = ''":                readOnly,
@@ -66,11 +66,11 @@ func TestErrors(t *testing.T) {
 		".read x":                              ".read " + opens + "query < FILE",
 		".output x":                            ".output " + opens + "query > FILE",
 		"SELECT 1;\n.from x":                   ".from " + opens + "query --from FILE",
-		".schema nope":                         "no such table: nope; the tables are r",
+		".schema nope":                         "no such table: nope; the tables are r; osquery's own are not here",
 		".schema r r":                          ".schema is to be written .schema [TABLE]; a name with blanks is to be in quotes",
 		".":                                    `unknown command ".": ` + commands,
 		"SELECT 1\x00SELECT 2":                 "the SQL has a NUL byte in it; it has to be UTF-8 text",
-		big + "SELECT * FROM nope":             "no such table: nope; the tables are r",
+		big + "SELECT * FROM nope":             "no such table: nope; the tables are r; osquery's own are not here",
 		// These fail after rows have come.
 		"SELECT abs(value) FROM (SELECT 1 AS value UNION ALL SELECT -9223372036854775807 - 1)": "integer overflow",
 		"SELECT abs(iif(value = 9000, -9223372036854775807 - 1, 1)) FROM " + numbers(9001):     "integer overflow",

@@ -10,6 +10,7 @@ import (
 	"unicode"
 	"unicode/utf8"
 
+	"kernelroutes/internal/nearest"
 	"kernelroutes/rtnl"
 	"kernelroutes/rtnl/iproute2"
 	"kernelroutes/rtnl/object"
@@ -241,28 +242,10 @@ func Nearest(value string, there []string) string {
 
 func didYouMean(value string) string { return "did you mean " + quote(value) + "?" }
 
-// distance is Levenshtein's, without regard to case and to blanks around: how many
-// bytes are to be inserted, deleted or replaced.
+// distance is how far a value is from a text, without regard to case and to blanks around.
 func distance(a, b string) int {
-	a, b = strings.ToLower(strings.TrimSpace(a)), strings.ToLower(b)
-	a = a[:min(len(a), maxCompared)]
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			cost := diagonal
-			if a[i] != b[j] {
-				cost++
-			}
-			diagonal = row[j+1]
-			row[j+1] = min(cost, row[j]+1, row[j+1]+1)
-		}
-	}
-	return row[len(b)]
+	a = strings.ToLower(strings.TrimSpace(a))
+	return nearest.Distance(a[:min(len(a), maxCompared)], strings.ToLower(b))
 }
 
 // read asks for more. A piece of advice is not worth much time.

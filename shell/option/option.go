@@ -8,6 +8,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"kernelroutes/internal/nearest"
 	"kernelroutes/rtnl/iproute2"
 	"kernelroutes/rtnl/wire"
 )
@@ -37,8 +38,17 @@ func Tables(names *iproute2.Names, s string) ([]uint32, error) {
 	case ok:
 		return []uint32{id}, nil
 	}
+	var known []string
+	for _, name := range set.All() {
+		known = append(known, name)
+	}
+	slices.Sort(known)
+	hint := nearest.Question(nearest.Of(s, known))
+	if hint != "" {
+		hint += " It is "
+	}
 	return nil, &Error{fmt.Sprintf(
-		"unknown table %q: neither a number up to 4294967295 nor a name in rt_tables, such as main or local", s)}
+		"unknown table %q: %sneither a number up to 4294967295 nor a name in rt_tables, such as main or local", s, hint)}
 }
 
 // parseTable reads a number as ip does (rtnl_rttable_a2n): in decimal, in

@@ -1,0 +1,114 @@
+package command
+
+import (
+	"errors"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"kernelroutes/internal/nearest"
+	"kernelroutes/tables"
+)
+
+// What is said of commands and flags that there are not: which was probably meant.
+
+// commandNames returns the commands that there are.
+func commandNames(cmd *cobra.Command) (names []string) {
+	for _, c := range cmd.Root().Commands() {
+		if c.IsAvailableCommand() {
+			names = append(names, c.Name())
+		}
+	}
+	return names
+}
+
+func unknownCommand(cmd *cobra.Command, name string) error {
+	names, hint := commandNames(cmd), ""
+	known := slices.Clone(names)
+	for _, c := range cmd.Root().Commands() {
+		known = append(known, c.Aliases...)
+	}
+	if meant := nearest.Of(name, known); meant != nil {
+		hint = nearest.Question(meant) + " "
+	} else if looksLikeSQL(name) {
+		hint = "SQL is an argument of query; "
+	}
+	return usage(cmd, "unknown command %q: %sthe commands are %s", name, hint, tables.Listed(names))
+}
+
+// looksLikeSQL reports whether a text begins as a statement that could be meant for query does.
+func looksLikeSQL(text string) bool {
+	word, _, _ := strings.Cut(strings.TrimSpace(text), " ")
+	return slices.Contains([]string{"SELECT", "WITH", "EXPLAIN", "PRAGMA", "CREATE", "VALUES"}, strings.ToUpper(word)) ||
+		strings.HasPrefix(word, ".")
+}
+
+// flagError makes an error about a flag one that says which was probably meant.
+func flagError(cmd *cobra.Command, err error) error {
+	var unknown *pflag.NotExistError
+	var invalid *pflag.InvalidValueError
+	switch {
+	case errors.As(err, &invalid) && invalid.GetFlag().Value.Type() == "bool":
+		name := invalid.GetFlag().Name
+		return usage(cmd, "--%s=%s means nothing: give --%[1]s or --%[1]s=false", name, invalid.GetValue())
+	case !errors.As(err, &unknown):
+		return usage(cmd, "%w", err)
+	}
+	name := unknown.GetSpecifiedName()
+	if letters := unknown.GetSpecifiedShortnames(); letters != "" {
+		name, _, _ = strings.Cut(letters, "=") // -json
+	}
+	flags := flagNames(cmd)
+	meant := nearest.Of(name, flags)
+	if len(name) == 1 {
+		meant = nil
+	}
+	for i := range meant {
+		meant[i] = "--" + meant[i]
+	}
+	choosing := slices.Contains([]string{"format", "mode", "output", "o"}, name)
+	switch formats := formatFlags(flags); {
+	case meant != nil:
+		return usage(cmd, "%w; %s", err, nearest.Question(meant))
+	case cmd.Name() == "routes" && (choosing || slices.Contains(formatNames(), name)):
+		return usage(cmd, "%w: it prints JSON, and with --summary text", err)
+	case choosing && formats != nil:
+		return usage(cmd, "%w: formats are chosen by %s", err, tables.Listed(formats))
+	}
+	if others := commandsWith(cmd, name); others != nil {
+		return usage(cmd, "%w, which is one of %s", err, tables.Listed(others))
+	}
+	return usage(cmd, "%w", err)
+}
+
+// flagNames returns the names of a command's flags.
+func flagNames(cmd *cobra.Command) (names []string) {
+	cmd.Flags().VisitAll(func(f *pflag.Flag) {
+		if !f.Hidden {
+			names = append(names, f.Name)
+		}
+	})
+	return names
+}
+
+// formatFlags returns those flags that choose a format.
+func formatFlags(names []string) (flags []string) {
+	for _, name := range formatNames() {
+		if slices.Contains(names, name) {
+			flags = append(flags, "--"+name)
+		}
+	}
+	return flags
+}
+
+// commandsWith returns the other commands that have a flag.
+func commandsWith(cmd *cobra.Command, name string) (others []string) {
+	for _, c := range cmd.Root().Commands() {
+		if c != cmd && c.IsAvailableCommand() && slices.Contains(flagNames(c), name) {
+			others = append(others, c.Name())
+		}
+	}
+	return others
+}
