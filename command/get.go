@@ -51,15 +51,15 @@ JSON says why. It is 1 if the kernel gives no answer, 2 if an argument means not
 			return nil
 		},
 		RunE: func(cmd *cobra.Command, args []string) error {
-			for _, name := range []string{"source", "iif", "oif", "vrf", "mark", "tos", "uid", "ipproto", "sport", "dport",
-				"netns"} {
+			for _, name := range []string{"source", "iif", "oif", "vrf", "mark", "tos", "uid", "ipproto", "sport",
+				"dport", "netns"} {
 				if f := cmd.Flags().Lookup(name); f.Changed && f.Value.String() == "" {
 					return usage(cmd, "--%s is empty: give a value, or leave it out", name)
 				}
 			}
 			if cmd.Flags().Changed("from") {
-				return usage(cmd, "--from is for captures, and a packet is looked up by the kernel that runs: the packet's "+
-					"source is --source ADDRESS")
+				return usage(cmd, "--from is for captures, and a packet is looked up by the kernel that runs: the "+
+					"packet's source is --source ADDRESS")
 			}
 			ns, err := tables.ParseNetns(netns)
 			if err != nil {
@@ -70,7 +70,8 @@ JSON says why. It is 1 if the kernel gives no answer, 2 if an argument means not
 	}
 	f := cmd.Flags()
 	f.StringVar(&opts.Source, "source", "", "source `address` of the packet, one of this host's unless --iif is given")
-	f.StringVar(&opts.IIF, "iif", "", "the packet came in through this `interface`, a name or number (IPv4: with --source)")
+	f.StringVar(&opts.IIF, "iif", "",
+		"the packet came in through this `interface`, a name or number (IPv4: with --source)")
 	f.StringVar(&opts.OIF, "oif", "", "the packet is to leave through this `interface`, as of a socket bound to it")
 	f.StringVar(&opts.VRF, "vrf", "", "the packet is to leave through this `VRF`")
 	f.StringVar(&opts.Mark, "mark", "", "firewall mark of the packet, a `number` in decimal or after 0x")

@@ -100,7 +100,7 @@ var getCases = []struct{ args, way, says string }{
 	{"192.0.2.77", "0 no route, 100 -from, 110 -fwmark, 120 -iif, 130 -oif, 140 goto, 400 -to, " + last,
 		"goes to 192.0.2.77 itself, out of v0 (veth), with the source 192.0.2.10"},
 	{"30.1.1.1", "0 no route, 100 -from, 110 -fwmark, 120 -iif, 130 -oif, 140 -, 150 -ipproto, 160 -sport, 170 -tos, " +
-		"180 goto, 300 nop, 400 -to, " + last, "no source address is set, so that a rule for 10.0.0.0/8 does not apply"},
+		"180 goto, 300 nop, 400 -to, " + last, "no source address is set, so that a rule for 10.0.0.0/8 does"},
 	{"30.1.1.1 --tos 8", "0 no route, 100 -from, 110 -fwmark, 120 -iif, 130 -oif, 140 -, 150 -ipproto, 160 -sport, " +
 		"170 throw, 180 goto, 300 nop, 400 -to, " + last, "table 170 has a throw route for it (30.0.0.0/8)"},
 	{"30.1.1.1 --mark 0x17", "0 no route, 100 -from, 110 decides", "blackhole decides: the packet is dropped silently"},
@@ -110,9 +110,11 @@ var getCases = []struct{ args, way, says string }{
 	{"31.1.1.1", "0 no route, 100 -from, 110 -fwmark, 120 -iif, 130 -oif, 140 -, 150 -ipproto, 160 -sport, 170 -tos, " +
 		"180 -to, 190 suppress_prefixlength, 200 goto nowhere, 210 suppress_ifgroup, 300 nop, 400 -to, " + last,
 		"table 210 has 31.0.0.0/8, which does not count: its interface is in group 7"},
-	{"31.1.1.1 --ipproto tcp --dport 443", "0 no route, 100 -from, 110 -fwmark, 120 -iif, 130 -oif, 140 -, 150 decides",
+	{"31.1.1.1 --ipproto tcp --dport 443",
+		"0 no route, 100 -from, 110 -fwmark, 120 -iif, 130 -oif, 140 -, 150 decides",
 		"its sender is told that the host is unreachable"},
-	{"31.1.1.1 --sport 1500", "0 no route, 100 -from, 110 -fwmark, 120 -iif, 130 -oif, 140 -, 150 -ipproto, 160 decides",
+	{"31.1.1.1 --sport 1500",
+		"0 no route, 100 -from, 110 -fwmark, 120 -iif, 130 -oif, 140 -, 150 -ipproto, 160 decides",
 		"the network is unreachable"},
 	{"200.1.1.1 --source 192.0.2.10", "0 no route, 100 -from, 110 -fwmark, 120 -iif, 130 -oif, 140 goto, 400 decides",
 		"goes to the gateway 192.0.2.3, out of v0 (veth)"},
@@ -121,8 +123,8 @@ var getCases = []struct{ args, way, says string }{
 	{"224.0.0.9 --oif v1", "", "no rule is tried: it goes out through the interface that was asked for"},
 	{"30.1.1.1 --source 1.2.3.4", "", "the source is not an address of this host"},
 	{"fd50::1 --source fd00::1", "0 no route, 50 decides", "the rule decides: the packet is dropped silently"},
-	{"fd50::1", "0 no route, 50 -from, 60 no route, " + last, "goes to the gateway fd00::2, out of v0 (veth), with the " +
-		"source fd00::1"},
+	{"fd50::1", "0 no route, 50 -from, 60 no route, " + last,
+		"goes to the gateway fd00::2, out of v0 (veth), with the source fd00::1"},
 	{"fd60::1", "0 no route, 50 -from, 60 decides", "table 60: fd60::/16 via fd01::2 dev v1"},
 	{"ff02::1%v1", "0 decides", "the packet is a multicast, out of v1"},
 }
@@ -212,7 +214,8 @@ func TestGetNexthops(t *testing.T) {
 func TestGetSeveral(t *testing.T) {
 	getNamespace(t)
 	all := getJSON(t, "get", "192.0.2.10", "fd00::1", "::ffff:192.0.2.10")
-	if len(all) != 3 || all[0].Destination != "192.0.2.10" || all[1].Destination != "fd00::1" || all[2].TableName != "local" {
+	if len(all) != 3 || all[0].Destination != "192.0.2.10" || all[1].Destination != "fd00::1" ||
+		all[2].TableName != "local" {
 		t.Errorf("%+v", all)
 	}
 }

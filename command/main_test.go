@@ -145,8 +145,8 @@ var badInput = []struct {
 	{"monitor|route", "", exitUsage, []string{`unexpected argument "route"`}},
 
 	{"get", "", exitUsage, []string{"which address?", "192.0.2.1", "get --help"}},
-	{"get|10.0.0.0/8", "", exitUsage, []string{"'10.0.0.0/8' is no IP address", "one address of that prefix, as 10.0.0.0"}},
-	{"get|example.org", "", exitUsage, []string{"'example.org' is no IP address", "2001:db8::1", "names are not looked up"}},
+	{"get|10.0.0.0/8", "", exitUsage, []string{"'10.0.0.0/8' is no IP address", "of that prefix, as 10.0.0.0"}},
+	{"get|example.org", "", exitUsage, []string{"'example.org' is no IP address", "names are not looked up"}},
 	{"get|", "", exitUsage, []string{"'' is no IP address"}},
 	{"get|127.0.0.1|nope", "", exitUsage, []string{"'nope' is no IP address"}},
 	{"get|127.0.0.1%nope", "", exitUsage, []string{"no IP address"}},

@@ -223,8 +223,7 @@ func (e *Explanation) settle(req *LookupRequest, t *tracer) {
 	first := fit[0]
 	e.Steps = slices.Clone(first.steps)
 	for _, other := range fit[1:] {
-		if len(other.steps) != len(first.steps) || other.err != first.err || (other.route == nil) != (first.route == nil) ||
-			first.route != nil && !isRoute(other.route.Route, first.route.Route) {
+		if len(other.steps) != len(first.steps) || !other.endsAs(&first) {
 			return
 		}
 		for i := range other.steps {
@@ -238,6 +237,12 @@ func (e *Explanation) settle(req *LookupRequest, t *tracer) {
 		e.Decisive = first.route.Route
 		e.decided(req, t, fit)
 	}
+}
+
+// endsAs reports whether the same decides on two ways.
+func (w *trail) endsAs(o *trail) bool {
+	return w.err == o.err && (w.route == nil) == (o.route == nil) &&
+		(w.route == nil || isRoute(w.route.Route, o.route.Route))
 }
 
 // joins makes a step of two ways one in which it is not known whether the rule is for the packet,

@@ -24,7 +24,8 @@ func pick[T any](w *world, all ...T) T { return all[w.IntN(len(all))] }
 
 func (w *world) prefix() string {
 	if w.ipv6 {
-		return pick(w, "fd50::/16", "fd50:1::/32", "fd50:1:1::/48", "fd50::/12", "fd50:1::1/128", "default", "fd00::/16")
+		return pick(w, "fd50::/16", "fd50:1::/32", "fd50:1:1::/48", "fd50::/12", "fd50:1::1/128", "default",
+			"fd00::/16")
 	}
 	return pick(w, "50.0.0.0/8", "50.1.0.0/16", "50.1.1.0/24", "48.0.0.0/4", "50.1.1.1/32", "default", "10.0.0.0/8")
 }
@@ -59,8 +60,8 @@ func (w *world) route() string {
 		tos = " tos 8"
 	}
 	if w.IntN(3) == 0 {
-		return "route add " + pick(w, "throw ", "throw ", "blackhole ", "unreachable ", "prohibit ") + dst + tos + table +
-			metric
+		kind := pick(w, "throw ", "throw ", "blackhole ", "unreachable ", "prohibit ")
+		return "route add " + kind + dst + tos + table + metric
 	}
 	dev := w.IntN(2)
 	gateway := fmt.Sprintf(" via 10.0.%d.%d", dev, 5+w.IntN(3))

@@ -53,8 +53,8 @@ func packets(addresses []string, o *Options) (all []packet, err error) {
 	case o.VRF != "" && o.OIF != "":
 		return nil, option.Errorf("--vrf and --oif exclude each other: a VRF is the interface to leave through")
 	case o.IIF != "" && o.OIF+o.VRF != "":
-		return nil, option.Errorf("--iif excludes --oif and --vrf: where a packet leaves that came in is for the kernel " +
-			"to say; one that came in through a part of a VRF is in the VRF")
+		return nil, option.Errorf("--iif excludes --oif and --vrf: where a packet leaves that came in is for the " +
+			"kernel to say; one that came in through a part of a VRF is in the VRF")
 	}
 	for _, address := range addresses {
 		k := packet{LookupRequest: common, address: address}
@@ -102,8 +102,8 @@ func (o *Options) numbers(r *rtnl.LookupRequest) error {
 	if !ok {
 		n, isNumber := number(o.IPProto)
 		if !isNumber || n > math.MaxUint8 {
-			return option.Errorf("--ipproto=%q is no protocol that the kernel looks up: give icmp, tcp, udp or icmpv6, or "+
-				"a number from 0 to 255", o.IPProto)
+			return option.Errorf("--ipproto=%q is no protocol that the kernel looks up: give icmp, tcp, udp or "+
+				"icmpv6, or a number from 0 to 255", o.IPProto)
 		}
 		v = uint8(n)
 	}

@@ -72,7 +72,8 @@ func (e *explainer) whyFrom(r *object.Rule) string {
 	case k.Family() == object.IPv4 && k.OutDev != 0 && k.Destination.Unmap().IsMulticast():
 		return "its source address is chosen first, and is not told"
 	}
-	return "no source address is set, so that a rule for " + iptext.Prefix(r.Src) + " does not apply (--source gives one)"
+	return "no source address is set, so that a rule for " + iptext.Prefix(r.Src) +
+		" does not apply (--source gives one)"
 }
 
 func hasSource(k *packet) bool { return k.From.IsValid() && !k.From.Unmap().IsUnspecified() }
@@ -165,14 +166,15 @@ func (e *explainer) outcome(s *rtnl.Step) string {
 		return table + " decides"
 	case rtnl.NoneFound:
 		if s.Route != nil {
-			return has + ", which is less specific than what comes next: as long as nobody has added a rule, both tables " +
-				"are looked at as one"
+			return has + ", which is less specific than what comes next: as long as nobody has added a rule, both " +
+				"tables are looked at as one"
 		}
 		return table + " has no route for it"
 	case rtnl.Thrown:
 		return table + " has a throw route for it" + ofRoute(s.Route) + ": on with the next rule"
 	case rtnl.SuppressedByLength:
-		return fmt.Sprintf("%s, which does not count: its prefix is not longer than %d (suppress_prefixlength)", has, length)
+		return fmt.Sprintf("%s, which does not count: its prefix is not longer than %d (suppress_prefixlength)", has,
+			length)
 	case rtnl.SuppressedByGroup:
 		return fmt.Sprintf("%s, which does not count: its interface is in group %d (suppress_ifgroup)", has, group)
 	case rtnl.Jumps:

@@ -181,8 +181,8 @@ func (e *explainer) verdict() string {
 	case a.Type == object.Anycast:
 		text = "the packet is for an anycast address of this host" + where
 	case e.OnLink:
-		text = "no route is found; as an interface was asked for, the kernel takes the destination for a neighbour there: " +
-			"the packet goes to " + iptext.Addr(a.Dst.Addr()) + " itself" + where
+		text = "no route is found; as an interface was asked for, the kernel takes the destination for a neighbour " +
+			"there: the packet goes to " + iptext.Addr(a.Dst.Addr()) + " itself" + where
 	case a.Gateway.IsValid():
 		text = "the packet goes to the gateway " + iptext.Addr(a.Gateway) + where
 	default:
@@ -243,7 +243,8 @@ func (e *explainer) nowhere() string {
 	forwards := route == nil || route.Type != object.Unreachable
 	switch in := e.packet.names.in; {
 	case e.Error == rtnl.Unreachable && e.packet.InDev != 0 && e.packet.Family() == object.IPv4 && forwards:
-		return "the packet is dropped: it came in for another host, and forwarding is off for what comes in through " + in
+		return "the packet is dropped: it came in for another host, and forwarding is off for what comes in through " +
+			in
 	case e.Error == rtnl.Unreachable:
 		return what + ": the packet is dropped, and its sender is told that the host is unreachable"
 	case e.Error == rtnl.Prohibit:
@@ -257,6 +258,6 @@ func (e *explainer) nowhere() string {
 	case e.packet.Family() == object.IPv6:
 		return "the packet is dropped: there is no multicast route for it"
 	}
-	return "the packet is refused (invalid): no packet with that source may come in there (reverse path filter), or its " +
-		"addresses are such as none may have"
+	return "the packet is refused (invalid): no packet with that source may come in there (reverse path filter), or " +
+		"its addresses are such as none may have"
 }
