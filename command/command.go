@@ -166,7 +166,7 @@ interrupted (SIGINT, Ctrl-C), 143 if terminated (SIGTERM).`,
 	root.Flags().BoolP("version", "v", false, "print version, commit, date, Go and kernel interface")
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error { return usage(cmd, "%w", err) })
 	ext.define(root.Flags())
-	root.AddCommand(queryCommand(), routesCommand(), monitorCommand(), captureCommand(), specCommand(),
+	root.AddCommand(queryCommand(), routesCommand(), showCommand(), monitorCommand(), captureCommand(), specCommand(),
 		completionCommand())
 	completeRoot(root)
 	return root

@@ -1,0 +1,213 @@
+package shadow
+
+import (
+	"slices"
+
+	"kernelroutes/rtnl/object"
+)
+
+// A Shadow is what comes before a route, always.
+type Shadow struct {
+	// Table is that of Routes; nil: a rule refuses all packets before.
+	Table *Table
+	// Routes are the first of them, by their places in Table: one that is preferred to the route or covers
+	// it, or several that cover it together, in the order of their destinations. Count is how many destinations
+	// these are.
+	Routes []int
+	Count  int
+	// Rule is the one that refuses all packets.
+	Rule *object.Rule
+}
+
+// maxBefore is of how many tables it is worked out whether their routes come before a table's.
+const maxBefore = 16
+
+// Shadow returns what comes before a route, by its place in the table; false: nothing does for certain.
+func (t *Table) Shadow(i int) (Shadow, bool) {
+	if t.of.order[t.Family] == nil {
+		return Shadow{}, false
+	}
+	t.prepare()
+	r := &t.routes[i]
+	if t.Family == object.IPv6 && slices.ContainsFunc(namesInterface, func(p prefix) bool { return p.contains(r.prefix) }) {
+		return Shadow{}, false
+	}
+	n, _ := search(t.nodes, r.prefix)
+	if before, ok := t.preferred(&t.nodes[n], i); ok {
+		return Shadow{Table: t, Routes: []int{before}, Count: 1}, true
+	}
+	if s := &t.own.state[n]; s.tiled {
+		return t.shadowOf(s.tiles), true
+	}
+	return t.before(r)
+}
+
+// prepare works out what is needed for a table's routes.
+func (t *Table) prepare() {
+	if t.nodes != nil {
+		return
+	}
+	t.nodes = nodesOf(t.routes)
+	t.own = newCover(t.nodes, t.decides)
+	t.reach = t.of.order[t.Family].reaches(t.of.snap, t.ID)
+}
+
+// decides reports whether every packet that comes to a node gets no further in the table. Where there are
+// routes for certain sources, packets from others pass over those for all too (fib6_node_lookup_1).
+func (t *Table) decides(n *node) class {
+	c := unsure
+	for i := n.from; i < n.to; i++ {
+		r := &t.routes[i]
+		if r.flags&sourced != 0 {
+			return unsure
+		}
+		if r.flags&alive != 0 && r.tos == 0 {
+			c = decides
+		}
+	}
+	return c
+}
+
+// accepted is decides for packets that a rule has led to the table, which does not accept short prefixes: where
+// they are not accepted, and of type throw, the next rule is asked.
+func (t *Table) accepted(shorter int) func(*node) class {
+	return func(n *node) class {
+		if int(n.bits) <= shorter {
+			return passes
+		}
+		c := t.decides(n)
+		for i := n.from; i < n.to; i++ {
+			if t.routes[i].flags&throws != 0 {
+				return passes
+			}
+		}
+		return c
+	}
+}
+
+// preferred returns the route of a node that always comes before another one.
+func (t *Table) preferred(n *node, i int) (before int, ok bool) {
+	r := &t.routes[i]
+	if t.Family == object.IPv6 {
+		return t.preferred6(n, i)
+	}
+	for before = int(n.from); before < i; before++ {
+		o := &t.routes[before]
+		if o.tos != r.tos || o.flags&alive == 0 {
+			continue
+		}
+		// Of default routes that are alike the kernel takes one whose gateway answers (fib_select_default).
+		return before, o.metric < r.metric || n.bits > 0
+	}
+	return 0, false
+}
+
+// preferred6 is preferred for IPv6: of the routes with the lowest metric one is taken, if any is alive; else
+// the preference of the router counts more than the metric (find_rr_leaf).
+func (t *Table) preferred6(n *node, i int) (int, bool) {
+	r := &t.routes[i]
+	lowest := -1
+	for o := int(n.from); o < int(n.to); o++ {
+		if !t.sameSource(o, i) {
+			continue
+		}
+		if lowest >= 0 && t.routes[o].metric != t.routes[lowest].metric {
+			break
+		}
+		if lowest < 0 || t.routes[lowest].flags&alive == 0 {
+			lowest = o
+		}
+	}
+	return lowest, lowest >= 0 && t.routes[lowest].flags&alive != 0 && t.routes[lowest].metric < r.metric
+}
+
+// sameSource reports whether two routes are for packets from the same sources.
+func (t *Table) sameSource(a, b int) bool {
+	if t.routes[a].flags&sourced != t.routes[b].flags&sourced {
+		return false
+	}
+	if t.routes[a].flags&sourced == 0 {
+		return true
+	}
+	var x, y object.Route
+	t.Route(a, &x, object.FieldSrc)
+	t.Route(b, &y, object.FieldSrc)
+	return x.Src == y.Src
+}
+
+// shadowOf returns the shadow of some nodes.
+func (t *Table) shadowOf(by tiling) Shadow {
+	s := Shadow{Table: t, Count: int(by.count)}
+	for _, n := range by.first[:min(by.count, 2)] {
+		s.Routes = append(s.Routes, int(t.nodes[n].from))
+	}
+	return s
+}
+
+// before returns what comes before a route of other tables, which are consulted before it for every packet.
+func (t *Table) before(r *route) (Shadow, bool) {
+	o := t.of.order[t.Family]
+	// A rule that does not accept short prefixes accepts those that refuse packets (fib_rules_lookup).
+	use := slices.IndexFunc(t.reach, func(by reach) bool {
+		return int(r.bits) > by.shorter || r.flags&rejects != 0
+	})
+	if use < 0 || t.ID == defaultTable && o.original {
+		return Shadow{}, false // with the kernel's own rules alone, what refuses packets is no end (fib_lookup)
+	}
+	tried := 0
+	for i := range o.steps[:t.reach[use].step] {
+		s := &o.steps[i]
+		if !s.certain {
+			continue
+		}
+		if refuses(&s.rule) {
+			return Shadow{Rule: &s.rule}, true
+		}
+		other := t.of.Table(t.Family, s.rule.Table)
+		if s.rule.Action != object.FR_ACT_TO_TBL || other == nil || other == t {
+			continue
+		}
+		if tried++; tried > maxBefore {
+			break
+		}
+		// As long as there are the kernel's own rules alone, IPv4's tables local and main may be one, of which
+		// the longest prefix decides (fib_trie_table).
+		longer := o.original && t.Family == object.IPv4
+		if by, ok := other.answer(s.shorter).covers(r.prefix, longer); ok {
+			return other.shadowOf(by), true
+		}
+	}
+	return Shadow{}, false
+}
+
+// answer returns what a table decides if prefixes up to a length are not accepted, which few rules say.
+func (t *Table) answer(shorter int) *cover {
+	t.prepare()
+	c := t.answers[shorter]
+	if c == nil {
+		if t.answers == nil {
+			t.answers = map[int]*cover{}
+		}
+		c = newCover(t.nodes, t.accepted(shorter))
+		t.answers[shorter] = c
+	}
+	return c
+}
+
+// Barred returns the rule that refuses every packet before any other rule leads to a table; nil: there is none.
+func (a *Analysis) Barred(f object.Family, table uint32) *object.Rule {
+	o := a.order[f]
+	if o == nil {
+		return nil
+	}
+	by := o.reaches(a.snap, table)
+	if len(by) == 0 {
+		return nil
+	}
+	for i := range o.steps[:by[0].step] {
+		if s := &o.steps[i]; s.certain && refuses(&s.rule) {
+			return &s.rule
+		}
+	}
+	return nil
+}

@@ -1,0 +1,222 @@
+package show
+
+import (
+	"context"
+	"fmt"
+	"net/netip"
+	"slices"
+	"strconv"
+	"strings"
+
+	"kernelroutes/rtnl"
+	"kernelroutes/rtnl/iproute2"
+	"kernelroutes/rtnl/object"
+	"kernelroutes/rtnl/shadow"
+	"kernelroutes/shell/iptext"
+)
+
+// Destinations are in a column that is as wide as most of a table need it, up to a width.
+const (
+	looked   = 256 // so many routes are looked at for it
+	maxWidth = 34
+)
+
+// leadsThrough reports whether a route leads through the interface that is wanted.
+func (w *writer) leadsThrough(t *shadow.Table, i int) bool {
+	t.Route(i, &w.route, object.FieldNexthops|object.FieldIIF)
+	w.hops = w.snap.Nexthops(&w.route, w.hops)
+	return w.route.IIF.OK && w.route.IIF.V == w.dev ||
+		slices.ContainsFunc(w.hops, func(h object.Nexthop) bool { return h.OIF == w.dev })
+}
+
+// routesOf prints routes of a table.
+func (w *writer) routesOf(t *shadow.Table, places []int) error {
+	width := 0
+	for _, i := range places[:min(len(places), looked)] {
+		t.Route(i, &w.route, object.AllFields)
+		if n := iptext.Width([]byte(w.destination())); n <= maxWidth {
+			width = max(width, n)
+		}
+	}
+	barred := w.all.Barred(w.family, t.ID) != nil
+	for _, i := range places {
+		if w.ctx.Err() != nil {
+			return fmt.Errorf("print routes: %w", context.Cause(w.ctx))
+		}
+		t.Route(i, &w.route, object.AllFields)
+		w.printRoute(width)
+		w.routes++
+		by, ok := t.Shadow(i)
+		if ok {
+			w.shadowed++
+		}
+		if ok && !(barred && by.Table == nil) { // which the table's head says
+			w.print("      shadowed by " + w.shadowedBy(t, i, by))
+		}
+	}
+	return nil
+}
+
+// destination describes which packets a route is for.
+func (w *writer) destination() string { return strings.Join(w.text.Destination(&w.route, w.snap), " ") }
+
+// printRoute prints a route, and below it its nexthops if they are several.
+func (w *writer) printRoute(width int) {
+	r := &w.route
+	w.hops = iptext.Nexthops(w.snap, r, w.hops)
+	several := iptext.Several(r, w.hops)
+	var parts []string
+	switch {
+	case several:
+	case len(w.hops) == 1:
+		parts = w.way(&w.hops[0])
+	default:
+		parts = w.way(iptext.OnlyNexthop(r))
+	}
+	parts = append(parts, w.text.Properties(r)...)
+	parts = append(parts, w.more(r)...)
+	dst := iptext.Visible([]byte(w.destination()), 0)
+	w.line = append(w.line[:0], "  "...)
+	w.line = append(append(append(w.line, w.color(r)...), dst...), w.uncolor(r)...)
+	for n := iptext.Width(dst); n < width; n++ {
+		w.line = append(w.line, ' ')
+	}
+	w.line = append(w.line, "  "...)
+	w.line = iptext.Visible(append(w.line, strings.Join(parts, " ")...), len(w.line))
+	w.out.Write(append(w.line, '\n'))
+	if several {
+		for i := range w.hops {
+			w.print("      " + iptext.NexthopWord + strings.Join(w.hop(&w.hops[i]), " "))
+		}
+	}
+}
+
+// way describes where a nexthop leads, and how it is.
+func (w *writer) way(h *object.Nexthop) []string {
+	p := w.text.Way(w.snap, h)
+	if flags := iproute2.AppendFlags(nil, h.Flags&0xff); len(flags) > 0 {
+		p = append(p, strings.ReplaceAll(string(flags), ",", " "))
+	}
+	return p
+}
+
+// hop describes one nexthop of several.
+func (w *writer) hop(h *object.Nexthop) []string {
+	p := w.way(h)
+	if h.TTLThreshold.OK {
+		p = append(p, "ttl "+strconv.Itoa(int(h.TTLThreshold.V)))
+	} else {
+		p = append(p, "weight "+number(h.Weight))
+	}
+	if h.ID.OK {
+		p = append(p, "nhid "+number(h.ID.V))
+	}
+	return p
+}
+
+// more describes what a route is beside what every description of one says.
+func (w *writer) more(r *object.Route) (p []string) {
+	if _, ok := r.Metrics.MTU(); ok {
+		if locked, _ := r.Metrics.Get(object.RTAX_LOCK); locked&(1<<2) != 0 { // RTAX_MTU
+			p = append(p, "(locked)")
+		}
+	}
+	if r.Realms.OK {
+		realms := w.text.Names.Realm(r.Realms.V & 0xffff)
+		if from := r.Realms.V >> 16; from != 0 {
+			realms = w.text.Names.Realm(from) + "/" + realms
+		}
+		p = append(p, "realms "+realms)
+	}
+	if r.Cache.OK && r.Cache.V.Expires != 0 {
+		p = append(p, "expires "+strconv.Itoa(int(r.Cache.V.Expires)/object.UserHZ)+"s")
+	}
+	switch r.Pref {
+	case object.Some[uint8](1):
+		p = append(p, "pref high")
+	case object.Some[uint8](3):
+		p = append(p, "pref low")
+	}
+	const offloaded = 0x4000 | 0x8000 | 0x20000000 // RTM_F_OFFLOAD, RTM_F_TRAP, RTM_F_OFFLOAD_FAILED
+	if flags := iproute2.AppendFlags(nil, r.Flags&offloaded); len(flags) > 0 {
+		p = append(p, strings.ReplaceAll(string(flags), ",", " "))
+	}
+	if r.NexthopID.OK {
+		p = append(p, w.objectOf(r.NexthopID.V)...)
+	}
+	return p
+}
+
+// objectOf says what a nexthop object is, if it is none of the usual.
+func (w *writer) objectOf(id uint32) []string {
+	switch o, ok := rtnl.Get(w.snap, object.NexthopObjects, id); {
+	case !ok:
+	case o.Blackhole:
+		return []string{"(blackhole nexthop)"}
+	case len(o.Group) > 0 && o.GroupType == 1: // NEXTHOP_GRP_TYPE_RES
+		return []string{"(resilient nexthop group)"}
+	case len(o.Group) > 0:
+		return []string{"(nexthop group)"}
+	}
+	return nil
+}
+
+// The colors are those of the other tables of the program: red for what refuses packets, bold for default routes.
+const (
+	bold    = "\x1b[1m"
+	red     = "\x1b[31m"
+	noColor = "\x1b[0m"
+)
+
+func (w *writer) color(r *object.Route) string {
+	switch {
+	case !w.opts.Color:
+	case r.Type == object.Blackhole || r.Type == object.Unreachable || r.Type == object.Prohibit:
+		return red
+	case r.Dst.IsValid() && r.Dst.Bits() == 0:
+		return bold
+	}
+	return ""
+}
+
+func (w *writer) uncolor(r *object.Route) string {
+	if w.color(r) == "" {
+		return ""
+	}
+	return noColor
+}
+
+// shadowedBy names what comes before a route.
+func (w *writer) shadowedBy(t *shadow.Table, i int, by shadow.Shadow) string {
+	if by.Table == nil {
+		return w.rule(by.Rule) + " " + outcome(by.Rule)
+	}
+	var own, other object.Route
+	t.Route(i, &own, object.FieldDst)
+	var names []string
+	for _, j := range by.Routes {
+		by.Table.Route(j, &other, object.FieldDst|object.FieldPriority|object.FieldSrc)
+		name := iptext.Destination(other.Dst)
+		if by.Table == t && other.Dst == own.Dst {
+			if other.Src != (netip.Prefix{}) {
+				name += " from " + iptext.Prefix(other.Src)
+			}
+			metric, _ := other.Metric()
+			name += " metric " + number(metric)
+			if before := t.SameRank(i, j); before {
+				name += ", which was first"
+			}
+		}
+		names = append(names, name)
+	}
+	text := strings.Join(names, " and ")
+	if others := by.Count - 1; by.Count > 2 {
+		text = names[0] + " and " + number(uint32(others)) + " others"
+	}
+	if by.Table != t {
+		text = "table " + w.text.Names.Table(by.Table.ID) + " " + text
+	}
+	return text
+}
+
+func number(n uint32) string { return strconv.FormatUint(uint64(n), 10) }
