@@ -73,7 +73,12 @@ func (w *writer) printRoute(width int) {
 	default:
 		parts = w.way(iptext.OnlyNexthop(r))
 	}
-	parts = append(parts, w.text.Properties(r)...)
+	for _, p := range w.text.Properties(r) {
+		if id := r.NexthopID; id.OK && p == "nhid "+number(id.V) {
+			p += w.objectOf(id.V)
+		}
+		parts = append(parts, p)
+	}
 	parts = append(parts, w.more(r)...)
 	dst := iptext.Visible([]byte(w.destination()), 0)
 	w.line = append(w.line[:0], "  "...)
@@ -141,24 +146,21 @@ func (w *writer) more(r *object.Route) (p []string) {
 	if flags := iproute2.AppendFlags(nil, r.Flags&offloaded); len(flags) > 0 {
 		p = append(p, strings.ReplaceAll(string(flags), ",", " "))
 	}
-	if r.NexthopID.OK {
-		p = append(p, w.objectOf(r.NexthopID.V)...)
-	}
 	return p
 }
 
 // objectOf says what a nexthop object is, if it is none of the usual.
-func (w *writer) objectOf(id uint32) []string {
+func (w *writer) objectOf(id uint32) string {
 	switch o, ok := rtnl.Get(w.snap, object.NexthopObjects, id); {
 	case !ok:
 	case o.Blackhole:
-		return []string{"(blackhole nexthop)"}
+		return " (blackhole nexthop)"
 	case len(o.Group) > 0 && o.GroupType == 1: // NEXTHOP_GRP_TYPE_RES
-		return []string{"(resilient nexthop group)"}
+		return " (resilient nexthop group)"
 	case len(o.Group) > 0:
-		return []string{"(nexthop group)"}
+		return " (nexthop group)"
 	}
-	return nil
+	return ""
 }
 
 // The colors are those of the other tables of the program: red for what refuses packets, bold for default routes.

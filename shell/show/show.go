@@ -3,12 +3,14 @@ package show
 import (
 	"bufio"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"slices"
 	"strconv"
 
 	"kernelroutes/rtnl"
+	"kernelroutes/rtnl/capture"
 	"kernelroutes/rtnl/object"
 	"kernelroutes/rtnl/shadow"
 	"kernelroutes/shell/iptext"
@@ -56,7 +58,7 @@ func Write(ctx context.Context, out io.Writer, src tables.Source, opts Options) 
 			req.Families = append(req.Families, f.family)
 		}
 	}
-	snap, err := src.Read(ctx, req)
+	snap, err := w.read(src, req)
 	if err != nil {
 		return err
 	}
@@ -75,6 +77,21 @@ func Write(ctx context.Context, out io.Writer, src tables.Source, opts Options) 
 		return err
 	}
 	return w.out.Flush()
+}
+
+// read reads all that is shown; of captures and recordings without rules all else.
+func (w *writer) read(src tables.Source, req rtnl.Request) (*rtnl.Snapshot, error) {
+	snap, err := src.Read(w.ctx, req)
+	if !errors.Is(err, capture.ErrCapture) {
+		return snap, err
+	}
+	req.Kinds = []*object.Kind{object.Routes.Kind}
+	snap, second := src.Read(w.ctx, req)
+	if second != nil {
+		return nil, err
+	}
+	w.opts.Warn("tables are shown without the rules that consult them: " + err.Error())
+	return snap, nil
 }
 
 // A writer prints what is in a snapshot.

@@ -2,6 +2,7 @@ package show
 
 import (
 	"cmp"
+	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -61,12 +62,24 @@ func (w *writer) unconsulted() error {
 		w.print("")
 		w.print("no rules are known, so not which table is consulted when:")
 	}
+	if len(w.rules) == 0 { // then as the kernel's own rules have it: local, main, default
+		slices.SortStableFunc(rest, func(a, b uint32) int { return cmp.Compare(place(a), place(b)) })
+	}
 	for _, id := range rest {
 		if err := w.table(id); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// place is where the kernel's own rules have a table.
+func place(table uint32) int {
+	const defaultTable = 253
+	if i := slices.Index([]uint32{object.RT_TABLE_LOCAL, object.RT_TABLE_MAIN, defaultTable}, table); i >= 0 {
+		return i
+	}
+	return math.MaxInt
 }
 
 // vrfTables returns the tables of VRFs, by the names of these.
