@@ -29,28 +29,32 @@ func (w *writer) leadsThrough(t *shadow.Table, i int) bool {
 		slices.ContainsFunc(w.hops, func(h object.Nexthop) bool { return h.OIF == w.dev })
 }
 
-// routesOf prints routes of a table.
-func (w *writer) routesOf(t *shadow.Table, places []int) error {
+// routesOf prints the routes of a table that are to be shown.
+func (w *writer) routesOf(t *shadow.Table) error {
 	width := 0
-	for _, i := range places[:min(len(places), looked)] {
+	for i := range min(t.Len(), looked) {
 		t.Route(i, &w.route, object.AllFields)
 		if n := iptext.Width([]byte(w.destination())); n <= maxWidth {
 			width = max(width, n)
 		}
 	}
 	barred := w.all.Barred(w.family, t.ID) != nil
-	for _, i := range places {
+	for i := range t.Len() {
 		if w.ctx.Err() != nil {
 			return fmt.Errorf("print routes: %w", context.Cause(w.ctx))
+		}
+		if w.dev != 0 && !w.leadsThrough(t, i) {
+			continue
 		}
 		t.Route(i, &w.route, object.AllFields)
 		w.printRoute(width)
 		w.routes++
 		by, ok := t.Shadow(i)
-		if ok {
-			w.shadowed++
+		if !ok {
+			continue
 		}
-		if ok && !(barred && by.Table == nil) { // which the table's head says
+		w.shadowed++
+		if !barred || by.Table != nil { // else the table's head says it
 			w.print("      shadowed by " + w.shadowedBy(t, i, by))
 		}
 	}

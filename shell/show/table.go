@@ -46,7 +46,7 @@ func (w *writer) everything() bool { return w.only == nil && w.dev == 0 }
 func (w *writer) unconsulted() error {
 	var rest []uint32
 	for t := range w.all.Tables() {
-		if t.Family == w.family && !w.shown[t.ID] && w.wants(t.ID) && len(w.places(t)) > 0 {
+		if t.Family == w.family && !w.shown[t.ID] && w.wants(t.ID) && w.some(t) {
 			rest = append(rest, t.ID)
 		}
 	}
@@ -105,7 +105,7 @@ func (w *writer) table(id uint32) error {
 	}
 	w.shown[id] = true
 	t := w.all.Table(w.family, id)
-	places := w.places(t)
+	some := w.some(t)
 	head := "table " + w.text.Names.Table(id)
 	if name := strconv.FormatUint(uint64(id), 10); head != "table "+name {
 		head += " (" + name + ")"
@@ -114,7 +114,7 @@ func (w *writer) table(id uint32) error {
 	if vrf != "" && (w.family == object.IPv4 || w.family == object.IPv6) {
 		head += ", of VRF " + vrf
 	}
-	if len(places) == 0 {
+	if !some {
 		if w.dev != 0 {
 			return nil
 		}
@@ -136,11 +136,11 @@ func (w *writer) table(id uint32) error {
 	if r := w.all.Barred(w.family, id); r != nil {
 		w.print("  no packet comes here: before, " + w.rule(r) + " " + outcome(r))
 	}
-	if len(places) == 0 {
+	if !some {
 		return nil
 	}
 	w.tables++
-	return w.routesOf(t, places)
+	return w.routesOf(t)
 }
 
 // rule describes a rule, and which packets it is for.
@@ -192,15 +192,15 @@ func outcome(r *object.Rule) string {
 	return s
 }
 
-// places returns which routes of a table are to be shown.
-func (w *writer) places(t *shadow.Table) (places []int) {
-	if t == nil {
-		return nil
+// some reports whether a table has routes that are to be shown.
+func (w *writer) some(t *shadow.Table) bool {
+	if t == nil || w.dev == 0 {
+		return t != nil
 	}
 	for i := range t.Len() {
-		if w.dev == 0 || w.leadsThrough(t, i) {
-			places = append(places, i)
+		if w.leadsThrough(t, i) {
+			return true
 		}
 	}
-	return places
+	return false
 }
