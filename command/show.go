@@ -55,7 +55,9 @@ All of it is of one time. With --table or --dev less is shown, but all is compar
 			}
 			opts.Warn = warn
 			if t := terminalOf(cmd); t != nil {
-				opts.Color = t.Color
+				if opts.Color = t.Color; !t.Wide {
+					opts.Width = t.Width
+				}
 			}
 			return withSource(cmd, func(ctx context.Context, src tables.Source) error {
 				return orLeave(ctx, func() error {
@@ -71,5 +73,6 @@ All of it is of one time. With --table or --dev less is shown, but all is compar
 	cmd.Flags().StringVar(&netns, "netns", "", "in this network namespace, a `name` in /run/netns or a path")
 	completeFlag(cmd, "netns", completeNetns)
 	defineFrom(cmd)
+	defineTerminal(cmd)
 	return cmd
 }

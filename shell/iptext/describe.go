@@ -184,17 +184,14 @@ func (d Describer) Conditions(r *object.Rule) (p []string) {
 	add(r.IIF != "", "iif", r.IIF)
 	add(r.OIF != "", "oif", r.OIF)
 	mark, mask, marked := r.FWMark()
-	text := "0x" + strconv.FormatUint(uint64(mark), 16)
-	if mask != 1<<32-1 {
-		text += "/0x" + strconv.FormatUint(uint64(mask), 16)
-	}
-	add(marked, "fwmark", text)
+	add(marked, "fwmark", hex(mark)+masked(object.Some(mask), 1<<32-1))
 	add(r.TOS != 0, "tos", strconv.Itoa(int(r.TOS)))
-	add(r.DSCP.OK, "dscp", strconv.Itoa(int(r.DSCP.V)))
+	add(r.DSCP.OK, "dscp", strconv.Itoa(int(r.DSCP.V))+masked(r.DSCPMask, 1<<6-1))
 	add(r.UIDs.OK, "uidrange", number(r.UIDs.V.Start)+"-"+number(r.UIDs.V.End))
 	add(r.IPProto.OK, "ipproto", strconv.Itoa(int(r.IPProto.V)))
-	add(r.SPorts.OK, "sport", ports(r.SPorts.V))
-	add(r.DPorts.OK, "dport", ports(r.DPorts.V))
+	add(r.SPorts.OK, "sport", ports(r.SPorts.V)+masked(r.SPortMask, 1<<16-1))
+	add(r.DPorts.OK, "dport", ports(r.DPorts.V)+masked(r.DPortMask, 1<<16-1))
+	add(r.FlowLabel.OK, "flowlabel", hex(r.FlowLabel.V)+masked(r.FlowLabelMask, 1<<20-1))
 	add(r.TunID.OK, "tun_id", strconv.FormatUint(r.TunID.V, 10))
 	return p
 }
@@ -231,6 +228,16 @@ func Addr(a netip.Addr) string { return string(object.AppendAddr(nil, a)) }
 
 // Prefix returns a prefix as the tables spell it.
 func Prefix(p netip.Prefix) string { return string(object.AppendPrefix(nil, p)) }
+
+// masked is what follows a value of which not all bits are compared.
+func masked[T uint8 | uint16 | uint32](mask object.Opt[T], all T) string {
+	if !mask.OK || mask.V == all {
+		return ""
+	}
+	return "/" + hex(uint32(mask.V))
+}
+
+func hex(n uint32) string { return "0x" + strconv.FormatUint(uint64(n), 16) }
 
 func number(n uint32) string { return strconv.FormatUint(uint64(n), 10) }
 

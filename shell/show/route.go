@@ -77,26 +77,42 @@ func (w *writer) printRoute(width int) {
 	default:
 		parts = w.way(iptext.OnlyNexthop(r))
 	}
-	for _, p := range w.text.Properties(r) {
-		if id := r.NexthopID; id.OK && p == "nhid "+number(id.V) {
-			p += w.objectOf(id.V)
-		}
-		parts = append(parts, p)
-	}
-	parts = append(parts, w.more(r)...)
+	parts = append(append(parts, w.properties(r)...), w.more(r)...)
 	dst := iptext.Visible([]byte(w.destination()), 0)
 	w.line = append(w.line[:0], "  "...)
 	w.line = append(append(append(w.line, w.color(r)...), dst...), w.uncolor(r)...)
-	for n := iptext.Width(dst); n < width; n++ {
+	column := iptext.Width(dst)
+	for ; column < width; column++ {
 		w.line = append(w.line, ' ')
 	}
-	w.line = append(w.line, "  "...)
-	w.line = iptext.Visible(append(w.line, strings.Join(parts, " ")...), len(w.line))
+	w.appendParts(parts, 2+column, 2+width+2)
 	w.out.Write(append(w.line, '\n'))
 	if several {
 		for i := range w.hops {
 			w.print("      " + iptext.NexthopWord + strings.Join(w.hop(&w.hops[i]), " "))
 		}
+	}
+}
+
+// appendParts appends parts to the line, whose last column is given; at a terminal those that do not fit beside
+// each other come below each other, from a column on.
+func (w *writer) appendParts(parts []string, column, indent int) {
+	if w.opts.Width > 0 && indent > w.opts.Width/2 {
+		indent = 6
+	}
+	gap := 2
+	for _, part := range parts {
+		visible := iptext.Visible([]byte(part), 0)
+		n := iptext.Width(visible)
+		if w.opts.Width > 0 && column+gap+n > w.opts.Width {
+			w.line = append(w.line, '\n')
+			column, gap = 0, indent
+		}
+		for range gap {
+			w.line = append(w.line, ' ')
+		}
+		w.line = append(w.line, visible...)
+		column, gap = column+gap+n, 1
 	}
 }
 
@@ -123,13 +139,23 @@ func (w *writer) hop(h *object.Nexthop) []string {
 	return p
 }
 
-// more describes what a route is beside what every description of one says.
-func (w *writer) more(r *object.Route) (p []string) {
-	if _, ok := r.Metrics.MTU(); ok {
-		if locked, _ := r.Metrics.Get(object.RTAX_LOCK); locked&(1<<2) != 0 { // RTAX_MTU
-			p = append(p, "(locked)")
+// properties describes what every description of a route says, with what there is to say of it.
+func (w *writer) properties(r *object.Route) []string {
+	p := w.text.Properties(r)
+	for i := range p {
+		word, _, _ := strings.Cut(p[i], " ")
+		switch locked, _ := r.Metrics.Get(object.RTAX_LOCK); {
+		case word == "nhid":
+			p[i] += w.objectOf(r.NexthopID.V)
+		case word == "mtu" && locked&(1<<2) != 0: // RTAX_MTU
+			p[i] += " (locked)"
 		}
 	}
+	return p
+}
+
+// more describes what a route is beside what every description of one says.
+func (w *writer) more(r *object.Route) (p []string) {
 	if r.Realms.OK {
 		realms := w.text.Names.Realm(r.Realms.V & 0xffff)
 		if from := r.Realms.V >> 16; from != 0 {

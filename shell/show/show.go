@@ -25,6 +25,7 @@ type Options struct {
 	Table     string         // a name or a number; "": all tables
 	Dev       string         // the name of an interface that routes lead through; "": any
 	Color     bool           // whether default routes and those that refuse packets stand out
+	Width     int            // of the terminal, in columns, that routes are to fit in; 0: any
 	Warn      func(string)   // is told of what the text has no place for
 }
 
