@@ -20,9 +20,20 @@ type order struct {
 // A step is a rule.
 type step struct {
 	rule    object.Rule
-	certain bool // whether every packet that comes so far is asked by it
+	who     who
+	reached bool // whether every packet that comes so far is asked by it, but those that few skip
 	shorter int  // prefixes up to this length are not accepted; -1: all are
 }
+
+// Which packets a rule is for.
+type who uint8
+
+const (
+	some   who = iota // which may be most, or none
+	all               //
+	few               // that are singled out: by a mark, their source, the interface that they came in through
+	butFew            // all that are not singled out
+)
 
 // Rules returns the rules of a family in the order in which they are asked.
 func Rules(snap *rtnl.Snapshot, f object.Family) []object.Rule {
@@ -40,20 +51,42 @@ func newOrder(snap *rtnl.Snapshot, f object.Family) *order {
 	o := &order{family: f, links: snap.Count(object.Links.Kind) > 0}
 	past := uint32(0) // the rules of a lower priority may have been gone past
 	for _, r := range Rules(snap, f) {
-		s := step{rule: r, shorter: -1, certain: ForAll(&r) && r.Priority >= past}
+		s := step{rule: r, shorter: -1, who: whoseRule(&r), reached: r.Priority >= past}
 		if n, ok := r.SuppressedPrefixLen(); ok {
 			s.shorter = int(min(n, math.MaxInt16))
 		}
 		if _, ok := r.SuppressedIfGroup(); ok {
-			s.certain = false
+			s.reached = false // what it decides is not known
 		}
-		if r.Action == object.FR_ACT_GOTO {
+		if r.Action == object.FR_ACT_GOTO && s.who != few {
 			past = max(past, r.Goto.V)
 		}
 		o.steps = append(o.steps, s)
 	}
 	o.original = originalRules(o.steps)
 	return o
+}
+
+// whoseRule tells which packets a rule is for.
+func whoseRule(r *object.Rule) who {
+	inverted := r.Flags&object.FIB_RULE_INVERT != 0
+	switch {
+	case ForAll(r):
+		return all
+	case len(r.Unknown) > 0 || !singlesOut(r):
+		return some
+	case inverted:
+		return butFew
+	}
+	return few
+}
+
+// singlesOut reports whether a rule, but that it may be inverted, is for few packets.
+func singlesOut(r *object.Rule) bool {
+	const many = 8 // bits, of a source that is most of all
+	mark, mask, marked := r.FWMark()
+	return marked && mark&mask != 0 || r.Src.Bits() >= many || r.IIF != "" && r.IIF != "lo" || r.OIF != "" ||
+		r.TOS != 0 || r.DSCP.V != 0 && !r.DSCPMask.OK || r.TunID.V != 0
 }
 
 // originalRules reports whether rules may be those that the kernel makes itself, so that IPv4 may look up the

@@ -17,6 +17,9 @@ type Shadow struct {
 	Count  int
 	// Rule is the one that refuses all packets.
 	Rule *object.Rule
+	// Except are rules whose packets the route may decide about all the same, or those that such a rule, which is
+	// inverted, leaves out. nil: there are none.
+	Except []*object.Rule
 }
 
 // maxBefore is of how many tables it is worked out whether their routes come before a table's.
@@ -144,40 +147,93 @@ func (t *Table) shadowOf(by tiling) Shadow {
 	return s
 }
 
-// before returns what comes before a route of other tables, which are consulted before it for every packet.
-func (t *Table) before(r *route) (Shadow, bool) {
+// before returns what comes before a route of other tables, which are consulted before it; if possible for every
+// packet.
+func (t *Table) before(r *route) (found Shadow, ok bool) {
 	o := t.of.order[t.Family]
-	// A rule that does not accept short prefixes accepts those that refuse packets (fib_rules_lookup).
-	use := slices.IndexFunc(t.reach, func(by reach) bool {
-		return int(r.bits) > by.shorter || r.flags&rejects != 0
-	})
-	if use < 0 || t.ID == defaultTable && o.original {
+	use, first := t.uses(r)
+	if len(use) == 0 || t.ID == defaultTable && o.original {
 		return Shadow{}, false // with the kernel's own rules alone, what refuses packets is no end (fib_lookup)
 	}
+	last := first
+	if last < 0 {
+		last = use[0] // for others than its few packets the route is none anyway
+	}
 	tried := 0
-	for i := range o.steps[:t.reach[use].step] {
+	for i := range o.steps[:last] {
 		s := &o.steps[i]
-		if !s.certain {
+		if !s.reached || s.who != all && s.who != butFew {
 			continue
 		}
-		if refuses(&s.rule) {
-			return Shadow{Rule: &s.rule}, true
+		if other := t.of.Table(t.Family, s.rule.Table); !refuses(&s.rule) {
+			if s.rule.Action != object.FR_ACT_TO_TBL || other == nil || other == t {
+				continue
+			}
+			if tried++; tried > maxBefore {
+				break
+			}
 		}
-		other := t.of.Table(t.Family, s.rule.Table)
-		if s.rule.Action != object.FR_ACT_TO_TBL || other == nil || other == t {
+		except := t.exceptions(use, i)
+		if ok && len(except) > 0 || first < 0 && len(except) > 0 {
 			continue
 		}
-		if tried++; tried > maxBefore {
-			break
-		}
-		// As long as there are the kernel's own rules alone, IPv4's tables local and main may be one, of which
-		// the longest prefix decides (fib_trie_table).
-		longer := o.original && t.Family == object.IPv4
-		if by, ok := other.answer(s.shorter).covers(r.prefix, longer); ok {
-			return other.shadowOf(by), true
+		if by, decides := t.decidedBy(r, s); decides {
+			by.Except = except
+			if found, ok = by, true; except == nil {
+				break
+			}
 		}
 	}
-	return Shadow{}, false
+	return found, ok
+}
+
+// uses returns the places of rules by which a route can be used, and the first of those that are for more than
+// few packets, -1: none is. A rule that does not accept short prefixes accepts those that refuse packets
+// (fib_rules_lookup).
+func (t *Table) uses(r *route) (use []int, first int) {
+	first = -1
+	for _, by := range t.reach {
+		if int(r.bits) <= by.shorter && r.flags&rejects == 0 {
+			continue
+		}
+		use = append(use, by.step)
+		if first < 0 && t.of.order[t.Family].steps[by.step].who != few {
+			first = by.step
+		}
+	}
+	return use, first
+}
+
+// exceptions returns the rules for few packets by which these may come to a route, whose uses are given, or past
+// a rule, and that rule if it leaves some out.
+func (t *Table) exceptions(use []int, at int) (except []*object.Rule) {
+	steps := t.of.order[t.Family].steps
+	s := &steps[at]
+	for i := range steps[:at] {
+		r := &steps[i].rule
+		if steps[i].who == few && (slices.Contains(use, i) ||
+			r.Action == object.FR_ACT_GOTO && r.Goto.V > s.rule.Priority) {
+			except = append(except, r)
+		}
+	}
+	if s.who == butFew {
+		except = append(except, &s.rule)
+	}
+	return except
+}
+
+// decidedBy returns what comes before a route of what a rule does with the packets that it is for; false: not all
+// of them end there.
+func (t *Table) decidedBy(r *route, s *step) (Shadow, bool) {
+	if refuses(&s.rule) {
+		return Shadow{Rule: &s.rule}, true
+	}
+	// As long as there are the kernel's own rules alone, IPv4's tables local and main may be one, of which
+	// the longest prefix decides (fib_trie_table).
+	longer := t.of.order[t.Family].original && t.Family == object.IPv4
+	other := t.of.Table(t.Family, s.rule.Table)
+	by, ok := other.answer(s.shorter).covers(r.prefix, longer)
+	return other.shadowOf(by), ok
 }
 
 // answer returns what a table decides if prefixes up to a length are not accepted, which few rules say.
@@ -205,7 +261,7 @@ func (a *Analysis) Barred(f object.Family, table uint32) *object.Rule {
 		return nil
 	}
 	for i := range o.steps[:by[0].step] {
-		if s := &o.steps[i]; s.certain && refuses(&s.rule) {
+		if s := &o.steps[i]; s.reached && s.who == all && refuses(&s.rule) {
 			return &s.rule
 		}
 	}

@@ -95,17 +95,36 @@ var cases = []struct {
 		254 10.0.0.0/8
 		51820 10.0.0.0/8
 		51820 10.0.0.0/8 throw metric 5 < 51820 10.0.0.0/8 of 1`},
-	{"for some packets only", []string{"0 255", "100 51820 not fwmark", "200 51821 fwmark", "300 51822 from",
+	{"for some packets only", []string{"0 255", "200 51821 fwmark", "300 51822 from",
 		"400 51823 iif", "500 51824 tos", "600 51825 ifgroup", "32766 254"}, `
 		254 10.0.0.0/8
-		51820 10.0.0.0/8
 		51821 10.0.0.0/8
 		51822 10.0.0.0/8
 		51823 10.0.0.0/8
 		51824 10.0.0.0/8
 		51825 10.0.0.0/8`},
-	{"wg-quick", []string{"0 255", "32764 254 longer 0", "32765 51820 not fwmark", "32766 254"}, `
+	{"tailscale", []string{"0 255", "5210 254 fwmark", "5230 253 fwmark", "5250 prohibit fwmark", "5270 52", "32766 254",
+		"32767 253"}, `
 		254 0.0.0.0/0
+		254 10.0.0.0/8
+		254 128.0.0.0/2 < 52 128.0.0.0/1 of 1 but 5210
+		253 10.0.0.0/9 < 254 10.0.0.0/8 of 1 but 5230
+		253 11.0.0.0/8 < 52 11.0.0.0/8 of 1 but 5230
+		52 0.0.0.0/1
+		52 11.0.0.0/8
+		52 128.0.0.0/1
+		52 10.0.0.0/8 throw`},
+	{"few packets skip a table", []string{"0 255", "50 goto 200 fwmark", "100 51820", "32766 254"}, `
+		254 10.0.0.0/8 < 51820 10.0.0.0/8 of 1 but 50
+		51820 10.0.0.0/8`},
+	{"a kill switch", []string{"0 255", "50 prohibit not fwmark", "32766 254"}, `
+		254 10.0.0.0/8 < rule 50 but 50`},
+	{"a table for few packets only", []string{"0 255", "50 51820 fwmark", "60 51821", "70 51820 from", "32766 254"}, `
+		254 10.0.0.0/8 < 51821 10.0.0.0/8 of 1
+		51820 10.0.0.0/8
+		51821 10.0.0.0/8`},
+	{"wg-quick", []string{"0 255", "32764 254 longer 0", "32765 51820 not fwmark", "32766 254"}, `
+		254 0.0.0.0/0 < 51820 0.0.0.0/0 of 1 but 32765
 		254 10.0.0.0/8
 		51820 0.0.0.0/0
 		51820 10.0.0.0/8 < 254 10.0.0.0/8 of 1
@@ -115,7 +134,7 @@ var cases = []struct {
 		254 10.0.0.0/8
 		51820 0.0.0.0/0
 		51820 10.0.0.0/8 < 254 10.0.0.0/8 of 1`},
-	{"goto past a table", []string{"0 255", "50 goto 200 fwmark", "100 51820", "200 51821", "32766 254"}, `
+	{"goto past a table", []string{"0 255", "50 goto 200", "100 51820", "200 51821", "32766 254"}, `
 		254 10.0.0.0/8 < 51821 10.0.0.0/8 of 1
 		51820 10.0.0.0/8
 		51821 10.0.0.0/8`},
@@ -317,21 +336,26 @@ func TestShadow(t *testing.T) {
 }
 
 // shadowText says what comes before a route as the cases have it.
-func shadowText(table *Table, i int, texts map[uint8]string) string {
+func shadowText(table *Table, i int, texts map[uint8]string) (text string) {
 	by, ok := table.Shadow(i)
 	switch {
 	case !ok:
 		return ""
 	case by.Table == nil:
-		return fmt.Sprint("rule ", by.Rule.Priority)
+		text = fmt.Sprint("rule ", by.Rule.Priority)
+	default:
+		text = fmt.Sprint(by.Table.ID)
+		for _, j := range by.Routes {
+			var r object.Route
+			by.Table.Route(j, &r, object.AllFields)
+			text += strings.TrimPrefix(texts[r.Protocol], fmt.Sprint(by.Table.ID))
+		}
+		text += fmt.Sprint(" of ", by.Count)
 	}
-	text := fmt.Sprint(by.Table.ID)
-	for _, j := range by.Routes {
-		var r object.Route
-		by.Table.Route(j, &r, object.AllFields)
-		text += strings.TrimPrefix(texts[r.Protocol], fmt.Sprint(by.Table.ID))
+	for _, r := range by.Except {
+		text += fmt.Sprint(" but ", r.Priority)
 	}
-	return text + fmt.Sprint(" of ", by.Count)
+	return text
 }
 
 // TestNexthopObjects: a route that uses a blackhole refuses packets, and one whose object has gone is no

@@ -3,7 +3,6 @@ package show
 import (
 	"context"
 	"fmt"
-	"net/netip"
 	"slices"
 	"strconv"
 	"strings"
@@ -13,6 +12,7 @@ import (
 	"kernelroutes/rtnl/object"
 	"kernelroutes/rtnl/shadow"
 	"kernelroutes/shell/iptext"
+	"kernelroutes/tables"
 )
 
 // Destinations are in a column that is as wide as most of a table need it, up to a width.
@@ -53,7 +53,9 @@ func (w *writer) routesOf(t *shadow.Table) error {
 		if !ok {
 			continue
 		}
-		w.shadowed++
+		if by.Except == nil {
+			w.shadowed++
+		}
 		if !barred || by.Table != nil { // else the table's head says it
 			w.print("      shadowed by " + w.shadowedBy(t, i, by))
 		}
@@ -218,11 +220,30 @@ func (w *writer) uncolor(r *object.Route) string {
 	return noColor
 }
 
-// shadowedBy names what comes before a route.
-func (w *writer) shadowedBy(t *shadow.Table, i int, by shadow.Shadow) string {
+// shadowedBy names what comes before a route, and for which packets it does not.
+func (w *writer) shadowedBy(t *shadow.Table, i int, by shadow.Shadow) (text string) {
 	if by.Table == nil {
-		return w.rule(by.Rule) + " " + outcome(by.Rule)
+		text = w.rule(by.Rule) + " " + outcome(by.Rule)
+	} else {
+		text = w.before(t, i, by)
 	}
+	const most = 3 // rules that are named
+	var except []string
+	for _, r := range by.Except[:min(len(by.Except), most)] {
+		conditions := slices.DeleteFunc(w.text.Conditions(r), func(c string) bool { return c == "not" })
+		except = append(except, strings.Join(conditions, " ")+" (rule "+number(r.Priority)+")")
+	}
+	if more := len(by.Except) - most; more > 0 {
+		except = append(except, plural(more, "more rule"))
+	}
+	if except != nil {
+		text += ", except for packets " + tables.Listed(except)
+	}
+	return text
+}
+
+// before names the routes that come before a route.
+func (w *writer) before(t *shadow.Table, i int, by shadow.Shadow) string {
 	var own, other object.Route
 	t.Route(i, &own, object.FieldDst)
 	var names []string
@@ -230,20 +251,20 @@ func (w *writer) shadowedBy(t *shadow.Table, i int, by shadow.Shadow) string {
 		by.Table.Route(j, &other, object.FieldDst|object.FieldPriority|object.FieldSrc)
 		name := iptext.Destination(other.Dst)
 		if by.Table == t && other.Dst == own.Dst {
-			if other.Src != (netip.Prefix{}) {
+			if other.Src.IsValid() && other.Src.Bits() > 0 {
 				name += " from " + iptext.Prefix(other.Src)
 			}
 			metric, _ := other.Metric()
 			name += " metric " + number(metric)
-			if before := t.SameRank(i, j); before {
+			if t.SameRank(i, j) {
 				name += ", which was first"
 			}
 		}
 		names = append(names, name)
 	}
 	text := strings.Join(names, " and ")
-	if others := by.Count - 1; by.Count > 2 {
-		text = names[0] + " and " + number(uint32(others)) + " others"
+	if by.Count > len(names) {
+		text = names[0] + " and " + strconv.Itoa(by.Count-1) + " others"
 	}
 	if by.Table != t {
 		text = "table " + w.text.Names.Table(by.Table.ID) + " " + text
