@@ -1,5 +1,7 @@
 package shadow
 
+import "slices"
+
 // What the routes to one destination do for certain with a packet that nothing more specific is for.
 type class uint8
 
@@ -183,4 +185,40 @@ func (c *cover) within(i int32, p prefix, above int32) (tiling, bool) {
 		c.found[p] = t
 	}
 	return t, t.count > 0
+}
+
+// base returns the node that decides about packets for a prefix where nothing more specific passes them on, -1:
+// there is none.
+func (c *cover) base(p prefix) int32 {
+	i, found := c.find(p)
+	if found {
+		switch c.state[i].class {
+		case decides:
+			return i
+		case passes:
+			return -1
+		}
+	}
+	return c.above(i, p)
+}
+
+// gaps returns the destinations in a prefix of which not all packets are decided though a base decides about it;
+// false: they are too many to look at.
+func (c *cover) gaps(p prefix) (gaps []prefix, few bool) {
+	const most = 16
+	for i, _ := c.find(p); ; {
+		// The next one that has not whole.
+		n, _ := slices.BinarySearch(c.holes[i:], c.holes[i]+1)
+		if i += int32(n) - 1; int(i) >= len(c.nodes) || !p.contains(c.nodes[i].prefix) {
+			return gaps, true
+		}
+		if c.state[i].class != passes {
+			i++ // it is in one that it contains
+			continue
+		}
+		if gaps = append(gaps, c.nodes[i].prefix); len(gaps) > most {
+			return nil, false
+		}
+		i = c.nodes[i].after
+	}
 }

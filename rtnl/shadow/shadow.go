@@ -15,6 +15,10 @@ type Shadow struct {
 	// these are.
 	Routes []int
 	Count  int
+	// Own are more specific routes of the route's own table, by their places in it, which decide where Table passes
+	// packets on to the next rule: the first ones, of so many destinations. nil: it passes none.
+	Own      []int
+	OwnCount int
 	// Rule is the one that refuses all packets.
 	Rule *object.Rule
 	// Except are rules whose packets the route may decide about all the same, or those that such a rule, which is
@@ -232,8 +236,35 @@ func (t *Table) decidedBy(r *route, s *step) (Shadow, bool) {
 	// the longest prefix decides (fib_trie_table).
 	longer := t.of.order[t.Family].original && t.Family == object.IPv4
 	other := t.of.Table(t.Family, s.rule.Table)
-	by, ok := other.answer(s.shorter).covers(r.prefix, longer)
+	c := other.answer(s.shorter)
+	by, ok := c.covers(r.prefix, longer)
+	if base := c.base(r.prefix); !ok && !longer && base >= 0 {
+		own, filled := t.fill(c, r)
+		found := other.shadowOf(one(base))
+		of := t.shadowOf(own)
+		found.Own, found.OwnCount = of.Routes, of.Count
+		return found, filled
+	}
 	return other.shadowOf(by), ok
+}
+
+// fill returns the table's own nodes more specific than a route that decide where another table passes packets on;
+// false: they do not everywhere.
+func (t *Table) fill(c *cover, r *route) (own tiling, ok bool) {
+	gaps, few := c.gaps(r.prefix)
+	if !few {
+		return own, false
+	}
+	for _, gap := range gaps {
+		by, ok := t.own.covers(gap, false)
+		if !ok || t.nodes[by.first[0]].bits <= r.bits {
+			return own, false
+		}
+		if own.count == 0 || own.first[0] != by.first[0] {
+			own.add(by)
+		}
+	}
+	return own, own.count > 0
 }
 
 // answer returns what a table decides if prefixes up to a length are not accepted, which few rules say.

@@ -80,14 +80,19 @@ var cases = []struct {
 		51820 0.0.0.0/1
 		51820 128.0.0.0/1 prohibit`},
 	{"a table before throws some back", vpn, `
-		254 0.0.0.0/0
+		254 0.0.0.0/0 < 51820 0.0.0.0/0 of 1 own 10.0.0.0/8
 		254 10.0.0.0/8
 		254 10.1.0.0/16
+		254 10.1.0.0/17 < 51820 10.1.0.0/17 of 1 own 10.1.3.0/24
+		254 10.1.3.0/24
 		254 10.1.0.0/24 < 51820 10.1.0.0/24 of 1
 		254 10.2.0.0/16 < 51820 10.2.0.0/17 10.2.128.0/17 of 2
 		254 11.0.0.0/8 < 51820 0.0.0.0/0 of 1
 		51820 0.0.0.0/0
 		51820 10.0.0.0/8 throw
+		51820 10.1.0.0/17
+		51820 10.1.3.0/25 throw
+		51820 10.1.3.128/26 throw
 		51820 10.1.0.0/24
 		51820 10.2.0.0/17
 		51820 10.2.128.0/17`},
@@ -106,14 +111,20 @@ var cases = []struct {
 	{"tailscale", []string{"0 255", "5210 254 fwmark", "5230 253 fwmark", "5250 prohibit fwmark", "5270 52", "32766 254",
 		"32767 253"}, `
 		254 0.0.0.0/0
-		254 10.0.0.0/8
+		254 10.0.0.0/9
 		254 128.0.0.0/2 < 52 128.0.0.0/1 of 1 but 5210
-		253 10.0.0.0/9 < 254 10.0.0.0/8 of 1 but 5230
+		253 10.0.0.0/9 < 254 10.0.0.0/9 of 1 but 5230
 		253 11.0.0.0/8 < 52 11.0.0.0/8 of 1 but 5230
 		52 0.0.0.0/1
 		52 11.0.0.0/8
 		52 128.0.0.0/1
 		52 10.0.0.0/8 throw`},
+	{"strongSwan", []string{"0 255", "220 220", "32766 254"}, `
+		254 0.0.0.0/0 < 220 0.0.0.0/0 of 1 own 192.168.1.0/24
+		254 192.168.1.0/24
+		254 192.168.1.1/32
+		220 0.0.0.0/0
+		220 192.168.1.0/24 throw`},
 	{"few packets skip a table", []string{"0 255", "50 goto 200 fwmark", "100 51820", "32766 254"}, `
 		254 10.0.0.0/8 < 51820 10.0.0.0/8 of 1 but 50
 		51820 10.0.0.0/8`},
@@ -351,6 +362,11 @@ func shadowText(table *Table, i int, texts map[uint8]string) (text string) {
 			text += strings.TrimPrefix(texts[r.Protocol], fmt.Sprint(by.Table.ID))
 		}
 		text += fmt.Sprint(" of ", by.Count)
+	}
+	for _, j := range by.Own {
+		var r object.Route
+		table.Route(j, &r, object.AllFields)
+		text += " own" + strings.TrimPrefix(texts[r.Protocol], fmt.Sprint(table.ID))
 	}
 	for _, r := range by.Except {
 		text += fmt.Sprint(" but ", r.Priority)

@@ -262,14 +262,27 @@ func (w *writer) before(t *shadow.Table, i int, by shadow.Shadow) string {
 		}
 		names = append(names, name)
 	}
-	text := strings.Join(names, " and ")
-	if by.Count > len(names) {
-		text = names[0] + " and " + strconv.Itoa(by.Count-1) + " others"
-	}
+	text := listed(names, by.Count)
 	if by.Table != t {
 		text = "table " + w.text.Names.Table(by.Table.ID) + " " + text
 	}
-	return text
+	if by.Own == nil {
+		return text
+	}
+	names = nil
+	for _, j := range by.Own {
+		t.Route(j, &other, object.FieldDst)
+		names = append(names, iptext.Destination(other.Dst))
+	}
+	return text + ", and where that table throws by " + listed(names, by.OwnCount)
+}
+
+// listed lists some names, of so many there are.
+func listed(names []string, count int) string {
+	if count > len(names) {
+		return names[0] + " and " + strconv.Itoa(count-1) + " others"
+	}
+	return strings.Join(names, " and ")
 }
 
 func number(n uint32) string { return strconv.FormatUint(uint64(n), 10) }
