@@ -33,6 +33,9 @@ func (w *writer) leadsThrough(t *shadow.Table, i int) bool {
 func (w *writer) routesOf(t *shadow.Table) error {
 	width := 0
 	for i := range min(t.Len(), looked) {
+		if w.dev != 0 && !w.leadsThrough(t, i) {
+			continue
+		}
 		t.Route(i, &w.route, object.AllFields)
 		if n := iptext.Width([]byte(w.destination())); n <= maxWidth {
 			width = max(width, n)

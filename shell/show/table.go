@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"math"
 	"slices"
-	"strconv"
 	"strings"
 
 	"kernelroutes/rtnl"
@@ -107,7 +106,7 @@ func (w *writer) table(id uint32) error {
 	t := w.all.Table(w.family, id)
 	some := w.some(t)
 	head := "table " + w.text.Names.Table(id)
-	if name := strconv.FormatUint(uint64(id), 10); head != "table "+name {
+	if name := number(id); head != "table "+name {
 		head += " (" + name + ")"
 	}
 	vrf := w.snap.VRF(id)
@@ -153,7 +152,7 @@ func (w *writer) rule(r *object.Rule) string {
 	if !r.Src.IsValid() {
 		p = slices.Insert(p, at, "from all")
 	}
-	s := "rule " + strconv.FormatUint(uint64(r.Priority), 10) + ": " + strings.Join(p, " ")
+	s := "rule " + number(r.Priority) + ": " + strings.Join(p, " ")
 	if r.IIFDetached() {
 		s += " [no interface " + r.IIF + "]"
 	}
@@ -168,14 +167,18 @@ func (w *writer) accepts(r *object.Rule, vrf string) (s string) {
 	if r.L3MDev.V != 0 {
 		s += ", in VRF " + vrf + " (l3mdev)"
 	}
+	var but []string
 	switch n, ok := r.SuppressedPrefixLen(); {
 	case ok && n == 0:
-		s += ", but no default route"
+		but = append(but, "no default route")
 	case ok:
-		s += ", but only routes longer than /" + strconv.FormatUint(uint64(n), 10)
+		but = append(but, "only routes longer than /"+number(n))
 	}
 	if group, ok := r.SuppressedIfGroup(); ok {
-		s += ", but no route through interfaces of group " + strconv.FormatUint(uint64(group), 10)
+		but = append(but, "none through interfaces of group "+number(group))
+	}
+	if but != nil {
+		s += ", but " + strings.Join(but, " and ")
 	}
 	return s
 }
@@ -184,7 +187,7 @@ func (w *writer) accepts(r *object.Rule, vrf string) (s string) {
 func outcome(r *object.Rule) string {
 	s := r.Action.String()
 	if r.Action == object.FR_ACT_GOTO {
-		s += " " + strconv.FormatUint(uint64(r.Goto.V), 10)
+		s += " " + number(r.Goto.V)
 	}
 	if r.Unresolved() {
 		s += " [there is no such rule]"
