@@ -114,7 +114,7 @@ func usageOrFailed(cmd *cobra.Command, err error) error {
 }
 
 func unknownCommand(cmd *cobra.Command, name string) error {
-	return usage(cmd, "unknown command %q: the commands are query, show, routes, monitor, capture, spec and completion", name)
+	return usage(cmd, "unknown command %q: the commands are query, routes, show, monitor, capture, spec and completion", name)
 }
 
 func rootCommand(ext *extensionFlags) *cobra.Command {
@@ -157,7 +157,7 @@ interrupted (SIGINT, Ctrl-C), 143 if terminated (SIGTERM).`,
 				fmt.Fprint(cmd.OutOrStdout(), about())
 				return nil
 			}
-			return usage(cmd, "nothing to do: give a command (query, show, routes, monitor, capture or spec), "+
+			return usage(cmd, "nothing to do: give a command (query, routes, show, monitor, capture or spec), "+
 				"or --socket to be an osquery extension")
 		},
 	}

@@ -31,7 +31,7 @@ and routes stay as they are, and IPv6 gateways answer.
 All of it is of one time. With --table or --dev less is shown, but all is compared.`,
 		Example: named(`  kernel_routes.ext show
   kernel_routes.ext show --ipv4 --table main
-  kernel_routes.ext show --dev wg0
+  kernel_routes.ext show --dev eth0
   kernel_routes.ext show --from routes.pcap`),
 		Args: onlyFlags,
 		RunE: func(cmd *cobra.Command, _ []string) (err error) {
