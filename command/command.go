@@ -167,8 +167,8 @@ interrupted (SIGINT, Ctrl-C), 143 if terminated (SIGTERM).`,
 	root.Flags().BoolP("version", "v", false, "print version, commit, date, Go and kernel interface")
 	root.SetFlagErrorFunc(flagError)
 	ext.define(root.Flags())
-	root.AddCommand(queryCommand(), routesCommand(), getCommand(), diffCommand(), monitorCommand(), captureCommand(),
-		specCommand(),
+	root.AddCommand(queryCommand(), showCommand(), getCommand(), diffCommand(), routesCommand(), monitorCommand(),
+		captureCommand(), specCommand(),
 		completionCommand())
 	completeRoot(root)
 	return root

@@ -134,6 +134,7 @@ func TestGolden(t *testing.T) {
 		"routes-summary.txt":  {"routes", "--summary"},
 		"routes-4-main.txt":   {"routes", "--ipv4", "--table", "main", "--summary"},
 		"routes-no-table.txt": {"routes", "--table", "77"},
+		"show.txt":            {"show"},
 	} {
 		golden(t, filepath.Join("testdata", "golden", name), run(t, "", args...))
 	}

@@ -311,7 +311,7 @@ func TestRuleKeys(t *testing.T) {
 		{object.Rule{Family: object.IP6MR}, none + " " + all + " " + none + " " + all},
 	} {
 		src := rtnl.NewSnapshot(true, map[*object.Kind][]object.Run{
-			object.Rules.Kind: messagesOf(t, object.Rules.Kind, nltest.AppendRule(nil, &c.rule)),
+			object.Rules.Kind: nltest.Runs(t, object.Rules.Kind, nltest.AppendRule(nil, &c.rule)),
 		}).Instant(nametest.New(nil))
 		got := columns(scan(t, tables.Rules, src), "dst_first", "dst_last", "src_first", "src_last")
 		if !slices.Equal(got, []string{c.want}) {

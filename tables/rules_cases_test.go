@@ -304,8 +304,8 @@ func TestRuleVRF(t *testing.T) {
 		rules = append(rules, nltest.AppendRule(nil, &object.Rule{Family: object.IPv4, Table: table, Priority: table}))
 	}
 	src := rtnl.NewSnapshot(true, map[*object.Kind][]object.Run{
-		object.Rules.Kind: messagesOf(t, object.Rules.Kind, rules...),
-		object.Links.Kind: messagesOf(t, object.Links.Kind,
+		object.Rules.Kind: nltest.Runs(t, object.Rules.Kind, rules...),
+		object.Links.Kind: nltest.Runs(t, object.Links.Kind,
 			nltest.AppendLink(nil, &object.Link{Index: 5, Name: "blue", Kind: "vrf", VRFTable: 300})),
 	}).Instant(nametest.New(nil))
 	got := columns(scan(t, tables.Rules, src), "priority", "vrf")
@@ -325,7 +325,7 @@ func shownRule(t *testing.T, f object.Family, attributes ...[]byte) string {
 		return err.Error()
 	}
 	src := rtnl.NewSnapshot(true, map[*object.Kind][]object.Run{
-		object.Rules.Kind: messagesOf(t, object.Rules.Kind, payload)}).Instant(nametest.New(nil))
+		object.Rules.Kind: nltest.Runs(t, object.Rules.Kind, payload)}).Instant(nametest.New(nil))
 	rows, err := tables.Rules.Scan(t.Context(), src, tables.Query{})
 	if err != nil || !rows.Next() {
 		t.Fatal(err)

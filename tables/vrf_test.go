@@ -10,20 +10,6 @@ import (
 	"kernelroutes/tables"
 )
 
-// messagesOf makes messages about objects of one kind.
-func messagesOf(t testing.TB, k *object.Kind, payloads ...[]byte) []object.Run {
-	t.Helper()
-	var log object.Messages
-	var m object.Message
-	for _, p := range payloads {
-		if err := k.Check(&m, nltest.Padded(k.New, 0, 0, p)); err != nil {
-			t.Fatal(err)
-		}
-		log.Add(&m)
-	}
-	return log.Runs
-}
-
 // TestVRF names the VRF device whose table a route is in. (Not every kernel has such devices, so
 // that these are made of bytes, as vrf_fillinfo does.)
 func TestVRF(t *testing.T) {
@@ -44,8 +30,8 @@ func TestVRF(t *testing.T) {
 		links = append(links, nltest.AppendLink(nil, &l))
 	}
 	src := rtnl.NewSnapshot(true, map[*object.Kind][]object.Run{
-		object.Routes.Kind: messagesOf(t, object.Routes.Kind, routes...),
-		object.Links.Kind:  messagesOf(t, object.Links.Kind, links...),
+		object.Routes.Kind: nltest.Runs(t, object.Routes.Kind, routes...),
+		object.Links.Kind:  nltest.Runs(t, object.Links.Kind, links...),
 	}).Instant(iproute2.HostNames())
 	for _, of := range tables.OfRoutes() {
 		got := map[string]string{}

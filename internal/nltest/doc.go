@@ -6,6 +6,7 @@
 //	route.go      AppendRoute, AppendMultipath, AppendRouteMetrics
 //	objects.go    AppendLink, AppendLinkConfig, AppendNetconf, AppendNexthop
 //	message.go    whole messages: Route4, Route6, LinkMessage, NexthopMessage, Done, Failed
+//	runs.go       Runs: messages as a snapshot has them
 //	sample.go     routes to begin with: V4, V6, ECMP, Mroute, ViaObject
 //	match.go      Matches: what a filter must say of a route
 //	chance.go     Chance: random values

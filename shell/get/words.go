@@ -108,7 +108,7 @@ func (e *explainer) appendSteps(b []byte) []byte {
 
 // rule describes a rule as `ip rule` does, but for who added it.
 func (e *explainer) rule(r *object.Rule) string {
-	parts := iptext.Describer{Names: e.names}.Conditions(r)
+	parts := iptext.Describer{Names: e.names}.RuleAsIP(r)
 	return strings.Join(parts, " ")
 }
 

@@ -2,6 +2,7 @@ package iptext
 
 import (
 	"net/netip"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -11,7 +12,11 @@ import (
 )
 
 // A Describer describes objects as ip writes them, in parts such as "via 192.0.2.1" and "metric 100".
-type Describer struct{ Names *iproute2.Names }
+type Describer struct {
+	Names *iproute2.Names
+	// Tunnels has what an interface is follow its name, if it is a tunnel or a VRF.
+	Tunnels bool
+}
 
 // LinkName returns the name of an interface, its number if it had gone away.
 func LinkName(snap *rtnl.Snapshot, index uint32) string {
@@ -23,24 +28,7 @@ func LinkName(snap *rtnl.Snapshot, index uint32) string {
 
 // Route describes a route, family, table and destination first, with what it refers to in a snapshot.
 func (d Describer) Route(r *object.Route, snap *rtnl.Snapshot) []string {
-	dst := string(r.AppendDst(nil))
-	if r.Dst.IsValid() && r.Dst.Bits() == 0 {
-		dst = "default"
-	}
-	p := []string{"route", r.Family.String(), d.Names.Table(r.Table)}
-	if r.Type != object.Unicast {
-		p = append(p, r.Type.String())
-	}
-	p = append(p, dst)
-	if r.Src.IsValid() && r.Src.Bits() > 0 {
-		p = append(p, "from "+Prefix(r.Src))
-	}
-	if r.TOS != 0 {
-		p = append(p, "tos "+strconv.Itoa(int(r.TOS)))
-	}
-	if r.IIF.OK {
-		p = append(p, "iif "+LinkName(snap, r.IIF.V))
-	}
+	p := append([]string{"route", r.Family.String(), d.Names.Table(r.Table)}, d.Destination(r, snap)...)
 	switch hops := Nexthops(snap, r, nil); {
 	case Several(r, hops):
 		for i := range hops {
@@ -50,9 +38,49 @@ func (d Describer) Route(r *object.Route, snap *rtnl.Snapshot) []string {
 	case len(hops) == 1:
 		p = append(p, d.Way(snap, &hops[0])...)
 	default:
-		p = append(p, d.Way(snap, &object.Nexthop{Gateway: r.Gateway, LinkGateway: r.LinkGateway, OIF: r.OIF.V,
-			Encap: r.Encap, NewDst: r.NewDst})...)
+		p = append(p, d.Way(snap, OnlyNexthop(r))...)
 	}
+	return append(p, d.Properties(r)...)
+}
+
+// OnlyNexthop returns what a route itself says of the way that it leads, if there is no list of nexthops.
+func OnlyNexthop(r *object.Route) *object.Nexthop {
+	return &object.Nexthop{Gateway: r.Gateway, LinkGateway: r.LinkGateway, OIF: r.OIF.V, Encap: r.Encap,
+		NewDst: r.NewDst, Flags: r.Flags & 0xff}
+}
+
+// Destination describes which packets a route is for, after its type, if it is not unicast.
+func (d Describer) Destination(r *object.Route, snap *rtnl.Snapshot) (p []string) {
+	if r.Type != object.Unicast {
+		p = append(p, r.Type.String())
+	}
+	if r.Dst.IsValid() {
+		p = append(p, Destination(r.Dst))
+	} else {
+		p = append(p, string(r.AppendDst(nil)))
+	}
+	if r.Src.IsValid() && r.Src.Bits() > 0 {
+		p = append(p, "from "+Prefix(r.Src))
+	}
+	if r.TOS != 0 {
+		p = append(p, "tos "+strconv.Itoa(int(r.TOS)))
+	}
+	if r.IIF.OK {
+		p = append(p, "iif "+LinkName(snap, r.IIF.V))
+	}
+	return p
+}
+
+// Destination returns a prefix as ip spells that of a route.
+func Destination(p netip.Prefix) string {
+	if p.Bits() == 0 {
+		return "default"
+	}
+	return Prefix(p)
+}
+
+// Properties describes what a route is beside where it leads.
+func (d Describer) Properties(r *object.Route) (p []string) {
 	if r.NexthopID.OK {
 		p = append(p, "nhid "+number(r.NexthopID.V))
 	}
@@ -87,7 +115,7 @@ func (d Describer) Way(snap *rtnl.Snapshot, h *object.Nexthop) (p []string) {
 		p = append(p, "via "+Addr(h.Gateway))
 	}
 	if h.OIF != 0 {
-		p = append(p, "dev "+LinkName(snap, h.OIF))
+		p = append(p, "dev "+d.device(snap, h.OIF))
 	}
 	return p
 }
@@ -99,19 +127,69 @@ func (d Describer) encap(e object.Encap, snap *rtnl.Snapshot) string {
 	return string(iproute2.AppendEncap(nil, e, d.Names, snap))
 }
 
+// tunnels are the kinds of interfaces (IFLA_INFO_KIND) whose packets leave in other packets, or in other tables.
+var tunnels = map[string]string{
+	"amt": "AMT tunnel", "bareudp": "UDP tunnel", "erspan": "ERSPAN tunnel", "geneve": "Geneve tunnel",
+	"gre": "GRE tunnel", "gretap": "GRE tunnel", "gtp": "GTP tunnel", "ip6erspan": "ERSPAN tunnel",
+	"ip6gre": "GRE tunnel", "ip6gretap": "GRE tunnel", "ip6tnl": "IPv6 tunnel", "ipip": "IPIP tunnel",
+	"ovpn": "OpenVPN tunnel", "ppp": "PPP", "sit": "SIT tunnel", "tun": "TUN/TAP", "vrf": "VRF",
+	"vti": "IPsec tunnel", "vti6": "IPsec tunnel", "vxlan": "VXLAN tunnel", "wireguard": "WireGuard tunnel",
+	"xfrm": "IPsec tunnel",
+}
+
+// device returns the name of an interface, and what it is.
+func (d Describer) device(snap *rtnl.Snapshot, index uint32) string {
+	name := LinkName(snap, index)
+	if l, ok := snap.Link(index); ok && d.Tunnels && tunnels[l.Kind] != "" {
+		name += " (" + tunnels[l.Kind] + ")"
+	}
+	return name
+}
+
 // Rule describes a policy rule, its family and priority first.
 func (d Describer) Rule(r *object.Rule) []string {
-	p := append([]string{"rule", r.Family.String(), number(r.Priority)}, d.rule(r, "")...)
+	p := append([]string{"rule", r.Family.String(), number(r.Priority)}, d.Conditions(r)...)
+	p = append(p, d.does(r)...)
 	if r.Protocol.OK {
 		p = append(p, "proto "+d.Names.Protocol(r.Protocol.V))
 	}
 	return p
 }
 
-// Conditions describes what packets a policy rule is for, and what it does, as `ip rule` does.
-func (d Describer) Conditions(r *object.Rule) []string { return d.rule(r, "from all") }
+// RuleAsIP describes a policy rule as `ip rule` does behind its priority.
+func (d Describer) RuleAsIP(r *object.Rule) []string {
+	p := d.Conditions(r)
+	if !r.Src.IsValid() {
+		at := 0
+		if r.Flags&object.FIB_RULE_INVERT != 0 {
+			at = 1 // behind not
+		}
+		p = slices.Insert(p, at, "from all")
+	}
+	return append(p, d.does(r)...)
+}
 
-func (d Describer) rule(r *object.Rule, fromAny string) (p []string) {
+// does describes what a rule does with the packets that it is for.
+func (d Describer) does(r *object.Rule) (p []string) {
+	if length, suppressed := r.SuppressedPrefixLen(); suppressed {
+		p = append(p, "suppress_prefixlength "+number(length))
+	}
+	if group, suppressed := r.SuppressedIfGroup(); suppressed {
+		p = append(p, "suppress_ifgroup "+number(group))
+	}
+	switch {
+	case r.L3MDev.V != 0:
+		return append(p, "lookup l3mdev-table")
+	case r.Goto.OK:
+		return append(p, "goto "+number(r.Goto.V))
+	case r.Table != 0:
+		return append(p, "lookup "+d.Names.Table(r.Table))
+	}
+	return append(p, r.Action.String())
+}
+
+// Conditions describes which packets a policy rule is for; nil: all.
+func (d Describer) Conditions(r *object.Rule) (p []string) {
 	add := func(is bool, word, value string) {
 		if is {
 			p = append(p, strings.TrimSpace(word+" "+value))
@@ -119,37 +197,19 @@ func (d Describer) rule(r *object.Rule, fromAny string) (p []string) {
 	}
 	add(r.Flags&object.FIB_RULE_INVERT != 0, "not", "")
 	add(r.Src.IsValid(), "from", Prefix(r.Src))
-	add(!r.Src.IsValid() && fromAny != "", fromAny, "")
 	add(r.Dst.IsValid(), "to", Prefix(r.Dst))
 	add(r.IIF != "", "iif", r.IIF)
 	add(r.OIF != "", "oif", r.OIF)
 	mark, mask, marked := r.FWMark()
-	text := "0x" + strconv.FormatUint(uint64(mark), 16)
-	if mask != 1<<32-1 {
-		text += "/0x" + strconv.FormatUint(uint64(mask), 16)
-	}
-	add(marked, "fwmark", text)
+	add(marked, "fwmark", hex(mark)+masked(object.Some(mask), 1<<32-1))
 	add(r.TOS != 0, "tos", strconv.Itoa(int(r.TOS)))
-	add(r.DSCP.OK, "dscp", strconv.Itoa(int(r.DSCP.V)))
+	add(r.DSCP.OK, "dscp", strconv.Itoa(int(r.DSCP.V))+masked(r.DSCPMask, 1<<6-1))
 	add(r.UIDs.OK, "uidrange", number(r.UIDs.V.Start)+"-"+number(r.UIDs.V.End))
 	add(r.IPProto.OK, "ipproto", strconv.Itoa(int(r.IPProto.V)))
-	add(r.SPorts.OK, "sport", ports(r.SPorts.V))
-	add(r.DPorts.OK, "dport", ports(r.DPorts.V))
+	add(r.SPorts.OK, "sport", ports(r.SPorts.V)+masked(r.SPortMask, 1<<16-1))
+	add(r.DPorts.OK, "dport", ports(r.DPorts.V)+masked(r.DPortMask, 1<<16-1))
+	add(r.FlowLabel.OK, "flowlabel", hex(r.FlowLabel.V)+masked(r.FlowLabelMask, 1<<20-1))
 	add(r.TunID.OK, "tun_id", strconv.FormatUint(r.TunID.V, 10))
-	length, suppressed := r.SuppressedPrefixLen()
-	add(suppressed, "suppress_prefixlength", number(length))
-	group, suppressed := r.SuppressedIfGroup()
-	add(suppressed, "suppress_ifgroup", number(group))
-	switch {
-	case r.L3MDev.V != 0:
-		p = append(p, "lookup l3mdev-table")
-	case r.Goto.OK:
-		p = append(p, "goto "+number(r.Goto.V))
-	case r.Table != 0:
-		p = append(p, "lookup "+d.Names.Table(r.Table))
-	default:
-		p = append(p, r.Action.String())
-	}
 	return p
 }
 
@@ -185,6 +245,16 @@ func Addr(a netip.Addr) string { return string(object.AppendAddr(nil, a)) }
 
 // Prefix returns a prefix as the tables spell it.
 func Prefix(p netip.Prefix) string { return string(object.AppendPrefix(nil, p)) }
+
+// masked is what follows a value of which not all bits are compared.
+func masked[T uint8 | uint16 | uint32](mask object.Opt[T], all T) string {
+	if !mask.OK || mask.V == all {
+		return ""
+	}
+	return "/" + hex(uint32(mask.V))
+}
+
+func hex(n uint32) string { return "0x" + strconv.FormatUint(uint64(n), 16) }
 
 func number(n uint32) string { return strconv.FormatUint(uint64(n), 10) }
 

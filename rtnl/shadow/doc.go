@@ -1,0 +1,15 @@
+// Package shadow tells which routes decide about no packet, because others always come first: a route of
+// the same destination with a lower metric, more specific routes that cover it whole (0.0.0.0/1 and
+// 128.0.0.0/1 a default route), or routes of another table that a rule for all packets consults before.
+//
+// What it says is certain for packets that name no interface to leave through, and whose sender does not
+// ask for a neighbour alone (SO_BINDTODEVICE, SO_DONTROUTE, IPv6 link-local and multicast destinations:
+// for those the kernel passes over routes that lead elsewhere), as long as interfaces, and the gateways of
+// IPv6, stay as they are. Where it is not certain, nothing is said. The files, from the top:
+//
+//	analysis.go  Analysis: the routes of a snapshot by table, in the order of their destinations
+//	shadow.go    Shadow: what comes before a route
+//	rules.go     which tables are certain to be consulted before others
+//	cover.go     which destinations of a table are decided in it for certain
+//	prefix.go    prefixes of both families as numbers
+package shadow

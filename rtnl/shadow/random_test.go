@@ -1,0 +1,351 @@
+package shadow
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"math/rand/v2"
+	"net/netip"
+	"os/exec"
+	"slices"
+	"strings"
+	"testing"
+
+	"kernelroutes/internal/nstest"
+	"kernelroutes/rtnl"
+	"kernelroutes/rtnl/object"
+)
+
+// A scene is routes and rules by chance. Each route has a protocol of its own, by which it is known again.
+type scene struct {
+	*rand.Rand
+	family object.Family
+	lines  map[uint8]string // what makes each route
+	// entangled says that a route which decides about nothing may have others decide all the same: a rule
+	// does not accept it, and asks for no shorter prefix; or the kernel loses routes for certain sources
+	// with the last one for all (fib6_repair_tree).
+	entangled bool
+	mostly    int // how many were shadowed for all but few packets
+}
+
+func (s *scene) one(of ...string) string { return of[s.IntN(len(of))] }
+
+func (s *scene) v4() bool { return s.family == object.IPv4 }
+
+// pick returns a text of IPv4 or of IPv6.
+func (s *scene) pick(v4, v6 string) string {
+	if s.v4() {
+		return v4
+	}
+	return v6
+}
+
+// dst returns one of few destinations that contain each other.
+func (s *scene) dst() string {
+	if s.IntN(6) == 0 {
+		return s.one(s.pick("default", "default"), s.pick("0.0.0.0/1", "::/1"), s.pick("128.0.0.0/1", "8000::/1"))
+	}
+	bits := 28 + s.IntN(5)
+	a := s.IntN(8) &^ (1<<(32-bits) - 1)
+	if s.v4() {
+		return fmt.Sprintf("10.9.0.%d/%d", a, bits)
+	}
+	return fmt.Sprintf("2001:db8:9::%x/%d", a, bits+96)
+}
+
+// add adds a route by chance to a table.
+func (s *scene) add(table string, simple bool) string {
+	verb, types := "add ", []string{"", "", "", "", "blackhole ", "unreachable ", "prohibit "}
+	if !simple {
+		types = append(types, "throw ", "throw ")
+	}
+	if s.v4() && !simple {
+		verb = s.one("add ", "append ", "prepend ")
+	}
+	typ, dst := s.one(types...), s.dst()
+	rest := " table " + table
+	if typ == "" {
+		rest += " dev " + s.one("v0", "v1")
+	}
+	if s.v4() && !simple && s.IntN(4) == 0 {
+		rest += " tos 0x10"
+	}
+	if !s.v4() && !simple && s.entangled && s.IntN(4) == 0 && typ == "" {
+		rest += " from " + s.one("fd00::/64", "fd00::1/128")
+	}
+	if n := s.IntN(4); n > 0 {
+		rest += fmt.Sprintf(" metric %d", n*5)
+	}
+	proto := uint8(100 + len(s.lines))
+	s.lines[proto] = fmt.Sprintf("%s%s%s proto %d", typ, dst, rest, proto)
+	return "route " + verb + s.lines[proto]
+}
+
+// rule returns a rule by chance.
+func (s *scene) rule() string {
+	priority := 100 * (1 + s.IntN(9))
+	rule := fmt.Sprintf("rule add priority %d ", priority)
+	switch s.IntN(9) {
+	case 0:
+		rule += "fwmark 1 "
+	case 1:
+		rule += "not fwmark 1 "
+	case 2:
+		rule += s.pick("from 10.0.0.1 ", "from fd00::1 ")
+	case 3:
+		return rule + s.one("", "fwmark 1 ") + fmt.Sprintf("goto %d", priority+100*(1+s.IntN(4)))
+	case 4:
+		return rule + s.one("fwmark 1 ", "fwmark 1 ", "") + s.one("blackhole", "prohibit", "unreachable")
+	}
+	rule += "lookup " + s.one("100", "101", "main")
+	if s.entangled && s.IntN(2) == 0 {
+		rule += fmt.Sprintf(" suppress_prefixlength %d", s.IntN(2)*s.IntN(s.family.AddrLen()*8))
+	}
+	return rule
+}
+
+// batch runs lines with ip, those that mean nothing to the kernel in vain.
+func batch(t *testing.T, f object.Family, lines []string) {
+	t.Helper()
+	cmd := exec.Command("ip", map[object.Family]string{object.IPv4: "-4", object.IPv6: "-6"}[f], "-force", "-batch", "-")
+	cmd.Stdin = strings.NewReader(strings.Join(lines, "\n") + "\n")
+	out, err := cmd.CombinedOutput()
+	for line := range strings.Lines(string(out)) {
+		if !strings.Contains(line, "File exists") && !strings.HasPrefix(line, "Command failed") {
+			t.Fatalf("ip -batch: %v: %s", err, out)
+		}
+	}
+}
+
+func analyze(t *testing.T) *Analysis {
+	t.Helper()
+	a, err := Analyze(t.Context(), read(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return a
+}
+
+func read(t testing.TB) *rtnl.Snapshot {
+	t.Helper()
+	k := &rtnl.Kernel{}
+	snap, err := k.Read(context.Background(), rtnl.Request{Kinds: []*object.Kind{object.Routes.Kind, object.Rules.Kind},
+		Along: []*object.Kind{object.Links.Kind}, Referred: []*object.Kind{object.NexthopObjects.Kind}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return snap
+}
+
+// claimed returns the routes of the scene that something comes before, for every packet or for all but few, and
+// those that nothing does.
+func (s *scene) claimed(a *Analysis) (shadowed, mostly, used []uint8) {
+	for table := range a.Tables() {
+		for i := range table.Len() {
+			var r object.Route
+			table.Route(i, &r, object.AllFields)
+			if r.Family != s.family || s.lines[r.Protocol] == "" {
+				continue
+			}
+			switch by, ok := table.Shadow(i); {
+			case !ok:
+				used = append(used, r.Protocol)
+			case by.Except != nil:
+				mostly = append(mostly, r.Protocol)
+			default:
+				shadowed = append(shadowed, r.Protocol)
+			}
+		}
+	}
+	return shadowed, mostly, used
+}
+
+// corners returns an address of each part of the address space in which the same routes match.
+func (s *scene) corners(a *Analysis) []netip.Addr {
+	all := map[netip.Addr]bool{}
+	for _, more := range []string{s.pick("1.1.1.1", "2000::1"), s.pick("200.0.0.1", "9000::1")} {
+		all[netip.MustParseAddr(more)] = true
+	}
+	for table := range a.Tables() {
+		for i := range table.Len() {
+			var r object.Route
+			table.Route(i, &r, object.AllFields)
+			if r.Family != s.family || s.lines[r.Protocol] == "" || r.Dst.Bits() < 2 {
+				continue
+			}
+			last := r.Dst.Addr().AsSlice()
+			for bit := r.Dst.Bits(); bit < len(last)*8; bit++ {
+				last[bit/8] |= 0x80 >> (bit % 8)
+			}
+			end, _ := netip.AddrFromSlice(last)
+			all[r.Dst.Addr()], all[end.Next()] = true, true
+		}
+	}
+	return slices.SortedFunc(maps.Keys(all), netip.Addr.Compare)
+}
+
+// A packet is what is asked about.
+type packet struct {
+	to                netip.Addr
+	marked, tos, from bool
+}
+
+// answers returns what becomes of packets to some destinations, with different marks, types of service and
+// sources: an error, or the protocol of the route that decides.
+func (s *scene) answers(t *testing.T, to []netip.Addr) map[packet]string {
+	t.Helper()
+	l, err := (&rtnl.Kernel{}).Lookups(t.Context(), "", 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	all := map[packet]string{}
+	for _, dst := range to {
+		for variant := range 8 {
+			p := packet{dst, variant&1 != 0, variant&2 != 0, variant&4 != 0}
+			req := rtnl.LookupRequest{Destination: dst}
+			if p.marked {
+				req.Mark = object.Some[uint32](1)
+			}
+			if p.tos {
+				req.TOS = object.Some[uint8](0x10)
+			}
+			if p.from {
+				req.From = netip.MustParseAddr(s.pick("10.0.0.1", "fd00::1"))
+			}
+			found, err := l.Lookup(&req, rtnl.WantAnswer|rtnl.WantMatch)
+			if err != nil {
+				t.Fatal(err)
+			}
+			answer := string(found.Error)
+			if found.Match != nil {
+				answer = fmt.Sprint(found.Match.Protocol)
+			}
+			all[p] = answer
+		}
+	}
+	return all
+}
+
+// check asks the kernel about packets before and after all is taken away that is said to be shadowed. It
+// returns how much that was.
+func (s *scene) check(t *testing.T, simple bool) int {
+	t.Helper()
+	a := analyze(t)
+	shadowed, mostly, used := s.claimed(a)
+	to := s.corners(a)
+	before := s.answers(t, to)
+	deciding, ordinary := map[string]bool{}, map[string]bool{}
+	for packet, answer := range before {
+		deciding[answer] = true
+		if !packet.marked && !packet.from {
+			ordinary[answer] = true
+		}
+	}
+	for _, proto := range mostly {
+		if ordinary[fmt.Sprint(proto)] {
+			t.Errorf("is said to be shadowed but for packets that rules single out, and decides: %s", s.lines[proto])
+		}
+		s.mostly++
+	}
+	for _, proto := range shadowed {
+		if deciding[fmt.Sprint(proto)] {
+			t.Errorf("is said to be shadowed, and decides: %s", s.lines[proto])
+		}
+	}
+	for _, proto := range used {
+		line := s.lines[proto]
+		refuses := !strings.Contains(line, "dev ")
+		if simple && !deciding[fmt.Sprint(proto)] && !refuses {
+			t.Errorf("decides about nothing, and is not said to be shadowed: %s", line)
+		}
+	}
+	if simple || !s.entangled {
+		s.without(t, shadowed, to, before)
+	}
+	if again, _, _ := s.claimed(analyze(t)); simple && len(again) > 0 {
+		t.Errorf("%d more routes are shadowed without those that were", len(again))
+	}
+	if t.Failed() {
+		for _, command := range []string{"rule", "route show table all"} {
+			t.Logf("%s\n%s", command, nstest.IP(t, s.pick("-4 ", "-6 ")+command))
+		}
+		t.Fatalf("shadowed: %v\nroutes: %v", shadowed, s.lines)
+	}
+	return len(shadowed)
+}
+
+// without takes away routes that decide about nothing.
+func (s *scene) without(t *testing.T, shadowed []uint8, to []netip.Addr, before map[packet]string) {
+	t.Helper()
+	var lines []string
+	for _, proto := range shadowed {
+		lines = append(lines, "route del "+s.lines[proto])
+	}
+	batch(t, s.family, lines)
+	for packet, answer := range s.answers(t, to) {
+		if answer != before[packet] {
+			t.Errorf("without what is said to be shadowed %v becomes %q, not %q", packet, answer, before[packet])
+		}
+	}
+}
+
+// TestRandom asks the kernel whether what is said to be shadowed decides about anything.
+func TestRandom(t *testing.T) {
+	for _, f := range []object.Family{object.IPv4, object.IPv6} {
+		for _, mode := range []string{"simple", "original rules", "rules"} {
+			t.Run(f.String()+" "+mode, func(t *testing.T) {
+				nstest.New(t)
+				nstest.Sysctl(t, "net.ipv6.conf.default.addr_gen_mode", "1")
+				nstest.Veth(t, "v0", "10.0.0.1/24", "fd00::1/64")
+				nstest.Veth(t, "v1", "10.0.1.1/24", "fd01::1/64")
+				s := &scene{Rand: rand.New(rand.NewPCG(uint64(f), uint64(len(mode)))), family: f}
+				total := 0
+				for n := range nstest.Amount(16, 6) {
+					total += s.play(t, mode, n)
+				}
+				t.Logf("%d routes were shadowed for all but few packets", s.mostly)
+				if mode == "rules" && s.mostly == 0 {
+					t.Error("no route was shadowed for all but few packets")
+				}
+				if t.Logf("%d routes were shadowed", total); total < nstest.Amount(60, 20) {
+					t.Errorf("only %d routes were shadowed", total)
+				}
+			})
+		}
+	}
+}
+
+// play makes routes and rules by chance, checks them, and takes them away.
+func (s *scene) play(t *testing.T, mode string, n int) (shadowed int) {
+	s.lines, s.entangled = map[uint8]string{}, n%2 == 1
+	var lines []string
+	tables := []string{"main"}
+	switch mode {
+	case "original rules":
+		tables = []string{"main", "main", "local"}
+	case "rules":
+		tables = []string{"main", "100", "101"}
+		for range 1 + s.IntN(5) {
+			lines = append(lines, s.rule())
+		}
+	}
+	for range 10 + s.IntN(40) {
+		lines = append(lines, s.add(s.one(tables...), mode == "simple"))
+	}
+	batch(t, s.family, lines)
+	shadowed = s.check(t, mode == "simple")
+	var undo []string
+	for _, line := range lines {
+		if rule, ok := strings.CutPrefix(line, "rule add "); ok {
+			undo = append(undo, "rule del "+rule)
+		}
+	}
+	for _, line := range s.lines {
+		undo = append(undo, "route del "+line)
+	}
+	cmd := exec.Command("ip", s.pick("-4", "-6"), "-force", "-batch", "-")
+	cmd.Stdin = strings.NewReader(strings.Join(undo, "\n") + "\n")
+	_ = cmd.Run() // some have not been added, some have been taken away
+	return shadowed
+}

@@ -1,0 +1,138 @@
+package shadow
+
+import (
+	"cmp"
+	"math"
+	"slices"
+
+	"kernelroutes/rtnl"
+	"kernelroutes/rtnl/object"
+)
+
+// An order is the rules of a family, in the order in which they are asked.
+type order struct {
+	family   object.Family
+	steps    []step
+	original bool // whether they are those that the kernel makes itself
+	links    bool // whether it is known which tables are those of VRFs
+}
+
+// A step is a rule.
+type step struct {
+	rule    object.Rule
+	who     who
+	reached bool // whether every packet that comes so far is asked by it, but those that few skip
+	shorter int  // prefixes up to this length are not accepted; -1: all are
+}
+
+// Which packets a rule is for.
+type who uint8
+
+const (
+	some   who = iota // which may be most, or none
+	all               //
+	few               // that are singled out: by a mark, their source, the interface that they came in through
+	butFew            // all that are not singled out
+)
+
+// Rules returns the rules of a family in the order in which they are asked.
+func Rules(snap *rtnl.Snapshot, f object.Family) []object.Rule {
+	var rules []object.Rule
+	for r := range rtnl.All(snap, object.Rules) {
+		if r.Family == f {
+			rules = append(rules, *r)
+		}
+	}
+	slices.SortStableFunc(rules, func(a, b object.Rule) int { return cmp.Compare(a.Priority, b.Priority) })
+	return rules
+}
+
+func newOrder(snap *rtnl.Snapshot, f object.Family) *order {
+	o := &order{family: f, links: snap.Count(object.Links.Kind) > 0}
+	past := uint32(0) // the rules of a lower priority may have been gone past
+	for _, r := range Rules(snap, f) {
+		s := step{rule: r, shorter: -1, who: whoseRule(&r), reached: r.Priority >= past}
+		if n, ok := r.SuppressedPrefixLen(); ok {
+			s.shorter = int(min(n, math.MaxInt16))
+		}
+		if _, ok := r.SuppressedIfGroup(); ok {
+			s.reached = false // what it decides is not known
+		}
+		if r.Action == object.FR_ACT_GOTO && s.who != few {
+			past = max(past, r.Goto.V)
+		}
+		o.steps = append(o.steps, s)
+	}
+	o.original = originalRules(o.steps)
+	return o
+}
+
+// whoseRule tells which packets a rule is for.
+func whoseRule(r *object.Rule) who {
+	inverted := r.Flags&object.FIB_RULE_INVERT != 0
+	switch {
+	case ForAll(r):
+		return all
+	case len(r.Unknown) > 0 || !singlesOut(r):
+		return some
+	case inverted:
+		return butFew
+	}
+	return few
+}
+
+// singlesOut reports whether a rule, but that it may be inverted, is for few packets.
+func singlesOut(r *object.Rule) bool {
+	const many = 8 // bits, of a source that is most of all
+	mark, mask, marked := r.FWMark()
+	return marked && mark&mask != 0 || r.Src.Bits() >= many || r.IIF != "" && r.IIF != "lo" || r.OIF != "" ||
+		r.TOS != 0 || r.DSCP.V != 0 && !r.DSCPMask.OK || r.TunID.V != 0
+}
+
+// originalRules reports whether rules may be those that the kernel makes itself, so that IPv4 may look up the
+// tables local and main as one (fib_unmerge has not been called).
+func originalRules(steps []step) bool {
+	return !slices.ContainsFunc(steps, func(s step) bool {
+		const local, main, last = 0, 32766, 32767
+		r := &s.rule
+		return !ForAll(r) || s.shorter >= 0 || r.Action != object.FR_ACT_TO_TBL || !slices.Contains([][2]uint32{
+			{local, object.RT_TABLE_LOCAL}, {main, object.RT_TABLE_MAIN}, {last, defaultTable}},
+			[2]uint32{r.Priority, r.Table})
+	})
+}
+
+const defaultTable = 253 // RT_TABLE_DEFAULT
+
+// ForAll reports whether a rule is for every packet.
+func ForAll(r *object.Rule) bool {
+	_, _, marked := r.FWMark()
+	any := func(p interface{ Bits() int }) bool { return p.Bits() <= 0 } // -1: there is none
+	return any(r.Dst) && any(r.Src) && r.IIF == "" && r.OIF == "" && !marked && r.TOS == 0 && !r.DSCP.OK &&
+		!r.UIDs.OK && !r.IPProto.OK && !r.SPorts.OK && !r.DPorts.OK && (!r.TunID.OK || r.TunID.V == 0) &&
+		!r.FlowLabel.OK && !r.FlowLabelMask.OK && !r.SPortMask.OK && !r.DPortMask.OK && !r.DSCPMask.OK &&
+		r.L3MDev.V == 0 && r.Flags&object.FIB_RULE_INVERT == 0 && len(r.Unknown) == 0
+}
+
+// refuses reports whether a packet that a rule is for goes no further.
+func refuses(r *object.Rule) bool {
+	return r.Action == object.FR_ACT_BLACKHOLE || r.Action == object.FR_ACT_PROHIBIT ||
+		r.Action == object.FR_ACT_UNREACHABLE
+}
+
+// A reach is a rule that leads to a table.
+type reach struct {
+	step    int // its place
+	shorter int // routes to prefixes up to this length are not accepted
+}
+
+// reaches returns the rules by which a table is consulted.
+func (o *order) reaches(snap *rtnl.Snapshot, table uint32) (all []reach) {
+	ofVRF := snap.VRF(table) != "" || !o.links
+	for i := range o.steps {
+		s := &o.steps[i]
+		if s.rule.L3MDev.V != 0 && ofVRF || s.rule.Action == object.FR_ACT_TO_TBL && s.rule.Table == table {
+			all = append(all, reach{i, s.shorter})
+		}
+	}
+	return all
+}

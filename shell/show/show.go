@@ -1,0 +1,202 @@
+package show
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strconv"
+
+	"kernelroutes/rtnl"
+	"kernelroutes/rtnl/capture"
+	"kernelroutes/rtnl/object"
+	"kernelroutes/rtnl/shadow"
+	"kernelroutes/shell/iptext"
+	"kernelroutes/shell/option"
+	"kernelroutes/tables"
+)
+
+// Options say what is shown, and how.
+type Options struct {
+	Namespace rtnl.Namespace // "": the one that the program is in
+	Family    object.Family  // IPv4 or IPv6, with its multicast routing; 0: all
+	Table     string         // a name or a number; "": all tables
+	Dev       string         // the name of an interface that routes lead through; "": any
+	Color     bool           // whether default routes and those that refuse packets stand out
+	Width     int            // of the terminal, in columns, that routes are to fit in; 0: any
+	Warn      func(string)   // is told of what the text has no place for
+}
+
+// families are all that there are, in the order in which they are shown.
+var families = []struct {
+	family, with object.Family // with: what is shown if only that family is wanted
+	title        string
+}{
+	{object.IPv4, object.IPv4, "ipv4"},
+	{object.IPv6, object.IPv6, "ipv6"},
+	{object.MPLS, 0, "mpls"},
+	{object.IPMR, object.IPv4, "ipv4 multicast routing (ipmr)"},
+	{object.IP6MR, object.IPv6, "ipv6 multicast routing (ip6mr)"},
+}
+
+// Write prints the routes. All of them are of one time: what they are compared with too.
+func Write(ctx context.Context, out io.Writer, src tables.Source, opts Options) error {
+	w := &writer{ctx: ctx, out: bufio.NewWriterSize(out, 1<<16), opts: opts,
+		text: iptext.Describer{Names: src.Names(), Tunnels: true}}
+	if opts.Table != "" {
+		ids, err := option.Tables(src.Names(), opts.Table)
+		if err != nil {
+			return err
+		}
+		w.only = ids
+	}
+	req := rtnl.Request{Namespace: opts.Namespace, Kinds: []*object.Kind{object.Routes.Kind, object.Rules.Kind},
+		Along: []*object.Kind{object.Links.Kind}, Referred: []*object.Kind{object.NexthopObjects.Kind}}
+	for _, f := range families {
+		if opts.Family != 0 && f.with == opts.Family {
+			req.Families = append(req.Families, f.family)
+		}
+	}
+	snap, err := w.read(src, req)
+	if err != nil {
+		return err
+	}
+	if !snap.Consistent {
+		opts.Warn("routes and rules changed faster than they could be read: some may be missing, and what is said " +
+			"to be shadowed may not be; ask again")
+	}
+	if w.all, err = shadow.Analyze(ctx, snap); err != nil {
+		return err
+	}
+	w.snap = snap
+	if err := w.findDev(); err != nil {
+		return err
+	}
+	if err := w.families(); err != nil {
+		return err
+	}
+	return w.out.Flush()
+}
+
+// read reads all that is shown; of captures and recordings without rules all else.
+func (w *writer) read(src tables.Source, req rtnl.Request) (*rtnl.Snapshot, error) {
+	snap, err := src.Read(w.ctx, req)
+	if !errors.Is(err, capture.ErrCapture) {
+		return snap, err
+	}
+	req.Kinds = []*object.Kind{object.Routes.Kind}
+	snap, second := src.Read(w.ctx, req)
+	if second != nil {
+		return nil, err
+	}
+	w.opts.Warn("tables are shown without the rules that consult them: " + err.Error())
+	return snap, nil
+}
+
+// A writer prints what is in a snapshot.
+type writer struct {
+	ctx  context.Context
+	out  *bufio.Writer
+	opts Options
+	text iptext.Describer
+	snap *rtnl.Snapshot
+	all  *shadow.Analysis
+	only []uint32 // tables; nil: all
+	dev  uint32   // index of the interface; 0: any
+
+	// Of the family that is printed.
+	family           object.Family
+	rules            []object.Rule
+	shown            map[uint32]bool // tables
+	routes, shadowed int
+	tables           int // that have routes
+
+	line  []byte
+	route object.Route
+	hops  []object.Nexthop
+}
+
+// findDev finds the interface that routes are to lead through.
+func (w *writer) findDev() error {
+	if w.opts.Dev == "" {
+		return nil
+	}
+	for l := range rtnl.All(w.snap, object.Links) {
+		if l.Name == w.opts.Dev {
+			w.dev = l.Index
+			return nil
+		}
+	}
+	return fmt.Errorf("no interface has the name %q: SELECT dev FROM kernel_interface_config shows those that there "+
+		"are", w.opts.Dev)
+}
+
+// families prints all families that are wanted. Those that few hosts have are only shown if they have routes.
+func (w *writer) families() error {
+	first := true
+	for _, f := range families {
+		if w.opts.Family != 0 && w.opts.Family != f.with {
+			continue
+		}
+		w.family, w.rules, w.shown = f.family, shadow.Rules(w.snap, f.family), map[uint32]bool{}
+		w.routes, w.shadowed, w.tables = 0, 0, 0
+		if f.family != object.IPv4 && f.family != object.IPv6 && !w.has(f.family) {
+			continue
+		}
+		if !first {
+			w.print("")
+		}
+		first = false
+		w.print(f.title)
+		if err := w.tablesInOrder(); err != nil {
+			return err
+		}
+		w.print("")
+		w.print(w.summary())
+	}
+	return nil
+}
+
+func (w *writer) has(f object.Family) bool {
+	for t := range w.all.Tables() {
+		if t.Family == f && w.wants(t.ID) {
+			return true
+		}
+	}
+	return false
+}
+
+func (w *writer) wants(table uint32) bool { return w.only == nil || slices.Contains(w.only, table) }
+
+// summary says how many routes have been shown.
+func (w *writer) summary() string {
+	s := plural(w.routes, "route") + " in " + plural(w.tables, "table")
+	if w.routes == 0 {
+		s = "no routes"
+		if w.opts.Table != "" {
+			s += " in table " + w.opts.Table
+		}
+	}
+	if w.dev != 0 {
+		s += " through " + w.opts.Dev
+	}
+	if w.shadowed > 0 {
+		s += ", " + strconv.Itoa(w.shadowed) + " of them shadowed"
+	}
+	return s
+}
+
+func plural(n int, what string) string {
+	if n == 1 {
+		return "1 " + what
+	}
+	return strconv.Itoa(n) + " " + what + "s"
+}
+
+// print prints a line.
+func (w *writer) print(text string) {
+	w.line = iptext.Visible(append(w.line[:0], text...), 0)
+	w.out.Write(append(w.line, '\n')) // an error is what Flush returns
+}
