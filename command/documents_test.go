@@ -129,11 +129,16 @@ func runConsoles(t *testing.T, sh *shellHost, path, old string) string {
 	t.Helper()
 	var text strings.Builder
 	console, keep, continued := false, false, ""
+	var session []string // what is typed at a prompt; nil: there is none
 	for line := range strings.Lines(old) {
 		trimmed := strings.TrimSpace(line)
 		command, isCommand := strings.CutPrefix(trimmed, "$ ")
 		switch {
 		case strings.HasPrefix(trimmed, "```"):
+			if session != nil {
+				text.WriteString(sh.session(t, path, session))
+				session = nil
+			}
 			console, keep = trimmed == "```console", false
 		case !console:
 		case continued != "" || isCommand:
@@ -146,8 +151,15 @@ func runConsoles(t *testing.T, sh *shellHost, path, old string) string {
 			}
 			continued = ""
 			text.WriteString(line)
-			if keep = !runs(command); !keep {
+			if command == "kernel-routes query" {
+				session = []string{}
+			} else if keep = !runs(command); !keep {
 				text.WriteString(sh.shown(t, path, command))
+			}
+			continue
+		case session != nil:
+			if typed := atPromptOf(line); typed != "" {
+				session = append(session, typed)
 			}
 			continue
 		case !keep:

@@ -11,6 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"kernelroutes/internal/ptytest"
 	"kernelroutes/tables"
 )
 
@@ -104,6 +105,41 @@ func (h *shellHost) shown(t *testing.T, place, line string) string {
 		t.Errorf("%s: %s: %v\n%s", place, line, err, out)
 	}
 	return string(out)
+}
+
+// atPromptOf returns what is typed at a prompt of query in a line of a document, with its end; "": the line is no
+// such one.
+func atPromptOf(line string) string {
+	for _, prompt := range []string{"routes> ", "   ...> "} {
+		if typed, found := strings.CutPrefix(line, prompt); found {
+			return typed
+		}
+	}
+	return ""
+}
+
+// session returns what a terminal shows of a session at query's prompt, from the first prompt on. A dumb terminal
+// shows what is typed, and nothing else that moves.
+func (h *shellHost) session(t *testing.T, place string, lines []string) string {
+	t.Helper()
+	cmd := h.command("exec kernel-routes query")
+	cmd.Env = append(cmd.Env, "TERM=dumb")
+	x := ptytest.Start(t, ptytest.Size{Rows: 50, Columns: 95}, cmd)
+	at := 0
+	for _, line := range lines {
+		for _, text := range []string{"> ", strings.TrimSuffix(line, "\n")} {
+			if text != "> " {
+				x.Type(line)
+			}
+			since, _ := x.WaitFor(at, text)
+			at += strings.Index(since, text) + len(text)
+		}
+	}
+	if status := x.Wait(); status != exitOK {
+		t.Errorf("%s: exit status %d; does the session end with .quit?", place, status)
+	}
+	_, shown, _ := strings.Cut("\n"+x.Written(), "\nroutes> ")
+	return "routes> " + shown
 }
 
 // TestHelpExamples runs every example of every command's help.
