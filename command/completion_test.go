@@ -12,11 +12,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/spf13/cobra"
 	"golang.org/x/sys/unix"
 
 	"kernelroutes/internal/needtest"
-	"kernelroutes/internal/nstest"
 	"kernelroutes/rtnl/iproute2"
 	"kernelroutes/tables"
 )
@@ -196,24 +194,24 @@ func TestFishCompletion(t *testing.T) {
 	fish := needtest.Program(t, "fish")
 	home, env := completionHome(t)
 	for typed, want := range map[string][]string{
-		"kernel-routes ro":                          {"routes"},
-		"kernel_routes.ext ro":                      {"routes"},
-		home + "/other/kernel-routes ro":            {"routes"},
-		"kernel-routes routes --table ma":           {"main"},
-		"kernel-routes routes --table=ma":           {"--table=main"},
-		"kernel-routes query --js":                  {"--json", "--jsonl"},
-		"kernel-routes query a":                     nil,
-		"kernel-routes query \"a":                   nil,
-		"kernel-routes query --separator a":         nil,
-		"kernel-routes query --format c":            {"csv"},
-		"kernel-routes query --format=c":            {"--format=csv"},
-		"kernel-routes diff a":                      {"a b.pcap"},
-		"kernel-routes diff x di":                   {"dir/"},
-		"kernel-routes diff x y di":                 nil,
-		"kernel-routes query (touch evil) --fr":     {"--from"},
+		"kernel-routes ro":                           {"routes"},
+		"kernel_routes.ext ro":                       {"routes"},
+		home + "/other/kernel-routes ro":             {"routes"},
+		"kernel-routes routes --table ma":            {"main"},
+		"kernel-routes routes --table=ma":            {"--table=main"},
+		"kernel-routes query --js":                   {"--json", "--jsonl"},
+		"kernel-routes query a":                      nil,
+		"kernel-routes query \"a":                    nil,
+		"kernel-routes query --separator a":          nil,
+		"kernel-routes query --format c":             {"csv"},
+		"kernel-routes query --format=c":             {"--format=csv"},
+		"kernel-routes diff a":                       {"a b.pcap"},
+		"kernel-routes diff x di":                    {"dir/"},
+		"kernel-routes diff x y di":                  nil,
+		"kernel-routes query (touch evil) --fr":      {"--from"},
 		"kernel-routes query \"$(touch evil)\" --fr": {"--from"},
-		"kernel-routes query --from a":              {"a b.pcap"},
-		"kernel-routes query --from=a":              {"--from=a b.pcap"},
+		"kernel-routes query --from a":               {"a b.pcap"},
+		"kernel-routes query --from=a":               {"--from=a b.pcap"},
 		// fish takes what comes after : for a file as well, whatever the command.
 		"kernel-routes query --from x:":         {"x:a b.pcap", "x:dir/", "x:x:y=z.pcap", "x:y=z.pcap"},
 		`kernel-routes query --from a\ b`:       {"a b.pcap"},
@@ -442,27 +440,5 @@ func (x *terminal) end(home string) {
 	x.t.Helper()
 	if _, err := os.Stat(home + "/files/evil"); err == nil {
 		x.t.Error("what was typed was run")
-	}
-}
-
-// TestCompleteDevice: the interfaces of the namespace that the command is about, and none that a
-// terminal cannot be given.
-func TestCompleteDevice(t *testing.T) {
-	nstest.New(t)
-	for _, name := range []string{"eth0", "eth1", "et\x1bc"} {
-		nstest.IP(t, "link add "+name+" type veth peer name "+name+"p")
-	}
-	cmd := &cobra.Command{}
-	cmd.SetContext(t.Context())
-	for typed, want := range map[string][]string{"": {"eth0", "eth0p", "eth1", "eth1p", "lo"}, "l": {"lo"},
-		"x": nil} {
-		if got, how := completeDevice(cmd, nil, typed); !slices.Equal(got, want) ||
-			how != cobra.ShellCompDirectiveNoFileComp {
-			t.Errorf("%q: %q, %v, want %q", typed, got, how, want)
-		}
-	}
-	cmd.Flags().String("netns", "/nonexistent", "")
-	if got, _ := completeDevice(cmd, nil, ""); got != nil {
-		t.Errorf("of no namespace: %q", got)
 	}
 }

@@ -38,15 +38,16 @@ func TestCommands(t *testing.T) {
 func TestErrors(t *testing.T) {
 	const readOnly = "table r is read-only: it shows what the kernel has; change that with ip"
 	big := strings.Repeat("SELECT 1 AS a;", 10)
+	const misspelt = `near "SELEC": syntax error; did you mean SELECT for SELEC? see query --help for examples`
 	const commands = "there are .tables [TABLE] and .schema [TABLE]"
 	for sql, want := range map[string]string{
 		"SELECT * FROM nope":                   "no such table: nope; the tables are r; osquery's own are not here",
 		"SELECT nope FROM r":                   "no such column: nope; .schema r lists the columns",
-		"SELEC 1":                              `near "SELEC": syntax error; did you mean SELECT for SELEC? see query --help for examples`,
+		"SELEC 1":                              misspelt,
 		"SELECT":                               "incomplete input; the statement ends too early",
 		"SELECT 'x":                            `unrecognized token: "'x"; is a quote missing?`,
 		"SELECT nope()":                        "no such function: nope",
-		"SELECT 1; SELEC 1":                    `near "SELEC": syntax error; did you mean SELECT for SELEC? see query --help for examples`,
+		"SELECT 1; SELEC 1":                    misspelt,
 		"SELECT abs(-9223372036854775807 - 1)": "integer overflow",
 		"DELETE FROM r":                        readOnly,
 		"UPDATE r SET dst = ''":                readOnly,
