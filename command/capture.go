@@ -32,10 +32,11 @@ func captureCommand() *cobra.Command {
 		Long: `Writes all routes, policy rules, interfaces with their settings and nexthop
 objects to a file, as the kernel sends them, with the host's name, kernel release
 and network namespace, and its names of tables, protocols, scopes and realms.
-With --from FILE, query and routes answer from it on any host with the same byte
-order, but for look-ups, which take the kernel itself. The file is a pcap file
-(LINKTYPE_NETLINK): Wireshark opens it, and what Wireshark saves can be read too,
-as can a recording of an nlmon interface that holds a whole dump of routes.
+With --from FILE, query and routes answer from it, and diff compares it with another
+or with now, on any host with the same byte order, but for look-ups, which take the
+kernel itself. The file is a pcap file (LINKTYPE_NETLINK): Wireshark opens it, and
+what Wireshark saves can be read too, as can a recording of an nlmon interface that
+holds a whole dump of routes.
 
 With --follow it has the changes of some time as well, with who made them, which
 --from FILE shows as rows of kernel_route_events. A signal (Ctrl-C) ends that

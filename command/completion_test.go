@@ -12,11 +12,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/spf13/cobra"
 	"golang.org/x/sys/unix"
 
 	"kernelroutes/internal/needtest"
-	"kernelroutes/internal/nstest"
 	"kernelroutes/rtnl/iproute2"
 	"kernelroutes/tables"
 )
@@ -442,27 +440,5 @@ func (x *terminal) end(home string) {
 	x.t.Helper()
 	if _, err := os.Stat(home + "/files/evil"); err == nil {
 		x.t.Error("what was typed was run")
-	}
-}
-
-// TestCompleteDevice: the interfaces of the namespace that the command is about, and none that a
-// terminal cannot be given.
-func TestCompleteDevice(t *testing.T) {
-	nstest.New(t)
-	for _, name := range []string{"eth0", "eth1", "et\x1bc"} {
-		nstest.IP(t, "link add "+name+" type veth peer name "+name+"p")
-	}
-	cmd := &cobra.Command{}
-	cmd.SetContext(t.Context())
-	for typed, want := range map[string][]string{"": {"eth0", "eth0p", "eth1", "eth1p", "lo"}, "l": {"lo"},
-		"x": nil} {
-		if got, how := completeDevice(cmd, nil, typed); !slices.Equal(got, want) ||
-			how != cobra.ShellCompDirectiveNoFileComp {
-			t.Errorf("%q: %q, %v, want %q", typed, got, how, want)
-		}
-	}
-	cmd.Flags().String("netns", "/nonexistent", "")
-	if got, _ := completeDevice(cmd, nil, ""); got != nil {
-		t.Errorf("of no namespace: %q", got)
 	}
 }

@@ -41,8 +41,8 @@ func unknownCommand(cmd *cobra.Command, name string) error {
 // looksLikeSQL reports whether a text begins as a statement that could be meant for query does.
 func looksLikeSQL(text string) bool {
 	word, _, _ := strings.Cut(strings.TrimSpace(text), " ")
-	return slices.Contains([]string{"SELECT", "WITH", "EXPLAIN", "PRAGMA", "CREATE", "VALUES"}, strings.ToUpper(word)) ||
-		strings.HasPrefix(word, ".")
+	first := []string{"SELECT", "WITH", "EXPLAIN", "PRAGMA", "CREATE", "VALUES"}
+	return slices.Contains(first, strings.ToUpper(word)) || strings.HasPrefix(word, ".")
 }
 
 // flagError makes an error about a flag one that says which was probably meant.

@@ -259,7 +259,7 @@ func TestNewerFunctions(t *testing.T) {
 			t.Errorf("%s is %s, want %s", call, got, want)
 		}
 	}
-	const noTables = "; the tables are ; osquery's own are not here"
+	const noTable, noTables = "error: no such table: ", "; the tables are ; osquery's own are not here"
 	for expression, want := range map[string]string{
 		"'a' REGEXP 'a'":      "error: no such function: REGEXP",
 		"Pow(1, 2)":           "error: no such function: Pow",
@@ -269,9 +269,11 @@ func TestNewerFunctions(t *testing.T) {
 		"json_valid('1', 1)":  "error: wrong number of arguments to function json_valid()",
 		"json_valid('1')":     "1",
 		`'{"a":5}' ->> '$.a'`: "5",
-		"(SELECT count(*) FROM generate_series(1, 3))":                                    "error: no such table: generate_series" + noTables,
-		"(SELECT count(*) FROM jsonb_each('[1]'))":                                        "error: no such table: jsonb_each" + noTables,
-		"(SELECT count(*) FROM jsonb_tree('[1]'))":                                        "error: no such table: jsonb_tree" + noTables,
+		"(SELECT count(*) FROM generate_series(1, 3))": noTable + "generate_series" + noTables,
+
+		"(SELECT 1 FROM jsonb_each('[1]'))": noTable + "jsonb_each" + noTables,
+		"(SELECT 1 FROM jsonb_tree('[1]'))": noTable + "jsonb_tree" + noTables,
+
 		"(WITH generate_series(value) AS (VALUES (7)) SELECT value FROM generate_series)": "7",
 		"POWER(2, 2)":  "4.0",
 		"soundex('a')": "A000",

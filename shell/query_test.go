@@ -42,14 +42,15 @@ func TestErrors(t *testing.T) {
 		".schema, .tables, .timer and .width"
 	const modes = "the modes are pretty, json, jsonl, csv, line and list"
 	const opens = "opens a file, which SQL that is not typed at the prompt may not: use "
+	const misspelt = `near "SELEC": syntax error; did you mean SELECT for SELEC? see query --help for examples`
 	for sql, want := range map[string]string{
 		"SELECT * FROM nope":                   "no such table: nope; the tables are r; osquery's own are not here",
 		"SELECT nope FROM r":                   "no such column: nope; .schema r lists the columns",
-		"SELEC 1":                              `near "SELEC": syntax error; did you mean SELECT for SELEC? see query --help for examples`,
+		"SELEC 1":                              misspelt,
 		"SELECT":                               "incomplete input; the statement ends too early",
 		"SELECT 'x":                            `unrecognized token: "'x"; is a quote missing?`,
 		"SELECT nope()":                        "no such function: nope",
-		"SELECT 1; SELEC 1":                    `near "SELEC": syntax error; did you mean SELECT for SELEC? see query --help for examples`,
+		"SELECT 1; SELEC 1":                    misspelt,
 		"SELECT abs(-9223372036854775807 - 1)": "integer overflow",
 		"DELETE FROM r":                        readOnly,
 		"UPDATE r SET dst = ''":                readOnly,

@@ -71,7 +71,9 @@ func misspelt(name, text string) (far int, ok bool) {
 
 // wordsOf: each word of the name is one of the text, or almost.
 func wordsOf(name, text string) (far int, ok bool) {
-	split := func(s string) []string { return strings.FieldsFunc(s, func(r rune) bool { return r == '_' || r == '-' }) }
+	split := func(s string) []string {
+		return strings.FieldsFunc(s, func(r rune) bool { return r == '_' || r == '-' })
+	}
 	words := split(text)
 	for _, w := range split(name) {
 		if len(w) < 3 || !slices.ContainsFunc(words, func(word string) bool {

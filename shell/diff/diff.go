@@ -136,7 +136,7 @@ func (d *differ) choose(others *iproute2.Names) error {
 // doubts warns of a state that is not of one time.
 func (d *differ) doubts(s *state) {
 	if !s.consistent {
-		d.warn(s.Name + ": it changed while it was read, or cannot be proved to be whole: what is said to have appeared " +
-			"or vanished may have been there")
+		d.warn(s.Name + ": it changed while it was read, or cannot be proved to be whole: what is said to have " +
+			"appeared or vanished may have been there")
 	}
 }

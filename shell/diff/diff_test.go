@@ -124,8 +124,8 @@ func TestChanges(t *testing.T) {
 		"vanished route ipv4 main 9.0.0.0/8 via 10.0.0.2 dev v0 proto boot",
 		"appeared route ipv4 main 9.128.0.0/9 via 10.0.0.2 dev v0 proto boot",
 		"changed route ipv4 main 10.1.0.0/16 via 10.0.0.2 dev v0 proto static mtu 1400, mtu none -> 1400",
-		"changed route ipv4 main 10.2.0.0/16 nexthop via 10.0.0.3 dev v0 weight 2 nexthop via 10.0.0.2 dev v0 weight 1 " +
-			"nexthop via 10.0.0.4 dev v0 weight 1 proto boot, nexthop_count 2 -> 3, " +
+		"changed route ipv4 main 10.2.0.0/16 nexthop via 10.0.0.3 dev v0 weight 2 nexthop via 10.0.0.2 dev v0 " +
+			"weight 1 nexthop via 10.0.0.4 dev v0 weight 1 proto boot, nexthop_count 2 -> 3, " +
 			"nexthop gateway 10.0.0.2,10.0.0.3 -> 10.0.0.2,10.0.0.3,10.0.0.4",
 		"vanished route ipv4 main 10.3.0.0/16 via 10.0.0.3 dev v0 proto boot",
 		"changed route ipv6 main fd01::/64 via fd00::3 dev v0 proto boot metric 1024, was via fd00::2",

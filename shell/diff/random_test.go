@@ -71,8 +71,8 @@ func randomChange(r *rand.Rand) string {
 	case 4:
 		return "route del " + dst + " table " + one("main", "7")
 	case 5:
-		return "-6 route " + one("add", "replace", "append", "del") + fmt.Sprintf(" fd%02d::/64 via fd00::%d", r.IntN(5),
-			2+r.IntN(3))
+		return "-6 route " + one("add", "replace", "append", "del") +
+			fmt.Sprintf(" fd%02d::/64 via fd00::%d", r.IntN(5), 2+r.IntN(3))
 	case 6:
 		return fmt.Sprintf("rule add pref %d from 10.9.0.0/16 lookup %s", 90+r.IntN(20), one("7", "8"))
 	}

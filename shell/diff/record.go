@@ -154,7 +154,8 @@ func (x *difference) changed() (names []string) {
 	l := x.layout
 	haveObjects := l.nexthopID >= 0 && x.was.cells[l.nexthopID] != "" && x.now.cells[l.nexthopID] != ""
 	for i, counts := range l.compared {
-		if counts && (x.now.skip == nil || !x.now.skip[i]) && !(haveObjects && l.ofObject[i]) && x.was.cells[i] != x.now.cells[i] {
+		left := x.now.skip != nil && x.now.skip[i] || haveObjects && l.ofObject[i]
+		if counts && !left && x.was.cells[i] != x.now.cells[i] {
 			names = append(names, x.Columns[x.columns[i]].Name)
 		}
 	}

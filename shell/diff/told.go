@@ -49,7 +49,8 @@ func isSetting(name string) bool {
 func (t *thing) suspects(s *state) (places []int) {
 	for i, c := range t.columns {
 		c := &t.Columns[c]
-		if t.Table == tables.InterfaceConfig && isSetting(c.Name) || s.Kernel != "" && c.Since != "" && older(s.Kernel, c.Since) {
+		old := s.Kernel != "" && c.Since != "" && older(s.Kernel, c.Since)
+		if old || t.Table == tables.InterfaceConfig && isSetting(c.Name) {
 			places = append(places, i)
 		}
 	}

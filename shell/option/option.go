@@ -48,7 +48,8 @@ func Tables(names *iproute2.Names, s string) ([]uint32, error) {
 		hint += " It is "
 	}
 	return nil, &Error{fmt.Sprintf(
-		"unknown table %q: %sneither a number up to 4294967295 nor a name in rt_tables, such as main or local", s, hint)}
+		"unknown table %q: %sneither a number up to 4294967295 nor a name in rt_tables, such as main or local",
+		s, hint)}
 }
 
 // parseTable reads a number as ip does (rtnl_rttable_a2n): in decimal, in
