@@ -36,7 +36,8 @@ func (t *Table) Shadow(i int) (Shadow, bool) {
 	}
 	t.prepare()
 	r := &t.routes[i]
-	if t.Family == object.IPv6 && slices.ContainsFunc(namesInterface, func(p prefix) bool { return p.contains(r.prefix) }) {
+	named := func(p prefix) bool { return p.contains(r.prefix) }
+	if t.Family == object.IPv6 && slices.ContainsFunc(namesInterface, named) {
 		return Shadow{}, false
 	}
 	n, _ := search(t.nodes, r.prefix)

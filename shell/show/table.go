@@ -175,7 +175,7 @@ func (w *writer) accepts(r *object.Rule, vrf string) (s string) {
 		but = append(but, "only routes longer than /"+number(n))
 	}
 	if group, ok := r.SuppressedIfGroup(); ok {
-		but = append(but, "none through interfaces of group "+number(group))
+		but = append(but, "none through interface group "+number(group))
 	}
 	if but != nil {
 		s += ", but " + strings.Join(but, " and ")
