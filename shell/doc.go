@@ -17,4 +17,5 @@
 //
 //	iptext     text for people: objects as ip writes them, and what a terminal can show
 //	option     options that several commands have
+//	show       the routes for people, table by table
 package shell

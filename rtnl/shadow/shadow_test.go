@@ -396,7 +396,7 @@ func TestBarred(t *testing.T) {
 		}
 		a, err := Analyze(t.Context(), rtnl.NewSnapshot(true, map[*object.Kind][]object.Run{
 			object.Rules.Kind: nltest.Runs(t, object.Rules.Kind, rules...),
-			object.Links.Kind: nltest.Runs(t, object.Links.Kind, nltest.AppendLink(nil, &object.Link{Index: 1, Name: "lo"})),
+			object.Links.Kind: nltest.Runs(t, object.Links.Kind, nltest.AppendLink(nil, &object.Link{Index: 1})),
 		}))
 		if err != nil {
 			t.Fatal(err)
