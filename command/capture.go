@@ -32,9 +32,9 @@ func captureCommand() *cobra.Command {
 		Long: `Writes all routes, policy rules, interfaces with their settings and nexthop
 objects to a file, as the kernel sends them, with the host's name, kernel release
 and network namespace, and its names of tables, protocols, scopes and realms.
-With --from FILE, query and routes answer from it, and diff compares it with another
-or with now, on any host with the same byte order, but for look-ups, which take the
-kernel itself. The file is a pcap file (LINKTYPE_NETLINK): Wireshark opens it, and
+With --from FILE, query, show and routes answer from it, and diff compares it with
+another or with now, on any host with the same byte order, but for look-ups, which
+take the kernel itself. The file is a pcap file (LINKTYPE_NETLINK): Wireshark opens it, and
 what Wireshark saves can be read too, as can a recording of an nlmon interface that
 holds a whole dump of routes.
 
@@ -142,7 +142,7 @@ func defineFrom(cmd *cobra.Command) {
 // errNeedsLinux is why the program, which builds on other systems too, reads there
 // only what a Linux host has written.
 var errNeedsLinux = errors.New("reading the kernel's routes needs Linux; " +
-	"elsewhere query and routes answer from a capture (--from FILE), and diff compares two")
+	"elsewhere query, show and routes answer from a capture (--from FILE), and diff compares two")
 
 // withSource calls f with what routes are read from.
 func withSource(cmd *cobra.Command, f func(context.Context, tables.Source) error) error {

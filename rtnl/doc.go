@@ -15,6 +15,7 @@
 // packages, each of which uses only those further down:
 //
 //	capture      a snapshot in a file, with changes or without, and recordings of netlink
+//	shadow       which routes are never used, because of which others
 //	events       each change in order: what was there before, what went silently, what was lost
 //	rtnl         Kernel, Request, Snapshot, Cache, Instant, Watch
 //	author       which process has asked for a change

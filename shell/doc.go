@@ -22,4 +22,5 @@
 //	option     options that several commands have
 //	prompt     where statements are typed
 //	statusline   what goes on while somebody waits, in a line of the terminal
+//	show       the routes for people, table by table
 package shell

@@ -107,7 +107,8 @@ func (s *scene) rule() string {
 // batch runs lines with ip, those that mean nothing to the kernel in vain.
 func batch(t *testing.T, f object.Family, lines []string) {
 	t.Helper()
-	cmd := exec.Command("ip", map[object.Family]string{object.IPv4: "-4", object.IPv6: "-6"}[f], "-force", "-batch", "-")
+	family := map[object.Family]string{object.IPv4: "-4", object.IPv6: "-6"}[f]
+	cmd := exec.Command("ip", family, "-force", "-batch", "-")
 	cmd.Stdin = strings.NewReader(strings.Join(lines, "\n") + "\n")
 	out, err := cmd.CombinedOutput()
 	for line := range strings.Lines(string(out)) {

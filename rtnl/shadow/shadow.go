@@ -36,7 +36,8 @@ func (t *Table) Shadow(i int) (Shadow, bool) {
 	}
 	t.prepare()
 	r := &t.routes[i]
-	if t.Family == object.IPv6 && slices.ContainsFunc(namesInterface, func(p prefix) bool { return p.contains(r.prefix) }) {
+	named := func(p prefix) bool { return p.contains(r.prefix) }
+	if t.Family == object.IPv6 && slices.ContainsFunc(namesInterface, named) {
 		return Shadow{}, false
 	}
 	n, _ := search(t.nodes, r.prefix)
@@ -281,8 +282,9 @@ func (t *Table) answer(shorter int) *cover {
 	return c
 }
 
-// Barred returns the rule that refuses every packet before any other rule leads to a table; nil: there is none.
-func (a *Analysis) Barred(f object.Family, table uint32) *object.Rule {
+// Barred returns the rule that refuses every packet before any other rule leads to a table; or all but few, if
+// it is inverted. nil: there is none.
+func (a *Analysis) Barred(f object.Family, table uint32) (barred *object.Rule) {
 	o := a.order[f]
 	if o == nil {
 		return nil
@@ -292,9 +294,13 @@ func (a *Analysis) Barred(f object.Family, table uint32) *object.Rule {
 		return nil
 	}
 	for i := range o.steps[:by[0].step] {
-		if s := &o.steps[i]; s.reached && s.who == all && refuses(&s.rule) {
+		switch s := &o.steps[i]; {
+		case !s.reached || !refuses(&s.rule):
+		case s.who == all:
 			return &s.rule
+		case s.who == butFew && barred == nil:
+			barred = &s.rule
 		}
 	}
-	return nil
+	return barred
 }

@@ -108,8 +108,8 @@ var cases = []struct {
 		51823 10.0.0.0/8
 		51824 10.0.0.0/8
 		51825 10.0.0.0/8`},
-	{"tailscale", []string{"0 255", "5210 254 fwmark", "5230 253 fwmark", "5250 prohibit fwmark", "5270 52", "32766 254",
-		"32767 253"}, `
+	{"tailscale", []string{"0 255", "5210 254 fwmark", "5230 253 fwmark", "5250 prohibit fwmark", "5270 52",
+		"32766 254", "32767 253"}, `
 		254 0.0.0.0/0
 		254 10.0.0.0/9
 		254 128.0.0.0/2 < 52 128.0.0.0/1 of 1 but 5210
@@ -372,6 +372,43 @@ func shadowText(table *Table, i int, texts map[uint8]string) (text string) {
 		text += fmt.Sprint(" but ", r.Priority)
 	}
 	return text
+}
+
+// TestBarred: a rule that refuses all packets, or all but few, before any other leads to a table.
+func TestBarred(t *testing.T) {
+	for _, c := range []struct {
+		rules []string
+		want  uint32
+	}{
+		{own4, 0},
+		{[]string{"50 prohibit", "32766 254"}, 50},
+		{[]string{"50 prohibit not fwmark", "32766 254"}, 50},
+		{[]string{"40 prohibit not fwmark", "50 prohibit", "32766 254"}, 50},
+		{[]string{"50 prohibit fwmark", "32766 254"}, 0},
+		{[]string{"40 254 fwmark", "50 prohibit", "32766 254"}, 0},
+		{[]string{"40 goto 60", "50 prohibit", "32766 254"}, 0},
+		{[]string{"50 prohibit"}, 0},
+	} {
+		var rules [][]byte
+		for _, text := range c.rules {
+			r := parseRule(object.IPv4, text)
+			rules = append(rules, nltest.AppendRule(nil, &r))
+		}
+		a, err := Analyze(t.Context(), rtnl.NewSnapshot(true, map[*object.Kind][]object.Run{
+			object.Rules.Kind: nltest.Runs(t, object.Rules.Kind, rules...),
+			object.Links.Kind: nltest.Runs(t, object.Links.Kind, nltest.AppendLink(nil, &object.Link{Index: 1})),
+		}))
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got uint32
+		if r := a.Barred(object.IPv4, object.RT_TABLE_MAIN); r != nil {
+			got = r.Priority
+		}
+		if got != c.want {
+			t.Errorf("%q: rule %d, want %d", c.rules, got, c.want)
+		}
+	}
 }
 
 // TestNexthopObjects: a route that uses a blackhole refuses packets, and one whose object has gone is no

@@ -18,7 +18,7 @@ import (
 // Destinations are in a column that is as wide as most of a table need it, up to a width.
 const (
 	looked   = 256 // so many routes are looked at for it
-	maxWidth = 34
+	maxWidth = 38
 )
 
 // leadsThrough reports whether a route leads through the interface that is wanted.
@@ -41,7 +41,7 @@ func (w *writer) routesOf(t *shadow.Table) error {
 			width = max(width, n)
 		}
 	}
-	barred := w.all.Barred(w.family, t.ID) != nil
+	barred := w.all.Barred(w.family, t.ID)
 	for i := range t.Len() {
 		if w.ctx.Err() != nil {
 			return fmt.Errorf("print routes: %w", context.Cause(w.ctx))
@@ -59,7 +59,7 @@ func (w *writer) routesOf(t *shadow.Table) error {
 		if by.Except == nil {
 			w.shadowed++
 		}
-		if !barred || by.Table != nil { // else the table's head says it
+		if by.Table != nil || barred == nil || by.Rule.Priority != barred.Priority { // else the table's head says it
 			w.print("      shadowed by " + w.shadowedBy(t, i, by))
 		}
 	}
@@ -225,18 +225,20 @@ func (w *writer) uncolor(r *object.Route) string {
 
 // shadowedBy names what comes before a route, and for which packets it does not.
 func (w *writer) shadowedBy(t *shadow.Table, i int, by shadow.Shadow) (text string) {
+	rules := by.Except
 	if by.Table == nil {
-		text = w.rule(by.Rule) + " " + outcome(by.Rule)
+		text = w.rule(by.Rule) + " " + outcome(by.Rule) // which says itself what it leaves out
+		rules = slices.DeleteFunc(slices.Clone(rules), func(r *object.Rule) bool { return r == by.Rule })
 	} else {
 		text = w.before(t, i, by)
 	}
 	const most = 3 // rules that are named
 	var except []string
-	for _, r := range by.Except[:min(len(by.Except), most)] {
+	for _, r := range rules[:min(len(rules), most)] {
 		conditions := slices.DeleteFunc(w.text.Conditions(r), func(c string) bool { return c == "not" })
 		except = append(except, strings.Join(conditions, " ")+" (rule "+number(r.Priority)+")")
 	}
-	if more := len(by.Except) - most; more > 0 {
+	if more := len(rules) - most; more > 0 {
 		except = append(except, plural(more, "more rule"))
 	}
 	if except != nil {

@@ -97,7 +97,7 @@ table 55, no routes                 rule 70: from all iif nope [no interface nop
 
 table 56, no routes                 rule 80: from all to 198.18.0.0/15 dport 53
 
-table main (254)                    rule 90: from all, but only routes longer than /8 and none through interfaces of group 3
+table main (254)                    rule 90: from all, but only routes longer than /8 and none through interface group 3
                                     rule 32764: from all, but no default route
                                     rule 32766: from all
   default                    via 192.0.2.1 dev eth0 proto dhcp src 192.0.2.10 metric 100
@@ -209,7 +209,7 @@ table 51820                         rule 32765: not from all fwmark 0xca6c
 		{Options{Family: object.IPv4, Table: "main", Dev: "eth1"}, `
 ipv4
 
-table main (254)                    rule 90: from all, but only routes longer than /8 and none through interfaces of group 3
+table main (254)                    rule 90: from all, but only routes longer than /8 and none through interface group 3
                                     rule 32764: from all, but no default route
                                     rule 32766: from all
   10.0.0.0/8 tos 16  dev eth1 proto boot scope link metric 30
@@ -232,7 +232,7 @@ no routes in table 4711
 		{Options{Family: object.IPv4, Dev: "eth1", Table: "main", Width: 42, Color: true}, `
 ipv4
 
-table main (254)                    rule 90: from all, but only routes longer than /8 and none through interfaces of group 3
+table main (254)                    rule 90: from all, but only routes longer than /8 and none through interface group 3
                                     rule 32764: from all, but no default route
                                     rule 32766: from all
   10.0.0.0/8 tos 16  dev eth1 proto boot
@@ -269,7 +269,8 @@ func TestColors(t *testing.T) {
 	network(t)
 	plain, _ := shown(t, &rtnl.Kernel{}, Options{})
 	colored, _ := shown(t, &rtnl.Kernel{}, Options{Color: true})
-	for _, want := range []string{"\n  " + red + "blackhole 198.51.100.0/24" + noColor + "  ", "\n  " + bold + "default" + noColor + "  "} {
+	for _, want := range []string{"\n  " + red + "blackhole 198.51.100.0/24" + noColor + "  ",
+		"\n  " + bold + "default" + noColor + "  "} {
 		if !strings.Contains(colored, want) {
 			t.Errorf("there is no %q in %q", want, colored)
 		}
@@ -309,9 +310,11 @@ func TestMade(t *testing.T) {
 			rule(object.Rule{Family: object.IPv4, Priority: 1001, Table: 10, IIF: "eth0"}),
 			rule(object.Rule{Family: object.IPv4, Priority: 32766, Table: 254, TOS: 8}),
 			rule(object.Rule{Family: object.IPv6, Priority: 1000, L3MDev: object.Some[uint8](1)})),
-		object.Links.Kind: nltest.Runs(t, object.Links.Kind, link(object.Link{Index: 1, Name: "red", Kind: "vrf", VRFTable: 11}),
-			link(object.Link{Index: 2, Name: "blue", Kind: "vrf", VRFTable: 10}), link(object.Link{Index: 3, Name: "eth0"}),
-			link(object.Link{Index: 4, Name: "wg0", Kind: "wireguard"}), link(object.Link{Index: 5, Name: "\x1b[31mgre", Kind: "gre"})),
+		object.Links.Kind: nltest.Runs(t, object.Links.Kind,
+			link(object.Link{Index: 1, Name: "red", Kind: "vrf", VRFTable: 11}),
+			link(object.Link{Index: 2, Name: "blue", Kind: "vrf", VRFTable: 10}),
+			link(object.Link{Index: 3, Name: "eth0"}), link(object.Link{Index: 4, Name: "wg0", Kind: "wireguard"}),
+			link(object.Link{Index: 5, Name: "\x1b[31mgre", Kind: "gre"})),
 	})
 	text, warned := shown(t, snap.Instant(iproute2.NoNames()), Options{})
 	if !strings.Contains(warned, "ask again") {

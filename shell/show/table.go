@@ -133,7 +133,11 @@ func (w *writer) table(id uint32) error {
 		w.print(head)
 	}
 	if r := w.all.Barred(w.family, id); r != nil {
-		w.print("  no packet comes here: before, " + w.rule(r) + " " + outcome(r))
+		who := "  no packet comes here: before, "
+		if r.Flags&object.FIB_RULE_INVERT != 0 {
+			who = "  no packet comes here but those that a rule leaves out: before, "
+		}
+		w.print(who + w.rule(r) + " " + outcome(r))
 	}
 	if !some {
 		return nil
@@ -175,7 +179,7 @@ func (w *writer) accepts(r *object.Rule, vrf string) (s string) {
 		but = append(but, "only routes longer than /"+number(n))
 	}
 	if group, ok := r.SuppressedIfGroup(); ok {
-		but = append(but, "none through interfaces of group "+number(group))
+		but = append(but, "none through interface group "+number(group))
 	}
 	if but != nil {
 		s += ", but " + strings.Join(but, " and ")
