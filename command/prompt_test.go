@@ -187,7 +187,8 @@ func TestPromptInterrupts(t *testing.T) {
 			p.Type(begun + "WITH RECURSIVE n(v) AS (SELECT 1 UNION ALL SELECT v + 1 FROM n) " + sql + "\r")
 			p.wait("| begun |\n")
 			p.Type("\x03")
-			if got := p.wait(ready); !strings.Contains(got, "\nError: interrupted\n") || strings.Contains(got, "| done") {
+			got := p.wait(ready)
+			if !strings.Contains(got, "\nError: interrupted\n") || strings.Contains(got, "| done") {
 				t.Errorf("%s: %s: %q", terminal, sql, got)
 			}
 		}
@@ -404,7 +405,8 @@ func TestPromptCommands(t *testing.T) {
 	} {
 		p.says(c.line, c.want)
 	}
-	if b, err := os.ReadFile(filepath.Join(p.dir, "out.txt")); string(b) != "a\n1\n+---+\n| a |\n+---+\n| x |\n+---+\n" {
+	const want = "a\n1\n+---+\n| a |\n+---+\n| x |\n+---+\n"
+	if b, err := os.ReadFile(filepath.Join(p.dir, "out.txt")); string(b) != want {
 		t.Errorf("%v, the file has %q", err, b)
 	}
 	p.Type(".read quit.sql\r")

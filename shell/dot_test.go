@@ -144,7 +144,8 @@ func TestSession(t *testing.T) {
 	}
 	run(".timer on\nCREATE TABLE t(x); SELECT 1 AS x;", one)
 	run("SELECT 1 AS x;\n.quit", one+"Error: "+ErrQuit.Error())
-	if len(notes) != 3 || !strings.HasPrefix(notes[1], "Run Time: real 0.") || !strings.HasSuffix(notes[1], " s, 1 row") {
+	if len(notes) != 3 || !strings.HasPrefix(notes[1], "Run Time: real 0.") ||
+		!strings.HasSuffix(notes[1], " s, 1 row") {
 		t.Errorf("notes: %q", notes)
 	}
 }

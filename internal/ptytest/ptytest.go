@@ -1,3 +1,5 @@
+//go:build linux
+
 // Package ptytest runs programs in a terminal of their own.
 package ptytest
 
