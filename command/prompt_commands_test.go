@@ -4,7 +4,9 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
+	"time"
 )
 
 // TestPromptCompletes: Tab completes, in the middle of a line too, and lists what can follow.
@@ -122,4 +124,29 @@ func absolute(t *testing.T, path string) string {
 		t.Fatal(err)
 	}
 	return path
+}
+
+// TestPromptFIFO: commands wait for who has the other end of a FIFO, until Ctrl-C.
+func TestPromptFIFO(t *testing.T) {
+	t.Parallel()
+	p := atPrompt(t, nil)
+	for _, command := range []string{".read", ".output", ".from"} {
+		fifo := command[1:] + ".fifo" // of its own: who has opened one once may be there still
+		if err := syscall.Mkfifo(filepath.Join(p.dir, fifo), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		p.Type(command + " " + fifo + "\r")
+		p.wait("fifo\n")
+		for p.Mode().Lflag&syscall.ISIG == 0 { // until then Ctrl-C is for the line
+			time.Sleep(time.Millisecond)
+		}
+		waitsForOthers(t, p.Cmd.Process.Pid)
+		p.Type("\x03")
+		if got := p.wait(ready); !strings.Contains(got, "interrupted\n") {
+			t.Errorf("%s: %q", command, got)
+		}
+		p.says("SELECT 1 + 1 AS x;", "\n| 2 |\n")
+	}
+	p.Type("\x04")
+	p.ends(exitOK)
 }
