@@ -23,7 +23,8 @@ func prompted(cmd *cobra.Command, opts shell.Options) error {
 		p := prompt.New(shell.NewSession(src, opts))
 		from, _ := cmd.Flags().GetString("from")
 		p.Banner = banner(from)
-		p.Stdout, p.Prompts = stdout{ctx}, os.Stderr
+		p.Through = func(f func(context.Context, io.Writer) error) error { return f(ctx, stdout{ctx}) }
+		p.Prompts = os.Stderr
 		if term.IsTerminal(int(os.Stdout.Fd())) {
 			p.Prompts = os.Stdout
 		}

@@ -100,7 +100,8 @@ func FindCommand(name string) (Command, error) {
 	case len(found) > 1:
 		return Command{}, fmt.Errorf("%q may be %s", name, choice(like))
 	case near != "":
-		return Command{}, fmt.Errorf("unknown command %q: did you mean %s? .help lists the commands", shorten(name), near)
+		return Command{}, fmt.Errorf("unknown command %q: did you mean %s? .help lists the commands",
+			shorten(name), near)
 	}
 	return Command{}, fmt.Errorf("unknown command %q: the commands are %s", shorten(name), tables.Listed(names))
 }

@@ -4,7 +4,9 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -144,7 +146,8 @@ func TestSession(t *testing.T) {
 	}
 	run(".timer on\nCREATE TABLE t(x); SELECT 1 AS x;", one)
 	run("SELECT 1 AS x;\n.quit", one+"Error: "+ErrQuit.Error())
-	if len(notes) != 3 || !strings.HasPrefix(notes[1], "Run Time: real 0.") || !strings.HasSuffix(notes[1], " s, 1 row") {
+	if len(notes) != 3 || !strings.HasPrefix(notes[1], "Run Time: real 0.") ||
+		!strings.HasSuffix(notes[1], " s, 1 row") {
 		t.Errorf("notes: %q", notes)
 	}
 }
@@ -168,6 +171,41 @@ func TestLostDatabase(t *testing.T) {
 		if (err == nil) != (c.fails == "") || err != nil && !strings.Contains(err.Error(), c.fails) {
 			t.Errorf("%s: %v", c.sql, err)
 		}
+	}
+}
+
+// TestMemoryComesBack: what SQLite has used up does not stay with a session that goes on.
+func TestMemoryComesBack(t *testing.T) {
+	defer func(m int64) { maxMemory = m }(maxMemory)
+	const each, times = 64 << 20, 5
+	maxMemory = each
+	s := typed(Options{Format: CSV}, nil)
+	defer s.Close()
+	mapped := func() (bytes int) { // for SQLite
+		maps, err := os.ReadFile("/proc/self/maps")
+		if err != nil {
+			t.Skip(err)
+		}
+		for line := range strings.Lines(string(maps)) {
+			var from, to int
+			if _, err := fmt.Sscanf(line, "%x-%x rw-p 00000000 00:00", &from, &to); err == nil {
+				bytes += to - from
+			}
+		}
+		return bytes
+	}
+	before := 0
+	for i := range times {
+		err := s.Run(context.Background(), io.Discard, "SELECT group_concat(zeroblob(5000000)) FROM "+numbers(100))
+		if err == nil || !strings.Contains(err.Error(), "more than 64 MiB") {
+			t.Fatal(err)
+		}
+		if i == 0 {
+			before = mapped()
+		}
+	}
+	if more := mapped() - before; more > each*times/4 {
+		t.Errorf("%d MiB more are mapped", more>>20)
 	}
 }
 

@@ -35,6 +35,18 @@ func openMemory() (conn *sqlite3.Conn, memory int64, err error) {
 	return conn, memory, err
 }
 
+// outOfMemory reports whether a panic of the SQLite library says that SQLite had an error: no more memory.
+func outOfMemory(panicked any) bool {
+	err, ok := panicked.(error)
+	return ok && err.Error() == "sqlite3: out of memory"
+}
+
+// discard gives back the memory of a database that has used up what it may have, if it can be closed.
+func (db *database) discard() {
+	defer func() { _ = recover() }() // it is as lost as without
+	db.Close()
+}
+
 // recovered makes an error of a panic of the SQLite library, which knows no
 // other way to tell that memory is used up. Any other panic is a fault of this
 // program: an error too, as a stack trace helps nobody who asks for routes.
@@ -51,7 +63,7 @@ func recovered(panicked any, db *database) error {
 	case errors.Is(err, syscall.EPERM), errors.Is(err, syscall.EACCES), errors.Is(err, syscall.ENOSYS):
 		return fmt.Errorf("the system gives SQLite no memory: %w; look for a seccomp or LSM rule that denies mmap "+
 			"or mprotect", err)
-	case err != nil && err.Error() == "sqlite3: out of memory":
+	case outOfMemory(panicked):
 		return fmt.Errorf("out of memory: SQLite would need more than %d MiB; "+
 			"ask for fewer rows or columns, or without ORDER BY", memory>>20)
 	case err != nil && err.Error() == "sqlite3: missing NUL terminator":

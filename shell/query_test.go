@@ -40,6 +40,7 @@ func TestErrors(t *testing.T) {
 	big := strings.Repeat("SELECT 1 AS a;", 10)
 	const commands = "the commands are .examples, .exit, .from, .headers, .help, .mode, .output, .quit, .read, " +
 		".schema, .tables, .timer and .width"
+	const lists, quotes = " .help lists the commands", "; a name with blanks is to be in quotes"
 	const modes = "the modes are pretty, json, jsonl, csv, line and list"
 	const opens = "opens a file, which SQL that is not typed at the prompt may not: use "
 	const misspelt = `near "SELEC": syntax error; did you mean SELECT for SELEC? see query --help for examples`
@@ -57,7 +58,7 @@ func TestErrors(t *testing.T) {
 		"INSERT INTO r VALUES (1, 2, 3, 4, 5)": readOnly,
 		"REPLACE INTO r(id) VALUES (1)":        readOnly,
 		".frobnicate":                          `unknown command ".frobnicate": ` + commands,
-		".tabels":                              `unknown command ".tabels": did you mean .tables? .help lists the commands`,
+		".tabels":                              `unknown command ".tabels": did you mean .tables?` + lists,
 		".e":                                   `".e" may be .examples or .exit`,
 		".headers x":                           `.headers takes on or off, not "x"`,
 		".mode jsn":                            `unknown mode "jsn": did you mean json? ` + modes,
@@ -68,7 +69,7 @@ func TestErrors(t *testing.T) {
 		".output x":                            ".output " + opens + "query > FILE",
 		"SELECT 1;\n.from x":                   ".from " + opens + "query --from FILE",
 		".schema nope":                         "no such table: nope; the tables are r; osquery's own are not here",
-		".schema r r":                          ".schema is to be written .schema [TABLE]; a name with blanks is to be in quotes",
+		".schema r r":                          ".schema is to be written .schema [TABLE]" + quotes,
 		".":                                    `unknown command ".": ` + commands,
 		"SELECT 1\x00SELECT 2":                 "the SQL has a NUL byte in it; it has to be UTF-8 text",
 		big + "SELECT * FROM nope":             "no such table: nope; the tables are r; osquery's own are not here",

@@ -76,7 +76,7 @@ func (s *Session) Run(ctx context.Context, out io.Writer, sql string) (err error
 	s.begin()
 	defer func() {
 		if e := recover(); e != nil {
-			err = s.lost(recovered(e, s.db))
+			err = s.lost(e)
 		}
 		s.out.close() // also if it fails
 		s.Terminal = s.shown
@@ -117,8 +117,13 @@ func (s *Session) turn() error {
 	return s.out.flush()
 }
 
-// lost drops the database, as SQLite is not to be called again after a panic.
-func (s *Session) lost(err error) error {
+// lost drops the database after a panic: SQLite is not to be called again, but to have memory back of which
+// there is not enough for a session that goes on.
+func (s *Session) lost(panicked any) error {
+	err := recovered(panicked, s.db)
+	if s.db != nil && s.Files != nil && outOfMemory(panicked) {
+		s.db.discard()
+	}
 	s.db = nil
 	if s.made && s.Files != nil {
 		err = fmt.Errorf("%w; the views and tables that were made in this session are gone", err)

@@ -12,8 +12,8 @@ import (
 )
 
 // keywords are those of SQLite that a statement about the tables may have.
-var keywords = strings.Fields(`ALL AND AS ASC BETWEEN BY CASE CAST COLLATE CREATE CROSS DELETE DESC DISTINCT DROP ELSE END
-	ESCAPE EXCEPT EXISTS EXPLAIN FROM GLOB GROUP HAVING IN INNER INSERT INTERSECT INTO IS ISNULL JOIN LEFT LIKE LIMIT
+var keywords = strings.Fields(`ALL AND AS ASC BETWEEN BY CASE CAST COLLATE CREATE CROSS DELETE DESC DISTINCT
+	DROP ELSE END ESCAPE EXCEPT EXISTS EXPLAIN FROM GLOB GROUP HAVING IN INNER INSERT INTERSECT INTO IS ISNULL JOIN LEFT LIKE LIMIT
 	MATCH NATURAL NOT NOTNULL NULL OFFSET ON OR ORDER OUTER OVER PARTITION PLAN PRAGMA QUERY RECURSIVE REGEXP SELECT SET
 	TABLE TEMP THEN UNION UPDATE USING VALUES VIEW WHEN WHERE WITH`)
 
@@ -100,7 +100,7 @@ func candidates(typed, sql string, before []token, statement []piece) []string {
 	}
 	var named []*tables.Table
 	for _, t := range tables.All() {
-		if slices.ContainsFunc(statement, func(p piece) bool { return strings.EqualFold(unquoted(p.text), t.Name) }) {
+		if slices.ContainsFunc(statement, func(p piece) bool { return p.names(t) }) {
 			named = append(named, t)
 		}
 	}
@@ -161,7 +161,7 @@ func columns(of []*tables.Table) (names []string) {
 func namedTables(statement []piece) map[string][]*tables.Table {
 	named := map[string][]*tables.Table{}
 	for i, p := range statement {
-		at := slices.IndexFunc(tables.All(), func(t *tables.Table) bool { return strings.EqualFold(unquoted(p.text), t.Name) })
+		at := slices.IndexFunc(tables.All(), p.names)
 		if at < 0 || i > 0 && statement[i-1].text == "." {
 			continue
 		}
@@ -179,8 +179,10 @@ func namedTables(statement []piece) map[string][]*tables.Table {
 	return named
 }
 
-// unquoted returns a name without the quotes around it.
-func unquoted(name string) string { return strings.Trim(name, "\"`[]") }
+// names reports whether a token is a table's name.
+func (p piece) names(t *tables.Table) bool {
+	return strings.EqualFold(strings.Trim(p.text, "\"`[]"), t.Name)
+}
 
 // command completes a line that begins with a dot.
 func command(head string) (rest string, words []string) {
@@ -251,7 +253,7 @@ func fileArgument(head, line string) (rest string, words []string) {
 	for _, e := range entries {
 		name := e.Name()
 		if !strings.HasPrefix(name, base) || name[0] == '.' && base == "" || strings.ContainsAny(name, `'"`) ||
-			strings.ContainsFunc(name, func(r rune) bool { return !unicode.IsGraphic(r) || r == unicode.ReplacementChar }) {
+			!rememberable(name) {
 			continue
 		}
 		name = folder + name

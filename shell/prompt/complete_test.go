@@ -31,10 +31,13 @@ func TestCompletion(t *testing.T) {
 		{"", "SELECT dst FROM KERNEL_ROUTES_|", "SELECT dst FROM ", "kernel_routes_info", ""},
 		{"", "SELECT 1 FROM a JOIN |", "SELECT 1 FROM a JOIN ", all, ""},
 		{"SELECT dst\nFROM\n", "kernel_routes_|;", "", "kernel_routes_info", ";"},
-		{"", "SELECT gatew| FROM kernel_route_nexthops", "SELECT ", "gateway gateway_family", " FROM kernel_route_nexthops"},
+		{"", "SELECT gatew| FROM kernel_route_nexthops", "SELECT ", "gateway gateway_family",
+			" FROM kernel_route_nexthops"},
 		{"", "SELECT gatew| FROM kernel_routes_info", "SELECT ", "", " FROM kernel_routes_info"},
-		{"", "SELECT größe, versi| FROM kernel_routes_info", "SELECT größe, ", "version version_compare(", " FROM kernel_routes_info"},
-		{"", "SELECT 1 FROM kernel_routes_info WHERE versi|", "SELECT 1 FROM kernel_routes_info WHERE ", "version version_compare(", ""},
+		{"", "SELECT größe, versi| FROM kernel_routes_info", "SELECT größe, ",
+			"version version_compare(", " FROM kernel_routes_info"},
+		{"", "SELECT 1 FROM kernel_routes_info WHERE versi|", "SELECT 1 FROM kernel_routes_info WHERE ",
+			"version version_compare(", ""},
 		{"", "SELECT 'sele|", "SELECT 'sele", "", ""},
 		{"SELECT 'a\n", "sele|", "sele", "", ""},
 		{"", `SELECT "sele|`, `SELECT "sele`, "", ""},
@@ -43,7 +46,8 @@ func TestCompletion(t *testing.T) {
 		{"", "SELECT in_ci|", "SELECT ", "in_cidr_block(", ""},
 		{"", "SELECT r.dst_l| FROM kernel_routes AS r", "SELECT r.", "dst_last dst_len", " FROM kernel_routes AS r"},
 		{"", "SELECT r.dst_l| FROM kernel_routes_info r", "SELECT r.", "", " FROM kernel_routes_info r"},
-		{"", "SELECT kernel_routes.dst_l| FROM kernel_routes", "SELECT kernel_routes.", "dst_last dst_len", " FROM kernel_routes"},
+		{"", "SELECT kernel_routes.dst_l| FROM kernel_routes", "SELECT kernel_routes.",
+			"dst_last dst_len", " FROM kernel_routes"},
 		{"", "SELECT x.dst_l|", "SELECT x.", "dst_last dst_len", ""},
 		{"", "SELECT 1 FROM kernel_routes_info GROUP B|", "SELECT 1 FROM kernel_routes_info GROUP ", "BETWEEN BY", ""},
 		{"", ".mo|", "", ".mode", ""},
@@ -80,7 +84,9 @@ func TestCompletion(t *testing.T) {
 
 // FuzzCompletion: whatever is typed, what is offered stands in place of the end of what is before the cursor.
 func FuzzCompletion(f *testing.F) {
-	for _, line := range []string{"SELECT r.d FROM kernel_routes r", ".mode j", ".read '", "SELECT \"", "[x", "a.b.", "\xff."} {
+	for _, line := range []string{
+		"SELECT r.d FROM kernel_routes r", ".mode j", ".read '", "SELECT \"", "[x", "a.b.", "\xff.",
+	} {
 		f.Add("", line, 3)
 		f.Add("SELECT\n", line, len(line))
 	}

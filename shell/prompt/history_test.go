@@ -39,7 +39,8 @@ func TestHistoryFile(t *testing.T) {
 		t.Errorf("at first there are %q, %v", entries, err)
 	}
 	long := strings.Repeat("x", maxEntry)
-	text := "SELECT 'größe';\n\xff\xfe\n\x1b[31mred\n\n  \n" + long + "\n" + long + "x\n.tables\r\n.mode csv\na\x00b\nlast"
+	text := "SELECT 'größe';\n\xff\xfe\n\x1b[31mred\n\n  \n" + long + "\n" + long +
+		"x\n.tables\r\n.mode csv\na\x00b\nlast"
 	if err := os.WriteFile(h.path, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}

@@ -35,12 +35,14 @@ type Prompt struct {
 	Session *shell.Session // in which what is typed is run
 	Banner  string         // what is said at the beginning, if anything
 
-	Stdout io.Writer // where rows go
+	// Through calls f with where the rows of one run go, and with a context that ends when they are not wanted
+	// any more; f's error is returned, unless it is one with a reader who has had enough (a pager).
+	Through func(f func(ctx context.Context, out io.Writer) error) error
 	// Prompts is where prompts go if lines are not edited.
 	Prompts io.Writer
 	// Complain is told of errors, Warn of what should be known besides, Note of the rest; each is one line.
 	Complain, Warn, Note func(text string)
-	// Terminal returns what Stdout is at the time, nil if it is no terminal.
+	// Terminal returns where rows are seen at the time, nil if that is no terminal.
 	Terminal func() *shell.Terminal
 
 	lines     lineReader
@@ -244,35 +246,46 @@ func (p *Prompt) read(ctx context.Context, prompt string) (string, error) {
 
 // run runs what was typed, and tells of what fails. Its error is one after which nothing can be run.
 func (p *Prompt) run(base context.Context, text string) error {
-	ctx, cancel := context.WithCancel(base)
-	defer cancel()
-	p.runs(cancel)
-	defer p.runs(nil)
-	select {
-	case <-p.interrupts: // has come since the line was read
+	interrupted := false
+	err := p.Through(func(ctx context.Context, out io.Writer) error {
+		ctx, cancel := context.WithCancel(ctx)
+		defer cancel()
+		p.runs(cancel)
+		defer p.runs(nil)
+		select {
+		case <-p.interrupts: // has come since the line was read
+			cancel()
+		default:
+		}
+		rows := &output{Pieces: shell.NewPieces(ctx, out)}
+		err := p.execute(ctx, rows, text)
+		interrupted = ctx.Err() != nil
 		cancel()
-	default:
-	}
-	out := &output{Pieces: shell.NewPieces(ctx, p.Stdout)}
-	err := p.execute(ctx, out, text)
-	interrupted := ctx.Err() != nil && base.Err() == nil
-	cancel()
-	out.Wait()
+		rows.Wait()
+		if rows.err != nil {
+			err = &unwritten{rows.err}
+		}
+		return err
+	})
+	fatal := (*unwritten)(nil)
 	switch {
 	case base.Err() != nil:
 		return shell.ErrInterrupted
-	case out.err != nil:
-		return out.err
-	case errors.Is(err, shell.ErrQuit):
+	case errors.As(err, &fatal):
+		return fatal.error
+	case err == nil || errors.Is(err, shell.ErrQuit):
 		return err
 	case interrupted:
 		fmt.Fprintln(p.Prompts) // the terminal has shown ^C
 	}
-	if err != nil {
-		p.Complain(err.Error())
-	}
+	p.Complain(err.Error())
 	return nil
 }
+
+// An unwritten error is one with where rows go.
+type unwritten struct{ error }
+
+func (u *unwritten) Unwrap() error { return u.error }
 
 // runs says what ends the run.
 func (p *Prompt) runs(cancel context.CancelFunc) {
@@ -284,10 +297,18 @@ func (p *Prompt) runs(cancel context.CancelFunc) {
 // execute runs what was typed until the context ends: SQLite hears of that between two steps of a statement
 // only, and sorting is one step. What goes on then is waited for before the next statement.
 func (p *Prompt) execute(ctx context.Context, out io.Writer, text string) error {
-	if p.running != nil {
+	const patience = time.Second / 2
+	for said := false; p.running != nil; {
+		var late <-chan time.Time
+		if !said {
+			late = time.After(patience)
+		}
 		select {
 		case <-p.running:
 			p.running = nil
+		case <-late:
+			said = true
+			p.Note("The statement that was interrupted has not ended yet; this one waits for it.")
 		case <-ctx.Done():
 			return shell.ErrInterrupted
 		}

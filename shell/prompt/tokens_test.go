@@ -90,7 +90,9 @@ func TestOneLine(t *testing.T) {
 
 // FuzzTokens: what is typed, whatever it is, is cut into pieces that are all of it.
 func FuzzTokens(f *testing.F) {
-	for _, sql := range []string{"SELECT 'a''b', \"c\" -- d\n/* e */ FROM [f];", "'\xff", "CREATE TRIGGER ;END;", "\x00é"} {
+	for _, sql := range []string{
+		"SELECT 'a''b', \"c\" -- d\n/* e */ FROM [f];", "'\xff", "CREATE TRIGGER ;END;", "\x00é",
+	} {
 		f.Add(sql)
 	}
 	f.Fuzz(func(t *testing.T, sql string) {
