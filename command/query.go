@@ -84,7 +84,7 @@ look at its second term first.`,
 		if strings.TrimSpace(sql) == "" {
 			return usage(cmd, "no SQL: give it as an argument or on standard input")
 		}
-		return withSource(cmd, func(ctx context.Context, src tables.Source) error {
+		return withSource(cmd, func(_ context.Context, src tables.Source) error {
 			opts := shell.Options{Format: format, Separator: separator, NoHeader: !header, Warn: warn,
 				Rows: &doing.rows, Terminal: terminalOf(cmd)}
 			return paged(cmd, func(ctx context.Context, out io.Writer) error {

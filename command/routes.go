@@ -2,6 +2,7 @@ package command
 
 import (
 	"context"
+	"io"
 
 	"github.com/spf13/cobra"
 
@@ -28,8 +29,10 @@ array with one route a line, or as a summary for people.`,
 			if cmd.Flags().Changed("table") && opts.Table == "" {
 				return usage(cmd, "--table is empty: give a name or a number")
 			}
-			return withSource(cmd, func(ctx context.Context, src tables.Source) error {
-				return usageOrFailed(cmd, shell.Routes(ctx, stdout{ctx}, src, opts))
+			return withSource(cmd, func(_ context.Context, src tables.Source) error {
+				return paged(cmd, func(ctx context.Context, out io.Writer) error {
+					return usageOrFailed(cmd, shell.Routes(ctx, out, src, opts))
+				})
 			})
 		},
 	}
@@ -38,6 +41,7 @@ array with one route a line, or as a summary for people.`,
 	completeFlag(cmd, "table", completeTable)
 	cmd.Flags().BoolVar(&opts.Summary, "summary", false, "print text for people instead of JSON")
 	defineFrom(cmd)
+	definePager(cmd)
 	cmd.Flags().BoolVar(&opts.NoUnknownAttrs, "no-unknown-attrs", false, "leave unknown_rta_attrs out")
 	return cmd
 }
