@@ -100,7 +100,7 @@ func (p *progress) text(since, now time.Time) string {
 		return readingText(reading, now)
 	case rows > 0:
 		text := thousands(rows) + " rows"
-		if _, routes, _ := counted(reading); routes > 0 {
+		if _, routes, _ := counted(reading); routes >= rows { // or it goes through them several times
 			text += " of " + thousands(routes) + " routes"
 		}
 		return fmt.Sprintf("%s, %s/s", text, thousands(rate(rows, took)))
