@@ -4,8 +4,6 @@ import (
 	"os/exec"
 	"strings"
 	"testing"
-
-	"kernelroutes/internal/ptytest"
 )
 
 // endless is a query that does not end by itself.
@@ -85,21 +83,22 @@ func TestPagerFails(t *testing.T) {
 
 // TestPagerInterrupt: Ctrl-C ends the query, and neither the pager nor, before that, the program.
 func TestPagerInterrupt(t *testing.T) {
-	const pager = "PAGER=trap '' INT; head -n 1; echo paused; read x </dev/tty; echo resumed"
+	const pager = "PAGER=trap '' INT; head -n 1; echo paused; cat >/dev/null; echo over; read x </dev/tty; echo resumed"
 	for sql, want := range map[string]int{endless: 130, "SELECT 1": exitOK} {
-		cmd := exec.Command(binary(t), "query", "--pager", sql)
-		cmd.Env = append(terminalEnv(), pager)
-		x := ptytest.Start(t, ptytest.Size{Rows: 24, Columns: 80}, cmd)
+		x := inTerminal(t, 80, []string{pager}, "query", "--pager", sql)
 		_, n := x.WaitFor(0, "paused\n")
-		x.Type("\x03")
-		_, n = x.WaitFor(n, "^C")
+		if sql == endless {
+			x.Type("\x03")
+		}
+		_, n = x.WaitFor(n, "over\n")
 		x.Type("\x03")
 		_, n = x.WaitFor(n, "^C")
 		x.Type("\r")
 		since, _ := x.WaitFor(n, "resumed\n")
 		status := x.Wait()
-		if all := x.Written(); status != want || strings.Contains(all, "interrupted") != (want == 130) ||
-			strings.Contains(since, "interrupted") && !strings.Contains(since, "resumed\n") {
+		all := x.Written()
+		interrupted := strings.HasSuffix(all, "\n"+program+": interrupted\n")
+		if status != want || interrupted != (want == 130) || strings.Contains(since, "interrupted\nresumed") {
 			t.Errorf("%s: exit status %d, %q", sql, status, all)
 		}
 	}

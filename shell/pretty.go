@@ -138,8 +138,8 @@ func (p *prettyPrinter) release(o *output) {
 	widths, fit := p.fit()
 	switch {
 	case !fit && p.lines == nil:
-		o.notes = append(o.notes, fmt.Sprintf("%d columns do not fit side by side into the terminal's %d, so each is "+
-			"a line; --wide shows a table", len(p.shown), p.terminal.Width))
+		p.note(o, fmt.Sprintf("%d columns do not fit side by side into the terminal's %d, so each is a line; "+
+			"--wide shows a table", len(p.shown), p.terminal.Width))
 		fallthrough
 	case !fit || p.lines != nil:
 		names := make([]string, len(p.shown))
@@ -316,8 +316,14 @@ func (p *prettyPrinter) end(o *output) error {
 		}
 	}
 	if len(hidden) > 0 {
-		o.notes = append(o.notes, "not shown, as empty in these rows: "+strings.Join(hidden, ", ")+
-			"; --wide shows all")
+		p.note(o, "not shown, as empty in these rows: "+strings.Join(hidden, ", ")+"; --wide shows all")
 	}
 	return nil
+}
+
+// note has the user told what is not shown.
+func (p *prettyPrinter) note(o *output, text string) {
+	if p.terminal.Note != nil {
+		o.notes = append(o.notes, toldLater{p.terminal.Note, text})
+	}
 }

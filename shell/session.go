@@ -59,9 +59,6 @@ func (s *Session) Run(ctx context.Context, out io.Writer, sql string) (err error
 	if s.Rows != nil {
 		s.Rows.Store(0)
 	}
-	if s.Terminal != nil {
-		s.out.note = s.Terminal.Note
-	}
 	defer func() {
 		if e := recover(); e != nil {
 			err = recovered(e, s.db)
