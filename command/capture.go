@@ -66,6 +66,8 @@ whole, and stays as it is if something fails; a FIFO waits for its reader.`,
 			if d > 0 {
 				err = captureChanges(ctx, &k, name, d)
 			} else {
+				k.Progress = doing.kernel()
+				defer tellProgress(ctx)()
 				err = writeTo(ctx, name, func(w io.Writer) error { return capture.Write(ctx, &k, w) })
 			}
 			if name == standard {

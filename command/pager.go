@@ -129,10 +129,11 @@ func (p *pager) start() (err error) {
 	p.cmd = exec.Command("sh", "-c", p.command)
 	p.cmd.Stdout, p.cmd.Stderr = os.Stdout, os.Stderr
 	p.cmd.Env = os.Environ()
-	for name, value := range map[string]string{"LESS": "FRX", "LV": "-c"} { // as git has them
-		if _, set := os.LookupEnv(name); !set {
-			p.cmd.Env = append(p.cmd.Env, name+"="+value)
-		}
+	if _, set := os.LookupEnv("LESS"); !set { // as git has it: what fits on the screen stays there; colors
+		p.cmd.Env = append(p.cmd.Env, "LESS=FRX")
+	}
+	if _, set := os.LookupEnv("LV"); !set {
+		p.cmd.Env = append(p.cmd.Env, "LV=-c")
 	}
 	p.resume, p.ended = takeTerminal(), make(chan struct{})
 	if p.in, err = p.cmd.StdinPipe(); err == nil {

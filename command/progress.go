@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -15,6 +14,7 @@ import (
 	"golang.org/x/term"
 
 	"kernelroutes/rtnl"
+	"kernelroutes/rtnl/object"
 	"kernelroutes/shell/statusline"
 )
 
@@ -99,36 +99,45 @@ func (p *progress) text(since, now time.Time) string {
 	case !reading.Since.IsZero():
 		return readingText(reading, now)
 	case rows > 0:
-		return fmt.Sprintf("%s rows, %s/s", thousands(rows), thousands(rate(rows, took)))
+		text := thousands(rows) + " rows"
+		if _, routes, _ := counted(reading); routes >= rows { // or it goes through them several times
+			text += " of " + thousands(routes) + " routes"
+		}
+		return fmt.Sprintf("%s, %s/s", text, thousands(rate(rows, took)))
 	}
 	return fmt.Sprintf("at work for %.1f s", took.Seconds())
 }
 
 // readingText says what is read from the kernel.
 func readingText(r rtnl.Reading, now time.Time) string {
-	_, what, _ := strings.Cut(strings.TrimPrefix(r.What, "look up "), "dump ")
-	if what == "" {
-		what = strings.TrimPrefix(r.What, "look up ")
-	}
+	what := strings.TrimPrefix(strings.TrimPrefix(r.What, "look up "), "dump ")
 	if len(r.Families) == 0 || !strings.HasSuffix(what, "routes") {
 		return "reading " + what
 	}
-	var names []string
-	var read, expected int64
-	for _, f := range r.Families {
-		names = append(names, map[string]string{"ipv4": "IPv4", "ipv6": "IPv6"}[f.Family.String()])
-		read += f.Read
-		expected += f.Expected
-	}
-	known := !slices.ContainsFunc(r.Families, func(f rtnl.FamilyReading) bool { return f.Expected == 0 })
+	names, read, expected := counted(r)
 	text := fmt.Sprintf("reading %s routes: %s", strings.Join(names, " and "), thousands(read))
-	if known && expected >= read {
+	if expected >= read {
 		text += " of about " + thousands(expected)
 	}
 	if r.Again {
 		text += " (again, as some have changed)"
 	}
 	return text + ", " + thousands(rate(read, now.Sub(r.Since))) + "/s"
+}
+
+// counted returns of which families routes have been read, how many, and how many there are; 0: that is not known.
+func counted(r rtnl.Reading) (names []string, read, expected int64) {
+	known := true
+	for _, f := range r.Families {
+		names = append(names, map[object.Family]string{object.IPv4: "IPv4", object.IPv6: "IPv6"}[f.Family])
+		read += f.Read
+		expected += f.Expected
+		known = known && f.Expected > 0
+	}
+	if !known {
+		expected = 0
+	}
+	return names, read, expected
 }
 
 // rate returns how many there were in a second.

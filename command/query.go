@@ -73,7 +73,7 @@ look at its second term first.`,
 		if strings.TrimSpace(sql) == "" {
 			return usage(cmd, "no SQL: give it as an argument or on standard input")
 		}
-		return withSource(cmd, func(ctx context.Context, src tables.Source) error {
+		return withSource(cmd, func(_ context.Context, src tables.Source) error {
 			return paged(cmd, func(ctx context.Context, out io.Writer) error {
 				return orLeave(ctx, func() error { return failed(shell.Query(ctx, out, src, sql, opts)) })
 			})

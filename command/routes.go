@@ -2,6 +2,7 @@ package command
 
 import (
 	"context"
+	"io"
 
 	"github.com/spf13/cobra"
 
@@ -31,8 +32,10 @@ array with one route a line, or as a summary for people.`,
 			if opts.Summary && opts.NoUnknownAttrs {
 				return usage(cmd, "--summary and --no-unknown-attrs exclude each other: a summary has no attributes")
 			}
-			return withSource(cmd, func(ctx context.Context, src tables.Source) error {
-				return usageOrFailed(cmd, shell.Routes(ctx, stdout{ctx}, src, opts))
+			return withSource(cmd, func(_ context.Context, src tables.Source) error {
+				return paged(cmd, func(ctx context.Context, out io.Writer) error {
+					return usageOrFailed(cmd, shell.Routes(ctx, out, src, opts))
+				})
 			})
 		},
 	}
@@ -41,6 +44,7 @@ array with one route a line, or as a summary for people.`,
 	completeFlag(cmd, "table", completeTable)
 	cmd.Flags().BoolVar(&opts.Summary, "summary", false, "print text for people instead of JSON")
 	defineFrom(cmd)
+	definePager(cmd)
 	cmd.Flags().BoolVar(&opts.NoUnknownAttrs, "no-unknown-attrs", false, "leave unknown_rta_attrs out")
 	return cmd
 }

@@ -13,6 +13,11 @@ import (
 // defineTerminal gives a command the flags that terminalOf and paged read.
 func defineTerminal(cmd *cobra.Command) {
 	cmd.Flags().Bool("wide", false, "at a terminal, show all columns, and as wide as they are")
+	definePager(cmd)
+}
+
+// definePager gives a command the flag that paged reads.
+func definePager(cmd *cobra.Command) {
 	cmd.Flags().Bool("pager", false, "at a terminal, show what is printed with $PAGER (default less)")
 }
 

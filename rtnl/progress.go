@@ -30,7 +30,7 @@ type Progress struct {
 
 // A Reading is what Progress shows.
 type Reading struct {
-	Since    time.Time // when it began; zero: nothing is being read
+	Since    time.Time // when it began; zero: it has ended, and nothing is being read
 	What     string    // "dump routes": what the kernel is asked for
 	Families []FamilyReading
 	Again    bool // routes changed while they were read, so that they are read once more
@@ -49,14 +49,14 @@ type FamilyReading struct {
 
 var counted = [2]object.Family{object.IPv4, object.IPv6}
 
-// Now returns what is being read, of several readings at once all together.
+// Now returns what is being read, of several readings at once all together, or was read last.
 func (p *Progress) Now() Reading {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.readings == 0 {
-		return Reading{}
+	var r Reading
+	if p.readings > 0 {
+		r = Reading{Since: p.since, What: p.what, Again: p.again}
 	}
-	r := Reading{Since: p.since, What: p.what, Again: p.again}
 	for i, family := range counted {
 		f := FamilyReading{Family: family, Read: p.came[i].Load()}
 		if !p.partial && !p.again {

@@ -155,6 +155,20 @@ gateway = fe80::1234:5678
 	}
 }
 
+// TestNarrowNames: names of columns are cut before values are.
+func TestNarrowNames(t *testing.T) {
+	const sql = "SELECT 'fe80::1234:5678' AS gateway, 1 AS snapshot_consistent, 2 AS fastopen_no_cookie"
+	const want = `+-----------------+------------+------------+
+| gateway         | snapshot_… | fastopen_… |
++-----------------+------------+------------+
+| fe80::1234:5678 | 1          | 2          |
++-----------------+------------+------------+
+`
+	if out, _ := shown(t, Terminal{Width: 45}, Options{}, sql); out != want {
+		t.Errorf("got\n%s", out)
+	}
+}
+
 // TestFits: no line of a table is wider than the terminal, and each value is whole or says that it is not.
 func TestFits(t *testing.T) {
 	random := rand.New(rand.NewPCG(1, 2))

@@ -16,9 +16,8 @@ type output struct {
 	w   io.Writer
 	buf []byte
 
-	stars   stars    // which columns of the statement that is printed come from *
-	notes   []string // what is not shown, to be told once all has been written
-	note    func(string)
+	stars   stars // which columns of the statement that is printed come from *
+	notes   []toldLater
 	started bool // something has been written
 
 	written []byte     // the piece before, or room for the next
@@ -44,16 +43,32 @@ func (o *output) flush() error {
 			return err
 		}
 	}
-	return o.wait()
+	if err := o.wait(); err != nil {
+		return err
+	}
+	o.tell()
+	return nil
 }
 
-// close waits for what is being written, and tells of what of it is not shown.
+// close waits for what is being written, whether or not it is all.
 func (o *output) close() {
-	if o.wait() == nil && o.started && o.note != nil {
-		for _, text := range o.notes {
-			o.note(text)
-		}
+	if o.wait() == nil && o.started {
+		o.tell()
 	}
+}
+
+// tell tells what is not shown of what has been written.
+func (o *output) tell() {
+	for _, n := range o.notes {
+		n.to(n.text)
+	}
+	o.notes = nil
+}
+
+// A toldLater is a text that is told once what it is about has been written.
+type toldLater struct {
+	to   func(string)
+	text string
 }
 
 func (o *output) write() error {

@@ -34,6 +34,7 @@ type prettyPrinter struct {
 type prettyColumn struct {
 	name    string
 	visible []byte
+	values  int  // how wide those are that are held back
 	natural int  // its width, in columns of a terminal, if there is room
 	width   int  // and as it is
 	set     bool // the user has said how wide it is
@@ -57,6 +58,7 @@ func (p *prettyPrinter) begin(o *output, columns []string) {
 		c.natural = iptext.Width(c.visible)
 		if i < len(p.set) && p.set[i] != 0 {
 			c.natural, c.set, c.right = max(p.set[i], -p.set[i]), true, p.set[i] < 0
+			c.values = c.natural
 		}
 		p.columns = append(p.columns, c)
 	}
@@ -94,7 +96,8 @@ func (p *prettyPrinter) row(o *output, r *row) {
 		c := &p.columns[i]
 		c.empty = c.empty && n == 0
 		if !c.set {
-			c.natural = max(c.natural, iptext.Width(p.text[at:at+int(n)]))
+			c.values = max(c.values, iptext.Width(p.text[at:at+int(n)]))
+			c.natural = max(c.natural, c.values)
 		}
 		at += int(n)
 	}
@@ -124,7 +127,7 @@ func (p *prettyPrinter) again(o *output) {
 	p.begun = false
 	for i := range p.columns {
 		if c := &p.columns[i]; !c.set {
-			c.natural = iptext.Width(c.visible)
+			c.natural, c.values = iptext.Width(c.visible), 0
 		}
 	}
 }
@@ -135,8 +138,8 @@ func (p *prettyPrinter) release(o *output) {
 	widths, fit := p.fit()
 	switch {
 	case !fit && p.lines == nil:
-		o.notes = append(o.notes, fmt.Sprintf("%d columns do not fit side by side into the terminal's %d, so each is "+
-			"a line; --wide shows a table", len(p.shown), p.terminal.Width))
+		p.note(o, fmt.Sprintf("%d columns do not fit side by side into the terminal's %d, so each is a line; "+
+			"--wide shows a table", len(p.shown), p.terminal.Width))
 		fallthrough
 	case !fit || p.lines != nil:
 		names := make([]string, len(p.shown))
@@ -181,40 +184,46 @@ const leastWidth = 10
 
 // fit returns how wide the columns are that are shown. false: the terminal has no room for them.
 func (p *prettyPrinter) fit() (widths []int, ok bool) {
+	p.spare = -1
+	bounded := p.terminal.fits() && p.terminal.Width > 0
 	total := 1
 	for _, i := range p.shown {
-		widths = append(widths, p.columns[i].natural)
-		total += p.columns[i].natural + 3
+		w := p.columns[i].natural
+		if bounded {
+			w = min(w, p.terminal.Width)
+		}
+		widths = append(widths, w)
+		total += w + 3
 	}
-	p.spare = -1
-	if !p.terminal.fits() || p.terminal.Width <= 0 {
+	if !bounded {
 		return widths, true
 	}
-	p.spare = p.terminal.Width - total
-	for p.spare < 0 {
-		// The widest ones become as wide as the next, or as narrow as is needed.
-		widest, next, n := slices.Max(widths), leastWidth, 0
-		for _, w := range widths {
-			switch {
-			case w == widest:
-				n++
-			case w > next:
-				next = w
-			}
-		}
-		if widest <= leastWidth {
-			return nil, false
-		}
-		less := min(widest-next, (-p.spare+n-1)/n)
-		for i, w := range widths {
-			if w == widest && p.spare < 0 {
-				take := min(less, -p.spare)
-				widths[i] -= take
-				p.spare += take
-			}
-		}
+	short, names, all := max(total-p.terminal.Width, 0), slices.Clone(widths), slices.Clone(widths)
+	for n, i := range p.shown {
+		names[n] = min(widths[n], max(p.columns[i].values, leastWidth))
+		all[n] = min(widths[n], leastWidth)
 	}
-	return widths, true
+	p.spare = max(p.terminal.Width-total, 0)
+	short = narrow(widths, names, short) // what is cut are names
+	return widths, narrow(widths, all, short) == 0
+}
+
+// narrow takes so much from widths, the widest ones first, but none below its least one. It returns how much
+// there still is to take.
+func narrow(widths, least []int, short int) (left int) {
+	for ; short > 0; short-- {
+		widest := -1
+		for i, w := range widths {
+			if w > least[i] && (widest < 0 || w > widths[widest]) {
+				widest = i
+			}
+		}
+		if widest < 0 {
+			return short
+		}
+		widths[widest]--
+	}
+	return 0
 }
 
 func (p *prettyPrinter) header(o *output) {
@@ -307,8 +316,14 @@ func (p *prettyPrinter) end(o *output) error {
 		}
 	}
 	if len(hidden) > 0 {
-		o.notes = append(o.notes, "not shown, as empty in these rows: "+strings.Join(hidden, ", ")+
-			"; --wide shows all")
+		p.note(o, "not shown, as empty in these rows: "+strings.Join(hidden, ", ")+"; --wide shows all")
 	}
 	return nil
+}
+
+// note has the user told what is not shown.
+func (p *prettyPrinter) note(o *output, text string) {
+	if p.terminal.Note != nil {
+		o.notes = append(o.notes, toldLater{p.terminal.Note, text})
+	}
 }

@@ -1,0 +1,105 @@
+package command
+
+import (
+	"os/exec"
+	"strings"
+	"testing"
+)
+
+// endless is a query that does not end by itself.
+const endless = "WITH RECURSIVE n(v) AS (SELECT 1 UNION ALL SELECT v + 1 FROM n) SELECT v FROM n"
+
+// TestPager: what is printed goes through the user's pager.
+func TestPager(t *testing.T) {
+	const one = "+---+\n| a |\n+---+\n| 1 |\n+---+\n"
+	const sql = "SELECT * FROM (SELECT 1 AS a, NULL AS b)"
+	note := program + ": not shown, as empty in these rows: b; --wide shows all\n"
+	for _, test := range []struct {
+		env  []string
+		want string
+	}{
+		{[]string{`PAGER=echo "LESS=$LESS LV=$LV"; cat; echo end`}, "LESS=FRX LV=-c\n" + one + "end\n" + note},
+		{[]string{`PAGER=echo "LESS=$LESS"; cat`, "LESS=i"}, "LESS=i\n" + one + note},
+		{[]string{"PAGER=head -n 1"}, "+---+\n" + note},
+		{[]string{"PAGER=sed s/1/2/"}, strings.Replace(one, "1", "2", 1) + note},
+		{[]string{"PAGER=cat"}, one + note},
+		{[]string{"PAGER="}, one + note},
+	} {
+		if got := onScreen(t, 80, test.env, "query", "--pager", sql); got != test.want {
+			t.Errorf("%s: got %q, want %q", test.env, got, test.want)
+		}
+	}
+	env := []string{"PAGER=echo paged; cat"}
+	if got := onScreen(t, 80, env, "query", sql); strings.Contains(got, "paged") {
+		t.Errorf("without --pager: %q", got)
+	}
+	if got := onScreen(t, 80, env, "query", "--pager", "SELECT 1 WHERE 0"); got != "" {
+		t.Errorf("for nothing: %q", got)
+	}
+	if got := onScreen(t, 80, env, "routes", "--summary", "--pager"); !strings.HasPrefix(got, "paged\n=====") {
+		t.Errorf("routes: %q", got)
+	}
+	// Nobody pages through a pipe.
+	cmd := exec.Command(binary(t), "query", "--pager", "SELECT 1 AS a")
+	cmd.Env = append(terminalEnv(), env...)
+	if out, err := cmd.Output(); err != nil || string(out) != one {
+		t.Errorf("in a pipe: %v, %q", err, out)
+	}
+}
+
+// TestPagerQuits: a user who has seen enough ends the query, which is no failure.
+func TestPagerQuits(t *testing.T) {
+	got := onScreen(t, 80, []string{"PAGER=head -n 2"}, "query", "--pager", endless)
+	if !strings.HasSuffix(got, "\n| v    |\n") {
+		t.Errorf("got %q", got)
+	}
+	// Also one that prints nothing more.
+	const sorting = "SELECT v FROM (" + endless + " LIMIT 300000); SELECT max(v) FROM (" + endless + ")"
+	got = onScreen(t, 80, []string{"PAGER=head -n 1"}, "query", "--pager", sorting)
+	if !strings.HasPrefix(got, "+--") {
+		t.Errorf("got %q", got)
+	}
+}
+
+func TestPagerFails(t *testing.T) {
+	for pager, want := range map[string]string{
+		"no-such-pager -x":  `the pager "no-such-pager -x" cannot be started: there is no no-such-pager; set PAGER`,
+		"X=1 no-such-pager": `sh cannot run the pager "X=1 no-such-pager"; set PAGER to a command that there is`,
+	} {
+		x := inTerminal(t, 80, []string{"PAGER=" + pager}, "query", "--pager", "SELECT 1")
+		status := x.Wait()
+		if got := x.Written(); status != exitFailed || !strings.Contains(got, want) {
+			t.Errorf("%s: exit status %d, %q", pager, status, got)
+		}
+	}
+	// The query's own error is the one that is told.
+	x := inTerminal(t, 80, []string{"PAGER=cat; echo paged"}, "query", "--pager", "SELECT 1; SELEC 2")
+	status := x.Wait()
+	got := x.Written()
+	if status != exitFailed || strings.Contains(got, "paged") || !strings.Contains(got, "syntax error") {
+		t.Errorf("exit status %d, %q", status, got)
+	}
+}
+
+// TestPagerInterrupt: Ctrl-C ends the query, and neither the pager nor, before that, the program.
+func TestPagerInterrupt(t *testing.T) {
+	const pager = "PAGER=trap '' INT; head -n 1; echo paused; cat >/dev/null; echo over; read x </dev/tty; echo resumed"
+	for sql, want := range map[string]int{endless: 130, "SELECT 1": exitOK} {
+		x := inTerminal(t, 80, []string{pager}, "query", "--pager", sql)
+		_, n := x.WaitFor(0, "paused\n")
+		if sql == endless {
+			x.Type("\x03")
+		}
+		_, n = x.WaitFor(n, "over\n")
+		x.Type("\x03")
+		_, n = x.WaitFor(n, "^C")
+		x.Type("\r")
+		since, _ := x.WaitFor(n, "resumed\n")
+		status := x.Wait()
+		all := x.Written()
+		interrupted := strings.HasSuffix(all, "\n"+program+": interrupted\n")
+		if status != want || interrupted != (want == 130) || strings.Contains(since, "interrupted\nresumed") {
+			t.Errorf("%s: exit status %d, %q", sql, status, all)
+		}
+	}
+}
