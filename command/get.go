@@ -2,12 +2,14 @@ package command
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"maps"
 	"runtime"
 	"slices"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"kernelroutes/rtnl"
 	"kernelroutes/rtnl/object"
@@ -57,10 +59,6 @@ JSON says why. It is 1 if the kernel gives no answer, 2 if an argument means not
 					return usage(cmd, "--%s is empty: give a value, or leave it out", name)
 				}
 			}
-			if cmd.Flags().Changed("from") {
-				return usage(cmd, "--from is for captures, and a packet is looked up by the kernel that runs: the "+
-					"packet's source is --source ADDRESS")
-			}
 			ns, err := tables.ParseNetns(netns)
 			if err != nil {
 				return usage(cmd, "--%w", err)
@@ -82,8 +80,13 @@ JSON says why. It is 1 if the kernel gives no answer, 2 if an argument means not
 	f.StringVar(&opts.DPort, "dport", "", "destination port of the packet, a `number`")
 	f.StringVar(&netns, "netns", "", "in this network namespace, a `name` in /run/netns or a path")
 	f.BoolVar(&opts.JSON, "json", false, "print one JSON object a line, for each address")
-	f.String("from", "", "") // which says what it is elsewhere
-	_ = f.MarkHidden("from")
+	cmd.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
+		if unknown := (*pflag.NotExistError)(nil); errors.As(err, &unknown) && unknown.GetSpecifiedName() == "from" {
+			return usage(cmd, "%w: it is for captures elsewhere, and a packet is looked up by the kernel that runs; the "+
+				"packet's source is --source ADDRESS", err)
+		}
+		return usage(cmd, "%w", err)
+	})
 	completeFlag(cmd, "netns", completeNetns)
 	completeFlag(cmd, "iif", completeLink(nil))
 	completeFlag(cmd, "oif", completeLink(nil))

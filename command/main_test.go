@@ -178,7 +178,7 @@ var badInput = []struct {
 	{"get|127.0.0.1|--dport|65536", "", exitUsage, []string{`--dport="65536"`, "0 to 65535"}},
 	{"get|127.0.0.1|--ipproto|sctp", "", exitUsage, []string{`--ipproto="sctp"`, "icmp, tcp, udp or icmpv6"}},
 	{"get|127.0.0.1|--ipproto|132", "", exitFailed, []string{"132", "the kernel looks up 1 (icmp)"}},
-	{"get|127.0.0.1|--from|x", "", exitUsage, []string{"--from is for captures", "--source ADDRESS"}},
+	{"get|127.0.0.1|--from|x", "", exitUsage, []string{"unknown flag: --from", "captures", "--source ADDRESS"}},
 	{"get|127.0.0.1|--netns|", "", exitUsage, []string{"--netns is empty"}},
 	{"get|127.0.0.1|--netns|a/b", "", exitUsage, []string{"--netns='a/b'", "a path begins with /"}},
 	{"get|127.0.0.1|--netns|nope", "", exitFailed, []string{"/run/netns/nope"}},

@@ -7,6 +7,7 @@ import (
 	"os/exec"
 	"strings"
 	"testing"
+	"time"
 
 	"kernelroutes/internal/nstest"
 	"kernelroutes/rtnl/object"
@@ -218,4 +219,63 @@ func steps(e *Explanation) string {
 		}
 	}
 	return b.String()
+}
+
+// TestExplainWhileItChanges: an explanation that is told is of one time, whatever changes meanwhile.
+func TestExplainWhileItChanges(t *testing.T) {
+	nstest.New(t)
+	nstest.Veth(t, "v0", "10.0.0.1/24")
+	nstest.Batch(t, "-4", "route add default via 10.0.0.2", "route add default via 10.0.0.3 table 100",
+		"rule add priority 9 nop")
+	stop := nstest.Every(t, time.Millisecond, "rule add priority 5 lookup 100", "rule del priority 5")
+	defer stop()
+	l := lookups(t)
+	req := to("50.0.0.1")
+	told := 0
+	for told < 20 {
+		e, err := l.Explain(&req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !e.Told {
+			if e.Steps != nil || e.Decisive != nil {
+				t.Fatalf("what is not told is shown:%s", steps(e))
+			}
+			continue
+		}
+		told++
+		want, rule := uint32(254), uint32(32766)
+		if e.Answer.Gateway == netip.MustParseAddr("10.0.0.3") {
+			want, rule = 100, 5
+		}
+		if last := e.Steps[len(e.Steps)-1]; e.Decisive.Table != want || last.Rule.Priority != rule {
+			t.Fatalf("%v by %+v:%s", e.Answer.Gateway, e.Decisive, steps(e))
+		}
+	}
+}
+
+// TestExplainUnknown: where it is not known whether a rule is for the packet, it is told that only if that changes
+// nothing.
+func TestExplainUnknown(t *testing.T) {
+	table := func(dst, gateway string) []candidate {
+		r := &object.Route{Family: object.IPv4, Type: object.Unicast, Dst: netip.MustParsePrefix(dst), Table: 254,
+			Gateway: netip.MustParseAddr(gateway), OIF: object.Some(uint32(3))}
+		return []candidate{{Route: r, hops: []object.Nexthop{{OIF: 3, Gateway: r.Gateway}}}}
+	}
+	f := &flow{family: object.IPv4, dst: netip.MustParseAddr("50.0.0.1")}
+	to := func(table uint32) object.Rule { return object.Rule{Action: object.FR_ACT_TO_TBL, Table: table} }
+	for _, known := range []bool{true, false} {
+		tr := &tracer{flow: f, rules: []object.Rule{to(100), to(254)}, tables: map[uint32][]candidate{},
+			judged: []judgement{{perhaps, ConditionUID}, {surely, ""}}}
+		tr.tables[254] = table("50.0.0.0/8", "10.0.0.2")
+		if !known {
+			tr.tables[100] = tr.tables[254]
+		}
+		tr.from(0, nil)
+		e := &Explanation{Lookup: Lookup{Answer: tr.tables[254][0].Route, Match: tr.tables[254][0].Route}}
+		e.settle(&LookupRequest{Destination: f.dst}, tr)
+		if e.Told != known || known && (e.Steps[0].Met.OK || e.Steps[1].Outcome != Decides) {
+			t.Errorf("%v: %+v%s", known, e, steps(e))
+		}
+	}
 }

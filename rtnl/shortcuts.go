@@ -59,7 +59,10 @@ func (f *flow) asksUp() bool {
 // shortcutIn is for an IPv4 packet that came in. Whether one to or from a loopback address is
 // refused is a setting (route_localnet).
 func (f *flow) shortcutIn(found *Lookup) Shortcut {
-	zero := func(a netip.Addr) bool { return a.As4()[0] == 0 }
+	// All of 0.0.0.0/8 before Linux 5.3 (ipv4_is_zeronet).
+	zero := func(a netip.Addr) bool {
+		return a.IsUnspecified() || a.As4()[0] == 0 && hostRelease().Before(5, 3, 0)
+	}
 	src := f.src
 	switch {
 	case src.IsMulticast(), src == broadcast4:
@@ -70,7 +73,10 @@ func (f *flow) shortcutIn(found *Lookup) Shortcut {
 		}
 		return NotJoined
 	case f.dst == broadcast4, !src.IsValid() && f.dst.IsUnspecified():
-		return InForAll
+		if found.Error == "" {
+			return InForAll
+		}
+		return SourceRefused
 	case !src.IsValid(), zero(src), zero(f.dst):
 		return SourceRefused
 	case found.Error == Invalid && (src.IsLoopback() || f.dst.IsLoopback()):
@@ -93,11 +99,11 @@ func (f *flow) hasSource(s *Snapshot) bool {
 func (f *flow) fits(s Shortcut, found *Lookup) bool {
 	switch s {
 	case SourceRefused, NotJoined:
-		return found.Error == Invalid
+		return found.Error == Invalid || found.Error == Blackhole // both are EINVAL
 	case SourceNotOwn, OutDown:
 		return found.Error == NoRoute
 	case LinkScope:
 		return found.Error == NoRoute || found.Answer != nil && found.Answer.Table == f.vrf.VRFTable
 	}
-	return found.Error == "" && found.Match == nil || found.Error == Invalid && s == InForAll
+	return found.Error == "" && found.Match == nil
 }

@@ -18,6 +18,7 @@
 //
 // And the packages below it:
 //
+//	get        what the kernel would do with a packet, and how it comes to that, in words and as JSON
 //	iptext     text for people: objects as ip writes them, and what a terminal can show
 //	option     options that several commands have
 //	prompt     where statements are typed
