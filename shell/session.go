@@ -105,9 +105,6 @@ func (s *Session) begin() {
 	} else {
 		s.out, s.Terminal = newOutput(s.ctx, s.screen), s.shown
 	}
-	if s.Terminal != nil {
-		s.out.note = s.Terminal.Note
-	}
 	s.printer = s.Options.printer()
 }
 
