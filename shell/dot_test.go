@@ -18,10 +18,11 @@ import (
 // TestSettings: what a command sets holds for what follows, in SQL from a pipe too.
 func TestSettings(t *testing.T) {
 	for sql, want := range map[string]string{
-		".mode json\nSELECT 1 AS a;\nSELECT 2 AS a;":                           "[\n  {\"a\":\"1\"},\n  {\"a\":\"2\"}\n]\n",
-		"SELECT 1 AS a;\n.mode json\nSELECT 2 AS a;\n.mode csv\nSELECT 3 AS a": "a\n1\n[\n  {\"a\":\"2\"}\n]\na\n3\n",
-		".headers off\nSELECT 1 AS a":                                          "1\n",
-		".mode list\n.headers off\n.headers on\nSELECT 1 AS a":                 "a\n1\n",
+		".mode json\nSELECT 1 AS a;\nSELECT 2 AS a;": "[\n  {\"a\":\"1\"},\n  {\"a\":\"2\"}\n]\n",
+		"SELECT 1 AS a;\n.mode json\nSELECT 2 AS a;\n.mode csv\nSELECT 3 AS a": "" +
+			"a\n1\n[\n  {\"a\":\"2\"}\n]\na\n3\n",
+		".headers off\nSELECT 1 AS a":                          "1\n",
+		".mode list\n.headers off\n.headers on\nSELECT 1 AS a": "a\n1\n",
 		".mode":                           "current output mode: csv\n",
 		"SELECT 1 AS a;\n.quit\nSELECT 2": "a\n1\n",
 		".exit\n.frobnicate":              "",
