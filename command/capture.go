@@ -148,9 +148,9 @@ var errNeedsLinux = errors.New("reading the kernel's routes needs Linux; " +
 
 // withSource calls f with what routes are read from.
 func withSource(cmd *cobra.Command, f func(context.Context, tables.Source) error) error {
-	name, err := cmd.Flags().GetString("from")
-	if err != nil || cmd.Flags().Changed("from") && name == "" {
-		return usage(cmd, "--from is empty: give the name of a capture file")
+	name, err := fromFlag(cmd)
+	if err != nil {
+		return err
 	}
 	defer tellProgress(cmd.Context())()
 	src, err := openSource(cmd.Context(), name, warn)
@@ -158,6 +158,15 @@ func withSource(cmd *cobra.Command, f func(context.Context, tables.Source) error
 		return err
 	}
 	return f(cmd.Context(), src)
+}
+
+// fromFlag returns the value of --from, "" for the kernel.
+func fromFlag(cmd *cobra.Command) (name string, err error) {
+	name, err = cmd.Flags().GetString("from")
+	if err != nil || cmd.Flags().Changed("from") && name == "" {
+		return "", usage(cmd, "--from is empty: give the name of a capture file")
+	}
+	return name, nil
 }
 
 // openSource returns what routes are read from: the capture or recording that a file is, - for standard

@@ -152,31 +152,34 @@ func completeTable(_ *cobra.Command, _ []string, typed string) ([]string, cobra.
 	return beginning(slices.Compact(names), typed), cobra.ShellCompDirectiveNoFileComp
 }
 
-// completeDevice completes the name of an interface, of the network namespace that --netns names if
-// the command has that flag.
-func completeDevice(cmd *cobra.Command, _ []string, typed string) ([]string, cobra.ShellCompDirective) {
-	const nothing = cobra.ShellCompDirectiveNoFileComp
-	var netns string
-	if f := cmd.Flags().Lookup("netns"); f != nil {
-		netns = f.Value.String()
-	}
-	ns, err := tables.ParseNetns(netns)
-	if err != nil {
-		return nil, nothing
-	}
-	var k rtnl.Kernel
-	snap, err := k.Read(cmd.Context(), rtnl.Request{Namespace: ns, Kinds: []*object.Kind{object.Links.Kind}})
-	if err != nil {
-		return nil, nothing // there is nobody to be told
-	}
-	var names []string
-	for l := range rtnl.All(snap, object.Links) {
-		if string(iptext.Visible([]byte(l.Name), 0)) == l.Name { // others a terminal cannot be given
-			names = append(names, l.Name)
+// completeDevice completes the name of an interface, of those for which wanted is true (nil: of all), in the
+// network namespace that --netns names if the command has that flag.
+func completeDevice(wanted func(*object.Link) bool) cobra.CompletionFunc {
+	return func(cmd *cobra.Command, _ []string, typed string) ([]string, cobra.ShellCompDirective) {
+		const nothing = cobra.ShellCompDirectiveNoFileComp
+		var netns string
+		if f := cmd.Flags().Lookup("netns"); f != nil {
+			netns = f.Value.String()
 		}
+		ns, err := tables.ParseNetns(netns)
+		if err != nil {
+			return nil, nothing
+		}
+		var k rtnl.Kernel
+		snap, err := k.Read(cmd.Context(), rtnl.Request{Namespace: ns, Kinds: []*object.Kind{object.Links.Kind}})
+		if err != nil {
+			return nil, nothing // there is nobody to be told
+		}
+		var names []string
+		for l := range rtnl.All(snap, object.Links) {
+			typable := string(iptext.Visible([]byte(l.Name), 0)) == l.Name // at a terminal
+			if typable && (wanted == nil || wanted(l)) {
+				names = append(names, l.Name)
+			}
+		}
+		slices.Sort(names)
+		return beginning(names, typed), nothing
 	}
-	slices.Sort(names)
-	return beginning(names, typed), nothing
 }
 
 func beginning(words []string, prefix string) (found []string) {

@@ -20,13 +20,13 @@ func TestCompleteDevice(t *testing.T) {
 	cmd.SetContext(t.Context())
 	for typed, want := range map[string][]string{"": {"eth0", "eth0p", "eth1", "eth1p", "lo"}, "l": {"lo"},
 		"x": nil} {
-		if got, how := completeDevice(cmd, nil, typed); !slices.Equal(got, want) ||
+		if got, how := completeDevice(nil)(cmd, nil, typed); !slices.Equal(got, want) ||
 			how != cobra.ShellCompDirectiveNoFileComp {
 			t.Errorf("%q: %q, %v, want %q", typed, got, how, want)
 		}
 	}
 	cmd.Flags().String("netns", "/nonexistent", "")
-	if got, _ := completeDevice(cmd, nil, ""); got != nil {
+	if got, _ := completeDevice(nil)(cmd, nil, ""); got != nil {
 		t.Errorf("of no namespace: %q", got)
 	}
 }

@@ -1,6 +1,8 @@
 package command
 
 import (
+	"context"
+	"io"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -61,12 +63,14 @@ status is 0 if both were compared, whatever has been found.`,
 	cmd.Flags().StringVar(&opts.Table, "table", "", "only routes and rules of this table, a `name or number`")
 	completeFlag(cmd, "table", completeTable)
 	cmd.Flags().BoolVar(&opts.JSON, "json", false, "print a JSON array with an object for each difference")
+	definePager(cmd)
 	return cmd
 }
 
 // runDiff compares a capture with another, or with the kernel.
 func runDiff(cmd *cobra.Command, args []string, opts diff.Options) error {
 	ctx := cmd.Context()
+	defer tellProgress(ctx)()
 	states := make([]diff.State, 0, 2)
 	for _, name := range args {
 		c, said, err := openCapture(ctx, name, warn)
@@ -83,8 +87,10 @@ func runDiff(cmd *cobra.Command, args []string, opts diff.Options) error {
 		states = append(states, diff.State{Source: src, Name: "the kernel",
 			Kernel: strings.TrimPrefix(kernelRelease(), "Linux ")})
 	}
-	return orLeave(ctx, func() error {
-		return usageOrFailed(cmd, diff.Print(ctx, stdout{ctx}, states[0], states[1], opts))
+	return paged(cmd, func(ctx context.Context, out io.Writer) error {
+		return orLeave(ctx, func() error {
+			return usageOrFailed(cmd, diff.Print(ctx, out, states[0], states[1], opts))
+		})
 	})
 }
 

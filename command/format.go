@@ -10,40 +10,26 @@ import (
 	"kernelroutes/tables"
 )
 
-// formats are those of query. Each but the first has a flag of its name.
-var formats = []struct {
-	name   string
-	format shell.Format
-	usage  string
-}{
-	{"pretty", shell.Pretty, ""},
-	{"json", shell.JSON, "print a JSON array of objects with text values"},
-	{"jsonl", shell.JSONL, "print one JSON object a line"},
-	{"csv", shell.CSV, "print comma-separated values with a header"},
-	{"line", shell.Line, "print one column a line"},
-	{"list", shell.List, "print values separated by |"},
-}
-
-func formatNames() (names []string) {
-	for _, f := range formats {
-		names = append(names, f.name)
-	}
-	return names
+// formatUsage is what the flag of a format does. A table is printed without one.
+var formatUsage = map[shell.Format]string{
+	shell.JSON:  "print a JSON array of objects with text values",
+	shell.JSONL: "print one JSON object a line",
+	shell.CSV:   "print comma-separated values with a header",
+	shell.Line:  "print one column a line",
+	shell.List:  "print values separated by |",
 }
 
 // defineFormat gives a command the flags that chosenFormat reads.
 func defineFormat(cmd *cobra.Command) {
-	for _, f := range formats {
-		if f.usage != "" {
-			cmd.Flags().Bool(f.name, false, f.usage)
-		}
+	for f, usage := range formatUsage {
+		cmd.Flags().Bool(f.String(), false, usage)
 	}
-	cmd.Flags().String("format", "", "print in the format with this `name`: "+tables.Listed(formatNames()))
+	cmd.Flags().String("format", "", "print in the format with this `name`: "+tables.Listed(shell.FormatNames()))
 	completeFlag(cmd, "format", completeFormat)
 }
 
 func completeFormat(_ *cobra.Command, _ []string, typed string) ([]string, cobra.ShellCompDirective) {
-	return beginning(formatNames(), typed), cobra.ShellCompDirectiveNoFileComp
+	return beginning(shell.FormatNames(), typed), cobra.ShellCompDirectiveNoFileComp
 }
 
 // chosenFormat returns the format that flags choose, Pretty for none.
@@ -56,11 +42,12 @@ func chosenFormat(cmd *cobra.Command) (shell.Format, error) {
 		format, chosen = f, by
 		return nil
 	}
-	for _, f := range formats {
-		if on, _ := cmd.Flags().GetBool(f.name); !on {
+	names := shell.FormatNames()
+	for i, name := range names {
+		if on, _ := cmd.Flags().GetBool(name); !on {
 			continue
 		}
-		if err := choose(f.format, "--"+f.name); err != nil {
+		if err := choose(shell.Format(i), "--"+name); err != nil {
 			return format, err
 		}
 	}
@@ -68,7 +55,6 @@ func chosenFormat(cmd *cobra.Command) (shell.Format, error) {
 		return format, nil
 	}
 	name, _ := cmd.Flags().GetString("format")
-	names := formatNames()
 	i := slices.Index(names, name)
 	if i < 0 {
 		hint := nearest.Question(nearest.Of(name, names))
@@ -77,5 +63,5 @@ func chosenFormat(cmd *cobra.Command) (shell.Format, error) {
 		}
 		return format, usage(cmd, "unknown format %q: %sthe formats are %s", name, hint, tables.Listed(names))
 	}
-	return format, choose(formats[i].format, "--format "+name)
+	return format, choose(shell.Format(i), "--format "+name)
 }

@@ -88,9 +88,9 @@ JSON says why. It is 1 if the kernel gives no answer, 2 if an argument means not
 		return usage(cmd, "%w", err)
 	})
 	completeFlag(cmd, "netns", completeNetns)
-	completeFlag(cmd, "iif", completeLink(nil))
-	completeFlag(cmd, "oif", completeLink(nil))
-	completeFlag(cmd, "vrf", completeLink(func(l *object.Link) bool { return l.VRFTable != 0 }))
+	completeFlag(cmd, "iif", completeDevice(nil))
+	completeFlag(cmd, "oif", completeDevice(nil))
+	completeFlag(cmd, "vrf", completeDevice(func(l *object.Link) bool { return l.VRFTable != 0 }))
 	completeFlag(cmd, "ipproto", func(_ *cobra.Command, _ []string, typed string) ([]string, cobra.ShellCompDirective) {
 		return beginning(slices.Sorted(maps.Keys(get.Protocols)), typed), cobra.ShellCompDirectiveNoFileComp
 	})
@@ -103,28 +103,4 @@ func explain(ctx context.Context, ns rtnl.Namespace, addresses []string, opts ge
 		return errNeedsLinux
 	}
 	return get.Run(ctx, stdout{ctx}, &rtnl.Kernel{Logger: stderrLog(slog.LevelWarn)}, ns, addresses, opts)
-}
-
-// completeLink completes the name of an interface, of those for which wanted is true, in the namespace
-// that --netns names.
-func completeLink(wanted func(*object.Link) bool) cobra.CompletionFunc {
-	return func(cmd *cobra.Command, _ []string, typed string) ([]string, cobra.ShellCompDirective) {
-		netns, _ := cmd.Flags().GetString("netns")
-		ns, err := tables.ParseNetns(netns)
-		if err != nil || runtime.GOOS != "linux" {
-			return nil, cobra.ShellCompDirectiveNoFileComp
-		}
-		k := &rtnl.Kernel{Logger: slog.New(slog.DiscardHandler)}
-		s, err := k.Read(cmd.Context(), rtnl.Request{Namespace: ns, Kinds: []*object.Kind{object.Links.Kind}})
-		if err != nil {
-			return nil, cobra.ShellCompDirectiveNoFileComp
-		}
-		var names []string
-		for l := range rtnl.All(s, object.Links) {
-			if wanted == nil || wanted(l) {
-				names = append(names, l.Name)
-			}
-		}
-		return beginning(names, typed), cobra.ShellCompDirectiveNoFileComp
-	}
 }

@@ -18,23 +18,32 @@ import (
 
 // prompted reads statements from the terminal that standard input is, and runs them.
 func prompted(cmd *cobra.Command, opts shell.Options) error {
-	return withSource(cmd, func(ctx context.Context, src tables.Source) error {
-		opts.Files = &shell.Files{Read: readAll, Create: create, Source: source}
-		p := prompt.New(shell.NewSession(src, opts))
-		from, _ := cmd.Flags().GetString("from")
-		p.Banner = banner(from)
-		p.Through = func(f func(context.Context, io.Writer) error) error { return f(ctx, stdout{ctx}) }
-		p.Prompts = os.Stderr
-		if term.IsTerminal(int(os.Stdout.Fd())) {
-			p.Prompts = os.Stdout
-		}
-		p.Complain, p.Warn, p.Note = say("Error: "), say("Warning: "), say("")
-		p.Terminal = func() *shell.Terminal { return terminalOf(cmd) }
-		interrupt := p.Interrupt
-		interrupts.Store(&interrupt)
-		defer interrupts.Store(nil)
-		return failed(p.Run(ctx))
-	})
+	ctx := cmd.Context()
+	from, err := fromFlag(cmd)
+	if err != nil {
+		return err
+	}
+	src, err := openSource(ctx, from, warn)
+	if err != nil {
+		return err
+	}
+	opts.Files = &shell.Files{Read: readAll, Create: create, Source: source}
+	p := prompt.New(shell.NewSession(src, opts))
+	p.Banner = banner(from)
+	p.Through = func(f func(context.Context, io.Writer) error) error {
+		defer tellProgress(ctx)()
+		return paged(cmd, f)
+	}
+	p.Prompts = os.Stderr
+	if term.IsTerminal(int(os.Stdout.Fd())) {
+		p.Prompts = os.Stdout
+	}
+	p.Complain, p.Warn, p.Note = say("Error: "), say("Warning: "), say("")
+	p.Terminal = func() *shell.Terminal { return terminalOf(cmd) }
+	interrupt := p.Interrupt
+	interrupts.Store(&interrupt)
+	defer interrupts.Store(nil)
+	return failed(p.Run(ctx))
 }
 
 // say returns a function that says something to who types, in one line.

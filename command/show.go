@@ -2,6 +2,7 @@ package command
 
 import (
 	"context"
+	"io"
 
 	"github.com/spf13/cobra"
 
@@ -60,9 +61,9 @@ All of it is of one time. With --table or --dev less is shown, but all is compar
 					opts.Width = t.Width
 				}
 			}
-			return withSource(cmd, func(ctx context.Context, src tables.Source) error {
-				return orLeave(ctx, func() error {
-					return usageOrFailed(cmd, show.Write(ctx, stdout{ctx}, src, opts))
+			return withSource(cmd, func(_ context.Context, src tables.Source) error {
+				return paged(cmd, func(ctx context.Context, out io.Writer) error {
+					return orLeave(ctx, func() error { return usageOrFailed(cmd, show.Write(ctx, out, src, opts)) })
 				})
 			})
 		},
@@ -71,6 +72,7 @@ All of it is of one time. With --table or --dev less is shown, but all is compar
 	cmd.Flags().StringVar(&opts.Table, "table", "", "only this table, a `name or number`")
 	completeFlag(cmd, "table", completeTable)
 	cmd.Flags().StringVar(&opts.Dev, "dev", "", "only routes through this `interface`")
+	completeFlag(cmd, "dev", completeDevice(nil))
 	cmd.Flags().StringVar(&netns, "netns", "", "in this network namespace, a `name` in /run/netns or a path")
 	completeFlag(cmd, "netns", completeNetns)
 	defineFrom(cmd)

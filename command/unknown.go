@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"kernelroutes/internal/nearest"
+	"kernelroutes/shell"
 	"kernelroutes/tables"
 )
 
@@ -72,7 +73,7 @@ func flagError(cmd *cobra.Command, err error) error {
 	switch formats := formatFlags(flags); {
 	case meant != nil:
 		return usage(cmd, "%w; %s", err, nearest.Question(meant))
-	case cmd.Name() == "routes" && (choosing || slices.Contains(formatNames(), name)):
+	case cmd.Name() == "routes" && (choosing || slices.Contains(shell.FormatNames(), name)):
 		return usage(cmd, "%w: it prints JSON, and with --summary text", err)
 	case choosing && formats != nil:
 		return usage(cmd, "%w: formats are chosen by %s", err, tables.Listed(formats))
@@ -95,7 +96,7 @@ func flagNames(cmd *cobra.Command) (names []string) {
 
 // formatFlags returns those flags that choose a format.
 func formatFlags(names []string) (flags []string) {
-	for _, name := range formatNames() {
+	for _, name := range shell.FormatNames() {
 		if slices.Contains(names, name) {
 			flags = append(flags, "--"+name)
 		}

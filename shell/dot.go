@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 
+	"kernelroutes/internal/nearest"
 	"kernelroutes/tables"
 )
 
@@ -30,7 +31,7 @@ func Commands() []Command {
 		{".from", "[FILE]", "answer from a capture; without FILE, from the kernel again", true, (*Session).from},
 		{".headers", "on|off", "print the names of the columns in csv and list, or do not", false, (*Session).headers},
 		{".help", "[COMMAND]", "show the commands", false, (*Session).help},
-		{".mode", "[MODE]", "print rows as " + choice(ModeNames()), false,
+		{".mode", "[MODE]", "print rows as " + choice(FormatNames()), false,
 			(*Session).setMode},
 		{".output", "[FILE]", "write what is printed to a file; without FILE, to the terminal again", true,
 			(*Session).output},
@@ -39,6 +40,8 @@ func Commands() []Command {
 		{".schema", "[TABLE]", "show the columns of the tables", false, (*Session).schemas},
 		{".tables", "[TABLE]", "list the tables", false, (*Session).listTables},
 		{".timer", "on|off", "say after each statement how long it took, or do not", false, (*Session).setTimer},
+		{".wide", "on|off", "at a terminal, show all columns, and as wide as they are, or make them fit", false,
+			(*Session).setWide},
 		{".width", "[N...]", "set the widths of pretty's columns; 0: automatic, -N: to the right", false,
 			(*Session).width},
 	}
@@ -94,7 +97,7 @@ func FindCommand(name string) (Command, error) {
 			found, like = append(found, c), append(like, c.Name)
 		}
 	}
-	switch near := tables.Nearest(name, names); {
+	switch near := nearest.Question(nearest.Of(name, names)); {
 	case len(found) == 1:
 		return found[0], nil
 	case len(found) > 1:
@@ -187,40 +190,18 @@ func (s *Session) examples(args []string) error {
 	})
 }
 
-// A mode is a format by the name that .mode knows.
-type mode struct {
-	name   string
-	format Format
-}
-
-var modes = []mode{
-	{"pretty", Pretty}, {"json", JSON}, {"jsonl", JSONL}, {"csv", CSV}, {"line", Line}, {"list", List},
-}
-
-// ModeNames are the names that .mode knows.
-func ModeNames() (names []string) {
-	for _, m := range modes {
-		names = append(names, m.name)
-	}
-	return names
-}
-
 func (s *Session) setMode(args []string) error {
-	names := ModeNames()
+	names := FormatNames()
 	if len(args) == 0 {
-		i := slices.IndexFunc(modes, func(m mode) bool { return m.format == s.Format })
-		s.print("current output mode: " + names[i] + "\n")
+		s.print("current output mode: " + s.Format.String() + "\n")
 		return nil
 	}
 	i := slices.Index(names, args[0])
 	if i < 0 {
-		near := tables.Nearest(args[0], names)
-		if near != "" {
-			near = "did you mean " + near + "? "
-		}
-		return fmt.Errorf("unknown mode %q: %sthe modes are %s", shorten(args[0]), near, tables.Listed(names))
+		return fmt.Errorf("unknown mode %q: %sthe modes are %s", shorten(args[0]),
+			question(nearest.Of(args[0], names)), tables.Listed(names))
 	}
-	s.Format = modes[i].format
+	s.Format = Format(i)
 	s.printer = s.Options.printer()
 	return nil
 }
@@ -249,6 +230,18 @@ func (s *Session) setTimer(args []string) error {
 	on, err := onOff(".timer", args[0])
 	if err == nil {
 		s.timer = on
+	}
+	return err
+}
+
+func (s *Session) setWide(args []string) error {
+	on, err := onOff(".wide", args[0])
+	if err == nil {
+		s.wide = &on
+		if s.file == nil {
+			s.Terminal = s.seenAt()
+		}
+		s.printer = s.Options.printer()
 	}
 	return err
 }

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"kernelroutes/internal/nearest"
+	"kernelroutes/shell/token"
 	"kernelroutes/tables"
 )
 
@@ -147,7 +148,7 @@ type tableRead struct {
 // reads returns the tables that the statement names, as far as its words tell.
 func (db *database) reads() (found []tableRead) {
 	before := [2]string{} // the words before this one
-	for word := range words(db.statement) {
+	for word := range token.Words(db.statement) {
 		if word == ";" {
 			break
 		}
@@ -167,9 +168,9 @@ func (db *database) reads() (found []tableRead) {
 }
 
 // isName reports whether a token can be a name: no sign, no text and no keyword.
-func isName(token string) bool {
-	c := token[0]
-	return (c == '"' || c == '`' || c == '[' || inWord(c)) && !slices.Contains(keywords, strings.ToUpper(token))
+func isName(text string) bool {
+	c := text[0]
+	return (c == '"' || c == '`' || c == '[' || token.InWord(rune(c))) && !slices.Contains(keywords, strings.ToUpper(text))
 }
 
 // columnsMeant returns the columns of tables that may have been meant by a name, and the first of the
@@ -258,6 +259,9 @@ var keywords = strings.Fields(`ALL AND AS ASC BETWEEN BY CASE CAST COLLATE CREAT
 	LIMIT MATCH NATURAL NOT NOTNULL NULL OFFSET ON OR ORDER OUTER OVER PARTITION PLAN PRAGMA QUERY RECURSIVE REGEXP
 	SELECT SET TABLE TEMP THEN UNION UPDATE USING VALUES VIEW WHEN WHERE WITH`)
 
+// Keywords returns words of SQL, in the order of the alphabet.
+func Keywords() []string { return slices.Clone(keywords) }
+
 // meant says what was probably meant where a statement is not SQL, with a blank after it: a keyword that
 // is misspelt, or a column whose name is a keyword; "" if that is not known.
 func (db *database) meant(msg string) string {
@@ -268,12 +272,12 @@ func (db *database) meant(msg string) string {
 			return question(columns)
 		}
 	}
-	for word := range words(db.statement) {
+	for word := range token.Words(db.statement) {
 		if word == ";" {
 			break
 		}
 		const least = 4 // characters, of which one may be in error
-		if len(word) < least || len(word) > 20 || !inWord(word[0]) || !isName(word) || db.isKnown(word) {
+		if len(word) < least || len(word) > 20 || !token.InWord(rune(word[0])) || !isName(word) || db.isKnown(word) {
 			continue
 		}
 		for _, k := range keywords {

@@ -139,7 +139,7 @@ func (p *prettyPrinter) release(o *output) {
 	switch {
 	case !fit && p.lines == nil:
 		p.note(o, fmt.Sprintf("%d columns do not fit side by side into the terminal's %d, so each is a line; "+
-			"--wide shows a table", len(p.shown), p.terminal.Width))
+			"%s shows a table", len(p.shown), p.terminal.Width, p.terminal.remedy()))
 		fallthrough
 	case !fit || p.lines != nil:
 		names := make([]string, len(p.shown))
@@ -316,7 +316,7 @@ func (p *prettyPrinter) end(o *output) error {
 		}
 	}
 	if len(hidden) > 0 {
-		p.note(o, "not shown, as empty in these rows: "+strings.Join(hidden, ", ")+"; --wide shows all")
+		p.note(o, "not shown, as empty in these rows: "+strings.Join(hidden, ", ")+"; "+p.terminal.remedy()+" shows all")
 	}
 	return nil
 }

@@ -26,6 +26,14 @@ const (
 	List                 // values separated by |, a header if there are rows
 )
 
+var namesOfFormats = []string{Pretty: "pretty", JSON: "json", JSONL: "jsonl", CSV: "csv", Line: "line", List: "list"}
+
+// FormatNames are the names of the formats, by their numbers.
+func FormatNames() []string { return slices.Clone(namesOfFormats) }
+
+// String is the format's name.
+func (f Format) String() string { return namesOfFormats[f] }
+
 // A printer prints what statements return.
 type printer interface {
 	// begin is called before the first row of a statement that can have rows.

@@ -27,6 +27,7 @@ type Session struct {
 
 	made  bool      // there may be views or tables of the user's
 	timer bool      // .timer on
+	wide  *bool     // .wide; nil: as the terminal is
 	file  *openFile // where .output has answers go; nil: to Run's out
 
 	// Of the Run that is under way.
@@ -103,9 +104,21 @@ func (s *Session) begin() {
 	if s.file != nil {
 		s.out, s.Terminal = newOutput(s.ctx, NewPieces(s.ctx, s.file)), nil
 	} else {
-		s.out, s.Terminal = newOutput(s.ctx, s.screen), s.shown
+		s.out, s.Terminal = newOutput(s.ctx, s.screen), s.seenAt()
 	}
 	s.printer = s.Options.printer()
+}
+
+// seenAt is the terminal that rows are seen at, as .wide has it; nil: there is none.
+func (s *Session) seenAt() *Terminal {
+	if s.shown == nil {
+		return nil
+	}
+	t := *s.shown
+	if t.Typed = s.Files != nil; s.wide != nil {
+		t.Wide = *s.wide
+	}
+	return &t
 }
 
 // turn writes what has been printed, so that what follows is printed in another way or elsewhere.

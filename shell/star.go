@@ -3,6 +3,8 @@ package shell
 import (
 	"slices"
 	"strings"
+
+	"kernelroutes/shell/token"
 )
 
 // stars say which columns of a statement come from * or table.*: all but some at the beginning and
@@ -42,7 +44,7 @@ func starsOf(sql string) (s stars) {
 func selected(sql string) (items []bool) {
 	var item []string
 	found, depth, before := false, 0, ""
-	for token := range words(sql) {
+	for token := range token.Words(sql) {
 		switch {
 		case token == "(":
 			depth++

@@ -8,6 +8,15 @@ type Terminal struct {
 	Color bool              // text may have colors
 	Wide  bool              // all columns are shown, however wide they are
 	Note  func(text string) // is told what is not shown, and how it can be
+	Typed bool              // that is by a command, as somebody is at the prompt, and not by a flag
+}
+
+// remedy is how to have all columns shown.
+func (t *Terminal) remedy() string {
+	if t.Typed {
+		return ".wide on"
+	}
+	return "--wide"
 }
 
 // fits reports whether what is printed is to fit.

@@ -229,17 +229,6 @@ func suggest(value string, there []string) string {
 	return "the nearest that there are: " + strings.Join(nearest, ", ")
 }
 
-// Nearest returns which of the values that there are was most likely meant, "" if none is near.
-func Nearest(value string, there []string) string {
-	best, least := "", near(value)+1
-	for _, text := range there {
-		if d := distance(value, text); d < least {
-			best, least = text, d
-		}
-	}
-	return best
-}
-
 func didYouMean(value string) string { return "did you mean " + quote(value) + "?" }
 
 // distance is how far a value is from a text, without regard to case and to blanks around.

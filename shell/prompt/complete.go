@@ -8,15 +8,9 @@ import (
 	"unicode"
 
 	"kernelroutes/shell"
+	"kernelroutes/shell/token"
 	"kernelroutes/tables"
 )
-
-// keywords are those of SQLite that a statement about the tables may have.
-var keywords = strings.Fields(`
-	ALL AND AS ASC BETWEEN BY CASE CAST COLLATE CREATE CROSS DELETE DESC DISTINCT DROP ELSE END ESCAPE
-	EXCEPT EXISTS EXPLAIN FROM GLOB GROUP HAVING IN INNER INSERT INTERSECT INTO IS ISNULL JOIN LEFT LIKE
-	LIMIT MATCH NATURAL NOT NOTNULL NULL OFFSET ON OR ORDER OUTER OVER PARTITION PLAN PRAGMA QUERY
-	RECURSIVE REGEXP SELECT SET TABLE TEMP THEN UNION UPDATE USING VALUES VIEW WHEN WHERE WITH`)
 
 // sqliteFunctions are those of SQLite's own functions that are used most.
 var sqliteFunctions = strings.Fields(`abs avg char coalesce count date datetime group_concat hex ifnull iif instr
@@ -43,19 +37,19 @@ func (c *completer) complete(line string, pos int) (head string, words []string,
 		return head, []string{indent}, tail
 	}
 	sql := c.before + head
-	all := tokens(sql)
-	last := token{start: len(sql), end: len(sql)}
-	if n := len(all); n > 0 && all[n-1].end == len(sql) {
+	all := token.All(sql)
+	last := token.Token{Start: len(sql), End: len(sql)}
+	if n := len(all); n > 0 && all[n-1].End == len(sql) {
 		switch t := all[n-1]; {
-		case t.open || t.kind == quoted:
+		case t.Open || t.Kind == token.Quoted:
 			return head, nil, tail
-		case t.kind == comment:
+		case t.Kind == token.Comment:
 			return head, nil, tail
-		case t.kind == word:
+		case t.Kind == token.Word:
 			last, all = t, all[:n-1]
 		}
 	}
-	typed := sql[last.start:]
+	typed := sql[last.Start:]
 	head = head[:len(head)-len(typed)]
 	found := candidates(typed, sql, all, tokensOf(sql+tail))
 	if len(found) == 1 && found[0] == typed {
@@ -66,28 +60,28 @@ func (c *completer) complete(line string, pos int) (head string, words []string,
 
 // A piece is a token's text.
 type piece struct {
-	token
+	token.Token
 	text string
 }
 
 func tokensOf(sql string) (all []piece) {
-	for _, t := range tokens(sql) {
-		if t.kind != comment {
-			all = append(all, piece{t, sql[t.start:t.end]})
+	for _, t := range token.All(sql) {
+		if t.Kind != token.Comment {
+			all = append(all, piece{t, sql[t.Start:t.End]})
 		}
 	}
 	return all
 }
 
 // candidates are the words that begin as the one that is typed after the tokens before it.
-func candidates(typed, sql string, before []token, statement []piece) []string {
-	before = slices.DeleteFunc(slices.Clone(before), func(t token) bool { return t.kind == comment })
+func candidates(typed, sql string, before []token.Token, statement []piece) []string {
+	before = slices.DeleteFunc(slices.Clone(before), func(t token.Token) bool { return t.Kind == token.Comment })
 	text := func(back int) string {
 		if len(before) < back {
 			return ""
 		}
 		t := before[len(before)-back]
-		return strings.ToLower(sql[t.start:t.end])
+		return strings.ToLower(sql[t.Start:t.End])
 	}
 	switch text(1) {
 	case ".":
@@ -121,10 +115,10 @@ func candidates(typed, sql string, before []token, statement []piece) []string {
 // cased are the keywords in small letters if what is typed is in such.
 func cased(typed string) []string {
 	if !strings.ContainsFunc(typed, unicode.IsLower) {
-		return keywords
+		return shell.Keywords()
 	}
 	var small []string
-	for _, k := range keywords {
+	for _, k := range shell.Keywords() {
 		small = append(small, strings.ToLower(k))
 	}
 	return small
@@ -172,8 +166,8 @@ func namedTables(statement []piece) map[string][]*tables.Table {
 		if len(rest) > 0 && strings.EqualFold(rest[0].text, "AS") {
 			rest = rest[1:]
 		}
-		if len(rest) > 0 && (rest[0].kind == word || rest[0].kind == quoted) &&
-			!slices.Contains(keywords, strings.ToUpper(rest[0].text)) {
+		if len(rest) > 0 && (rest[0].Kind == token.Word || rest[0].Kind == token.Quoted) &&
+			!slices.Contains(shell.Keywords(), strings.ToUpper(rest[0].text)) {
 			named[strings.ToLower(rest[0].text)] = t
 		}
 	}
@@ -214,7 +208,7 @@ func command(head string) (rest string, words []string) {
 	case "TABLE":
 		all = tableNames()
 	case "MODE":
-		all = shell.ModeNames()
+		all = shell.FormatNames()
 	case "COMMAND":
 		for _, c := range shell.Commands() {
 			all = append(all, c.Name)

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"kernelroutes/shell"
 	"kernelroutes/tables"
 )
 
@@ -114,7 +115,7 @@ func FuzzCompletion(f *testing.F) {
 
 // TestCompletedTables: the tables are all that there are.
 func TestCompletedTables(t *testing.T) {
-	if len(tableNames()) != len(tables.All()) || !slices.IsSorted(keywords) {
-		t.Errorf("%d tables, keywords are %v", len(tableNames()), keywords)
+	if len(tableNames()) != len(tables.All()) || !slices.IsSorted(shell.Keywords()) {
+		t.Errorf("%d tables, keywords are %v", len(tableNames()), shell.Keywords())
 	}
 }

@@ -3,6 +3,8 @@ package prompt
 import (
 	"strings"
 	"testing"
+
+	"kernelroutes/shell/token"
 )
 
 func TestComplete(t *testing.T) {
@@ -97,11 +99,11 @@ func FuzzTokens(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, sql string) {
 		at := 0
-		for _, tok := range tokens(sql) {
-			if tok.end <= tok.start || strings.Trim(sql[at:tok.start], " \t\n\f\r") != "" {
+		for _, tok := range token.All(sql) {
+			if tok.End <= tok.Start || strings.Trim(sql[at:tok.Start], " \t\n\f\r") != "" {
 				t.Fatalf("%q: %+v after %d", sql, tok, at)
 			}
-			at = tok.end
+			at = tok.End
 		}
 		if strings.Trim(sql[at:], " \t\n\f\r") != "" {
 			t.Fatalf("%q: nothing after %d", sql, at)
