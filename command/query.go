@@ -58,20 +58,15 @@ look at its second term first.`,
 		}
 		opts := shell.Options{Format: format, Separator: separator, NoHeader: !header, Warn: warn, Note: say(""),
 			Rows: &doing.rows, Terminal: terminalOf(cmd)}
-		sql := strings.Join(args, "")
-		if len(args) == 0 {
-			if from, _ := cmd.Flags().GetString("from"); from == standard {
-				return usage(cmd, "no SQL: give it as an argument, as --from - reads standard input")
-			}
-			if term.IsTerminal(int(os.Stdin.Fd())) {
-				return prompted(cmd, opts)
-			}
-			if sql, err = readSQL(cmd.Context()); err != nil {
-				return failed(err)
-			}
+		if from, _ := cmd.Flags().GetString("from"); len(args) == 0 && from == standard {
+			return usage(cmd, "no SQL: give it as an argument, as --from - reads standard input")
 		}
-		if strings.TrimSpace(sql) == "" {
-			return usage(cmd, "no SQL: give it as an argument or on standard input")
+		if len(args) == 0 && term.IsTerminal(int(os.Stdin.Fd())) {
+			return prompted(cmd, opts)
+		}
+		sql, err := sqlOf(cmd, args)
+		if err != nil {
+			return err
 		}
 		return withSource(cmd, func(_ context.Context, src tables.Source) error {
 			return paged(cmd, func(ctx context.Context, out io.Writer) error {
@@ -80,6 +75,19 @@ look at its second term first.`,
 		})
 	}
 	return cmd
+}
+
+// sqlOf returns what is to be run: the argument, or what standard input has.
+func sqlOf(cmd *cobra.Command, args []string) (sql string, err error) {
+	if len(args) > 0 {
+		sql = args[0]
+	} else if sql, err = readSQL(cmd.Context()); err != nil {
+		return "", failed(err)
+	}
+	if strings.TrimSpace(sql) == "" {
+		return "", usage(cmd, "no SQL: give it as an argument or on standard input")
+	}
+	return sql, nil
 }
 
 // orLeave calls f, and ends the program if f goes on for a while when the context
