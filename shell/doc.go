@@ -12,7 +12,7 @@
 //	print.go      osqueryi's other formats
 //	dot.go, files.go   the commands that begin with a dot; those of them that open files
 //	query.go, session.go   Query, Session: run statements and commands
-//	explain.go, words.go   SQLite's errors, with what was probably meant; the words of a statement
+//	explain.go    SQLite's errors, with what was probably meant
 //	rta.go, routejson.go, summary.go, routes.go   Routes: the JSON and the summary of the predecessor
 //	monitor.go, monitor_text.go   Monitor: changes as they come
 //
@@ -22,6 +22,8 @@
 //	iptext     text for people: objects as ip writes them, and what a terminal can show
 //	option     options that several commands have
 //	prompt     where statements are typed
+//	token      SQL in tokens
+//	diff       what is different in two states
 //	statusline   what goes on while somebody waits, in a line of the terminal
 //	show       the routes for people, table by table
 package shell

@@ -3,7 +3,7 @@
 //
 //	prompt.go     Prompt: reads statements and runs them
 //	lines.go      lines, edited where the terminal can do that
-//	tokens.go     where statements end
+//	statements.go where statements end
 //	complete.go   what can stand where the cursor is
 //	history.go    what was typed, in a file
 package prompt
