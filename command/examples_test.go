@@ -2,6 +2,7 @@ package command
 
 import (
 	"bytes"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -11,6 +12,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"kernelroutes/internal/nstest"
 	"kernelroutes/internal/ptytest"
 	"kernelroutes/tables"
 )
@@ -66,7 +68,29 @@ func exampleShell(t *testing.T) *shellHost {
 			t.Fatal(err)
 		}
 	}
-	return &shellHost{dir, dir + ":" + os.Getenv("PATH")}
+	h := &shellHost{dir, dir + ":" + os.Getenv("PATH")}
+	h.captures(t)
+	return h
+}
+
+// captures makes the captures that examples compare: of the host, and of what it was for a moment.
+func (h *shellHost) captures(t *testing.T) {
+	t.Helper()
+	h.run(t, "kernel-routes capture before.pcap")
+	const (
+		route = "route change default via %s dev eth0 proto dhcp src 192.0.2.10 metric 100"
+		hole  = "route %s blackhole 198.51.100.0/24 proto static"
+		added = "route %s 203.0.113.0/24 via 192.0.2.66 dev eth0 proto static"
+	)
+	change := func(gateway, hidden, new string) {
+		nstest.Batch(t, "-4", fmt.Sprintf(route, gateway), fmt.Sprintf(hole, hidden), fmt.Sprintf(added, new))
+	}
+	change("192.0.2.66", "del", "add")
+	h.run(t, "kernel-routes capture after.pcap")
+	change("192.0.2.1", "add", "del")
+	if said := h.shown(t, "captures", "kernel-routes diff before.pcap"); !strings.HasPrefix(said, "no differences") {
+		t.Fatalf("the host is not what it was: %s", said)
+	}
 }
 
 // followTime is how long an example follows changes, which nobody waits for here.

@@ -111,7 +111,7 @@ var badInput = []struct {
 	{"routes|--from|/nonexistent", "", exitFailed, []string{"capture /nonexistent: no such file or directory; name a"}},
 	{"routes|--from|go.mod", "", exitFailed, []string{"capture go.mod: it is no pcap file"}},
 	{"monitor|--tabel|main", "", exitUsage, []string{"did you mean --table?"}},
-	{"monitor|--from|x", "", exitUsage, []string{"--from, which is one of query and routes"}},
+	{"monitor|--from|x", "", exitUsage, []string{"--from, which is one of query, routes and show"}},
 	{"spec|kernel_rules", "", exitUsage, []string{"did you mean kernel_route_rules?", "the tables are kernel_"}},
 
 	{"diff", "", exitUsage, []string{"give a capture", "diff --help"}},

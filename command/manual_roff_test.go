@@ -237,6 +237,10 @@ func (r *roff) surroundings(cmd *cobra.Command) {
 		r.item(bold(logging.Variable), "How to log: text or json, and the least level: debug, info, warn or error, "+
 			"with a comma between. Where it is not set, text of warnings and errors. With json the messages of "+
 			"commands are lines of JSON too.")
+		r.item(bold("NO_COLOR"), "At a terminal, no colors if it is not empty.")
+		r.item(bold("PAGER"), "The program that shows what is printed with --pager, less where it is not set.")
+		r.item(bold("XDG_STATE_HOME"), "Where the prompt of query keeps what was typed, in kernel-routes/history; "+
+			"~/.local/state where it is not set.")
 		r.item(bold("KERNEL_ROUTES_RESTART"), "Read only by the package's scripts, from the environment or "+
 			"/etc/default/kernel-routes: 1 has a running osqueryd or orbit restarted where there is something new "+
 			"for it. Otherwise they only say how to.")

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"kernelroutes/internal/ptytest"
 )
@@ -238,7 +239,12 @@ func TestPromptSignals(t *testing.T) {
 	if err := p.Cmd.Process.Signal(syscall.SIGINT); err != nil {
 		t.Fatal(err)
 	}
-	p.says("' AS x;", "\n| whole |\n")
+	for _, key := range []string{"'", " AS", " x"} { // what is typed after the signal was taken
+		p.Type(key)
+		p.wait(key)
+		time.Sleep(50 * time.Millisecond)
+	}
+	p.says(";", "\n| whole |\n")
 	p.Type("\x04")
 	p.ends(exitOK)
 }

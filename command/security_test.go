@@ -27,6 +27,8 @@ func TestSecurity(t *testing.T) {
 	doc := readSecurity(t)
 	nstest.New(t)
 	nstest.Veth(t, "v0", "192.0.2.1/24", "2001:db8::1/64")
+	nstest.IP(t, "-6 route add 2001:db8:1::/48 via 2001:db8::2")
+	nstest.IP(t, "-6 route add 2001:db8:1::/48 via 2001:db8::3 metric 2000")
 	other := processElsewhere(t)
 
 	work := t.TempDir()
@@ -49,9 +51,12 @@ func TestSecurity(t *testing.T) {
 		{[]string{"query", "SELECT * FROM kernel_routes WHERE netns = '*'"}, false}, // who may see all processes?
 		{[]string{"query", "SELECT * FROM kernel_routes WHERE netns = 'no-such-name'"}, false},
 		{[]string{"routes", "--summary"}, true},
+		{[]string{"show"}, true},
+		{[]string{"get", "192.0.2.7", "2001:db8:1::7"}, true},
 		{[]string{"capture", capture}, true},
 		{[]string{"capture", capture}, true}, // in place of a file
 		{[]string{"query", "--from", capture, "SELECT * FROM kernel_routes"}, true},
+		{[]string{"diff", capture}, true},
 		{[]string{"spec"}, true},
 		{[]string{"--help"}, true},
 	} {
