@@ -40,7 +40,7 @@ func Commands() []Command {
 		{".schema", "[TABLE]", "show the columns of the tables", false, (*Session).schemas},
 		{".tables", "[TABLE]", "list the tables", false, (*Session).listTables},
 		{".timer", "on|off", "say after each statement how long it took, or do not", false, (*Session).setTimer},
-		{".wide", "on|off", "at a terminal, show all columns, and as wide as they are, or make them fit", false,
+		{".wide", "on|off", "show all columns, as wide as they are, or make them fit", false,
 			(*Session).setWide},
 		{".width", "[N...]", "set the widths of pretty's columns; 0: automatic, -N: to the right", false,
 			(*Session).width},
@@ -103,7 +103,7 @@ func FindCommand(name string) (Command, error) {
 	case len(found) > 1:
 		return Command{}, fmt.Errorf("%q may be %s", name, choice(like))
 	case near != "":
-		return Command{}, fmt.Errorf("unknown command %q: did you mean %s? .help lists the commands",
+		return Command{}, fmt.Errorf("unknown command %q: %s .help lists the commands",
 			shorten(name), near)
 	}
 	return Command{}, fmt.Errorf("unknown command %q: the commands are %s", shorten(name), tables.Listed(names))
