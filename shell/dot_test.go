@@ -113,6 +113,27 @@ func typed(opts Options, file io.WriteCloser) *Session {
 	return s
 }
 
+// TestWideCommand: .wide holds for what follows, and notes at the prompt name it.
+func TestWideCommand(t *testing.T) {
+	var notes []string
+	s := typed(Options{Terminal: &Terminal{Width: 40, Note: func(text string) { notes = append(notes, text) }}}, nil)
+	const sql = "SELECT * FROM (SELECT 1 AS x, NULL AS y)"
+	const narrow, wide = "+---+\n| x |\n+---+\n| 1 |\n+---+\n", "+---+---+\n| x | y |\n+---+---+\n| 1 |   |\n+---+---+\n"
+	for _, test := range []struct{ sql, want, note string }{
+		{sql, narrow, "not shown, as empty in these rows: y; .wide on shows all"},
+		{".wide on\n" + sql, wide, ""},
+		{sql, wide, ""},
+		{".wide off\n" + sql, narrow, "not shown, as empty in these rows: y; .wide on shows all"},
+	} {
+		notes = nil
+		var out bytes.Buffer
+		if err := s.Run(t.Context(), &out, test.sql); err != nil || out.String() != test.want ||
+			strings.Join(notes, "|") != test.note {
+			t.Errorf("%q: got %q, %q, %v", test.sql, &out, notes, err)
+		}
+	}
+}
+
 // TestSession: statements are printed as they end; what is written to a file is not for the terminal.
 func TestSession(t *testing.T) {
 	var file closer
