@@ -82,8 +82,8 @@ JSON says why. It is 1 if the kernel gives no answer, 2 if an argument means not
 	f.BoolVar(&opts.JSON, "json", false, "print one JSON object a line, for each address")
 	cmd.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		if unknown := (*pflag.NotExistError)(nil); errors.As(err, &unknown) && unknown.GetSpecifiedName() == "from" {
-			return usage(cmd, "%w: it is for captures elsewhere, and a packet is looked up by the kernel that runs; the "+
-				"packet's source is --source ADDRESS", err)
+			return usage(cmd, "%w: it is for captures elsewhere, and a packet is looked up by the kernel that runs; "+
+				"the packet's source is --source ADDRESS", err)
 		}
 		return usage(cmd, "%w", err)
 	})

@@ -43,7 +43,8 @@ func buildOf(info *debug.BuildInfo) build {
 	for _, s := range info.Settings {
 		told[s.Key] = s.Value
 	}
-	b := build{linked.Version, linked.Commit, linked.Date, runtime.Version() + " " + runtime.GOOS + "/" + runtime.GOARCH}
+	b := build{linked.Version, linked.Commit, linked.Date,
+		runtime.Version() + " " + runtime.GOOS + "/" + runtime.GOARCH}
 	if b.Version == "" && info.Main.Version != "(devel)" {
 		b.Version = info.Main.Version
 	}

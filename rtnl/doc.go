@@ -32,7 +32,7 @@
 //	counters.go, progress.go   how often the kernel was asked, and in vain; how far a reading is
 //	lookups.go, deciding.go what the kernel would do with a packet, and which route decides
 //	ruling.go, vrfs.go      which rules are for it, and lead to which tables; which of them are of VRFs
-//	explaining.go, tracing.go, shortcuts.go   how the kernel comes to what it would do: rule by rule
+//	explaining.go, tracing.go, shortcuts.go, neighbours.go   how the kernel comes to what it would do: rule by rule
 //	reading.go              the work on one snapshot: tries, until all is of one time
 //	table_reader.go         kinds that are dumped by table
 //	whole_reader.go         kinds of which a dump brings all

@@ -151,7 +151,7 @@ func (l *Lookups) explanation(req *LookupRequest, found *Lookup) (*Explanation, 
 		e.Told, e.Decisive = f.fits(e.Shortcut, found), found.Match
 		return e, nil
 	}
-	t := &tracer{flow: f, rules: rulesOf(e.Snapshot, f.family), tables: f.candidates(e.Snapshot)}
+	t := &tracer{flow: f, rules: RulesInOrder(e.Snapshot, f.family), tables: f.candidates(e.Snapshot)}
 	for i := range t.rules {
 		v, why, err := l.applies(&t.rules[i], f)
 		if err != nil {

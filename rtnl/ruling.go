@@ -59,7 +59,7 @@ func (l *Lookups) leads(req *LookupRequest) (all []lead, err error) {
 		return nil, err
 	}
 	skips := false // a goto may have gone past the rule
-	rules := rulesOf(s, object.IPv6)
+	rules := RulesInOrder(s, object.IPv6)
 	for i := range rules {
 		r := &rules[i]
 		v, _, err := l.applies(r, f)
@@ -78,8 +78,8 @@ func (l *Lookups) leads(req *LookupRequest) (all []lead, err error) {
 	return all, nil
 }
 
-// rulesOf returns the rules of a family in the order in which the kernel tries them.
-func rulesOf(s *Snapshot, family object.Family) (rules []object.Rule) {
+// RulesInOrder returns the rules of a family in the order in which the kernel tries them.
+func RulesInOrder(s *Snapshot, family object.Family) (rules []object.Rule) {
 	for r := range All(s, object.Rules) {
 		if r.Family == family {
 			rules = append(rules, *r)

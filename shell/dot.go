@@ -103,8 +103,7 @@ func FindCommand(name string) (Command, error) {
 	case len(found) > 1:
 		return Command{}, fmt.Errorf("%q may be %s", name, choice(like))
 	case near != "":
-		return Command{}, fmt.Errorf("unknown command %q: %s .help lists the commands",
-			shorten(name), near)
+		return Command{}, fmt.Errorf("unknown command %q: %s .help lists the commands", shorten(name), near)
 	}
 	return Command{}, fmt.Errorf("unknown command %q: the commands are %s", shorten(name), tables.Listed(names))
 }
@@ -115,7 +114,7 @@ func choice(words []string) string {
 	return strings.Join(words[:last], ", ") + " or " + words[last]
 }
 
-// Words are the words of a command's line: blanks are between them, but not inside ” or "".
+// Words are the words of a command's line: blanks are between them, but not inside single or double quotes.
 func Words(line string) (words []string, err error) {
 	for line = strings.TrimLeft(line, " \t\r"); line != ""; line = strings.TrimLeft(line, " \t\r") {
 		if quote := line[0]; quote == '\'' || quote == '"' {

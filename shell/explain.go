@@ -170,7 +170,8 @@ func (db *database) reads() (found []tableRead) {
 // isName reports whether a token can be a name: no sign, no text and no keyword.
 func isName(text string) bool {
 	c := text[0]
-	return (c == '"' || c == '`' || c == '[' || token.InWord(rune(c))) && !slices.Contains(keywords, strings.ToUpper(text))
+	return (c == '"' || c == '`' || c == '[' || token.InWord(rune(c))) &&
+		!slices.Contains(keywords, strings.ToUpper(text))
 }
 
 // columnsMeant returns the columns of tables that may have been meant by a name, and the first of the

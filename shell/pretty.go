@@ -316,7 +316,8 @@ func (p *prettyPrinter) end(o *output) error {
 		}
 	}
 	if len(hidden) > 0 {
-		p.note(o, "not shown, as empty in these rows: "+strings.Join(hidden, ", ")+"; "+p.terminal.remedy()+" shows all")
+		p.note(o, fmt.Sprintf("not shown, as empty in these rows: %s; %s shows all", strings.Join(hidden, ", "),
+			p.terminal.remedy()))
 	}
 	return nil
 }

@@ -1,7 +1,6 @@
 package shadow
 
 import (
-	"cmp"
 	"math"
 	"slices"
 
@@ -35,22 +34,10 @@ const (
 	butFew            // all that are not singled out
 )
 
-// Rules returns the rules of a family in the order in which they are asked.
-func Rules(snap *rtnl.Snapshot, f object.Family) []object.Rule {
-	var rules []object.Rule
-	for r := range rtnl.All(snap, object.Rules) {
-		if r.Family == f {
-			rules = append(rules, *r)
-		}
-	}
-	slices.SortStableFunc(rules, func(a, b object.Rule) int { return cmp.Compare(a.Priority, b.Priority) })
-	return rules
-}
-
 func newOrder(snap *rtnl.Snapshot, f object.Family) *order {
 	o := &order{family: f, links: snap.Count(object.Links.Kind) > 0}
 	past := uint32(0) // the rules of a lower priority may have been gone past
-	for _, r := range Rules(snap, f) {
+	for _, r := range rtnl.RulesInOrder(snap, f) {
 		s := step{rule: r, shorter: -1, who: whoseRule(&r), reached: r.Priority >= past}
 		if n, ok := r.SuppressedPrefixLen(); ok {
 			s.shorter = int(min(n, math.MaxInt16))
@@ -71,7 +58,7 @@ func newOrder(snap *rtnl.Snapshot, f object.Family) *order {
 func whoseRule(r *object.Rule) who {
 	inverted := r.Flags&object.FIB_RULE_INVERT != 0
 	switch {
-	case ForAll(r):
+	case forAll(r):
 		return all
 	case len(r.Unknown) > 0 || !singlesOut(r):
 		return some
@@ -95,16 +82,14 @@ func originalRules(steps []step) bool {
 	return !slices.ContainsFunc(steps, func(s step) bool {
 		const local, main, last = 0, 32766, 32767
 		r := &s.rule
-		return !ForAll(r) || s.shorter >= 0 || r.Action != object.FR_ACT_TO_TBL || !slices.Contains([][2]uint32{
-			{local, object.RT_TABLE_LOCAL}, {main, object.RT_TABLE_MAIN}, {last, defaultTable}},
+		return !forAll(r) || s.shorter >= 0 || r.Action != object.FR_ACT_TO_TBL || !slices.Contains([][2]uint32{
+			{local, object.RT_TABLE_LOCAL}, {main, object.RT_TABLE_MAIN}, {last, object.RT_TABLE_DEFAULT}},
 			[2]uint32{r.Priority, r.Table})
 	})
 }
 
-const defaultTable = 253 // RT_TABLE_DEFAULT
-
-// ForAll reports whether a rule is for every packet.
-func ForAll(r *object.Rule) bool {
+// forAll reports whether a rule is for every packet.
+func forAll(r *object.Rule) bool {
 	_, _, marked := r.FWMark()
 	any := func(p interface{ Bits() int }) bool { return p.Bits() <= 0 } // -1: there is none
 	return any(r.Dst) && any(r.Src) && r.IIF == "" && r.OIF == "" && !marked && r.TOS == 0 && !r.DSCP.OK &&

@@ -157,7 +157,7 @@ func (t *Table) shadowOf(by tiling) Shadow {
 func (t *Table) before(r *route) (found Shadow, ok bool) {
 	o := t.of.order[t.Family]
 	use, first := t.uses(r)
-	if len(use) == 0 || t.ID == defaultTable && o.original {
+	if len(use) == 0 || t.ID == object.RT_TABLE_DEFAULT && o.original {
 		return Shadow{}, false // with the kernel's own rules alone, what refuses packets is no end (fib_lookup)
 	}
 	last := first

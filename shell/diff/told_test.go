@@ -62,9 +62,10 @@ func TestNotTold(t *testing.T) {
 		other *lesser
 		warns string
 	}{
-		"settings":   {&lesser{lessen: func(s *rtnl.Snapshot) { s.Sysctls = nil }}, "the other does not tell "},
-		"names":      {&lesser{unnamed: true}, ""},
-		"consistent": {&lesser{lessen: func(s *rtnl.Snapshot) { s.Consistent = false }}, "it changed while it was read"},
+		"settings": {&lesser{lessen: func(s *rtnl.Snapshot) { s.Sysctls = nil }}, "the other does not tell "},
+		"names":    {&lesser{unnamed: true}, ""},
+		"consistent": {&lesser{lessen: func(s *rtnl.Snapshot) { s.Consistent = false }},
+			"it changed while it was read"},
 	} {
 		test.other.Source = whole.Source
 		other := State{Source: test.other, Name: "the other"}
@@ -73,7 +74,8 @@ func TestNotTold(t *testing.T) {
 			if !slices.Equal(lines, []string{"no differences"}) {
 				t.Errorf("%s: %q", name, lines)
 			}
-			if all := strings.Join(warnings, "\n"); !strings.Contains(all, test.warns) || (all == "") != (test.warns == "") {
+			all := strings.Join(warnings, "\n")
+			if !strings.Contains(all, test.warns) || (all == "") != (test.warns == "") {
 				t.Errorf("%s: warned of %q", name, all)
 			}
 		}

@@ -15,8 +15,8 @@ import (
 
 // TestPackets has what is said of packets, in numbers of all spellings.
 func TestPackets(t *testing.T) {
-	all, err := packets([]string{"192.0.2.1", "::ffff:192.0.2.2"}, &Options{Source: "10.0.0.1", Mark: "0xCA6C", TOS: "16",
-		UID: "010", IPProto: "TCP", SPort: "0", DPort: "443"})
+	all, err := packets([]string{"192.0.2.1", "::ffff:192.0.2.2"}, &Options{Source: "10.0.0.1", Mark: "0xCA6C",
+		TOS: "16", UID: "010", IPProto: "TCP", SPort: "0", DPort: "443"})
 	if err != nil || len(all) != 2 {
 		t.Fatal(all, err)
 	}
@@ -26,7 +26,8 @@ func TestPackets(t *testing.T) {
 	if all[0].LookupRequest != want {
 		t.Errorf("%+v, want %+v", all[0].LookupRequest, want)
 	}
-	for _, o := range []Options{{Mark: "1_0"}, {Mark: "0x"}, {Mark: "+1"}, {TOS: "1e1"}, {UID: " 1"}, {IPProto: "256"}} {
+	for _, o := range []Options{{Mark: "1_0"}, {Mark: "0x"}, {Mark: "+1"}, {TOS: "1e1"}, {UID: " 1"},
+		{IPProto: "256"}} {
 		if all, err := packets([]string{"::1"}, &o); !errors.As(err, new(*option.Error)) {
 			t.Errorf("%+v: %+v, %v", o, all, err)
 		}
@@ -79,7 +80,8 @@ func TestUnknownRule(t *testing.T) {
 	e.Steps = []rtnl.Step{{Rule: object.Rule{Priority: 7, UIDs: object.Some(object.UIDRange{Start: 1, End: 65534}),
 		Action: object.FR_ACT_TO_TBL, Table: 5}, Why: rtnl.ConditionUID, Outcome: rtnl.Skipped}}
 	text := string(e.appendText(nil))
-	if !strings.Contains(text, "rule 7  from all uidrange 1-65534 lookup 5  whether it is for this packet is not known") {
+	const want = "rule 7  from all uidrange 1-65534 lookup 5  whether it is for this packet is not known"
+	if !strings.Contains(text, want) {
 		t.Error(text)
 	}
 	b, err := e.appendJSON(nil)

@@ -190,20 +190,13 @@ func ofRoute(r *object.Route) string {
 	if r == nil {
 		return ""
 	}
-	return " (" + destination(r) + ")"
-}
-
-func destination(r *object.Route) string {
-	if r.Dst.Bits() == 0 {
-		return "default"
-	}
-	return iptext.Prefix(r.Dst)
+	return " (" + iptext.Destination(r.Dst) + ")"
 }
 
 // brief returns the type of a route and its destination.
 func (e *explainer) brief(r *object.Route) string {
 	if r.Type == object.Unicast {
-		return destination(r)
+		return iptext.Destination(r.Dst)
 	}
-	return strings.Join([]string{r.Type.String(), destination(r)}, " ")
+	return strings.Join([]string{r.Type.String(), iptext.Destination(r.Dst)}, " ")
 }

@@ -140,7 +140,7 @@ func (w *writer) families() error {
 		if w.opts.Family != 0 && w.opts.Family != f.with {
 			continue
 		}
-		w.family, w.rules, w.shown = f.family, shadow.Rules(w.snap, f.family), map[uint32]bool{}
+		w.family, w.rules, w.shown = f.family, rtnl.RulesInOrder(w.snap, f.family), map[uint32]bool{}
 		w.routes, w.shadowed, w.tables = 0, 0, 0
 		if f.family != object.IPv4 && f.family != object.IPv6 && !w.has(f.family) {
 			continue

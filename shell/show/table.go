@@ -74,8 +74,8 @@ func (w *writer) unconsulted() error {
 
 // place is where the kernel's own rules have a table.
 func place(table uint32) int {
-	const defaultTable = 253
-	if i := slices.Index([]uint32{object.RT_TABLE_LOCAL, object.RT_TABLE_MAIN, defaultTable}, table); i >= 0 {
+	all := []uint32{object.RT_TABLE_LOCAL, object.RT_TABLE_MAIN, object.RT_TABLE_DEFAULT}
+	if i := slices.Index(all, table); i >= 0 {
 		return i
 	}
 	return math.MaxInt
