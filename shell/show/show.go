@@ -44,7 +44,7 @@ var families = []struct {
 // Write prints the routes. All of them are of one time: what they are compared with too.
 func Write(ctx context.Context, out io.Writer, src tables.Source, opts Options) error {
 	w := &writer{ctx: ctx, out: bufio.NewWriterSize(out, 1<<16), opts: opts,
-		text: iptext.Describer{Names: src.Names(), Tunnels: true}}
+		text: iptext.Describer{Names: src.Names(), Tunnels: true, State: true}}
 	if opts.Table != "" {
 		ids, err := option.Tables(src.Names(), opts.Table)
 		if err != nil {
