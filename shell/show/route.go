@@ -58,6 +58,8 @@ func (w *writer) routesOf(t *shadow.Table) error {
 		}
 		if by.Except == nil {
 			w.shadowed++
+		} else {
+			w.mostly++
 		}
 		if by.Table != nil || barred == nil || by.Rule.Priority != barred.Priority { // else the table's head says it
 			w.print("      shadowed by " + w.shadowedBy(t, i, by))

@@ -135,7 +135,7 @@ table 77
   1.0.0.0/8  dev eth1 proto boot scope link
       shadowed by 1.0.0.0/8 metric 0, which was first
 
-20 routes in 4 tables, 4 of them shadowed
+20 routes in 4 tables, 4 of them shadowed, 1 of them shadowed except for some packets
 `
 
 const wantIPv6 = `
