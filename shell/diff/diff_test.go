@@ -94,6 +94,20 @@ func routing(t *testing.T) {
 	)
 }
 
+// TestFlags: a change of flags is told once, by their names.
+func TestFlags(t *testing.T) {
+	hosts(t, "v0")
+	nstest.IP(t, "route add 10.1.0.0/16 via 10.0.0.2")
+	was := taken(t, "was")
+	nstest.IP(t, "route replace 10.1.0.0/16 via 10.0.0.2 dev v0 onlink")
+	lines, _ := printed(t, was, live(t), Options{})
+	want := []string{"changed route ipv4 main 10.1.0.0/16 via 10.0.0.2 dev v0 proto boot, flag_names none -> onlink",
+		"0 appeared, 0 vanished, 1 changed"}
+	if !slices.Equal(lines, want) {
+		t.Errorf("%q instead of %q", lines, want)
+	}
+}
+
 // TestChanges: each change is told, in the words of the monitor, and the other way around too.
 func TestChanges(t *testing.T) {
 	hosts(t, "v0", "v1")

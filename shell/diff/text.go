@@ -89,6 +89,7 @@ func (x *difference) appendChanged(b []byte) []byte {
 		b = append(b, ", "+name+" "+cmp.Or(was, none)+" -> "+cmp.Or(now, none)...)
 	}
 	names := x.changed()
+	shown["flags"] = slices.Contains(names, "flag_names") // which tell all of them
 	for _, name := range names {
 		if !shown[name] && name != x.called {
 			i := x.place(name)

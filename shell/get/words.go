@@ -127,7 +127,7 @@ func (e *explainer) appendRoute(b []byte) []byte {
 	}
 	var single, nexthops []string
 	hops, taken := e.taken()
-	for _, part := range (iptext.Describer{Names: e.names}).Route(r, e.Snapshot)[3:] {
+	for _, part := range (iptext.Describer{Names: e.names, State: true}).Route(r, e.Snapshot)[3:] {
 		if strings.HasPrefix(part, iptext.NexthopWord) {
 			nexthops = append(nexthops, part)
 		} else {

@@ -1,6 +1,8 @@
 package iptext
 
 import (
+	"cmp"
+	"fmt"
 	"net/netip"
 	"slices"
 	"strconv"
@@ -16,6 +18,8 @@ type Describer struct {
 	Names *iproute2.Names
 	// Tunnels has what an interface is follow its name, if it is a tunnel or a VRF.
 	Tunnels bool
+	// State has how a nexthop is follow it: dead, linkdown, onlink.
+	State bool
 }
 
 // LinkName returns the name of an interface, its number if it had gone away.
@@ -63,7 +67,7 @@ func (d Describer) Destination(r *object.Route, snap *rtnl.Snapshot) (p []string
 		p = append(p, "from "+Prefix(r.Src))
 	}
 	if r.TOS != 0 {
-		p = append(p, "tos "+strconv.Itoa(int(r.TOS)))
+		p = append(p, "tos "+tos(r.TOS))
 	}
 	if r.IIF.OK {
 		p = append(p, "iif "+LinkName(snap, r.IIF.V))
@@ -100,7 +104,7 @@ func (d Describer) Properties(r *object.Route) (p []string) {
 	return p
 }
 
-// Way describes where a nexthop leads: encap, as, via, dev.
+// Way describes where a nexthop leads: encap, as, via, dev; and how it is, if that is wanted.
 func (d Describer) Way(snap *rtnl.Snapshot, h *object.Nexthop) (p []string) {
 	if h.Encap.Type != 0 {
 		p = append(p, "encap "+d.encap(h.Encap, snap))
@@ -116,6 +120,9 @@ func (d Describer) Way(snap *rtnl.Snapshot, h *object.Nexthop) (p []string) {
 	}
 	if h.OIF != 0 {
 		p = append(p, "dev "+d.device(snap, h.OIF))
+	}
+	if flags := iproute2.AppendFlags(nil, h.Flags&0xff); d.State && len(flags) > 0 {
+		p = append(p, strings.ReplaceAll(string(flags), ",", " "))
 	}
 	return p
 }
@@ -202,10 +209,10 @@ func (d Describer) Conditions(r *object.Rule) (p []string) {
 	add(r.OIF != "", "oif", r.OIF)
 	mark, mask, marked := r.FWMark()
 	add(marked, "fwmark", hex(mark)+masked(object.Some(mask), 1<<32-1))
-	add(r.TOS != 0, "tos", strconv.Itoa(int(r.TOS)))
+	add(r.TOS != 0, "tos", tos(r.TOS))
 	add(r.DSCP.OK, "dscp", strconv.Itoa(int(r.DSCP.V))+masked(r.DSCPMask, 1<<6-1))
 	add(r.UIDs.OK, "uidrange", number(r.UIDs.V.Start)+"-"+number(r.UIDs.V.End))
-	add(r.IPProto.OK, "ipproto", strconv.Itoa(int(r.IPProto.V)))
+	add(r.IPProto.OK, "ipproto", IPProtocol(r.IPProto.V))
 	add(r.SPorts.OK, "sport", ports(r.SPorts.V)+masked(r.SPortMask, 1<<16-1))
 	add(r.DPorts.OK, "dport", ports(r.DPorts.V)+masked(r.DPortMask, 1<<16-1))
 	add(r.FlowLabel.OK, "flowlabel", hex(r.FlowLabel.V)+masked(r.FlowLabelMask, 1<<20-1))
@@ -252,6 +259,18 @@ func masked[T uint8 | uint16 | uint32](mask object.Opt[T], all T) string {
 		return ""
 	}
 	return "/" + hex(uint32(mask.V))
+}
+
+// tos is a type of service as ip spells one without a name.
+func tos(n uint8) string { return fmt.Sprintf("0x%02x", n) }
+
+// protocols are those that rules select by their ports, and that tunnels have, with their names in /etc/protocols.
+var protocols = map[uint8]string{1: "icmp", 6: "tcp", 17: "udp", 47: "gre", 50: "esp", 51: "ah", 58: "ipv6-icmp",
+	132: "sctp"}
+
+// IPProtocol returns the name of an IP protocol as ip spells it, its number if it is a rare one.
+func IPProtocol(n uint8) string {
+	return cmp.Or(protocols[n], strconv.Itoa(int(n)))
 }
 
 func hex(n uint32) string { return "0x" + strconv.FormatUint(uint64(n), 16) }

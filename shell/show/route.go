@@ -58,6 +58,8 @@ func (w *writer) routesOf(t *shadow.Table) error {
 		}
 		if by.Except == nil {
 			w.shadowed++
+		} else {
+			w.mostly++
 		}
 		if by.Table != nil || barred == nil || by.Rule.Priority != barred.Priority { // else the table's head says it
 			w.print("      shadowed by " + w.shadowedBy(t, i, by))
@@ -78,9 +80,9 @@ func (w *writer) printRoute(width int) {
 	switch {
 	case several:
 	case len(w.hops) == 1:
-		parts = w.way(&w.hops[0])
+		parts = w.text.Way(w.snap, &w.hops[0])
 	default:
-		parts = w.way(iptext.OnlyNexthop(r))
+		parts = w.text.Way(w.snap, iptext.OnlyNexthop(r))
 	}
 	parts = append(append(parts, w.properties(r)...), w.more(r)...)
 	dst := iptext.Visible([]byte(w.destination()), 0)
@@ -121,18 +123,9 @@ func (w *writer) appendParts(parts []string, column, indent int) {
 	}
 }
 
-// way describes where a nexthop leads, and how it is.
-func (w *writer) way(h *object.Nexthop) []string {
-	p := w.text.Way(w.snap, h)
-	if flags := iproute2.AppendFlags(nil, h.Flags&0xff); len(flags) > 0 {
-		p = append(p, strings.ReplaceAll(string(flags), ",", " "))
-	}
-	return p
-}
-
 // hop describes one nexthop of several.
 func (w *writer) hop(h *object.Nexthop) []string {
-	p := w.way(h)
+	p := w.text.Way(w.snap, h)
 	if h.TTLThreshold.OK {
 		p = append(p, "ttl "+strconv.Itoa(int(h.TTLThreshold.V)))
 	} else {

@@ -44,7 +44,7 @@ var families = []struct {
 // Write prints the routes. All of them are of one time: what they are compared with too.
 func Write(ctx context.Context, out io.Writer, src tables.Source, opts Options) error {
 	w := &writer{ctx: ctx, out: bufio.NewWriterSize(out, 1<<16), opts: opts,
-		text: iptext.Describer{Names: src.Names(), Tunnels: true}}
+		text: iptext.Describer{Names: src.Names(), Tunnels: true, State: true}}
 	if opts.Table != "" {
 		ids, err := option.Tables(src.Names(), opts.Table)
 		if err != nil {
@@ -111,6 +111,7 @@ type writer struct {
 	rules            []object.Rule
 	shown            map[uint32]bool // tables
 	routes, shadowed int
+	mostly           int // shadowed, except for some packets
 	tables           int // that have routes
 
 	line  []byte
@@ -141,7 +142,7 @@ func (w *writer) families() error {
 			continue
 		}
 		w.family, w.rules, w.shown = f.family, rtnl.RulesInOrder(w.snap, f.family), map[uint32]bool{}
-		w.routes, w.shadowed, w.tables = 0, 0, 0
+		w.routes, w.shadowed, w.mostly, w.tables = 0, 0, 0, 0
 		if f.family != object.IPv4 && f.family != object.IPv6 && !w.has(f.family) {
 			continue
 		}
@@ -184,6 +185,9 @@ func (w *writer) summary() string {
 	}
 	if w.shadowed > 0 {
 		s += ", " + strconv.Itoa(w.shadowed) + " of them shadowed"
+	}
+	if w.mostly > 0 {
+		s += ", " + strconv.Itoa(w.mostly) + " of them shadowed except for some packets"
 	}
 	return s
 }

@@ -104,7 +104,7 @@ table main (254)                    rule 90: from all, but only routes longer th
       shadowed by table 51820 default, except for packets fwmark 0xca6c (rule 32765)
   default                    via 192.0.2.9 dev eth0 proto boot metric 200
       shadowed by default metric 100
-  10.0.0.0/8 tos 16          dev eth1 proto boot scope link metric 30
+  10.0.0.0/8 tos 0x10        dev eth1 proto boot scope link metric 30
   10.0.0.0/8                 proto bgp metric 20
       nexthop via 192.0.2.2 dev eth0 weight 3
       nexthop via 192.0.2.3 dev eth0 weight 1
@@ -135,7 +135,7 @@ table 77
   1.0.0.0/8  dev eth1 proto boot scope link
       shadowed by 1.0.0.0/8 metric 0, which was first
 
-20 routes in 4 tables, 4 of them shadowed
+20 routes in 4 tables, 4 of them shadowed, 1 of them shadowed except for some packets
 `
 
 const wantIPv6 = `
@@ -212,9 +212,9 @@ ipv4
 table main (254)                    rule 90: from all, but only routes longer than /8 and none through interface group 3
                                     rule 32764: from all, but no default route
                                     rule 32766: from all
-  10.0.0.0/8 tos 16  dev eth1 proto boot scope link metric 30
-  11.0.0.0/9         dev eth1 proto boot scope link
-  192.0.2.10/32      dev eth1 proto boot scope link
+  10.0.0.0/8 tos 0x10  dev eth1 proto boot scope link metric 30
+  11.0.0.0/9           dev eth1 proto boot scope link
+  192.0.2.10/32        dev eth1 proto boot scope link
       shadowed by table local 192.0.2.10/32
 
 3 routes in 1 table through eth1, 1 of them shadowed
@@ -229,18 +229,18 @@ ipv6
 
 no routes in table 4711
 `},
-		{Options{Family: object.IPv4, Dev: "eth1", Table: "main", Width: 42, Color: true}, `
+		{Options{Family: object.IPv4, Dev: "eth1", Table: "main", Width: 46, Color: true}, `
 ipv4
 
 table main (254)                    rule 90: from all, but only routes longer than /8 and none through interface group 3
                                     rule 32764: from all, but no default route
                                     rule 32766: from all
-  10.0.0.0/8 tos 16  dev eth1 proto boot
-                     scope link metric 30
-  11.0.0.0/9         dev eth1 proto boot
-                     scope link
-  192.0.2.10/32      dev eth1 proto boot
-                     scope link
+  10.0.0.0/8 tos 0x10  dev eth1 proto boot
+                       scope link metric 30
+  11.0.0.0/9           dev eth1 proto boot
+                       scope link
+  192.0.2.10/32        dev eth1 proto boot
+                       scope link
       shadowed by table local 192.0.2.10/32
 
 3 routes in 1 table through eth1, 1 of them shadowed
@@ -333,7 +333,7 @@ table 10, of VRF blue               rule 1000: from all, in VRF blue (l3mdev)
 table 11, of VRF red                rule 1000: from all, in VRF red (l3mdev)
   default  dev wg0 (WireGuard tunnel) proto 4
 
-table 254                           rule 32766: from all tos 8
+table 254                           rule 32766: from all tos 0x08
   10.0.0.0/8  dev red (VRF) proto 4
   11.0.0.0/8  dev \x1b[31mgre (GRE tunnel) dead linkdown proto 4
   12.0.0.0/8  dev 99 proto 4
