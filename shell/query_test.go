@@ -39,7 +39,7 @@ func TestErrors(t *testing.T) {
 	const readOnly = "table r is read-only: it shows what the kernel has; change that with ip"
 	big := strings.Repeat("SELECT 1 AS a;", 10)
 	const commands = "the commands are .examples, .exit, .from, .headers, .help, .mode, .output, .quit, .read, " +
-		".schema, .tables, .timer and .width"
+		".schema, .tables, .timer, .wide and .width"
 	const lists, quotes = " .help lists the commands", "; a name with blanks is to be in quotes"
 	const modes = "the modes are pretty, json, jsonl, csv, line and list"
 	const opens = "opens a file, which SQL that is not typed at the prompt may not: use "
