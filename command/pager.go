@@ -110,7 +110,7 @@ func (p *pager) Write(b []byte) (int, error) {
 		return 0, err
 	}
 	n, err := writer{p.ctx, p.in}.Write(b)
-	if errors.Is(err, syscall.EPIPE) {
+	if errors.Is(err, syscall.EPIPE) || errors.Is(err, os.ErrClosed) { // Wait closes the pipe of a pager that has ended
 		err = errClosedPipe
 	}
 	return n, err

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -13,6 +12,7 @@ import (
 
 	"golang.org/x/term"
 
+	"kernelroutes/internal/thousands"
 	"kernelroutes/rtnl"
 	"kernelroutes/rtnl/object"
 	"kernelroutes/shell/statusline"
@@ -95,15 +95,15 @@ func (p *progress) text(since, now time.Time) string {
 	switch rows := p.rows.Load(); {
 	case from != nil:
 		n := from.read.Load() >> 10
-		return fmt.Sprintf("reading %s: %s KiB, %s KiB/s", from.name, thousands(n), thousands(rate(n, took)))
+		return fmt.Sprintf("reading %s: %s KiB, %s KiB/s", from.name, thousands.Of(n), thousands.Of(rate(n, took)))
 	case !reading.Since.IsZero():
 		return readingText(reading, now)
 	case rows > 0:
-		text := thousands(rows) + " rows"
+		text := thousands.Of(rows) + " rows"
 		if _, routes, _ := counted(reading); routes >= rows { // or it goes through them several times
-			text += " of " + thousands(routes) + " routes"
+			text += " of " + thousands.Of(routes) + " routes"
 		}
-		return fmt.Sprintf("%s, %s/s", text, thousands(rate(rows, took)))
+		return fmt.Sprintf("%s, %s/s", text, thousands.Of(rate(rows, took)))
 	}
 	return fmt.Sprintf("at work for %.1f s", took.Seconds())
 }
@@ -115,14 +115,14 @@ func readingText(r rtnl.Reading, now time.Time) string {
 		return "reading " + what
 	}
 	names, read, expected := counted(r)
-	text := fmt.Sprintf("reading %s routes: %s", strings.Join(names, " and "), thousands(read))
+	text := fmt.Sprintf("reading %s routes: %s", strings.Join(names, " and "), thousands.Of(read))
 	if expected >= read {
-		text += " of about " + thousands(expected)
+		text += " of about " + thousands.Of(expected)
 	}
 	if r.Again {
 		text += " (again, as some have changed)"
 	}
-	return text + ", " + thousands(rate(read, now.Sub(r.Since))) + "/s"
+	return text + ", " + thousands.Of(rate(read, now.Sub(r.Since))) + "/s"
 }
 
 // counted returns of which families routes have been read, how many, and how many there are; 0: that is not known.
@@ -143,13 +143,4 @@ func counted(r rtnl.Reading) (names []string, read, expected int64) {
 // rate returns how many there were in a second.
 func rate(n int64, took time.Duration) int64 {
 	return int64(float64(n) / max(took, time.Millisecond).Seconds())
-}
-
-// thousands writes a number with a comma between thousands.
-func thousands(n int64) string {
-	text := strconv.FormatInt(n, 10)
-	for i := len(text) - 3; i > 0; i -= 3 {
-		text = text[:i] + "," + text[i:]
-	}
-	return text
 }

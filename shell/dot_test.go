@@ -183,7 +183,7 @@ func TestLostDatabase(t *testing.T) {
 	big := "SELECT group_concat(zeroblob(1000000)) FROM " + numbers(100)
 	for _, c := range []struct{ sql, fails string }{
 		{big, "more than 16 MiB"},
-		{"CREATE VIEW v AS SELECT 1 AS x", ""},
+		{"CREATE\nVIEW v AS SELECT 1 AS x", ""},
 		{"SELECT * FROM v", ""},
 		{big, "the views and tables that were made in this session are gone"},
 		{"SELECT * FROM v", "no such table: v"},

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"kernelroutes/internal/thousands"
 	"kernelroutes/tables"
 )
 
@@ -170,8 +171,8 @@ func (s *Session) timed(sql string) (tail string, err error) {
 	if tail, err = s.statement(sql); err != nil {
 		return "", err
 	}
-	word, _, _ := strings.Cut(sql, " ")
-	s.made = s.made || strings.EqualFold(strings.TrimSpace(word), "CREATE")
+	const create = "CREATE"
+	s.made = s.made || len(sql) > len(create) && strings.EqualFold(sql[:len(create)], create)
 	if s.Files != nil {
 		if err := s.turn(); err != nil {
 			return "", err
@@ -185,12 +186,8 @@ func (s *Session) timed(sql string) (tail string, err error) {
 
 // counted is a number of things in words: "1,234 rows".
 func counted(n int, thing string) string {
-	text := fmt.Sprint(n)
-	for i := len(text) - 3; i > 0; i -= 3 {
-		text = text[:i] + "," + text[i:]
-	}
 	if n != 1 {
 		thing += "s"
 	}
-	return text + " " + thing
+	return thousands.Of(n) + " " + thing
 }

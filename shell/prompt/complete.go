@@ -1,6 +1,7 @@
 package prompt
 
 import (
+	"cmp"
 	"os"
 	"path/filepath"
 	"slices"
@@ -41,9 +42,7 @@ func (c *completer) complete(line string, pos int) (head string, words []string,
 	last := token.Token{Start: len(sql), End: len(sql)}
 	if n := len(all); n > 0 && all[n-1].End == len(sql) {
 		switch t := all[n-1]; {
-		case t.Open || t.Kind == token.Quoted:
-			return head, nil, tail
-		case t.Kind == token.Comment:
+		case t.Open || t.Kind == token.Quoted || t.Kind == token.Comment:
 			return head, nil, tail
 		case t.Kind == token.Word:
 			last, all = t, all[:n-1]
@@ -240,10 +239,7 @@ func fileArgument(head, line string) (rest string, words []string) {
 		return head, nil
 	}
 	folder, base := filepath.Split(typed)
-	entries, _ := os.ReadDir(filepath.Join(".", folder))
-	if filepath.IsAbs(folder) {
-		entries, _ = os.ReadDir(folder)
-	}
+	entries, _ := os.ReadDir(cmp.Or(folder, "."))
 	const most = 1000
 	for _, e := range entries {
 		name := e.Name()

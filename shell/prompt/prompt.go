@@ -17,6 +17,7 @@ import (
 	"os"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/peterh/liner"
@@ -262,8 +263,8 @@ func (p *Prompt) run(base context.Context, text string) error {
 		interrupted = ctx.Err() != nil
 		cancel()
 		rows.Wait()
-		if rows.err != nil {
-			err = &unwritten{rows.err}
+		if failed := rows.err.Load(); failed != nil {
+			err = &unwritten{*failed}
 		}
 		return err
 	})
@@ -347,16 +348,17 @@ func whileRunning(ctx context.Context, say func(string)) func(string) {
 	}
 }
 
-// An output is where rows go. Its error is that of who reads them.
+// An output is where rows go. Its error is that of who reads them. A run that nobody waits for any more may
+// still write to it.
 type output struct {
 	*shell.Pieces
-	err error
+	err atomic.Pointer[error]
 }
 
 func (o *output) Write(b []byte) (int, error) {
 	n, err := o.Pieces.Write(b)
 	if err != nil && !errors.Is(err, shell.ErrInterrupted) {
-		o.err = err
+		o.err.Store(&err)
 	}
 	return n, err
 }

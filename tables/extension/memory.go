@@ -7,6 +7,7 @@ import (
 
 	"github.com/osquery/osquery-go/gen/osquery"
 
+	"kernelroutes/internal/thousands"
 	"kernelroutes/tables"
 )
 
@@ -105,8 +106,8 @@ func tooLarge(t *tables.Table, rows, columns int, cost int64, limit memoryLimit)
 		advice += "; " + MaxResponseVariable + " in the environment sets another limit"
 	}
 	return fmt.Errorf("the answer would take about %s MB of osquery's memory (%s rows, %d columns), "+
-		"over the limit of %s MB (%s): %s", thousands(int(cost/mb)+1), thousands(rows), columns,
-		thousands(int(limit.bytes/mb)), limit.from, advice)
+		"over the limit of %s MB (%s): %s", thousands.Of(int(cost/mb)+1), thousands.Of(rows), columns,
+		thousands.Of(int(limit.bytes/mb)), limit.from, advice)
 }
 
 // countsInstead is what to do where routes are read only to be counted.
@@ -115,12 +116,3 @@ var countsInstead = "; " + tables.Counts.Name + " has their number by family, ta
 // newInstead is what to do where there are many changes.
 const newInstead = "select fewer columns, or ask for what is new: WHERE seq > NUMBER, or time >= SECONDS; = and IN " +
 	"narrow it too (LIKE and LIMIT do not narrow what osquery reads)"
-
-// thousands formats n with commas.
-func thousands(n int) string {
-	s := strconv.Itoa(n)
-	for i := len(s) - 3; i > 0; i -= 3 {
-		s = s[:i] + "," + s[i:]
-	}
-	return s
-}

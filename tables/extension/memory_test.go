@@ -11,6 +11,7 @@ import (
 
 	"github.com/osquery/osquery-go/gen/osquery"
 
+	"kernelroutes/internal/thousands"
 	"kernelroutes/tables"
 )
 
@@ -43,8 +44,8 @@ func TestMeasuredMemory(t *testing.T) {
 		if ratio := estimate / float64(tc.measured); ratio < 1 || ratio > tc.most {
 			t.Errorf("%s: %.0f MB, measured were %d", tc.what, estimate, tc.measured)
 		}
-		line := fmt.Sprintf("| %s | %s | %d | %s MB | %s MB |", tc.what, thousands(tc.rows), tc.columns,
-			thousands(int(tc.measured)), thousands(int(estimate)))
+		line := fmt.Sprintf("| %s | %s | %d | %s MB | %s MB |", tc.what, thousands.Of(tc.rows), tc.columns,
+			thousands.Of(int(tc.measured)), thousands.Of(int(estimate)))
 		if !strings.Contains(string(doc), line) {
 			t.Errorf("docs/memory.md lacks %s", line)
 		}

@@ -210,14 +210,6 @@ func TestResponseLimit(t *testing.T) {
 	}
 }
 
-func TestThousands(t *testing.T) {
-	for n, want := range map[int]string{0: "0", 999: "999", 1000: "1,000", 1234567: "1,234,567"} {
-		if got := thousands(n); got != want {
-			t.Errorf("%d: %s, want %s", n, got, want)
-		}
-	}
-}
-
 // TestResponseOfManyRoutes has so many routes of the kernel that they are not held,
 // for both tables; what would be held is the same.
 func TestResponseOfManyRoutes(t *testing.T) {
