@@ -63,6 +63,9 @@ JSON says why. It is 1 if the kernel gives no answer, 2 if an argument means not
 			if err != nil {
 				return usage(cmd, "--%w", err)
 			}
+			if t := terminalOf(cmd); t != nil {
+				opts.Width = t.Width
+			}
 			return usageOrFailed(cmd, explain(cmd.Context(), ns, args, opts))
 		},
 	}

@@ -3,11 +3,13 @@ package command
 import (
 	"encoding/json"
 	"os/exec"
+	"slices"
 	"strings"
 	"testing"
 
 	"kernelroutes/internal/needtest"
 	"kernelroutes/internal/nstest"
+	"kernelroutes/internal/ptytest"
 )
 
 // explained is what the JSON of get says that these tests look at.
@@ -294,5 +296,27 @@ func TestGetEscapes(t *testing.T) {
 	text := run(t, "", "get", "192.0.2.7")
 	if strings.Contains(text, "\x1b") || !strings.Contains(text, `a\x1b[31m`) {
 		t.Errorf("%q", text)
+	}
+}
+
+// TestGetTerminal: at a terminal an explanation fits, and says the same.
+func TestGetTerminal(t *testing.T) {
+	getNamespace(t)
+	args := []string{"get", "31.1.1.1", "fd50::1"}
+	piped := run(t, "", args...)
+	for _, columns := range []uint16{60, 100, 300} {
+		x := ptytest.Start(t, ptytest.Size{Rows: 24, Columns: columns}, exec.Command(binary(t), args...))
+		if status := x.Wait(); status != exitOK {
+			t.Errorf("exit status %d", status)
+		}
+		written := strings.ReplaceAll(x.Written(), "\r", "")
+		for line := range strings.Lines(written) {
+			if len(line) > int(columns)+1 {
+				t.Errorf("wider than %d: %q", columns, line)
+			}
+		}
+		if columns == 300 && written != piped || !slices.Equal(strings.Fields(written), strings.Fields(piped)) {
+			t.Errorf("%s instead of %s", written, piped)
+		}
 	}
 }

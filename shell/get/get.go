@@ -26,6 +26,8 @@ type Options struct {
 	Source, IIF, OIF, VRF, Mark, TOS, UID, IPProto, SPort, DPort string
 	// JSON is for one object a line instead of text.
 	JSON bool
+	// Width is that of the terminal that text is for, in columns; 0: there is none.
+	Width int
 }
 
 // A packet is one that is asked about.
@@ -134,7 +136,7 @@ func Run(ctx context.Context, out io.Writer, k *rtnl.Kernel, ns rtnl.Namespace, 
 		return err
 	}
 	defer l.Close()
-	e := explainer{names: k.Names(), lookups: l}
+	e := explainer{names: k.Names(), width: o.Width, lookups: l}
 	if err := e.setSuffix(k, ns); err != nil {
 		return err
 	}
@@ -166,6 +168,7 @@ func Run(ctx context.Context, out io.Writer, k *rtnl.Kernel, ns rtnl.Namespace, 
 // An explainer explains one packet after the other.
 type explainer struct {
 	names    *iproute2.Names
+	width    int // Options.Width
 	lookups  *rtnl.Lookups
 	idSuffix string // of what is in another namespace: see tables
 	packet   *packet

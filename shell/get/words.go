@@ -1,6 +1,7 @@
 package get
 
 import (
+	"bytes"
 	"fmt"
 	"strings"
 
@@ -11,26 +12,51 @@ import (
 
 // appendText appends an explanation in words, a paragraph.
 func (e *explainer) appendText(b []byte) []byte {
-	b = line(b, e.subject())
+	b = e.line(b, e.subject())
 	switch {
 	case !e.Told && e.Consistent:
-		b = line(b, "  how the kernel comes to its answer cannot be told: rules or routes changed meanwhile, or it "+
+		b = e.line(b, "  how the kernel comes to its answer cannot be told: rules or routes changed meanwhile, or it "+
 			"depends on what the kernel does not tell")
 	case !e.Told:
-		b = line(b, "  how the kernel comes to its answer cannot be told: the answer changed on every try")
+		b = e.line(b, "  how the kernel comes to its answer cannot be told: the answer changed on every try")
 	case e.Shortcut != "":
-		b = line(b, "  no rule is tried: "+string(e.Shortcut))
+		b = e.line(b, "  no rule is tried: "+string(e.Shortcut))
 	default:
 		b = e.appendSteps(b)
 	}
 	b = e.appendRoute(b)
-	return line(b, e.verdict())
+	return e.line(b, e.verdict())
 }
 
-// line appends a line of text that is safe for a terminal.
-func line(b []byte, text string) []byte {
-	start := len(b)
-	return append(iptext.Visible(append(b, text...), start), '\n')
+// line appends a line of text that is safe for a terminal, and no wider.
+func (e *explainer) line(b []byte, text string) []byte {
+	return e.fill(b, text, 0, 4+len(text)-len(strings.TrimLeft(text, " ")))
+}
+
+// fill is line where there is something up to a column already; what does not fit goes on below, from another
+// column on.
+func (e *explainer) fill(b []byte, text string, column, indent int) []byte {
+	for i, word := range bytes.Split(iptext.Visible([]byte(text), 0), []byte(" ")) {
+		n := iptext.Width(word)
+		switch {
+		case i == 0:
+		case e.width > 0 && column+1+n > e.width:
+			b = newLine(b, indent)
+			column = indent
+		default:
+			b = append(b, ' ')
+			column++
+		}
+		b = append(b, word...)
+		column += n
+	}
+	return append(b, '\n')
+}
+
+// newLine begins a line with blanks.
+func newLine(b []byte, blanks int) []byte {
+	b = append(b, '\n')
+	return iptext.Pad(b, len(b), blanks)
 }
 
 // subject returns what packet it is.
@@ -81,24 +107,32 @@ func (e *explainer) inVRF() string {
 // maxRule is up to how many columns what follows rules stands in one column.
 const maxRule = 60
 
-// appendSteps appends a line for each rule that is tried.
+// appendSteps appends a line for each rule that is tried. Where what comes of them does not fit beside all rules it
+// goes on below itself, or below the rules if these are wide.
 func (e *explainer) appendSteps(b []byte) []byte {
-	texts := make([]string, len(e.Steps))
-	width, numbers := 0, 0
+	rules, outcomes := make([]string, len(e.Steps)), make([]string, len(e.Steps))
+	width, numbers, widest := 0, 0, 0
 	for i := range e.Steps {
 		r := &e.Steps[i].Rule
-		texts[i] = string(iptext.Visible([]byte(e.rule(r)), 0))
-		if n := iptext.Width([]byte(texts[i])); n <= maxRule {
+		rules[i], outcomes[i] = string(iptext.Visible([]byte(e.rule(r)), 0)), e.step(&e.Steps[i])
+		if n := iptext.Width([]byte(rules[i])); n <= maxRule {
 			width = max(width, n)
 		}
 		numbers = max(numbers, len(fmt.Sprint(r.Priority)))
+		widest = max(widest, iptext.Width([]byte(outcomes[i])))
 	}
+	column := len("  rule ") + numbers + 2 + width + 2
+	below := e.width > 0 && column > e.width/2 && column+widest > e.width
 	b = append(b, '\n')
 	for i := range e.Steps {
 		b = fmt.Appendf(b, "  rule %-*d  ", numbers, e.Steps[i].Rule.Priority)
-		start := len(b)
-		b = append(iptext.Pad(append(b, texts[i]...), start, width), "  "...)
-		b = line(b, e.step(&e.Steps[i]))
+		if start := len(b); below {
+			const indent = 6
+			b = e.fill(newLine(append(b, rules[i]...), indent), outcomes[i], indent, indent+2)
+		} else {
+			b = append(iptext.Pad(append(b, rules[i]...), start, width), "  "...)
+			b = e.fill(b, outcomes[i], column+max(0, iptext.Width([]byte(rules[i]))-width), column)
+		}
 	}
 	if n := len(e.Steps); n == 0 || e.Steps[n-1].Outcome != rtnl.Decides {
 		b = append(b, "  there are no more rules\n"...)
@@ -137,7 +171,7 @@ func (e *explainer) appendRoute(b []byte) []byte {
 	if !r.Priority.OK {
 		single = append(single, "metric 0")
 	}
-	b = line(b, table+": "+strings.Join(single, " "))
+	b = e.line(b, table+": "+strings.Join(single, " "))
 	for i, text := range nexthops {
 		if i < len(hops) && hops[i].ID.OK {
 			text += fmt.Sprintf(" nhid %d", hops[i].ID.V)
@@ -145,7 +179,7 @@ func (e *explainer) appendRoute(b []byte) []byte {
 		if i == taken && len(nexthops) > 1 {
 			text += "   <- taken"
 		}
-		b = line(b, "    "+text)
+		b = e.line(b, "    "+text)
 	}
 	return b
 }
