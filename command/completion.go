@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"kernelroutes/internal/nearest"
 	"kernelroutes/rtnl"
 	"kernelroutes/rtnl/iproute2"
 	"kernelroutes/rtnl/object"
@@ -73,7 +74,8 @@ path or without. The packages install it. For one session of a shell:
 		Args: func(cmd *cobra.Command, args []string) error {
 			switch {
 			case len(args) == 0 || !slices.Contains(shells, args[0]):
-				return usage(cmd, "give one shell: bash, zsh, fish or powershell")
+				hint := nearest.Question(nearest.Of(strings.Join(args, " "), shells))
+				return usage(cmd, "%s", strings.TrimSpace(hint+" give one shell: bash, zsh, fish or powershell"))
 			case len(args) > 1:
 				return usage(cmd, "unexpected argument %q: give one shell", args[1])
 			}
