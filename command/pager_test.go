@@ -1,6 +1,8 @@
 package command
 
 import (
+	"errors"
+	"os"
 	"os/exec"
 	"strings"
 	"testing"
@@ -101,5 +103,18 @@ func TestPagerInterrupt(t *testing.T) {
 		if status != want || interrupted != (want == 130) || strings.Contains(since, "interrupted\nresumed") {
 			t.Errorf("%s: exit status %d, %q", sql, status, all)
 		}
+	}
+}
+
+// TestPagerHasEnded: the pipe to a pager is closed when that has ended, at any time before the context ends.
+func TestPagerHasEnded(t *testing.T) {
+	_, in, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	in.Close()
+	p := &pager{ctx: t.Context(), cmd: &exec.Cmd{}, in: in}
+	if _, err := p.Write([]byte("x")); !errors.Is(err, errClosedPipe) {
+		t.Error(err)
 	}
 }

@@ -96,25 +96,50 @@ func (t *tracer) add(w trail) {
 	t.ways = append(t.ways, w)
 }
 
-// with returns the steps and one more, which share no memory with others' steps.
-func with(steps []Step, s Step) []Step { return append(slices.Clip(steps), s) }
+// A path is the steps so far, the last one first, which several ways may have in common: there may be
+// thousands. nil: none.
+type path struct {
+	Step
+	before *path
+	length int
+}
+
+// with returns the steps and one more.
+func (p *path) with(s Step) *path {
+	if p == nil {
+		return &path{Step: s, length: 1}
+	}
+	return &path{Step: s, before: p, length: p.length + 1}
+}
+
+// steps returns them in order.
+func (p *path) steps() []Step {
+	if p == nil {
+		return nil
+	}
+	all := make([]Step, p.length)
+	for ; p != nil; p = p.before {
+		all[p.length-1] = p.Step
+	}
+	return all
+}
 
 // from finds the ways from a rule on.
-func (t *tracer) from(i int, steps []Step) {
+func (t *tracer) from(i int, so *path) {
 	for !t.lost && i < len(t.rules) {
 		r, j := &t.rules[i], t.judged[i]
 		skip := Step{Rule: *r, Met: object.Some(false), Why: j.why, Outcome: Skipped}
 		if j.verdict == perhaps {
-			t.from(i+1, with(steps, skip))
+			t.from(i+1, so.with(skip))
 		}
 		if j.verdict == never {
-			steps, i = with(steps, skip), i+1
+			so, i = so.with(skip), i+1
 			continue
 		}
 		step := Step{Rule: *r, Met: object.Some(true), Why: j.why}
 		switch r.Action {
 		case object.FR_ACT_TO_TBL:
-			t.consult(i, steps, step)
+			t.consult(i, so, step)
 			return
 		case object.FR_ACT_GOTO:
 			step.Outcome = NoTarget
@@ -128,13 +153,13 @@ func (t *tracer) from(i int, steps []Step) {
 			i++
 		default:
 			step.Outcome = Decides
-			t.add(trail{steps: with(steps, step), err: ruleError(r)})
+			t.add(trail{steps: so.with(step).steps(), err: ruleError(r)})
 			return
 		}
-		steps = with(steps, step)
+		so = so.with(step)
 	}
 	if !t.lost {
-		t.add(trail{steps: steps, err: NoRoute})
+		t.add(trail{steps: so.steps(), err: NoRoute})
 	}
 }
 
@@ -162,30 +187,30 @@ var typeErrors = map[object.RouteType]LookupError{object.Unspec: Blackhole, obje
 	object.NAT: Blackhole, object.XResolve: Blackhole, object.Unreachable: Unreachable, object.Prohibit: Prohibit}
 
 // consult finds the ways from what the table of a rule has.
-func (t *tracer) consult(i int, steps []Step, step Step) {
+func (t *tracer) consult(i int, so *path, step Step) {
 	step.Table = t.flow.table(&step.Rule)
 	found := t.find(step.Table)
-	for _, s := range steps {
+	for s := so; s != nil; s = s.before {
 		if s.Table == step.Table && s.Route != nil { // what a table has does not depend on the rule
 			found = slices.DeleteFunc(found, func(c candidate) bool { return c.Route != s.Route })
 		}
 	}
 	if len(found) == 0 {
 		step.Outcome = NoneFound
-		t.from(i+1, with(steps, step))
+		t.from(i+1, so.with(step))
 	}
 	for n := range found {
 		c := &found[n]
 		step.Route = c.Route
 		if c.Type == object.Throw {
 			step.Outcome = Thrown
-			t.from(i+1, with(steps, step))
+			t.from(i+1, so.with(step))
 			continue
 		}
 		err := typeErrors[c.Type]
 		if length, ok := step.Rule.SuppressedPrefixLen(); err == "" && ok && c.Dst.Bits() <= int(length) {
 			step.Outcome = SuppressedByLength
-			t.from(i+1, with(steps, step))
+			t.from(i+1, so.with(step))
 			continue
 		}
 		suppressed := never
@@ -194,11 +219,11 @@ func (t *tracer) consult(i int, steps []Step, step Step) {
 		}
 		if suppressed != never {
 			step.Outcome = SuppressedByGroup
-			t.from(i+1, with(steps, step))
+			t.from(i+1, so.with(step))
 		}
 		if suppressed != surely {
 			step.Outcome = Decides
-			t.add(trail{steps: with(steps, step), route: c, err: err})
+			t.add(trail{steps: so.with(step).steps(), route: c, err: err})
 		}
 	}
 }

@@ -40,7 +40,7 @@ func Commands() []Command {
 		{".schema", "[TABLE]", "show the columns of the tables", false, (*Session).schemas},
 		{".tables", "[TABLE]", "list the tables", false, (*Session).listTables},
 		{".timer", "on|off", "say after each statement how long it took, or do not", false, (*Session).setTimer},
-		{".wide", "on|off", "show all columns, as wide as they are, or make them fit", false,
+		{".wide", "on|off", "at a terminal, show all columns in full width, or make them fit", false,
 			(*Session).setWide},
 		{".width", "[N...]", "set the widths of pretty's columns; 0: automatic, -N: to the right", false,
 			(*Session).width},

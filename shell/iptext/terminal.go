@@ -1,4 +1,9 @@
 // Package iptext is text for people: what RTNetlink tells as ip writes it, and what a terminal can show of it.
+// The files:
+//
+//	describe.go  Describer: routes, rules and nexthop objects as ip writes them
+//	parts.go     which parts of such a description are others now
+//	terminal.go  text that is safe for a terminal, how wide it is, and where it is cut
 package iptext
 
 import (
