@@ -19,14 +19,17 @@ func TestPromptCompletes(t *testing.T) {
 	}
 	p.says("sel\t count(*) > 0 as x fr\t kernel_routes_i\t;", "\n| 1 |\n")
 	p.says("SELECT ver FROM kernel_routes_info;"+strings.Repeat("\x1b[D", 25)+"\t", "\n| version ")
-	p.Type("SELECT r.nexthop_\t\t")
+	p.Type("SELECT r.nexthop_\t")
+	p.wait("\x1b[0K") // of the first, or the second one would seem to be pasted
+	p.Type("\t")
 	p.wait("nexthop_count")
 	p.Type("\x03")
 	p.wait(ready)
 	p.says(".mo\t js\t", ".mode json")
 	p.says(".mode pr\t", ".mode pretty")
 	p.says(".read a\t", "\n| from a file |\n")
-	p.says("SELECT 'sel\t' AS x;", "\n| sel |\n")
+	p.says("SELECT\t'pasted'\tAS\tx\t,\tcount(*)\tAS\tn;", "\n| pasted | 1 |\n")
+	p.says("help", "\n.width [N...]")
 	p.Type(".qu\t\r")
 	p.ends(exitOK)
 }

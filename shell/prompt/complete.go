@@ -21,7 +21,8 @@ var sqliteFunctions = strings.Fields(`abs avg char coalesce count date datetime 
 
 // A completer completes what is typed.
 type completer struct {
-	before string // the lines of the statement that have been typed already
+	before  string      // the lines of the statement that have been typed already
+	pasting func() bool // more has come already after what is to be completed; nil: never
 }
 
 // complete returns what can stand at a position of a line, counted in characters: the text before it, what
@@ -42,7 +43,15 @@ func (c *completer) complete(line string, pos int) (head string, words []string,
 	last := token.Token{Start: len(sql), End: len(sql)}
 	if n := len(all); n > 0 && all[n-1].End == len(sql) {
 		switch t := all[n-1]; {
+<<<<<<< HEAD
 		case t.Open || t.Kind == token.Quoted || t.Kind == token.Comment:
+=======
+		case t.Open && t.Kind == token.Quoted && c.pasted():
+			return head, []string{"\t"}, tail
+		case t.Open || t.Kind == token.Quoted:
+			return head, nil, tail
+		case t.Kind == token.Comment:
+>>>>>>> s-a
 			return head, nil, tail
 		case t.Kind == token.Word:
 			last, all = t, all[:n-1]
@@ -51,10 +60,36 @@ func (c *completer) complete(line string, pos int) (head string, words []string,
 	typed := sql[last.Start:]
 	head = head[:len(head)-len(typed)]
 	found := candidates(typed, sql, all, tokensOf(sql+tail))
-	if len(found) == 1 && found[0] == typed {
+	if len(found) == 1 && found[0] == typed || !helps(found, typed) && c.pasted() {
 		return head, []string{typed + " "}, tail
 	}
-	return head, found, tail
+	return head, keeping(typed, found), tail
+}
+
+// pasted reports whether a tab is one of a pasted text: that is a blank, where it would complete nothing.
+func (c *completer) pasted() bool { return c.pasting != nil && c.pasting() }
+
+// helps reports whether all words go on in the same way after what is typed.
+func helps(words []string, typed string) bool {
+	return typed != "" && len(words) > 0 && len(words[0]) > len(typed) &&
+		!slices.ContainsFunc(words, func(w string) bool {
+			return len(w) == len(typed) || w[len(typed)] != words[0][len(typed)]
+		})
+}
+
+// keeping are the words, begun as what is typed if they differ from each other in that: the editor goes back to
+// what all have in common (FROM and from_unixtime have nothing).
+func keeping(typed string, words []string) []string {
+	if !slices.ContainsFunc(words, func(w string) bool { return w[:len(typed)] != words[0][:len(typed)] }) {
+		return words
+	}
+	var kept []string
+	for _, w := range words {
+		if w = typed + w[len(typed):]; !slices.Contains(kept, w) {
+			kept = append(kept, w)
+		}
+	}
+	return kept
 }
 
 // A piece is a token's text.
@@ -91,6 +126,8 @@ func candidates(typed, sql string, before []token.Token, statement []piece) []st
 		return beginning(columns(of), typed)
 	case "from", "join", "into", "update", "table", "view":
 		return beginning(tableNames(), typed)
+	case "order", "group", "partition":
+		return beginning(cased(typed, "BY"), typed)
 	}
 	var named []*tables.Table
 	for _, t := range tables.All() {
@@ -108,16 +145,16 @@ func candidates(typed, sql string, before []token.Token, statement []piece) []st
 		}
 		found = append(found, beginning(tableNames(), typed)...)
 	}
-	return append(found, beginning(cased(typed), typed)...)
+	return append(found, beginning(cased(typed, shell.Keywords()...), typed)...)
 }
 
 // cased are the keywords in small letters if what is typed is in such.
-func cased(typed string) []string {
+func cased(typed string, keywords ...string) []string {
 	if !strings.ContainsFunc(typed, unicode.IsLower) {
-		return shell.Keywords()
+		return keywords
 	}
 	var small []string
-	for _, k := range shell.Keywords() {
+	for _, k := range keywords {
 		small = append(small, strings.ToLower(k))
 	}
 	return small

@@ -2,9 +2,12 @@ package prompt
 
 import (
 	"os"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/peterh/liner"
 
 	"kernelroutes/shell"
 	"kernelroutes/tables"
@@ -50,7 +53,8 @@ func TestCompletion(t *testing.T) {
 		{"", "SELECT kernel_routes.dst_l| FROM kernel_routes", "SELECT kernel_routes.",
 			"dst_last dst_len", " FROM kernel_routes"},
 		{"", "SELECT x.dst_l|", "SELECT x.", "dst_last dst_len", ""},
-		{"", "SELECT 1 FROM kernel_routes_info GROUP B|", "SELECT 1 FROM kernel_routes_info GROUP ", "BETWEEN BY", ""},
+		{"", "SELECT 1 FROM kernel_routes_info GROUP B|", "SELECT 1 FROM kernel_routes_info GROUP ", "BY", ""},
+		{"", "AS|", "", "ASin( AS ASC", ""},
 		{"", ".mo|", "", ".mode", ""},
 		{"", " .mode|", " ", ".mode ", ""},
 		{"", ".mode j|", ".mode ", "json jsonl", ""},
@@ -117,5 +121,33 @@ func FuzzCompletion(f *testing.F) {
 func TestCompletedTables(t *testing.T) {
 	if len(tableNames()) != len(tables.All()) || !slices.IsSorted(shell.Keywords()) {
 		t.Errorf("%d tables, keywords are %v", len(tableNames()), shell.Keywords())
+	}
+}
+
+// TestPastedTabs: between words of a pasted text a tab is a blank, unless it completes what is before it.
+func TestPastedTabs(t *testing.T) {
+	for line, want := range map[string]string{
+		"SELECT dst":             "SELECT dst ",
+		"SELECT count(*)":        "SELECT count(*) ",
+		"SELECT 1 AS":            "SELECT 1 AS ",
+		"SELECT 1 AS n":          "SELECT 1 AS n ",
+		"SELECT 1 FROM ":         "SELECT 1 FROM  ",
+		"SELECT 'a":              "SELECT 'a\t",
+		"sele":                   "select",
+		"SELECT 1 FROM kernel_n": "SELECT 1 FROM kernel_nexthops",
+	} {
+		c := completer{pasting: func() bool { return true }}
+		head, words, tail := c.complete(line, len(line))
+		if got := head + strings.Join(words, "|") + tail; got != want {
+			t.Errorf("%q becomes %q, want %q", line, got, want)
+		}
+	}
+}
+
+// TestMore: the library's channel is where it is looked for.
+func TestMore(t *testing.T) {
+	field, there := reflect.TypeFor[liner.State]().FieldByName("next")
+	if !there || field.Type.Kind() != reflect.Chan {
+		t.Error("liner.State has no channel next: pasted tabs are not told from typed ones")
 	}
 }

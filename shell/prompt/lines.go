@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"reflect"
 	"strings"
 	"sync/atomic"
 
@@ -43,7 +44,9 @@ func newEditor(c *completer) *editor {
 	if err != nil {
 		return nil
 	}
-	return &editor{cooked: cooked, complete: c.complete}
+	e := &editor{cooked: cooked, complete: c.complete}
+	c.pasting = e.more
+	return e
 }
 
 // renew begins anew, in a terminal as it is now.
@@ -81,6 +84,13 @@ func (e *editor) read(prompt string) (text string, err error) {
 		}
 	}()
 	return e.state.Prompt(prompt)
+}
+
+// more reports whether keys wait to be read: nobody types as fast as text is pasted. The library does not tell,
+// but has them in a channel.
+func (e *editor) more() bool {
+	next := reflect.ValueOf(e.state).Elem().FieldByName("next")
+	return next.Kind() == reflect.Chan && next.Len() > 0
 }
 
 func (e *editor) edits() bool { return e.wide.Load() }

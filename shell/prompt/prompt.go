@@ -15,6 +15,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -162,10 +163,16 @@ func (p *Prompt) loop(ctx context.Context) error {
 	}
 }
 
+// undotted are commands that begin no SQL, and are what somebody types who does not know where they are.
+var undotted = []string{"help", "quit", "exit"}
+
 // statement adds a line to the statement, and returns that once it is whole.
 func (p *Prompt) statement(text string) string {
 	if p.typed.before == "" && strings.HasPrefix(strings.TrimSpace(text), ".") {
 		return strings.TrimSpace(text)
+	}
+	if word := strings.TrimRight(strings.TrimSpace(text), "; "); p.typed.before == "" && slices.Contains(undotted, word) {
+		return "." + word
 	}
 	text = p.typed.before + text
 	switch {
