@@ -43,15 +43,9 @@ func (c *completer) complete(line string, pos int) (head string, words []string,
 	last := token.Token{Start: len(sql), End: len(sql)}
 	if n := len(all); n > 0 && all[n-1].End == len(sql) {
 		switch t := all[n-1]; {
-<<<<<<< HEAD
-		case t.Open || t.Kind == token.Quoted || t.Kind == token.Comment:
-=======
 		case t.Open && t.Kind == token.Quoted && c.pasted():
 			return head, []string{"\t"}, tail
-		case t.Open || t.Kind == token.Quoted:
-			return head, nil, tail
-		case t.Kind == token.Comment:
->>>>>>> s-a
+		case t.Open || t.Kind == token.Quoted || t.Kind == token.Comment:
 			return head, nil, tail
 		case t.Kind == token.Word:
 			last, all = t, all[:n-1]
