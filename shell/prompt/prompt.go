@@ -171,7 +171,8 @@ func (p *Prompt) statement(text string) string {
 	if p.typed.before == "" && strings.HasPrefix(strings.TrimSpace(text), ".") {
 		return strings.TrimSpace(text)
 	}
-	if word := strings.TrimRight(strings.TrimSpace(text), "; "); p.typed.before == "" && slices.Contains(undotted, word) {
+	word := strings.TrimRight(strings.TrimSpace(text), "; ")
+	if p.typed.before == "" && slices.Contains(undotted, word) {
 		return "." + word
 	}
 	text = p.typed.before + text
