@@ -272,7 +272,7 @@ func TestGetVRF(t *testing.T) {
 func TestGetCompletion(t *testing.T) {
 	nstest.New(t)
 	nstest.Veth(t, "v0")
-	for args, want := range map[string]string{"--iif|": "lo\nv0p\nv0\n:4", "--oif|v": "v0p\nv0\n:4",
+	for args, want := range map[string]string{"--iif|": "lo\nv0\nv0p\n:4", "--oif|v": "v0\nv0p\n:4",
 		"--ipproto|": "icmp\nicmpv6\nipv6-icmp\ntcp\nudp\n:4", "--ipproto|t": "tcp\n:4", "": ":4", "--vrf|": ":4"} {
 		stdout, _, status := command(t, nil, append([]string{"__complete", "get"}, strings.Split(args, "|")...)...)
 		if !strings.HasPrefix(stdout, want+"\n") || status != exitOK {
