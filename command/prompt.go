@@ -39,7 +39,13 @@ func prompted(cmd *cobra.Command, opts shell.Options) error {
 		p.Prompts = os.Stdout
 	}
 	p.Complain, p.Warn, p.Note = say("Error: "), say("Warning: "), say("")
-	p.Terminal = func() *shell.Terminal { return terminalOf(cmd) }
+	p.Terminal = func() *shell.Terminal {
+		t := terminalOf(cmd)
+		if t != nil {
+			t.Note = p.Note
+		}
+		return t
+	}
 	interrupt := p.Interrupt
 	interrupts.Store(&interrupt)
 	defer interrupts.Store(nil)

@@ -139,7 +139,7 @@ func TestPromptFIFO(t *testing.T) {
 			t.Fatal(err)
 		}
 		p.Type(command + " " + fifo + "\r")
-		p.wait("fifo\n")
+		p.wait("fifo")
 		for p.Mode().Lflag&syscall.ISIG == 0 { // until then Ctrl-C is for the line
 			time.Sleep(time.Millisecond)
 		}

@@ -5,6 +5,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"syscall"
 	"testing"
@@ -69,10 +70,13 @@ func (p *typist) run(line string) string {
 	return p.wait(ready)
 }
 
+// lineEnd matches where the cursor goes to the end of what was typed before the line ends.
+var lineEnd = regexp.MustCompile(`\x1b\[\d+G\n`)
+
 // says types a line, after which a text is to be written, and others not.
 func (p *typist) says(line, want string, not ...string) {
 	p.t.Helper()
-	got := p.run(line)
+	got := lineEnd.ReplaceAllString(p.run(line), "\n")
 	if !strings.Contains(got, want) {
 		p.t.Errorf("%s: %q is missing in %q", line, want, got)
 	}

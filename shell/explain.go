@@ -39,7 +39,7 @@ func (s *Session) explain(err error) error {
 	}
 	msg = shorten(msg)
 	for _, hint := range []struct{ sign, text string }{
-		{"syntax error", s.db.meant(msg) + "see query --help for examples"},
+		{"syntax error", s.db.meant(msg) + s.examplesAt()},
 		{"incomplete input", "the statement ends too early"},
 		{"unrecognized token", "is a quote missing?"},
 		{"string or blob too big", "ask for shorter values"},
@@ -259,6 +259,14 @@ var keywords = strings.Fields(`ALL AND AS ASC BETWEEN BY CASE CAST COLLATE CREAT
 	END ESCAPE EXCEPT EXISTS EXPLAIN FROM GLOB GROUP HAVING IN INNER INSERT INTERSECT INTO IS ISNULL JOIN LEFT LIKE
 	LIMIT MATCH NATURAL NOT NOTNULL NULL OFFSET ON OR ORDER OUTER OVER PARTITION PLAN PRAGMA QUERY RECURSIVE REGEXP
 	SELECT SET TABLE TEMP THEN UNION UPDATE USING VALUES VIEW WHEN WHERE WITH`)
+
+// examplesAt says where examples are.
+func (s *Session) examplesAt() string {
+	if s.Files != nil {
+		return ".examples shows what can be asked"
+	}
+	return "see query --help for examples"
+}
 
 // Keywords returns words of SQL, in the order of the alphabet.
 func Keywords() []string { return slices.Clone(keywords) }

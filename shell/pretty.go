@@ -3,6 +3,7 @@ package shell
 import (
 	"fmt"
 	"slices"
+	"sort"
 	"strings"
 
 	"kernelroutes/shell/iptext"
@@ -211,19 +212,25 @@ func (p *prettyPrinter) fit() (widths []int, ok bool) {
 // narrow takes so much from widths, the widest ones first, but none below its least one. It returns how much
 // there still is to take.
 func narrow(widths, least []int, short int) (left int) {
-	for ; short > 0; short-- {
-		widest := -1
+	to := func(i, most int) int { return max(least[i], min(widths[i], most)) }
+	taken := func(most int) (n int) { // if none is wider than that
 		for i, w := range widths {
-			if w > least[i] && (widest < 0 || w > widths[widest]) {
-				widest = i
-			}
+			n += w - to(i, most)
 		}
-		if widest < 0 {
-			return short
-		}
-		widths[widest]--
+		return n
 	}
-	return 0
+	tooLittle := func(most int) bool { return taken(most) < short }
+	most := max(sort.Search(slices.Max(append(widths, 0))+1, tooLittle)-1, 0)
+	left = max(short-taken(most), 0)
+	over := taken(most) - short // which the last ones keep
+	for i := len(widths) - 1; i >= 0; i-- {
+		w := to(i, most)
+		if over > 0 && w == most && widths[i] > w {
+			w, over = w+1, over-1
+		}
+		widths[i] = w
+	}
+	return left
 }
 
 func (p *prettyPrinter) header(o *output) {

@@ -59,6 +59,7 @@ func (e *editor) renew() {
 		e.raw = raw
 	}
 	e.restore()
+	e.state.SetMultiLineMode(true) // what does not fit into a line goes on in the next
 	e.state.SetCtrlCAborts(true)
 	e.state.SetTabCompletionStyle(liner.TabPrints)
 	e.state.SetWordCompleter(e.complete)
