@@ -139,14 +139,16 @@ func (x *Terminal) Written() string {
 // patience is how long something may take. It is no measure of speed: machines that test have other work.
 const patience = time.Minute
 
-// WaitFor waits until a text has been written after the first n bytes of Written, and returns what was
-// written from there on, and how much there is now.
-func (x *Terminal) WaitFor(n int, text string) (since string, written int) {
+// WaitFor waits until a text has been written after the first n bytes of Written. It returns what was written
+// from there on, and how many bytes come before what follows the text.
+func (x *Terminal) WaitFor(n int, text string) (since string, behind int) {
 	x.t.Helper()
 	for end := time.Now().Add(patience); ; time.Sleep(2 * time.Millisecond) {
 		all := x.Written()
-		if n <= len(all) && strings.Contains(all[n:], text) {
-			return all[n:], len(all)
+		if n <= len(all) {
+			if i := strings.Index(all[n:], text); i >= 0 {
+				return all[n:], n + i + len(text)
+			}
 		}
 		if time.Now().After(end) {
 			x.t.Fatalf("%q did not come; since then: %q", text, all[min(n, len(all)):])
