@@ -8,13 +8,11 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"kernelroutes/internal/needtest"
+	"kernelroutes/internal/ptytest"
 	"kernelroutes/rtnl/iproute2"
 	"kernelroutes/tables"
 )
@@ -355,79 +353,31 @@ func TestCompletions(t *testing.T) {
 // A terminal has a shell in it, which writes the line that it edits to the file lines in its
 // home when \C-xr is typed.
 type terminal struct {
+	*ptytest.Terminal
 	t     *testing.T
-	pty   *os.File
-	cmd   *exec.Cmd
 	lines string
 	seen  int
 }
 
 func openTerminal(t *testing.T, env []string, home string, argv ...string) *terminal {
 	t.Helper()
-	pty, err := os.OpenFile("/dev/ptmx", os.O_RDWR|unix.O_NOCTTY, 0)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { pty.Close() })
-	n, err := unix.IoctlGetInt(int(pty.Fd()), unix.TIOCGPTN)
-	if err == nil {
-		err = unix.IoctlSetPointerInt(int(pty.Fd()), unix.TIOCSPTLCK, 0)
-	}
-	if err == nil {
-		err = unix.IoctlSetWinsize(int(pty.Fd()), unix.TIOCSWINSZ, &unix.Winsize{Row: 50, Col: 200})
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	tty, err := os.OpenFile(fmt.Sprintf("/dev/pts/%d", n), os.O_RDWR|unix.O_NOCTTY, 0)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer tty.Close()
 	cmd := exec.Command(argv[0], argv[1:]...)
-	cmd.Env, cmd.Dir, cmd.Stdin, cmd.Stdout, cmd.Stderr = env, home, tty, tty, tty
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	term := &terminal{t: t, pty: pty, cmd: cmd, lines: home + "/lines"}
-	t.Cleanup(func() { cmd.Process.Kill(); cmd.Wait() })
-	ready := make(chan bool)
-	go func() {
-		var out bytes.Buffer
-		told := false
-		for b := make([]byte, 4096); ; {
-			n, err := pty.Read(b)
-			out.Write(b[:n])
-			if !told && (err != nil || bytes.Contains(out.Bytes(), []byte("ready>"))) {
-				told = true
-				close(ready)
-			}
-			if err != nil {
-				return
-			}
-		}
-	}()
-	select {
-	case <-ready:
-	case <-time.After(time.Minute):
-		t.Fatal("the shell is not ready")
-	}
-	return term
+	cmd.Env, cmd.Dir = env, home
+	x := &terminal{Terminal: ptytest.Start(t, ptytest.Size{Rows: 50, Columns: 200}, cmd), t: t, lines: home + "/lines"}
+	x.WaitFor(0, "ready>")
+	return x
 }
 
 // line types keys that end with \C-xr and returns the line that the shell has then. after
 // takes it away.
 func (x *terminal) line(keys, after string) string {
 	x.t.Helper()
-	if _, err := x.pty.WriteString(keys); err != nil {
-		x.t.Fatal(err)
-	}
+	x.Type(keys)
 	x.seen++
 	for end := time.Now().Add(time.Minute); time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
 		b, _ := os.ReadFile(x.lines)
 		if lines := strings.SplitAfter(string(b), "\n"); len(lines) > x.seen {
-			x.pty.WriteString(after)
+			x.Type(after)
 			return strings.TrimSuffix(lines[x.seen-1], "\n")
 		}
 	}
