@@ -97,7 +97,8 @@ func TestCaptureFollow(t *testing.T) {
 		}
 		defer f.Close()
 		all := recordedEvents(t, f)
-		if len(all) == 0 || all[0].Action != events.Added || all[0].Kind.Name != "route" {
+		// The route may have been there when following began: then it is removed first.
+		if len(all) == 0 || all[0].Kind.Name != "route" {
 			t.Errorf("%v: %d events", sig, len(all))
 		}
 		if left, err := os.ReadDir(dir); err != nil || len(left) != 1 {

@@ -141,7 +141,9 @@ func attackAll(t *testing.T, c *Check, cells map[string]Cell) {
 		if len(a.Rows) > 0 {
 			cell.Attacks++
 		}
-		if t.Run(strings.ReplaceAll(a.What, "/", "-"), func(t *testing.T) { a.check(t, c) }) && len(a.Rows) > 0 {
+		inOsquery := i%4 == 0 && !c.ofEvents() && !testing.Short() // the events of an attack are in none but ours
+		name := strings.ReplaceAll(a.What, "/", "-")
+		if t.Run(name, func(t *testing.T) { a.check(t, c, inOsquery) }) && len(a.Rows) > 0 {
 			cell.Found++
 		}
 		cells[a.Host] = cell
@@ -151,12 +153,14 @@ func attackAll(t *testing.T, c *Check, cells map[string]Cell) {
 	}
 }
 
-func (a attack) check(t *testing.T, c *Check) {
+// check does what an attack is. That osquery has the same rows was shown for every statement on the healthy
+// hosts: here it is shown again for some.
+func (a attack) check(t *testing.T, c *Check, inOsquery bool) {
 	buildHost(t, a.Host)
 	runShell(t, a.Run)
 	rows := c.ask(t, c.SQL(), a.Events)
 	passed := c.ask(t, c.PolicySQL(), a.Events)
-	if !c.ofEvents() && !testing.Short() { // the events of the attack are in none but ours
+	if inOsquery {
 		o := startOsquery(t)
 		o.compare(t, c.SQL(), rows)
 		o.compare(t, c.PolicySQL(), passed)
