@@ -249,8 +249,6 @@ func (t *tracer) suppressedByGroup(r *object.Rule, c *candidate) verdict {
 	return perhaps
 }
 
-const rtnhFDead = 1 // RTNH_F_DEAD
-
 // usable reports whether a route has a nexthop that the packet may take (fib_lookup_good_nhc,
 // find_match), and whether it takes such a one for certain.
 func (t *tracer) usable(c *candidate) (usable, firm bool) {
@@ -267,7 +265,7 @@ func (t *tracer) usable(c *candidate) (usable, firm bool) {
 		return true, true
 	}
 	for i, h := range c.hops {
-		if h.Flags&rtnhFDead == 0 && (through == 0 || h.OIF == through) {
+		if h.Flags&object.RTNH_F_DEAD == 0 && (through == 0 || h.OIF == through) {
 			usable = true
 			firm = firm || c.firm == nil || c.firm[i]
 		}

@@ -1,48 +1,35 @@
 package shell
 
-// A styler returns how the value of a column is shown (ECMA-48's SGR), "" if as all others; nil: all are.
-type styler func(column, value string) string
+import "kernelroutes/shell/iptext"
 
-const (
-	red   = "31"
-	bold  = "1"
-	plain = "\x1b[0m"
-)
+// A styler returns how the value of a column is shown, "" if as all others; nil: all are.
+type styler func(column, value string) iptext.Style
 
 // colors shows in red what drops packets, and a default route in bold.
-func colors(column, value string) string {
+func colors(column, value string) iptext.Style {
 	switch column {
 	case "type", "rule_type", "action":
 		switch value {
 		case "blackhole", "unreachable", "prohibit":
-			return red
+			return iptext.Red
 		}
 	case "error":
 		if value != "" {
-			return red
+			return iptext.Red
 		}
 	case "dst":
 		switch value {
 		case "0.0.0.0/0", "::/0", "default":
-			return bold
+			return iptext.Bold
 		}
 	}
 	return ""
 }
 
 // of returns how a value is shown.
-func (s styler) of(column string, value []byte) string {
+func (s styler) of(column string, value []byte) iptext.Style {
 	if s == nil {
 		return ""
 	}
 	return s(column, string(value))
-}
-
-// styled appends a value as it is to be shown.
-func styled(b, value []byte, sgr string) []byte {
-	if sgr == "" {
-		return append(b, value...)
-	}
-	b = append(append(append(b, "\x1b["...), sgr...), 'm')
-	return append(append(b, value...), plain...)
 }

@@ -259,11 +259,11 @@ func (p *prettyPrinter) print(o *output, text []byte, lengths []uint32) (rest []
 		if n == len(p.shown) || p.shown[n] != i {
 			continue
 		}
-		sgr := p.style.of(p.columns[i].name, value)
+		style := p.style.of(p.columns[i].name, value)
 		if p.lines == nil {
-			spare = p.cell(o, i, value, sgr, spare)
+			spare = p.cell(o, i, value, style, spare)
 		} else {
-			o.buf = append(styled(append(o.buf, p.lines[n].text...), value, sgr), '\n')
+			o.buf = append(style.Append(append(o.buf, p.lines[n].text...), value), '\n')
 		}
 		n++
 	}
@@ -274,7 +274,7 @@ func (p *prettyPrinter) print(o *output, text []byte, lengths []uint32) (rest []
 }
 
 // cell prints a value, and returns how much wider than the border the rest of the line may be.
-func (p *prettyPrinter) cell(o *output, col int, value []byte, sgr string, spare int) (left int) {
+func (p *prettyPrinter) cell(o *output, col int, value []byte, style iptext.Style, spare int) (left int) {
 	c := &p.columns[col]
 	width := iptext.Width(value)
 	switch {
@@ -295,7 +295,7 @@ func (p *prettyPrinter) cell(o *output, col int, value []byte, sgr string, spare
 		o.buf = blanks(o.buf, pad)
 		pad = 0
 	}
-	o.buf = blanks(styled(o.buf, value, sgr), pad+1)
+	o.buf = blanks(style.Append(o.buf, value), pad+1)
 	return spare
 }
 

@@ -234,7 +234,7 @@ func (p *linePrinter) row(o *output, r *row) {
 	p.rows = true
 	for i, n := range p.names {
 		p.text = iptext.Visible(r.appendTo(p.text[:0], i), 0)
-		o.buf = styled(append(o.buf, n.text...), p.text, p.style.of(n.name, p.text))
+		o.buf = p.style.of(n.name, p.text).Append(append(o.buf, n.text...), p.text)
 		o.buf = append(o.buf, '\n')
 	}
 }

@@ -75,7 +75,6 @@ const (
 
 // Flags of nexthops, and other numbers of the kernel's.
 const (
-	RTNH_F_DEAD       = 0x1
 	RTNH_F_ONLINK     = 0x4
 	RTNH_F_OFFLOAD    = 0x8
 	RTNH_F_LINKDOWN   = 0x10

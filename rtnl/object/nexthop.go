@@ -7,6 +7,10 @@ import (
 	"kernelroutes/rtnl/wire"
 )
 
+// RTNH_F_DEAD is in the flags of a nexthop that no packet takes: its interface is down, or has no carrier where
+// ignore_routes_with_linkdown is set.
+const RTNH_F_DEAD = 0x1
+
 // A Nexthop is one way that a route sends packets: a member of RTA_MULTIPATH, a
 // nexthop object, or what the route itself says of its only one.
 type Nexthop struct {

@@ -113,7 +113,6 @@ func (a *Analysis) collect(ctx context.Context) ([]route, error) {
 
 // flagsOf tells what a route is.
 func flagsOf(snap *rtnl.Snapshot, r *object.Route, hops []object.Nexthop) (flags uint8) {
-	const dead = 0x1 // RTNH_F_DEAD, also of what has no carrier where ignore_routes_with_linkdown is set
 	if r.Src.IsValid() && r.Src.Bits() > 0 {
 		flags |= sourced
 	}
@@ -126,7 +125,7 @@ func flagsOf(snap *rtnl.Snapshot, r *object.Route, hops []object.Nexthop) (flags
 	if r.Family == object.IPv4 && flags&rejects != 0 {
 		return flags | alive // no interface is looked at (fib_table_lookup)
 	}
-	if r.Cache.OK && r.Cache.V.Expires < 0 || r.Flags&dead != 0 && len(hops) <= 1 {
+	if r.Cache.OK && r.Cache.V.Expires < 0 || r.Flags&object.RTNH_F_DEAD != 0 && len(hops) <= 1 {
 		return flags
 	}
 	if r.NexthopID.OK {
@@ -141,7 +140,8 @@ func flagsOf(snap *rtnl.Snapshot, r *object.Route, hops []object.Nexthop) (flags
 			return flags | alive // a blackhole
 		}
 	}
-	if len(hops) == 0 || slices.ContainsFunc(hops, func(h object.Nexthop) bool { return h.Flags&dead == 0 }) {
+	lives := func(h object.Nexthop) bool { return h.Flags&object.RTNH_F_DEAD == 0 }
+	if len(hops) == 0 || slices.ContainsFunc(hops, lives) {
 		flags |= alive
 	}
 	return flags

@@ -87,7 +87,7 @@ func (w *writer) printRoute(width int) {
 	parts = append(append(parts, w.properties(r)...), w.more(r)...)
 	dst := iptext.Visible([]byte(w.destination()), 0)
 	w.line = append(w.line[:0], "  "...)
-	w.line = append(append(append(w.line, w.color(r)...), dst...), w.uncolor(r)...)
+	w.line = w.style(r).Append(w.line, dst)
 	column := iptext.Width(dst)
 	for ; column < width; column++ {
 		w.line = append(w.line, ' ')
@@ -191,29 +191,16 @@ func (w *writer) objectOf(id uint32) string {
 	return ""
 }
 
-// The colors are those of the other tables of the program: red for what refuses packets, bold for default routes.
-const (
-	bold    = "\x1b[1m"
-	red     = "\x1b[31m"
-	noColor = "\x1b[0m"
-)
-
-func (w *writer) color(r *object.Route) string {
+// style is that of the other tables of the program.
+func (w *writer) style(r *object.Route) iptext.Style {
 	switch {
 	case !w.opts.Color:
 	case r.Type == object.Blackhole || r.Type == object.Unreachable || r.Type == object.Prohibit:
-		return red
+		return iptext.Red
 	case r.Dst.IsValid() && r.Dst.Bits() == 0:
-		return bold
+		return iptext.Bold
 	}
 	return ""
-}
-
-func (w *writer) uncolor(r *object.Route) string {
-	if w.color(r) == "" {
-		return ""
-	}
-	return noColor
 }
 
 // shadowedBy names what comes before a route, and for which packets it does not.

@@ -2,6 +2,7 @@ package show
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -199,8 +200,42 @@ func plural(n int, what string) string {
 	return strconv.Itoa(n) + " " + what + "s"
 }
 
-// print prints a line.
+// print prints a line, at a terminal as several that fit.
 func (w *writer) print(text string) {
 	w.line = iptext.Visible(append(w.line[:0], text...), 0)
+	if w.opts.Width > 0 && iptext.Width(w.line) > w.opts.Width {
+		w.line = folded(w.line, w.opts.Width)
+	}
 	w.out.Write(append(w.line, '\n')) // an error is what Flush returns
+}
+
+// folded breaks a line between words where it does not fit. It goes on below its last part that stands apart
+// from what is before; that part comes on a line of its own if it begins too far to the right.
+func folded(line []byte, width int) []byte {
+	start := 0
+	if apart := bytes.LastIndex(line, []byte("  ")); apart >= 0 {
+		start = apart + len("  ")
+	}
+	head, indent := slices.Clone(line[:start]), iptext.Width(line[:start])+2
+	if indent > width/2 {
+		indent = 8
+		if head = bytes.TrimRight(head, " "); len(head) > 0 {
+			head = append(head, '\n')
+		}
+		head = append(head, bytes.Repeat([]byte(" "), indent-2)...)
+	}
+	all, column := head, indent-2
+	for i, word := range bytes.Split(line[start:], []byte(" ")) {
+		n := iptext.Width(word)
+		switch {
+		case i == 0:
+		case column+1+n > width:
+			all = append(append(all, '\n'), bytes.Repeat([]byte(" "), indent)...)
+			column = indent
+		default:
+			all, column = append(all, ' '), column+1
+		}
+		all, column = append(all, word...), column+n
+	}
+	return all
 }

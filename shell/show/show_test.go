@@ -232,9 +232,13 @@ no routes in table 4711
 		{Options{Family: object.IPv4, Dev: "eth1", Table: "main", Width: 46, Color: true}, `
 ipv4
 
-table main (254)                    rule 90: from all, but only routes longer than /8 and none through interface group 3
-                                    rule 32764: from all, but no default route
-                                    rule 32766: from all
+table main (254)
+      rule 90: from all, but only routes
+        longer than /8 and none through
+        interface group 3
+      rule 32764: from all, but no default
+        route
+      rule 32766: from all
   10.0.0.0/8 tos 0x10  dev eth1 proto boot
                        scope link metric 30
   11.0.0.0/9           dev eth1 proto boot
@@ -243,7 +247,8 @@ table main (254)                    rule 90: from all, but only routes longer th
                        scope link
       shadowed by table local 192.0.2.10/32
 
-3 routes in 1 table through eth1, 1 of them shadowed
+3 routes in 1 table through eth1, 1 of them
+  shadowed
 `},
 	} {
 		text, _ := shown(t, k, c.opts)
@@ -269,13 +274,13 @@ func TestColors(t *testing.T) {
 	network(t)
 	plain, _ := shown(t, &rtnl.Kernel{}, Options{})
 	colored, _ := shown(t, &rtnl.Kernel{}, Options{Color: true})
-	for _, want := range []string{"\n  " + red + "blackhole 198.51.100.0/24" + noColor + "  ",
-		"\n  " + bold + "default" + noColor + "  "} {
+	for _, want := range []string{"\n  \x1b[31mblackhole 198.51.100.0/24\x1b[0m  ",
+		"\n  \x1b[1mdefault\x1b[0m  "} {
 		if !strings.Contains(colored, want) {
 			t.Errorf("there is no %q in %q", want, colored)
 		}
 	}
-	if bare := strings.NewReplacer(bold, "", red, "", noColor, "").Replace(colored); bare != plain {
+	if bare := strings.NewReplacer("\x1b[31m", "", "\x1b[1m", "", "\x1b[0m", "").Replace(colored); bare != plain {
 		t.Error("without its colors, the text is another one")
 	}
 }
