@@ -3,6 +3,7 @@ package command
 import (
 	_ "embed"
 	"fmt"
+	"os"
 	"slices"
 	"strings"
 
@@ -143,9 +144,17 @@ func completeFirst(words []string) cobra.CompletionFunc {
 }
 
 // completeTable completes the name of a routing table, as rt_tables of the host has them.
-func completeTable(_ *cobra.Command, _ []string, typed string) ([]string, cobra.ShellCompDirective) {
+func completeTable(cmd *cobra.Command, _ []string, typed string) ([]string, cobra.ShellCompDirective) {
+	host := iproute2.HostNames()
+	if valueOf(cmd, "from") != "" {
+		src, err := completedSource(cmd)
+		if err != nil {
+			return nil, cobra.ShellCompDirectiveNoFileComp // there is nobody to be told
+		}
+		host = src.Names()
+	}
 	var names []string
-	for id, name := range iproute2.HostNames().Tables().All() {
+	for id, name := range host.Tables().All() {
 		if id != 0 { // unspec, in which no route is
 			names = append(names, fmt.Sprintf("%s\ttable %d", name, id))
 		}
@@ -159,18 +168,17 @@ func completeTable(_ *cobra.Command, _ []string, typed string) ([]string, cobra.
 func completeDevice(wanted func(*object.Link) bool) cobra.CompletionFunc {
 	return func(cmd *cobra.Command, _ []string, typed string) ([]string, cobra.ShellCompDirective) {
 		const nothing = cobra.ShellCompDirectiveNoFileComp
-		var netns string
-		if f := cmd.Flags().Lookup("netns"); f != nil {
-			netns = f.Value.String()
-		}
-		ns, err := tables.ParseNetns(netns)
+		ns, err := tables.ParseNetns(valueOf(cmd, "netns"))
 		if err != nil {
 			return nil, nothing
 		}
-		var k rtnl.Kernel
-		snap, err := k.Read(cmd.Context(), rtnl.Request{Namespace: ns, Kinds: []*object.Kind{object.Links.Kind}})
+		src, err := completedSource(cmd)
 		if err != nil {
-			return nil, nothing // there is nobody to be told
+			return nil, nothing
+		}
+		snap, err := src.Read(cmd.Context(), rtnl.Request{Namespace: ns, Kinds: []*object.Kind{object.Links.Kind}})
+		if err != nil {
+			return nil, nothing
 		}
 		var names []string
 		for l := range rtnl.All(snap, object.Links) {
@@ -182,6 +190,32 @@ func completeDevice(wanted func(*object.Link) bool) cobra.CompletionFunc {
 		slices.Sort(names)
 		return beginning(names, typed), nothing
 	}
+}
+
+// maxCompleted bounds the capture that names are taken from while somebody waits for a word.
+const maxCompleted = 64 << 20
+
+// completedSource is what the command that is typed would ask: the capture that --from names, or the kernel.
+func completedSource(cmd *cobra.Command) (tables.Source, error) {
+	from := valueOf(cmd, "from")
+	if from != "" {
+		info, err := os.Stat(from)
+		if err != nil {
+			return nil, err
+		}
+		if !info.Mode().IsRegular() || info.Size() > maxCompleted {
+			return nil, fmt.Errorf("%s is no file, or takes too long to read", from)
+		}
+	}
+	return openSource(cmd.Context(), from, func(string) {})
+}
+
+// valueOf returns the value of a flag, "" if the command has none of that name.
+func valueOf(cmd *cobra.Command, flag string) string {
+	if f := cmd.Flags().Lookup(flag); f != nil {
+		return f.Value.String()
+	}
+	return ""
 }
 
 func beginning(words []string, prefix string) (found []string) {
