@@ -85,8 +85,6 @@ type definition struct {
 	list *List  // nil: a part
 	sql  string // name (columns) AS (...)
 	uses []*definition
-
-	selected *regexp.Regexp // finds it where a query selects from it
 }
 
 // Lists returns the lists that the check compares with.
@@ -232,7 +230,6 @@ func loadDefinitions(files fs.FS) (defs []*definition, err error) {
 	parts, _ := fs.Glob(files, "parts/*.sql")
 	for _, file := range slices.Concat(lists, parts) {
 		d := &definition{name: strings.TrimSuffix(path.Base(file), path.Ext(file))}
-		d.selected = selecting(d.name)
 		if path.Ext(file) == ".sql" {
 			text, err := fs.ReadFile(files, file)
 			if err != nil {

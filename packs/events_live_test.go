@@ -213,6 +213,9 @@ func TestChangesInOsquery(t *testing.T) {
 // TestFlood has somebody make more changes than osquery can hold, in order to be seen by no query: each of them still
 // has an answer, with what is newest.
 func TestFlood(t *testing.T) {
+	if testing.Short() {
+		t.Skip("-short: it makes 40,000 changes")
+	}
 	nstest.New(t)
 	nstest.Veth(t, "v0", "10.0.0.1/16")
 	o := startOsquery(t)

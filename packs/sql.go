@@ -10,9 +10,9 @@ import (
 
 // used returns the definitions that a query selects from, each after those that it uses.
 func used(query string, defs []*definition) (with []*definition) {
-	query = plain(query)
+	names := selected(plain(query))
 	for _, d := range defs {
-		if !d.selected.MatchString(query) {
+		if !names[d.name] {
 			continue
 		}
 		for _, u := range slices.Concat(d.needs(defs), []*definition{d}) {
@@ -32,9 +32,16 @@ func (d *definition) needs(defs []*definition) []*definition {
 	return d.uses
 }
 
-// selecting finds where a query selects from a table of the name.
-func selecting(name string) *regexp.Regexp {
-	return regexp.MustCompile(`(?i)\b(FROM|JOIN|IN)\s+` + name + `\b`)
+// selection finds a table that a query selects from.
+var selection = regexp.MustCompile(`(?i)\b(?:FROM|JOIN|IN)\s+(\w+)`)
+
+// selected returns the tables that a query selects from, in lower case.
+func selected(query string) map[string]bool {
+	names := map[string]bool{}
+	for _, m := range selection.FindAllStringSubmatch(query, -1) {
+		names[strings.ToLower(m[1])] = true
+	}
+	return names
 }
 
 // sql defines the list as a table of SQL.
