@@ -1,7 +1,6 @@
 package get
 
 import (
-	"bytes"
 	"fmt"
 	"strings"
 
@@ -36,21 +35,7 @@ func (e *explainer) line(b []byte, text string) []byte {
 // fill is line where there is something up to a column already; what does not fit goes on below, from another
 // column on.
 func (e *explainer) fill(b []byte, text string, column, indent int) []byte {
-	for i, word := range bytes.Split(iptext.Visible([]byte(text), 0), []byte(" ")) {
-		n := iptext.Width(word)
-		switch {
-		case i == 0:
-		case e.width > 0 && column+1+n > e.width:
-			b = newLine(b, indent)
-			column = indent
-		default:
-			b = append(b, ' ')
-			column++
-		}
-		b = append(b, word...)
-		column += n
-	}
-	return append(b, '\n')
+	return append(iptext.Fill(b, iptext.Visible([]byte(text), 0), e.width, column, indent), '\n')
 }
 
 // newLine begins a line with blanks.

@@ -8,6 +8,7 @@
 package iptext
 
 import (
+	"bytes"
 	"slices"
 	"strconv"
 	"unicode/utf8"
@@ -53,6 +54,27 @@ func Width(text []byte) int {
 		}
 	}
 	return len(text)
+}
+
+// Fill appends a visible text to a line that is filled up to a column. Between words where it gets wider than a
+// width (0: any) it goes on in a line below, from the column indent on.
+func Fill(b, text []byte, width, column, indent int) []byte {
+	for i, word := range bytes.Split(text, []byte(" ")) {
+		n := Width(word)
+		switch {
+		case i == 0:
+		case width > 0 && column+1+n > width:
+			b = append(b, '\n')
+			b = Pad(b, len(b), indent)
+			column = indent
+		default:
+			b = append(b, ' ')
+			column++
+		}
+		b = append(b, word...)
+		column += n
+	}
+	return b
 }
 
 // Pad fills what begins at from with blanks up to a width in columns of a terminal.

@@ -216,26 +216,13 @@ func folded(line []byte, width int) []byte {
 	if apart := bytes.LastIndex(line, []byte("  ")); apart >= 0 {
 		start = apart + len("  ")
 	}
-	head, indent := slices.Clone(line[:start]), iptext.Width(line[:start])+2
-	if indent > width/2 {
-		indent = 8
-		if head = bytes.TrimRight(head, " "); len(head) > 0 {
-			head = append(head, '\n')
+	all, column := slices.Clone(line[:start]), iptext.Width(line[:start])
+	if column+2 > width/2 {
+		all, column = bytes.TrimRight(all, " "), 6
+		if len(all) > 0 {
+			all = append(all, '\n')
 		}
-		head = append(head, bytes.Repeat([]byte(" "), indent-2)...)
+		all = iptext.Pad(all, len(all), column)
 	}
-	all, column := head, indent-2
-	for i, word := range bytes.Split(line[start:], []byte(" ")) {
-		n := iptext.Width(word)
-		switch {
-		case i == 0:
-		case column+1+n > width:
-			all = append(append(all, '\n'), bytes.Repeat([]byte(" "), indent)...)
-			column = indent
-		default:
-			all, column = append(all, ' '), column+1
-		}
-		all, column = append(all, word...), column+n
-	}
-	return all
+	return iptext.Fill(all, line[start:], width, column, column+2)
 }
