@@ -357,6 +357,18 @@ func (l *Lookups) LinkByName(name string) (object.Link, bool, error) {
 	return link, link.Index != 0, err
 }
 
+// Interfaces returns the names of all interfaces.
+func (l *Lookups) Interfaces() (names []string, err error) {
+	s, err := l.read(l.ctx, Request{Namespace: l.ns, Kinds: []*object.Kind{object.Links.Kind}})
+	if err != nil {
+		return nil, err
+	}
+	for link := range All(s, object.Links) {
+		names = append(names, link.Name)
+	}
+	return names, nil
+}
+
 // link asks for one interface, and returns the zero Link if there is none.
 func (l *Lookups) link(op string, request []byte) (object.Link, error) {
 	return l.linkWith(op, request, func(*object.Message) {})

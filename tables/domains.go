@@ -272,14 +272,19 @@ func adviseLink(a *adviser, value string) string {
 	for l := range rtnl.All(a.read(rtnl.Filter{}, object.Links.Kind), object.Links) {
 		all = append(all, l.Name)
 	}
-	slices.Sort(all)
-	switch {
-	case slices.Contains(all, value):
+	if slices.Contains(all, value) {
 		return "" // it has just come, or is asked for as an input
-	case len(all) == 0:
-		return "there is no such interface"
 	}
-	return "there is no such interface: " + suggest(value, all)
+	return NoInterface(value, all)
+}
+
+// NoInterface says that no interface has the name, and which of the names that there are may be meant.
+func NoInterface(name string, there []string) string {
+	const text = "there is no such interface"
+	if len(there) == 0 {
+		return text
+	}
+	return text + ": " + suggest(name, slices.Sorted(slices.Values(there)))
 }
 
 // Lists of the names of bits.

@@ -5,7 +5,6 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"slices"
 	"strconv"
@@ -125,14 +124,15 @@ func (w *writer) findDev() error {
 	if w.opts.Dev == "" {
 		return nil
 	}
+	var there []string
 	for l := range rtnl.All(w.snap, object.Links) {
 		if l.Name == w.opts.Dev {
 			w.dev = l.Index
 			return nil
 		}
+		there = append(there, l.Name)
 	}
-	return fmt.Errorf("no interface has the name %q: SELECT dev FROM kernel_interface_config shows those that there "+
-		"are", w.opts.Dev)
+	return option.Errorf("--dev='%s': %s", w.opts.Dev, tables.NoInterface(w.opts.Dev, there))
 }
 
 // families prints all families that are wanted. Those that few hosts have are only shown if they have routes.

@@ -259,7 +259,8 @@ table main (254)
 	if !errors.As(err, &bad) {
 		t.Errorf("a table that has no such name: %v", err)
 	}
-	if err := Write(t.Context(), io.Discard, k, Options{Dev: "nosuch"}); err == nil || errors.As(err, &bad) {
+	err = Write(t.Context(), io.Discard, k, Options{Dev: "eht1"})
+	if !errors.As(err, &bad) || err.Error() != `--dev='eht1': there is no such interface: did you mean 'eth1'?` {
 		t.Errorf("an interface that there is not: %v", err)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
