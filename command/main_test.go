@@ -138,7 +138,7 @@ var badInput = []struct {
 	{"show|--table|nope", "", exitUsage, []string{`unknown table "nope"`, "number", "rt_tables"}},
 	{"show|--table|", "", exitUsage, []string{"--table is empty"}},
 	{"show|--dev|", "", exitUsage, []string{"--dev is empty"}},
-	{"show|--dev|nope", "", exitFailed, []string{`"nope"`, "kernel_interface_config"}},
+	{"show|--dev|nope", "", exitUsage, []string{"--dev='nope'", "no such interface", "'lo'"}},
 	{"show|--netns|", "", exitUsage, []string{"--netns is empty", "/run/netns"}},
 	{"show|--netns|a/b", "", exitUsage, []string{"--netns='a/b'", "a path begins with /"}},
 	{"show|--netns|nope", "", exitFailed, []string{"/run/netns/nope"}},
