@@ -143,7 +143,7 @@ func completeFirst(words []string) cobra.CompletionFunc {
 	}
 }
 
-// completeTable completes the name of a routing table, as rt_tables of the host has them.
+// completeTable completes the name of a routing table, as rt_tables of the host has them, or the capture that is asked.
 func completeTable(cmd *cobra.Command, _ []string, typed string) ([]string, cobra.ShellCompDirective) {
 	host := iproute2.HostNames()
 	if valueOf(cmd, "from") != "" {
