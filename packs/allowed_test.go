@@ -2,6 +2,7 @@ package packs
 
 import (
 	"os"
+	"slices"
 	"testing"
 	"testing/fstest"
 )
@@ -101,13 +102,11 @@ func TestSettingAllowed(t *testing.T) {
 		"martians_not_logged":            "log_martians",
 		"router_advertisements_accepted": "accept_ra",
 	}
-	if testing.Short() {
-		delete(settings, "secure_redirects_accepted")
-		delete(settings, "redirects_sent")
-		delete(settings, "source_routes_accepted")
-		delete(settings, "martians_not_logged")
-	}
+	short := []string{"accept_redirects", "rp_filter", "accept_ra"}
 	for check, own := range settings {
+		if testing.Short() && !slices.Contains(short, own) {
+			continue
+		}
 		list := "name: setting_allowed\ncolumns: [setting, pattern, why]\nrows:"
 		others := list
 		for _, setting := range settings {

@@ -237,10 +237,7 @@ func IndexOf(l *rtnl.Lookups, column, name string) (uint32, error) {
 		link, ok, err = l.Link(uint32(n))
 	}
 	if err == nil && !ok {
-		there, e := l.Interfaces()
-		if e != nil {
-			there = nil // without them less is said
-		}
+		there, _ := l.Interfaces() // without them less is said
 		err = fmt.Errorf("%s=%s: %s", column, quote(name), NoInterface(name, there))
 	}
 	return link.Index, err
