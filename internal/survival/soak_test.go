@@ -205,7 +205,8 @@ func (s *soak) run() {
 			checkpoint = time.Since(s.began) + checkpoints/2 + time.Duration(s.chance.Int64N(int64(checkpoints)))
 		}
 	}
-	s.checkpoint() // from which events lead to the last one, whatever there was before
+	s.closeSilent() // else all that is measured from here on would have them
+	s.checkpoint()  // from which events lead to the last one, whatever there was before
 	s.churner.burst(500)
 	s.checkpoint()
 }
