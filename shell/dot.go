@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"kernelroutes/internal/nearest"
+	"kernelroutes/shell/iptext"
 	"kernelroutes/tables"
 )
 
@@ -157,13 +158,20 @@ func (s *Session) help(args []string) error {
 	return nil
 }
 
-// named calls f for every table whose name begins as the argument does, as in osqueryi.
-func (s *Session) named(args []string, f func(*tables.Table)) error {
+// named calls f for every table whose name begins as the argument does, as in osqueryi, and own for those that
+// the session has made.
+func (s *Session) named(args []string, f func(*tables.Table), own func(Relation)) error {
 	prefix, found := strings.Join(args, ""), false
 	for _, t := range s.db.tables {
 		if strings.HasPrefix(t.Name, prefix) {
 			found = true
 			f(t.Table)
+		}
+	}
+	for _, r := range s.db.own {
+		if strings.HasPrefix(r.Name, prefix) {
+			found = true
+			own(r)
 		}
 	}
 	if !found {
@@ -173,11 +181,25 @@ func (s *Session) named(args []string, f func(*tables.Table)) error {
 }
 
 func (s *Session) listTables(args []string) error {
-	return s.named(args, func(t *tables.Table) { s.print("  => " + t.Name + "\n") })
+	list := func(name string) { s.print("  => " + visible(name) + "\n") }
+	return s.named(args, func(t *tables.Table) { list(t.Name) }, func(r Relation) { list(r.Name) })
 }
 
 func (s *Session) schemas(args []string) error {
-	return s.named(args, func(t *tables.Table) { s.print(schema(t) + ";\n") })
+	return s.named(args, func(t *tables.Table) { s.print(schema(t) + ";\n") },
+		func(r Relation) { s.print(visible(r.SQL) + ";\n") })
+}
+
+// visible is a text of somebody's, of which a terminal is given no control characters but tabs and ends of lines.
+func visible(text string) string {
+	var b []byte
+	for line := range strings.SplitAfterSeq(text, "\n") {
+		for part := range strings.SplitAfterSeq(line, "\t") {
+			start, words := len(b), strings.TrimRight(part, "\t\n")
+			b = append(iptext.Visible(append(b, words...), start), part[len(words):]...)
+		}
+	}
+	return string(b)
 }
 
 // examples shows statements that can be run as they are.
@@ -186,7 +208,7 @@ func (s *Session) examples(args []string) error {
 		for _, e := range t.Examples {
 			s.print("-- " + e.Shows + "\n" + e.SQL + ";\n\n")
 		}
-	})
+	}, func(Relation) {}) // of what somebody has made there are none
 }
 
 func (s *Session) setMode(args []string) error {

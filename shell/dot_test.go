@@ -136,6 +136,29 @@ func TestWideCommand(t *testing.T) {
 	}
 }
 
+// TestOwn: what the session has made is listed as the tables are, and named where it may have been meant.
+func TestOwn(t *testing.T) {
+	s := typed(Options{}, nil)
+	defer s.Close()
+	for _, test := range []struct{ sql, want, err string }{
+		{"CREATE VIEW mine AS\n\tSELECT 1 AS x; CREATE TEMP TABLE 'mi\x1b[31m'(y)", "", ""},
+		{".tables", "  => mi\\x1b[31m\n  => mine\n", ""},
+		{".schema min", "CREATE VIEW mine AS\n\tSELECT 1 AS x;\n", ""},
+		{"SELECT * FROM mien", "", "no such table: mien; did you mean mine? the tables are"},
+		{".examples mine", "", ""},
+		{"DROP VIEW mine", "", ""},
+		{"SELECT * FROM mien", "", "no such table: mien; the tables are"},
+		{".tables mine", "", "no such table: mine;"},
+	} {
+		var out bytes.Buffer
+		err := s.Run(t.Context(), &out, test.sql)
+		if out.String() != test.want || (err != nil) != (test.err != "") ||
+			!strings.Contains(fmt.Sprint(err), test.err) {
+			t.Errorf("%q: got %q, %v", test.sql, &out, err)
+		}
+	}
+}
+
 // TestSession: statements are printed as they end; what is written to a file is not for the terminal.
 func TestSession(t *testing.T) {
 	var file closer

@@ -65,8 +65,12 @@ func (db *database) noSuchTable(name string) error {
 	for _, t := range db.tables {
 		names = append(names, t.Name)
 	}
+	all := names
+	for _, r := range db.own {
+		all = append(all, r.Name)
+	}
 	return fmt.Errorf("no such table: %s; %sthe tables are %s; osquery's own are not here", shorten(name),
-		question(nearest.Of(name, names)), tables.Listed(names))
+		question(nearest.Of(name, all)), tables.Listed(names))
 }
 
 func noSuchFunction(name string) error {

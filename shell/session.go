@@ -26,7 +26,6 @@ type Session struct {
 	all []sqlTable
 	db  *database // nil: none has been needed, or SQLite has run out of memory
 
-	made  bool      // there may be views or tables of the user's
 	timer bool      // .timer on
 	wide  *bool     // .wide; nil: as the terminal is
 	file  *openFile // where .output has answers go; nil: to Run's out
@@ -135,11 +134,11 @@ func (s *Session) lost(panicked any) error {
 	if s.db != nil && s.Files != nil && outOfMemory(panicked) {
 		s.db.discard()
 	}
+	made := s.Own() != nil
 	s.db = nil
-	if s.made && s.Files != nil {
+	if made {
 		err = fmt.Errorf("%w; the views and tables that were made in this session are gone", err)
 	}
-	s.made = false
 	return err
 }
 
@@ -171,9 +170,10 @@ func (s *Session) timed(sql string) (tail string, err error) {
 	if tail, err = s.statement(sql); err != nil {
 		return "", err
 	}
-	const create = "CREATE"
-	s.made = s.made || len(sql) > len(create) && strings.EqualFold(sql[:len(create)], create)
 	if s.Files != nil {
+		if changesOwn(sql) {
+			s.db.findOwn()
+		}
 		if err := s.turn(); err != nil {
 			return "", err
 		}

@@ -38,7 +38,8 @@ type database struct {
 	rowIDs   bool // the statement may scan a table more than once
 	indirect bool // values of tables are not passed on: see direct.go
 
-	opened *cursor // the last one
+	opened *cursor    // the last one
+	own    []Relation // see Session.Own
 
 	passed  int64         // rows of tables
 	counter *atomic.Int64 // has so many of them as are known to others; nil: nobody wants to know

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"unicode"
@@ -23,6 +24,42 @@ var sqliteFunctions = strings.Fields(`abs avg char coalesce count date datetime 
 type completer struct {
 	before  string      // the lines of the statement that have been typed already
 	pasting func() bool // more has come already after what is to be completed; nil: never
+	own     []relation  // what the session has made, but what is to be written in quotes
+}
+
+// A relation is what a statement can read from.
+type relation struct {
+	name    string
+	columns []string
+}
+
+var word = regexp.MustCompile(`^[A-Za-z_]\w*$`)
+
+// quoted reports whether a name is to be written in quotes.
+func quoted(name string) bool {
+	return !word.MatchString(name) || slices.Contains(shell.Keywords(), strings.ToUpper(name))
+}
+
+// relations are all that a statement can read from, the tables first.
+func (c *completer) relations() (all []relation) {
+	for _, t := range tables.All() {
+		r := relation{name: t.Name}
+		for _, c := range t.Columns {
+			r.columns = append(r.columns, c.Name)
+		}
+		all = append(all, r)
+	}
+	return append(all, c.own...)
+}
+
+// made has what the session has made completed, too, if it needs no quotes.
+func (c *completer) made(own []shell.Relation) {
+	c.own = nil
+	for _, r := range own {
+		if !quoted(r.Name) {
+			c.own = append(c.own, relation{r.Name, slices.DeleteFunc(slices.Clone(r.Columns), quoted)})
+		}
+	}
 }
 
 // complete returns what can stand at a position of a line, counted in characters: the text before it, what
@@ -31,7 +68,7 @@ func (c *completer) complete(line string, pos int) (head string, words []string,
 	runes := []rune(line)
 	head, tail = string(runes[:pos]), string(runes[pos:])
 	if c.before == "" && strings.HasPrefix(strings.TrimLeft(head, " \t"), ".") {
-		head, words = command(head)
+		head, words = c.command(head)
 		return head, words, tail
 	}
 	if strings.TrimSpace(head) == "" {
@@ -53,7 +90,7 @@ func (c *completer) complete(line string, pos int) (head string, words []string,
 	}
 	typed := sql[last.Start:]
 	head = head[:len(head)-len(typed)]
-	found := candidates(typed, sql, all, tokensOf(sql+tail))
+	found := candidates(c.relations(), typed, sql, all, tokensOf(sql+tail))
 	if len(found) == 1 && found[0] == typed || !helps(found, typed) && c.pasted() {
 		return head, []string{typed + " "}, tail
 	}
@@ -102,7 +139,7 @@ func tokensOf(sql string) (all []piece) {
 }
 
 // candidates are the words that begin as the one that is typed after the tokens before it.
-func candidates(typed, sql string, before []token.Token, statement []piece) []string {
+func candidates(there []relation, typed, sql string, before []token.Token, statement []piece) []string {
 	before = slices.DeleteFunc(slices.Clone(before), func(t token.Token) bool { return t.Kind == token.Comment })
 	text := func(back int) string {
 		if len(before) < back {
@@ -113,31 +150,28 @@ func candidates(typed, sql string, before []token.Token, statement []piece) []st
 	}
 	switch text(1) {
 	case ".":
-		of, known := namedTables(statement)[text(2)]
+		of, known := named(there, statement)[text(2)]
 		if !known {
-			of = tables.All()
+			of = there
 		}
 		return beginning(columns(of), typed)
 	case "from", "join", "into", "update", "table", "view":
-		return beginning(tableNames(), typed)
+		return beginning(namesOf(there), typed)
 	case "order", "group", "partition":
 		return beginning(cased(typed, "BY"), typed)
 	}
-	var named []*tables.Table
-	for _, t := range tables.All() {
-		if slices.ContainsFunc(statement, func(p piece) bool { return p.names(t) }) {
-			named = append(named, t)
-		}
+	read := slices.DeleteFunc(slices.Clone(there), func(r relation) bool {
+		return !slices.ContainsFunc(statement, func(p piece) bool { return p.names(r) })
+	})
+	if len(read) == 0 {
+		read = there
 	}
-	if named == nil {
-		named = tables.All()
-	}
-	found := beginning(columns(named), typed)
+	found := beginning(columns(read), typed)
 	if typed != "" {
 		for _, f := range beginning(slices.Concat(sqliteFunctions, shell.Functions()), typed) {
 			found = append(found, f+"(")
 		}
-		found = append(found, beginning(tableNames(), typed)...)
+		found = append(found, beginning(namesOf(there), typed)...)
 	}
 	return append(found, beginning(cased(typed, shell.Keywords()...), typed)...)
 }
@@ -164,53 +198,51 @@ func beginning(words []string, typed string) (found []string) {
 	return found
 }
 
-func tableNames() (names []string) {
-	for _, t := range tables.All() {
-		names = append(names, t.Name)
+func namesOf(all []relation) (names []string) {
+	for _, r := range all {
+		names = append(names, r.name)
 	}
 	return names
 }
 
 // columns are the names of the columns of tables, sorted.
-func columns(of []*tables.Table) (names []string) {
-	for _, t := range of {
-		for _, c := range t.Columns {
-			names = append(names, c.Name)
-		}
+func columns(of []relation) (names []string) {
+	for _, r := range of {
+		names = append(names, r.columns...)
 	}
 	slices.Sort(names)
 	return names
 }
 
-// namedTables are the tables of a statement by the names that they have in it, in small letters.
-func namedTables(statement []piece) map[string][]*tables.Table {
-	named := map[string][]*tables.Table{}
+// named are the tables of a statement by the names that they have in it, in small letters.
+func named(there []relation, statement []piece) map[string][]relation {
+	named := map[string][]relation{}
 	for i, p := range statement {
-		at := slices.IndexFunc(tables.All(), p.names)
+		at := slices.IndexFunc(there, p.names)
 		if at < 0 || i > 0 && statement[i-1].text == "." {
 			continue
 		}
-		t := tables.All()[at : at+1]
-		named[strings.ToLower(p.text)] = t
+		r := there[at : at+1]
+		named[strings.ToLower(p.text)] = r
 		rest := statement[i+1:]
 		if len(rest) > 0 && strings.EqualFold(rest[0].text, "AS") {
 			rest = rest[1:]
 		}
 		if len(rest) > 0 && (rest[0].Kind == token.Word || rest[0].Kind == token.Quoted) &&
 			!slices.Contains(shell.Keywords(), strings.ToUpper(rest[0].text)) {
-			named[strings.ToLower(rest[0].text)] = t
+			named[strings.ToLower(rest[0].text)] = r
 		}
 	}
 	return named
 }
 
 // names reports whether a token is a table's name.
-func (p piece) names(t *tables.Table) bool {
-	return strings.EqualFold(strings.Trim(p.text, "\"`[]"), t.Name)
+func (p piece) names(r relation) bool {
+	return strings.EqualFold(strings.Trim(p.text, "\"`[]"), r.name)
 }
 
 // command completes a line that begins with a dot.
-func command(head string) (rest string, words []string) {
+func (c *completer) command(head string) (rest string, words []string) {
 	line := strings.TrimLeft(head, " \t")
 	start := strings.LastIndexAny(head, " \t") + 1
 	name, _, more := strings.Cut(line, " ")
@@ -221,11 +253,11 @@ func command(head string) (rest string, words []string) {
 		}
 		return head[:start], once(beginning(names, name), name)
 	}
-	c, err := shell.FindCommand(name)
+	known, err := shell.FindCommand(name)
 	if err != nil {
 		return head, nil
 	}
-	typed, args := head[start:], strings.Trim(c.Args, "[]")
+	typed, args := head[start:], strings.Trim(known.Args, "[]")
 	before, _ := shell.Words(line[:len(line)-len(typed)])
 	if args == "FILE" {
 		return fileArgument(head, line)
@@ -236,7 +268,7 @@ func command(head string) (rest string, words []string) {
 	var all []string
 	switch args {
 	case "TABLE":
-		all = tableNames()
+		all = namesOf(c.relations())
 	case "MODE":
 		all = shell.FormatNames()
 	case "COMMAND":

@@ -1,6 +1,7 @@
 package prompt
 
 import (
+	"io"
 	"os"
 	"reflect"
 	"slices"
@@ -24,7 +25,7 @@ func TestCompletion(t *testing.T) {
 	if err := os.Mkdir("folder", 0o700); err != nil {
 		t.Fatal(err)
 	}
-	all := strings.Join(tableNames(), " ")
+	all := strings.Join(namesOf((&completer{}).relations()), " ")
 	for _, c := range []struct{ before, line, head, want, tail string }{
 		{"", "sele|", "", "select", ""},
 		{"", "SELE|", "", "SELECT", ""},
@@ -87,6 +88,32 @@ func TestCompletion(t *testing.T) {
 	}
 }
 
+// TestOwnCompleted completes what a session has made, until it has dropped that.
+func TestOwnCompleted(t *testing.T) {
+	s := shell.NewSession(nil, shell.Options{Files: &shell.Files{}})
+	defer s.Close()
+	for _, c := range []struct{ sql, line, want string }{
+		{"CREATE VIEW mine AS SELECT dst AS target, metric AS 'how far' FROM kernel_routes", "SELECT * FROM mi",
+			"mine"},
+		{"create temp table miner(ore, target)", "SELECT * FROM mi", "mine miner"},
+		{"", "SELECT m.ta FROM mine AS m WHERE m.", "target"},
+		{"", "SELECT * FROM miner WHERE tar", "target"},
+		{"", ".schema mi", "mine miner"},
+		{"CREATE TABLE 'mi x'(a); CREATE TABLE 'mi\x1b[31m'(a); CREATE TABLE mint(a INTEGER)", "DROP TABLE mi",
+			"mine miner mint"},
+		{"DROP VIEW mine; /* no */ DROP TABLE miner", "SELECT * FROM mi", "mint"},
+	} {
+		if err := s.Run(t.Context(), io.Discard, c.sql); err != nil {
+			t.Errorf("%s: %v", c.sql, err)
+		}
+		completes := &completer{}
+		completes.made(s.Own())
+		if _, words, _ := completes.complete(c.line, len(c.line)); strings.Join(words, " ") != c.want {
+			t.Errorf("%s: %q", c.line, words)
+		}
+	}
+}
+
 // FuzzCompletion: whatever is typed, what is offered stands in place of the end of what is before the cursor.
 func FuzzCompletion(f *testing.F) {
 	for _, line := range []string{
@@ -119,8 +146,8 @@ func FuzzCompletion(f *testing.F) {
 
 // TestCompletedTables: the tables are all that there are.
 func TestCompletedTables(t *testing.T) {
-	if len(tableNames()) != len(tables.All()) || !slices.IsSorted(shell.Keywords()) {
-		t.Errorf("%d tables, keywords are %v", len(tableNames()), shell.Keywords())
+	if there := (&completer{}).relations(); len(there) != len(tables.All()) || !slices.IsSorted(shell.Keywords()) {
+		t.Errorf("%d tables, keywords are %v", len(there), shell.Keywords())
 	}
 }
 

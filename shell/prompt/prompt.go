@@ -224,6 +224,9 @@ func (p *Prompt) read(ctx context.Context, prompt string) (string, error) {
 	default:
 	}
 	if p.reading == nil {
+		if p.running == nil {
+			p.typed.made(p.Session.Own())
+		}
 		reading := make(chan line, 1)
 		p.reading = reading
 		go func() {
