@@ -31,7 +31,7 @@ func changesOwn(sql string) bool {
 // findOwn has db.own be what there is. If SQLite fails, that is less: names that are known are a help, no more.
 func (db *database) findOwn() {
 	const made = " WHERE type IN ('table', 'view') AND name NOT GLOB 'sqlite_*'"
-	db.own = nil
+	var own []Relation
 	for _, row := range db.texts("SELECT name, sql FROM sqlite_temp_schema"+made+
 		" UNION SELECT name, sql FROM sqlite_schema"+made+" ORDER BY name", 2) {
 		r := Relation{Name: row[0], SQL: row[1]}
@@ -39,7 +39,10 @@ func (db *database) findOwn() {
 		for _, c := range db.texts("SELECT name FROM pragma_table_info('"+name+"')", 1) {
 			r.Columns = append(r.Columns, c[0])
 		}
-		db.own = append(db.own, r)
+		own = append(own, r)
+	}
+	if db.ctx.Err() == nil { // else SQLite may have ended in the middle
+		db.own = own
 	}
 }
 
