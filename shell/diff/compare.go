@@ -2,7 +2,6 @@ package diff
 
 import (
 	"cmp"
-	"hash/maphash"
 	"slices"
 	"strconv"
 
@@ -36,7 +35,7 @@ func (d *differ) compare(t *thing, was, now *state) ([]*difference, error) {
 	if err != nil {
 		return nil, err
 	}
-	l := t.layout(maphash.MakeSeed())
+	l := d.layout(t)
 	d.leaveOutDevices(t, l, was, a)
 	d.leaveOutDevices(t, l, now, b)
 	old, err := d.entries(t, l, told, was, a)

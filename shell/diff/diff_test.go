@@ -108,6 +108,54 @@ func TestFlags(t *testing.T) {
 	}
 }
 
+// TestObjectsAside: what nexthop objects tell is told of their routes where the options leave the objects out.
+func TestObjectsAside(t *testing.T) {
+	hosts(t, "v0")
+	nstest.Batch(t, "-4",
+		"nexthop add id 1 via 10.0.0.2 dev v0",
+		"nexthop add id 2 via 10.0.0.3 dev v0",
+		"route add 10.1.0.0/16 nhid 1",
+	)
+	for _, command := range []string{
+		"nexthop add id 10 group 1/2", // which has no family
+		"nexthop add id 20 group 1,3/2",
+		"-6 nexthop add id 6 via fd00::2 dev v0",
+		"route add 10.2.0.0/16 nhid 10",
+		"route add 10.3.0.0/16 nhid 20 table 7",
+		"route add 10.6.0.0/16 nhid 6",
+	} {
+		nstest.IP(t, command)
+	}
+	was := taken(t, "was")
+	nstest.IP(t, "nexthop replace id 1 via 10.0.0.9 dev v0")
+	nstest.IP(t, "nexthop replace id 20 group 2")
+	nstest.IP(t, "-6 nexthop replace id 6 via fd00::9 dev v0")
+	main := []string{
+		"changed route ipv4 main 10.1.0.0/16 via 10.0.0.9 dev v0 nhid 1 proto boot, was via 10.0.0.2",
+		"changed route ipv4 main 10.2.0.0/16 nexthop via 10.0.0.9 dev v0 weight 1 " +
+			"nexthop via 10.0.0.3 dev v0 weight 1 nhid 10 proto boot, was nexthop via 10.0.0.2 dev v0 weight 1",
+	}
+	through6 := "changed route ipv4 main 10.6.0.0/16 via fd00::9 dev v0 nhid 6 proto boot, was via fd00::2"
+	for _, test := range []struct {
+		opts Options
+		want []string
+	}{
+		{Options{}, []string{"changed nexthop 1 ", "changed nexthop 6 ", "changed nexthop 20 ",
+			"0 appeared, 0 vanished, 3 changed"}},
+		{Options{Table: "main"}, append(main, through6, "0 appeared, 0 vanished, 3 changed")},
+		{Options{Table: "7"}, []string{"changed route ipv4 7 10.3.0.0/16 via 10.0.0.3 dev v0 nhid 20 proto boot, ",
+			"0 appeared, 0 vanished, 1 changed"}},
+		{Options{Family: object.IPv4}, []string{through6, "changed nexthop 1 ", "changed nexthop 20 ",
+			"0 appeared, 0 vanished, 3 changed"}},
+		{Options{Family: object.IPv6}, []string{"changed nexthop 6 ", "changed nexthop 20 ",
+			"0 appeared, 0 vanished, 2 changed"}},
+	} {
+		if lines, _ := printed(t, was, live(t), test.opts); !slices.EqualFunc(lines, test.want, strings.HasPrefix) {
+			t.Errorf("%+v:\n%s", test.opts, strings.Join(lines, "\n"))
+		}
+	}
+}
+
 // TestChanges: each change is told, in the words of the monitor, and the other way around too.
 func TestChanges(t *testing.T) {
 	hosts(t, "v0", "v1")

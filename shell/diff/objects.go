@@ -3,6 +3,7 @@ package diff
 import (
 	"cmp"
 	"hash/maphash"
+	"iter"
 	"slices"
 	"strings"
 
@@ -153,14 +154,21 @@ type layout struct {
 	partsCompared  []bool // by place, of a part
 	ofObject       []bool // by place: the nexthop object tells it, if there is one
 	family, tables int    // places, -1: there is none
-	nexthopID      int    // place in a route
+	nexthopID      int    // place in a route; -1: there is none, or no nexthop objects are compared
+	gatewayFamily  int    // place in a part of a route
+	only           string // the family of which nexthop objects are compared; "": of all
 	seed           maphash.Seed
 }
 
-func (t *thing) layout(seed maphash.Seed) *layout {
-	l := &layout{family: t.place(family), tables: t.place(tableID), nexthopID: -1, seed: seed}
-	if t.Table == tables.Routes {
+// layout returns the layout of a thing as it is compared.
+func (d *differ) layout(t *thing) *layout {
+	l := &layout{family: t.place(family), tables: t.place(tableID), nexthopID: -1, seed: maphash.MakeSeed()}
+	if t.Table == tables.Routes && d.tables == nil {
 		l.nexthopID = t.place(nexthopID)
+		l.gatewayFamily = slices.Index(t.partColumns, t.parts.Column("gateway_family"))
+	}
+	if d.opts.Family != 0 {
+		l.only = d.opts.Family.String()
 	}
 	for _, name := range t.key {
 		l.key = append(l.key, t.place(name))
@@ -183,11 +191,17 @@ func (t *thing) layout(seed maphash.Seed) *layout {
 // parts does not count: the kernel keeps it as they came.
 //
 // Of a route with a nexthop object that one is compared, once, and of the route only which one it is:
-// else a change of the object was one of each of its routes.
+// else a change of the object was one of each of its routes. It is one of each where objects are not compared.
 func (r *reader) hash(l *layout, skip []bool) uint64 {
 	var h maphash.Hash
 	h.SetSeed(l.seed)
-	has := l.nexthopID >= 0 && len(r.cell(l.nexthopID)) > 0
+	has := l.nexthopID >= 0 && comparesObject(l, r.cell(l.nexthopID), func(yield func([]byte) bool) {
+		for i := range r.has {
+			if !yield(r.cell(len(r.columns) + i*len(r.partColumns) + l.gatewayFamily)) {
+				return
+			}
+		}
+	})
 	for i, counts := range l.compared {
 		if counts && (skip == nil || !skip[i]) && !(has && l.ofObject[i]) {
 			writeCell(&h, r.cell(i))
@@ -209,6 +223,20 @@ func (r *reader) hash(l *layout, skip []bool) uint64 {
 		at += len(r.partColumns)
 	}
 	return sum
+}
+
+// comparesObject reports whether the nexthop object of a route is compared itself: not if the route has none, and
+// not if only objects of one family are, of which its gateways are not. IPv4 routes may have IPv6 gateways.
+func comparesObject[T string | []byte](l *layout, id T, gatewayFamilies iter.Seq[T]) bool {
+	if len(id) == 0 {
+		return false
+	}
+	for f := range gatewayFamilies {
+		if l.only != "" && len(f) > 0 && string(f) != l.only {
+			return false
+		}
+	}
+	return true
 }
 
 func writeCell(h *maphash.Hash, cell []byte) {

@@ -152,7 +152,7 @@ func (x *difference) appendOrder(b []byte, r *record) []byte {
 // changed returns the names of the columns that are others now, with called for the parts.
 func (x *difference) changed() (names []string) {
 	l := x.layout
-	haveObjects := l.nexthopID >= 0 && x.was.cells[l.nexthopID] != "" && x.now.cells[l.nexthopID] != ""
+	haveObjects := x.was.comparesObject(l) && x.now.comparesObject(l)
 	for i, counts := range l.compared {
 		left := x.now.skip != nil && x.now.skip[i] || haveObjects && l.ofObject[i]
 		if counts && !left && x.was.cells[i] != x.now.cells[i] {
@@ -163,6 +163,17 @@ func (x *difference) changed() (names []string) {
 		names = append(names, x.called)
 	}
 	return names
+}
+
+// comparesObject reports whether the object is a route whose nexthop object is compared itself.
+func (r *record) comparesObject(l *layout) bool {
+	return l.nexthopID >= 0 && comparesObject(l, r.cells[l.nexthopID], func(yield func(string) bool) {
+		for _, p := range r.parts {
+			if !yield(p[l.gatewayFamily]) {
+				return
+			}
+		}
+	})
 }
 
 // sortedParts returns what is compared of the parts, in an order of its own.
