@@ -140,7 +140,8 @@ func TestPromptStatements(t *testing.T) {
 	p.says("SELECT nope FROM kernel_routes;", "Error: no such column: nope")
 	p.says("SELECT * FROM v;", "\n| kept |\n")
 	p.says(".frobnicate", "Error: unknown command \".frobnicate\"")
-	p.says(".tables", "  => kernel_routes\n", "=> v")
+	p.says(".tables", "  => kernel_routes\n")
+	p.says(".tables v", "  => v\n")
 	p.Type("SELECT\r")
 	p.wait(goes)
 	p.Type(".tables\r") // is a part of the statement here
@@ -196,6 +197,11 @@ func TestPromptInterrupts(t *testing.T) {
 			}
 		}
 		p.says("SELECT * FROM v;", "\n| kept |\n", "done")
+		p.Type("CREATE TABLE t AS SELECT sleep(1000);\r") // a single step
+		p.wait("1000);")
+		p.Type("\x03")
+		p.wait("\nError: interrupted" + ready)
+		p.says("SELECT * FROM t;", "Error: no such table: t;")
 		p.Type(".quit\r")
 		p.ends(exitOK)
 	}

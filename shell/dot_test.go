@@ -149,6 +149,17 @@ func TestOwn(t *testing.T) {
 		{"DROP VIEW mine", "", ""},
 		{"SELECT * FROM mien", "", "no such table: mien; the tables are"},
 		{".tables mine", "", "no such table: mine;"},
+		{"BEGIN; CREATE TABLE undone(x)", "", ""},
+		{".tables u", "  => undone\n", ""},
+		{"ROLLBACK", "", ""},
+		{".tables u", "", "no such table: u;"},
+		{"CREATE TABLE kept(x CHECK (x > 0)); BEGIN; CREATE TABLE undone(x)", "", ""},
+		{"INSERT OR ROLLBACK INTO kept VALUES (0)", "", "CHECK constraint failed"},
+		{".tables u", "", "no such table: u;"},
+		{".tables k", "  => kept\n", ""},
+		{"CREATE VIEW broken AS SELECT nosuch(1)", "", ""}, // SQLite looks at that later
+		{"SELECT * FROM keptt", "", "no such table: keptt; did you mean kept?"},
+		{".tables b", "  => broken\n", ""},
 	} {
 		var out bytes.Buffer
 		err := s.Run(t.Context(), &out, test.sql)
@@ -156,6 +167,31 @@ func TestOwn(t *testing.T) {
 			!strings.Contains(fmt.Sprint(err), test.err) {
 			t.Errorf("%q: got %q, %v", test.sql, &out, err)
 		}
+	}
+}
+
+// TestInterruptedOwn: a statement that is interrupted in its only step has no effect, and what had one in spite of
+// that is known.
+func TestInterruptedOwn(t *testing.T) {
+	s := typed(Options{}, nil)
+	defer s.Close()
+	if err := s.Run(t.Context(), io.Discard, "SELECT 1"); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	time.AfterFunc(50*time.Millisecond, cancel)
+	err := s.Run(ctx, io.Discard, "CREATE TABLE slept AS SELECT sleep(1000)")
+	if !errors.Is(err, ErrInterrupted) || s.Own() != nil {
+		t.Errorf("%v, there are %v", err, s.Own())
+	}
+	s.db.SetInterrupt(t.Context())
+	if err := s.db.Exec("CREATE TABLE made(x)"); err != nil {
+		t.Fatal(err)
+	}
+	s.db.SetInterrupt(ctx)
+	s.db.findOwn()
+	if own := s.Own(); len(own) != 1 || own[0].Name != "made" || !slices.Equal(own[0].Columns, []string{"x"}) {
+		t.Errorf("there are %v", own)
 	}
 }
 

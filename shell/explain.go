@@ -32,6 +32,9 @@ func (s *Session) explain(err error) error {
 			return explained(name)
 		}
 	}
+	if _, name, ok := strings.Cut(msg, " has no column named "); ok { // INSERT
+		return s.db.noSuchColumn(name)
+	}
 	for _, t := range s.db.tables {
 		if msg == "table "+t.Name+" may not be modified" {
 			return fmt.Errorf("table %s is read-only: it shows what the kernel has; change that with ip", t.Name)
@@ -62,15 +65,15 @@ func question(names []string) string {
 // noSuchTable says which tables there are.
 func (db *database) noSuchTable(name string) error {
 	var names []string
-	for _, t := range db.tables {
-		names = append(names, t.Name)
+	for _, r := range db.relations() {
+		names = append(names, r.Name)
 	}
-	all := names
-	for _, r := range db.own {
-		all = append(all, r.Name)
+	_, short, qualified := strings.Cut(name, ".")
+	if !qualified {
+		short = name
 	}
 	return fmt.Errorf("no such table: %s; %sthe tables are %s; osquery's own are not here", shorten(name),
-		question(nearest.Of(name, all)), tables.Listed(names))
+		question(nearest.Of(short, names)), tables.Listed(names[:len(db.tables)]))
 }
 
 func noSuchFunction(name string) error {
@@ -145,23 +148,24 @@ var otherNames = map[string][]string{
 
 // A tableRead is a table in a statement, with the name that its columns have there.
 type tableRead struct {
-	*tables.Table
+	Relation
 	as string
 }
 
 // reads returns the tables that the statement names, as far as its words tell.
 func (db *database) reads() (found []tableRead) {
+	there := db.relations()
 	before := [2]string{} // the words before this one
 	for word := range token.Words(db.statement) {
 		if word == ";" {
 			break
 		}
 		name := strings.Trim(word, "\"`[]")
-		i := slices.IndexFunc(db.tables, func(t sqlTable) bool { return strings.EqualFold(t.Name, name) })
+		i := slices.IndexFunc(there, func(r Relation) bool { return strings.EqualFold(r.Name, name) })
 		last := len(found) - 1
 		switch {
 		case i >= 0:
-			found = append(found, tableRead{db.tables[i].Table, db.tables[i].Name})
+			found = append(found, tableRead{there[i], there[i].Name})
 		case last >= 0 && isName(word) && (strings.EqualFold(before[0], found[last].Name) ||
 			strings.EqualFold(before[0], "AS") && strings.EqualFold(before[1], found[last].Name)):
 			found[last].as = name
@@ -183,9 +187,7 @@ func isName(text string) bool {
 func columnsMeant(reads []tableRead, name string) (meant []string, table string) {
 	var all []string
 	for _, t := range reads {
-		for _, c := range t.Columns {
-			all = append(all, c.Name)
-		}
+		all = append(all, t.Columns...)
 	}
 	for _, other := range otherNames[strings.ToLower(name)] {
 		if slices.Contains(all, other) {
@@ -196,7 +198,7 @@ func columnsMeant(reads []tableRead, name string) (meant []string, table string)
 		meant = nearest.Of(name, all)
 	}
 	for _, t := range reads {
-		if len(meant) == 0 || t.Column(meant[0]) >= 0 {
+		if len(meant) == 0 || slices.Contains(t.Columns, meant[0]) {
 			return meant, t.Name
 		}
 	}
@@ -248,7 +250,7 @@ func (db *database) ambiguous(name string) error {
 	name = strings.TrimSpace(name)
 	var named []string
 	for _, t := range db.reads() {
-		if t.Column(name) >= 0 {
+		if slices.ContainsFunc(t.Columns, func(c string) bool { return strings.EqualFold(c, name) }) {
 			named = append(named, t.as+"."+name)
 		}
 	}
@@ -280,7 +282,8 @@ func Keywords() []string { return slices.Clone(keywords) }
 func (db *database) meant(msg string) string {
 	_, rest, _ := strings.Cut(msg, `near "`)
 	near, _, _ := strings.Cut(rest, `"`)
-	if slices.Contains(keywords, strings.ToUpper(near)) && otherNames[strings.ToLower(near)] != nil {
+	if slices.Contains(keywords, strings.ToUpper(near)) && otherNames[strings.ToLower(near)] != nil &&
+		!db.isClause(near) {
 		if columns, _ := columnsMeant(db.reads(), near); columns != nil {
 			return question(columns)
 		}
@@ -289,23 +292,51 @@ func (db *database) meant(msg string) string {
 		if word == ";" {
 			break
 		}
-		const least = 4 // characters, of which one may be in error
-		if len(word) < least || len(word) > 20 || !token.InWord(rune(word[0])) || !isName(word) || db.isKnown(word) {
+		if !token.InWord(rune(word[0])) || !isName(word) || db.isKnown(word) {
 			continue
 		}
-		for _, k := range keywords {
-			if len(k) >= least && nearest.Distance(strings.ToUpper(word), k) == 1 {
-				return fmt.Sprintf("did you mean %s for %s? ", k, word)
-			}
+		if k := keywordMeant(strings.ToUpper(word)); k != "" {
+			return fmt.Sprintf("did you mean %s for %s? ", k, word)
 		}
 	}
 	return ""
 }
 
-// isKnown reports whether a word is a function or a column of a table.
+// isClause reports whether a keyword is the only FROM of the statement, so that no column is meant by it, but
+// something is missing before it, or too much.
+func (db *database) isClause(keyword string) bool {
+	times := 0
+	for word := range token.Words(db.statement) {
+		if strings.EqualFold(word, keyword) {
+			times++
+		}
+	}
+	return strings.EqualFold(keyword, "FROM") && times == 1
+}
+
+// keywordMeant returns the keyword that differs from a word in one character; of several the one that the word
+// begins, as somebody has stopped too early. "" if there is none, or the word is too short to be sure.
+func keywordMeant(word string) (meant string) {
+	const least = 4 // characters of the keyword
+	for _, k := range keywords {
+		switch {
+		case len(word) < least-1 || len(word) > 20 || len(k) < least || nearest.Distance(word, k) != 1:
+		case len(word) < least && word[0] != k[0]:
+		case strings.HasPrefix(k, word):
+			return k
+		case meant == "":
+			meant = k
+		}
+	}
+	return meant
+}
+
+// isKnown reports whether a word is a function, a table or a column of one.
 func (db *database) isKnown(word string) bool {
 	word = strings.ToLower(word)
-	return functions()[word] || slices.ContainsFunc(db.tables, func(t sqlTable) bool { return t.Column(word) >= 0 })
+	return functions()[word] || slices.ContainsFunc(db.relations(), func(r Relation) bool {
+		return strings.EqualFold(r.Name, word) || slices.Contains(r.Columns, word)
+	})
 }
 
 // shorten cuts what SQLite quotes of a statement to what fits into a message.

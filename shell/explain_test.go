@@ -64,6 +64,17 @@ func TestTeaching(t *testing.T) {
 		{"SELECT dst FROM kernel_routes WEHRE metric = 1", "did you mean WHERE for WEHRE? "},
 		{"SELECT dst FROM kernel_routes ODER BY dst", "did you mean ORDER for ODER? "},
 		{"SELECT dst FROM kernel_routes LIMTI 1", "did you mean LIMIT for LIMTI? "},
+		{"SELECT dst FROM kernel_routes WHER dst = ''", "did you mean WHERE for WHER? "}, // not WHEN
+		{"SELECT dst FRM kernel_routes", "did you mean FROM for FRM? "},
+		{"SELECT dst, FROM kernel_routes", `near "FROM": syntax error; ` + help}, // a comma too many
+		{"SELECT dst, from FROM kernel_routes", "did you mean src? "},
+		{"SELECT * FROM main.kernel_rout", "no such table: main.kernel_rout; did you mean kernel_routes? "},
+		{"CREATE VIEW v AS SELECT dst AS target FROM kernel_routes; SELECT tragte FROM v",
+			"no such column: tragte; did you mean target? .schema v lists the columns"},
+		{"CREATE TABLE mine(alpha); SELECT x.alhpa FROM mine x", "did you mean x.alpha? .schema mine lists"},
+		{"CREATE TABLE mine(alpha); INSERT INTO mine(alhpa) VALUES (1)", "no such column: alhpa; did you mean alpha?"},
+		{"CREATE TABLE mine(Alpha); SELECT alpha FROM mine, (SELECT 1) x JOIN mine y", "ambiguous column name: alpha"},
+		{"CREATE TABLE mine(alpha); SELECT alpha FROM mien", "no such table: mien; did you mean mine? "},
 		{"SELECT 'FORM' dst dst", `near "dst": syntax error; ` + help},
 		{"SELECT dst FROM kernel_routes WHERE ORDER", `syntax error; ` + help},
 	} {

@@ -89,7 +89,7 @@ func defineFunctions(conn *sqlite3.Conn) error {
 		if f.name == "sleep" {
 			flags = sqlite3.INNOCUOUS
 		}
-		err = errors.Join(err, conn.CreateFunction(f.name, f.args, flags, f.call))
+		err = errors.Join(err, conn.CreateFunction(f.name, f.args, flags, interruptible(f.call)))
 	}
 	for _, f := range newerForms {
 		for _, args := range f.args {
@@ -102,6 +102,16 @@ func defineFunctions(conn *sqlite3.Conn) error {
 		err = errors.Join(err, conn.CreateCollation(v.collation, v.collate))
 	}
 	return err
+}
+
+// interruptible has a function fail if the statement has been interrupted meanwhile: SQLite looks for that once in
+// many steps, and may have none to go.
+func interruptible(call sqlite3.ScalarFunction) sqlite3.ScalarFunction {
+	return func(ctx sqlite3.Context, arg ...sqlite3.Value) {
+		if call(ctx, arg...); ctx.Conn().GetInterrupt().Err() != nil {
+			ctx.ResultError(sqlite3.INTERRUPT)
+		}
+	}
 }
 
 // text is the text of a value up to its first NUL, which ends it in osquery. A

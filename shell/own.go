@@ -1,6 +1,9 @@
 package shell
 
-import "strings"
+import (
+	"context"
+	"strings"
+)
 
 // A Relation is a view or a table that statements of a session have made.
 type Relation struct {
@@ -9,8 +12,8 @@ type Relation struct {
 	SQL     string   // what made it
 }
 
-// Own returns the views and the tables that statements of the session have made where somebody types, in the
-// order of their names. It is not to be called during a Run.
+// Own returns the views and the tables that statements of the session have made, in the order of their names.
+// It is not to be called during a Run.
 func (s *Session) Own() []Relation {
 	if s.db == nil {
 		return nil
@@ -18,20 +21,14 @@ func (s *Session) Own() []Relation {
 	return s.db.own
 }
 
-// changesOwn reports whether a statement may make a view or a table, or have one vanish.
-func changesOwn(sql string) bool {
-	for _, word := range []string{"CREATE", "DROP"} {
-		if len(sql) > len(word) && strings.EqualFold(sql[:len(word)], word) {
-			return true
-		}
-	}
-	return false
-}
-
-// findOwn has db.own be what there is. If SQLite fails, that is less: names that are known are a help, no more.
+// findOwn has db.own be what there is, also if the context has ended: a statement may have had its effect before
+// SQLite heard of that. If SQLite fails, it is less: names that are known are a help, no more.
 func (db *database) findOwn() {
 	const made = " WHERE type IN ('table', 'view') AND name NOT GLOB 'sqlite_*'"
-	var own []Relation
+	defer db.SetInterrupt(db.SetInterrupt(context.Background()))
+	refused := db.refused
+	defer func() { db.refused = refused }() // a view that cannot be read says why
+	db.own = nil
 	for _, row := range db.texts("SELECT name, sql FROM sqlite_temp_schema"+made+
 		" UNION SELECT name, sql FROM sqlite_schema"+made+" ORDER BY name", 2) {
 		r := Relation{Name: row[0], SQL: row[1]}
@@ -39,11 +36,20 @@ func (db *database) findOwn() {
 		for _, c := range db.texts("SELECT name FROM pragma_table_info('"+name+"')", 1) {
 			r.Columns = append(r.Columns, c[0])
 		}
-		own = append(own, r)
+		db.own = append(db.own, r)
 	}
-	if db.ctx.Err() == nil { // else SQLite may have ended in the middle
-		db.own = own
+}
+
+// relations are all that a statement can read from, the tables first.
+func (db *database) relations() (all []Relation) {
+	for _, t := range db.tables {
+		r := Relation{Name: t.Name}
+		for _, c := range t.Columns {
+			r.Columns = append(r.Columns, c.Name)
+		}
+		all = append(all, r)
 	}
+	return append(all, db.own...)
 }
 
 // texts returns the columns of the rows of a statement, as far as there are some.

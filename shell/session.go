@@ -167,13 +167,15 @@ func (s *Session) run(sql, file string) error {
 func (s *Session) timed(sql string) (tail string, err error) {
 	start := time.Now()
 	s.rows = 0
-	if tail, err = s.statement(sql); err != nil {
+	transaction := !s.db.GetAutocommit()
+	tail, err = s.statement(sql)
+	if err == nil || transaction { // which SQLite undoes after some errors
+		s.db.findOwn()
+	}
+	if err != nil {
 		return "", err
 	}
 	if s.Files != nil {
-		if changesOwn(sql) {
-			s.db.findOwn()
-		}
 		if err := s.turn(); err != nil {
 			return "", err
 		}

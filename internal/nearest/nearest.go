@@ -15,8 +15,9 @@ const (
 )
 
 // Of returns which of the names that there are was probably meant, the likeliest first, at most two; none if
-// none is near. That is one that is spelt almost so (in_cidr_blok: in_cidr_block), else one that has all words
-// of it (kernel_rules: kernel_route_rules), else one that it shortens (gtw: gateway).
+// none is near. That is one that is spelt almost so (in_cidr_blok: in_cidr_block), else one of which the end is
+// missing (kernel_rout: kernel_routes), else one that has all words of it (kernel_rules: kernel_route_rules), else
+// one that it shortens (gtw: gateway).
 func Of(name string, there []string) []string {
 	if name == "" || len(name) > maxLength {
 		return nil
@@ -26,7 +27,7 @@ func Of(name string, there []string) []string {
 		far, ok := misspelt(name, text)
 		return far, ok && far <= 1
 	}
-	for _, likeness := range []func(string, string) (int, bool){slip, wordsOf, misspelt, shortened} {
+	for _, likeness := range []func(string, string) (int, bool){slip, begun, wordsOf, misspelt, shortened} {
 		type candidate struct {
 			text string
 			far  int
@@ -57,6 +58,13 @@ func Question(names []string) string {
 		return ""
 	}
 	return "did you mean " + strings.Join(names, " or ") + "?"
+}
+
+// begun: but for the end.
+func begun(name, text string) (far int, ok bool) {
+	const least, most = 4, 3
+	far = len(text) - len(name)
+	return far, len(name) >= least && far <= most && strings.HasPrefix(text, name)
 }
 
 // misspelt: with a third of the characters in error, but not with all of a short name.

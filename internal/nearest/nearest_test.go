@@ -34,6 +34,7 @@ func TestOf(t *testing.T) {
 		want  string
 	}{
 		{"kernel_route", tables, "kernel_routes"},
+		{"kernel_rout", tables, "kernel_routes"},
 		{"kernel_routs", tables, "kernel_routes"},
 		{"KERNEL_RUOTES", tables, "kernel_routes"},
 		{"kernel_rules", tables, "kernel_route_rules"},

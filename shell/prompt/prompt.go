@@ -316,8 +316,11 @@ func (p *Prompt) execute(ctx context.Context, out io.Writer, text string) error 
 			late = time.After(patience)
 		}
 		select {
-		case <-p.running:
+		case err := <-p.running:
 			p.running = nil
+			if err == nil { // it had no more steps, between which SQLite would have heard of the interruption
+				p.Note("The statement that was interrupted has run to its end all the same.")
+			}
 		case <-late:
 			said = true
 			p.Note("The statement that was interrupted has not ended yet; this one waits for it.")
