@@ -2,9 +2,7 @@ package diff
 
 import (
 	"bufio"
-	"bytes"
 	"cmp"
-	"encoding/json"
 	"fmt"
 	"slices"
 	"strings"
@@ -141,13 +139,11 @@ func (x *difference) appendJSON(b []byte) []byte {
 	if x.change == changed {
 		one.Columns = x.changed()
 	}
-	text := bytes.NewBuffer(b)
-	enc := json.NewEncoder(text)
-	enc.SetEscapeHTML(false)
-	if err := enc.Encode(one); err != nil {
+	b, err := iptext.AppendJSON(b, one)
+	if err != nil {
 		panic(err) // texts and maps of them can be encoded
 	}
-	return bytes.TrimSuffix(text.Bytes(), []byte("\n"))
+	return b
 }
 
 // object returns the columns that are not empty, as text, and the parts of an object that has several:

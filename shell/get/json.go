@@ -1,8 +1,6 @@
 package get
 
 import (
-	"bytes"
-	"encoding/json"
 	"net/netip"
 
 	"kernelroutes/rtnl"
@@ -130,11 +128,8 @@ func (e *explainer) appendJSON(b []byte) ([]byte, error) {
 	for i := range hops {
 		a.Nexthops = append(a.Nexthops, e.nexthopJSON(&hops[i], object.Opt[bool]{V: i == taken, OK: taken >= 0}))
 	}
-	var text bytes.Buffer
-	enc := json.NewEncoder(&text)
-	enc.SetEscapeHTML(false)
-	err := enc.Encode(&a)
-	return append(b, text.Bytes()...), err
+	b, err := iptext.AppendJSON(b, &a)
+	return append(b, '\n'), err
 }
 
 // answered fills in what the kernel answered.

@@ -4,6 +4,7 @@
 //	describe.go  Describer: routes, rules and nexthop objects as ip writes them
 //	parts.go     which parts of such a description are others now
 //	terminal.go  text that is safe for a terminal, how wide it is, and where it is cut
+//	json.go      JSON that is safe for a terminal
 //	style.go     text that stands out at a terminal
 package iptext
 
