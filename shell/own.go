@@ -3,13 +3,24 @@ package shell
 import (
 	"context"
 	"strings"
+
+	"kernelroutes/tables"
 )
 
-// A Relation is a view or a table that statements of a session have made.
+// A Relation is what a statement can read from.
 type Relation struct {
 	Name    string
-	Columns []string // none if a view cannot be read
-	SQL     string   // what made it
+	Columns []string // none of a view that cannot be read
+	SQL     string   // what has made it; "": it is one of the tables
+}
+
+// RelationOf returns a table as what a statement can read from.
+func RelationOf(t *tables.Table) Relation {
+	r := Relation{Name: t.Name}
+	for _, c := range t.Columns {
+		r.Columns = append(r.Columns, c.Name)
+	}
+	return r
 }
 
 // Own returns the views and the tables that statements of the session have made, in the order of their names.
@@ -43,11 +54,7 @@ func (db *database) findOwn() {
 // relations are all that a statement can read from, the tables first.
 func (db *database) relations() (all []Relation) {
 	for _, t := range db.tables {
-		r := Relation{Name: t.Name}
-		for _, c := range t.Columns {
-			r.Columns = append(r.Columns, c.Name)
-		}
-		all = append(all, r)
+		all = append(all, RelationOf(t.Table))
 	}
 	return append(all, db.own...)
 }

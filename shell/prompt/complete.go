@@ -24,30 +24,21 @@ var sqliteFunctions = strings.Fields(`abs avg char coalesce count date datetime 
 type completer struct {
 	before  string      // the lines of the statement that have been typed already
 	pasting func() bool // more has come already after what is to be completed; nil: never
-	own     []relation  // what the session has made, but what is to be written in quotes
+	// own is what the session has made, but what is to be written in quotes.
+	own []shell.Relation
 }
 
-// A relation is what a statement can read from.
-type relation struct {
-	name    string
-	columns []string
-}
-
-var word = regexp.MustCompile(`^[A-Za-z_]\w*$`)
+var bare = regexp.MustCompile(`^[A-Za-z_]\w*$`)
 
 // quoted reports whether a name is to be written in quotes.
 func quoted(name string) bool {
-	return !word.MatchString(name) || slices.Contains(shell.Keywords(), strings.ToUpper(name))
+	return !bare.MatchString(name) || slices.Contains(shell.Keywords(), strings.ToUpper(name))
 }
 
 // relations are all that a statement can read from, the tables first.
-func (c *completer) relations() (all []relation) {
+func (c *completer) relations() (all []shell.Relation) {
 	for _, t := range tables.All() {
-		r := relation{name: t.Name}
-		for _, c := range t.Columns {
-			r.columns = append(r.columns, c.Name)
-		}
-		all = append(all, r)
+		all = append(all, shell.RelationOf(t))
 	}
 	return append(all, c.own...)
 }
@@ -57,7 +48,8 @@ func (c *completer) made(own []shell.Relation) {
 	c.own = nil
 	for _, r := range own {
 		if !quoted(r.Name) {
-			c.own = append(c.own, relation{r.Name, slices.DeleteFunc(slices.Clone(r.Columns), quoted)})
+			r.Columns = slices.DeleteFunc(slices.Clone(r.Columns), quoted)
+			c.own = append(c.own, r)
 		}
 	}
 }
@@ -139,7 +131,7 @@ func tokensOf(sql string) (all []piece) {
 }
 
 // candidates are the words that begin as the one that is typed after the tokens before it.
-func candidates(there []relation, typed, sql string, before []token.Token, statement []piece) []string {
+func candidates(there []shell.Relation, typed, sql string, before []token.Token, statement []piece) []string {
 	before = slices.DeleteFunc(slices.Clone(before), func(t token.Token) bool { return t.Kind == token.Comment })
 	text := func(back int) string {
 		if len(before) < back {
@@ -160,7 +152,7 @@ func candidates(there []relation, typed, sql string, before []token.Token, state
 	case "order", "group", "partition":
 		return beginning(cased(typed, "BY"), typed)
 	}
-	read := slices.DeleteFunc(slices.Clone(there), func(r relation) bool {
+	read := slices.DeleteFunc(slices.Clone(there), func(r shell.Relation) bool {
 		return !slices.ContainsFunc(statement, func(p piece) bool { return p.names(r) })
 	})
 	if len(read) == 0 {
@@ -198,25 +190,25 @@ func beginning(words []string, typed string) (found []string) {
 	return found
 }
 
-func namesOf(all []relation) (names []string) {
+func namesOf(all []shell.Relation) (names []string) {
 	for _, r := range all {
-		names = append(names, r.name)
+		names = append(names, r.Name)
 	}
 	return names
 }
 
 // columns are the names of the columns of tables, sorted.
-func columns(of []relation) (names []string) {
+func columns(of []shell.Relation) (names []string) {
 	for _, r := range of {
-		names = append(names, r.columns...)
+		names = append(names, r.Columns...)
 	}
 	slices.Sort(names)
 	return names
 }
 
 // named are the tables of a statement by the names that they have in it, in small letters.
-func named(there []relation, statement []piece) map[string][]relation {
-	named := map[string][]relation{}
+func named(there []shell.Relation, statement []piece) map[string][]shell.Relation {
+	named := map[string][]shell.Relation{}
 	for i, p := range statement {
 		at := slices.IndexFunc(there, p.names)
 		if at < 0 || i > 0 && statement[i-1].text == "." {
@@ -237,8 +229,8 @@ func named(there []relation, statement []piece) map[string][]relation {
 }
 
 // names reports whether a token is a table's name.
-func (p piece) names(r relation) bool {
-	return strings.EqualFold(strings.Trim(p.text, "\"`[]"), r.name)
+func (p piece) names(r shell.Relation) bool {
+	return strings.EqualFold(strings.Trim(p.text, "\"`[]"), r.Name)
 }
 
 // command completes a line that begins with a dot.
