@@ -9,7 +9,9 @@
 //
 //	analysis.go  Analysis: the routes of a snapshot by table, in the order of their destinations
 //	shadow.go    Shadow: what comes before a route
-//	rules.go     which tables are certain to be consulted before others
+//	preferred.go which of the routes to one destination comes before the others
+//	earlier.go   which rules are asked before a table is consulted
+//	rules.go     the rules, and which of them are certain to be asked
 //	cover.go     which destinations of a table are decided in it for certain
 //	prefix.go    prefixes of both families as numbers
 package shadow

@@ -12,8 +12,9 @@ import (
 type order struct {
 	family   object.Family
 	steps    []step
-	original bool // whether they are those that the kernel makes itself
-	links    bool // whether it is known which tables are those of VRFs
+	jumps    []int // places of gotos for few packets
+	original bool  // whether they are those that the kernel makes itself
+	links    bool  // whether it is known which tables are those of VRFs
 }
 
 // A step is a rule.
@@ -45,7 +46,11 @@ func newOrder(snap *rtnl.Snapshot, f object.Family) *order {
 		if _, ok := r.SuppressedIfGroup(); ok {
 			s.reached = false // what it decides is not known
 		}
-		if r.Action == object.FR_ACT_GOTO && s.who != few {
+		switch {
+		case r.Action != object.FR_ACT_GOTO:
+		case s.who == few:
+			o.jumps = append(o.jumps, len(o.steps))
+		default:
 			past = max(past, r.Goto.V)
 		}
 		o.steps = append(o.steps, s)
