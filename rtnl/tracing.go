@@ -55,7 +55,7 @@ type Step struct {
 
 // A trail is a way that a packet may take.
 type trail struct {
-	steps []Step
+	last  *path       // its steps; nil: none
 	route *candidate  // that decides; nil: none
 	err   LookupError // if it is not a route that the packet goes along
 }
@@ -87,10 +87,10 @@ type judgement struct {
 // maxWays bounds how many ways are found.
 const maxWays = 1000
 
-// add notes a way.
+// add notes a way. Where there are too many, none of them is of use.
 func (t *tracer) add(w trail) {
-	if len(t.ways) == maxWays {
-		t.lost = true
+	if t.lost || len(t.ways) == maxWays {
+		t.ways, t.lost = nil, true
 		return
 	}
 	t.ways = append(t.ways, w)
@@ -112,6 +112,14 @@ func (p *path) with(s Step) *path {
 	return &path{Step: s, before: p, length: p.length + 1}
 }
 
+// len returns how many they are.
+func (p *path) len() int {
+	if p == nil {
+		return 0
+	}
+	return p.length
+}
+
 // steps returns them in order.
 func (p *path) steps() []Step {
 	if p == nil {
@@ -130,7 +138,9 @@ func (t *tracer) from(i int, so *path) {
 		r, j := &t.rules[i], t.judged[i]
 		skip := Step{Rule: *r, Met: object.Some(false), Why: j.why, Outcome: Skipped}
 		if j.verdict == perhaps {
-			t.from(i+1, so.with(skip))
+			if t.from(i+1, so.with(skip)); t.lost {
+				return
+			}
 		}
 		if j.verdict == never {
 			so, i = so.with(skip), i+1
@@ -139,8 +149,11 @@ func (t *tracer) from(i int, so *path) {
 		step := Step{Rule: *r, Met: object.Some(true), Why: j.why}
 		switch r.Action {
 		case object.FR_ACT_TO_TBL:
-			t.consult(i, so, step)
-			return
+			if so = t.consult(i, so, step); so == nil {
+				return
+			}
+			i++
+			continue
 		case object.FR_ACT_GOTO:
 			step.Outcome = NoTarget
 			next := i + 1
@@ -153,13 +166,13 @@ func (t *tracer) from(i int, so *path) {
 			i++
 		default:
 			step.Outcome = Decides
-			t.add(trail{steps: so.with(step).steps(), err: ruleError(r)})
+			t.add(trail{last: so.with(step), err: ruleError(r)})
 			return
 		}
 		so = so.with(step)
 	}
 	if !t.lost {
-		t.add(trail{steps: so.steps(), err: NoRoute})
+		t.add(trail{last: so, err: NoRoute})
 	}
 }
 
@@ -186,31 +199,36 @@ func ruleError(r *object.Rule) LookupError {
 var typeErrors = map[object.RouteType]LookupError{object.Unspec: Blackhole, object.Blackhole: Blackhole,
 	object.NAT: Blackhole, object.XResolve: Blackhole, object.Unreachable: Unreachable, object.Prohibit: Prohibit}
 
-// consult finds the ways from what the table of a rule has.
-func (t *tracer) consult(i int, so *path, step Step) {
+// consult finds the ways from what the table of a rule has. It returns the steps with which the last of them goes
+// on to the next rule, for the caller to follow: there may be thousands of rules. nil: it does not.
+func (t *tracer) consult(i int, so *path, step Step) (next *path) {
 	step.Table = t.flow.table(&step.Rule)
 	found := t.find(step.Table)
-	for s := so; s != nil; s = s.before {
+	for s := so; s != nil && len(found) > 1; s = s.before {
 		if s.Table == step.Table && s.Route != nil { // what a table has does not depend on the rule
 			found = slices.DeleteFunc(found, func(c candidate) bool { return c.Route != s.Route })
 		}
 	}
 	if len(found) == 0 {
 		step.Outcome = NoneFound
-		t.from(i+1, so.with(step))
+		return so.with(step)
 	}
 	for n := range found {
+		if next != nil {
+			t.from(i+1, next)
+			next = nil
+		}
 		c := &found[n]
 		step.Route = c.Route
 		if c.Type == object.Throw {
 			step.Outcome = Thrown
-			t.from(i+1, so.with(step))
+			next = so.with(step)
 			continue
 		}
 		err := typeErrors[c.Type]
 		if length, ok := step.Rule.SuppressedPrefixLen(); err == "" && ok && c.Dst.Bits() <= int(length) {
 			step.Outcome = SuppressedByLength
-			t.from(i+1, so.with(step))
+			next = so.with(step)
 			continue
 		}
 		suppressed := never
@@ -219,13 +237,19 @@ func (t *tracer) consult(i int, so *path, step Step) {
 		}
 		if suppressed != never {
 			step.Outcome = SuppressedByGroup
-			t.from(i+1, so.with(step))
+			next = so.with(step)
 		}
-		if suppressed != surely {
-			step.Outcome = Decides
-			t.add(trail{steps: so.with(step).steps(), route: c, err: err})
+		if suppressed == surely {
+			continue
 		}
+		if next != nil {
+			t.from(i+1, next)
+			next = nil
+		}
+		step.Outcome = Decides
+		t.add(trail{last: so.with(step), route: c, err: err})
 	}
+	return next
 }
 
 // suppressedByGroup reports whether a rule does not accept a route for its interface.
