@@ -37,7 +37,7 @@ func (t *Table) earlier(r *route) []earlier {
 func (t *Table) uses(within int) (use []int, first int) {
 	first = -1
 	for _, by := range t.reach {
-		if by.shorter >= within {
+		if by.shorter >= within || t.barrier < 0 && !t.of.order[t.Family].steps[by.step].comes {
 			continue
 		}
 		use = append(use, by.step)
@@ -61,6 +61,9 @@ func (t *Table) askedBefore(use []int, first int) (found []earlier) {
 	tried, mostly := 0, false // mostly: all but few packets are refused before
 	for i := range o.steps[:last] {
 		s := &o.steps[i]
+		if i == t.barrier {
+			return append(found, earlier{s, nil})
+		}
 		if !s.reached || s.who != all && s.who != butFew {
 			continue
 		}
@@ -98,7 +101,7 @@ func (t *Table) exceptions(use []int, at int) (except []*object.Rule) {
 	s := &o.steps[at]
 	var by []int
 	for _, i := range use {
-		if i < at && o.steps[i].who == few {
+		if i < at && o.steps[i].comes && o.steps[i].who == few {
 			by = append(by, i)
 		}
 	}
@@ -117,25 +120,20 @@ func (t *Table) exceptions(use []int, at int) (except []*object.Rule) {
 	return except
 }
 
-// Barred returns the rule that refuses every packet before any other rule leads to a table; or all but few, if
-// it is inverted. nil: there is none.
-func (a *Analysis) Barred(f object.Family, table uint32) (barred *object.Rule) {
+// Barred returns the rule that refuses every packet before any rule leads to a table, or has them go past all that
+// lead to it; or one that refuses all but few, and is inverted. nil: there is none.
+func (a *Analysis) Barred(f object.Family, table uint32) *object.Rule {
 	o := a.order[f]
 	if o == nil {
 		return nil
 	}
 	by := o.reaches(a.snap, table)
-	if len(by) == 0 {
+	if at := o.barrier(by); at >= 0 {
+		return &o.steps[at].rule
+	}
+	first := slices.IndexFunc(by, func(r reach) bool { return o.steps[r.step].comes })
+	if first < 0 || o.refusing < 0 || o.refusing > by[first].step {
 		return nil
 	}
-	for i := range o.steps[:by[0].step] {
-		switch s := &o.steps[i]; {
-		case !s.reached || !refuses(&s.rule):
-		case s.who == all:
-			return &s.rule
-		case s.who == butFew && barred == nil:
-			barred = &s.rule
-		}
-	}
-	return barred
+	return &o.steps[o.refusing].rule
 }

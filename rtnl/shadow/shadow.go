@@ -19,7 +19,7 @@ type Shadow struct {
 	// packets on to the next rule: the first ones, of so many destinations. nil: it passes none.
 	Own      []int
 	OwnCount int
-	// Rule is the one that refuses all packets.
+	// Rule is the one that refuses all packets, or has them go past the rules that lead to the table (goto).
 	Rule *object.Rule
 	// Except are rules whose packets the route may decide about all the same, or those that such a rule, which is
 	// inverted, leaves out. nil: there are none.
@@ -56,6 +56,7 @@ func (t *Table) prepare() {
 	t.first = t.firsts()
 	t.own = newCover(t.nodes, t.decides)
 	t.reach = t.of.order[t.Family].reaches(t.of.snap, t.ID)
+	t.barrier = t.of.order[t.Family].barrier(t.reach)
 	for _, by := range t.reach {
 		t.lengths = append(t.lengths, by.shorter)
 	}
@@ -125,7 +126,7 @@ func (t *Table) passedOver(r *route) (found Shadow, ok bool) {
 // decidedBy returns what comes before a route of what a rule does with the packets that it is for; false: not all
 // of them end there.
 func (t *Table) decidedBy(r *route, s *step) (Shadow, bool) {
-	if refuses(&s.rule) {
+	if s.rule.Action != object.FR_ACT_TO_TBL {
 		return Shadow{Rule: &s.rule}, true
 	}
 	// As long as there are the kernel's own rules alone, IPv4's tables local and main may be one, of which
