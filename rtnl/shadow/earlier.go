@@ -10,10 +10,12 @@ import (
 // An earlier rule is one that packets are asked by before a table is consulted.
 type earlier struct {
 	step   *step
+	to     prefix         // only packets to it are asked
 	except []*object.Rule // as in Shadow
 }
 
-// maxBefore is of how many tables it is worked out whether their routes come before a table's.
+// maxBefore is of how many tables it is worked out whether their routes come before a table's; and of how many rules
+// for packets to some destinations what comes of them.
 const maxBefore = 16
 
 // earlier returns the rules that may decide about the packets of a route before its table is consulted. They are
@@ -58,40 +60,48 @@ func (t *Table) askedBefore(use []int, first int) (found []earlier) {
 	if last < 0 {
 		last = use[0] // for others than its few packets the route is none anyway
 	}
-	tried, mostly := 0, false // mostly: all but few packets are refused before
+	tried, triedTo, mostly := 0, 0, false // mostly: all but few packets are refused before
 	for i := range o.steps[:last] {
 		s := &o.steps[i]
 		if i == t.barrier {
-			return append(found, earlier{s, nil})
+			return append(found, earlier{step: s})
 		}
-		if !s.reached || s.who != all && s.who != butFew {
+		if !s.reached || s.who == some || s.who == few {
 			continue
-		}
-		if other := t.of.Table(t.Family, s.rule.Table); !refuses(&s.rule) {
-			if s.rule.Action != object.FR_ACT_TO_TBL || other == nil || other == t {
-				continue
-			}
-			if tried++; tried > maxBefore {
-				break
-			}
 		}
 		must := mostly || first < 0 // be asked all packets
-		if must && s.who != all {
+		if must && s.who == butFew || !t.mayDecide(s) {
 			continue
 		}
-		except := t.exceptions(use, i)
-		if must && except != nil {
+		e := earlier{step: s}
+		switch {
+		case s.who == allTo:
+			e.to = prefixOf(s.rule.Dst)
+			triedTo++
+		case !refuses(&s.rule):
+			tried++
+		}
+		if s.who == allTo && triedTo > maxBefore || s.who != allTo && !refuses(&s.rule) && tried > maxBefore {
 			continue
 		}
-		found = append(found, earlier{s, except})
-		if refuses(&s.rule) {
-			if except == nil {
+		if e.except = t.exceptions(use, i); must && e.except != nil {
+			continue
+		}
+		found = append(found, e)
+		if refuses(&s.rule) && s.who != allTo {
+			if e.except == nil {
 				break
 			}
 			mostly = true
 		}
 	}
 	return found
+}
+
+// mayDecide reports whether a rule refuses packets, or leads to another table that has routes.
+func (t *Table) mayDecide(s *step) bool {
+	other := t.of.Table(t.Family, s.rule.Table)
+	return refuses(&s.rule) || s.rule.Action == object.FR_ACT_TO_TBL && other != nil && other != t
 }
 
 // exceptions returns the rules for few packets by which these may come to a route, whose uses are given, or past

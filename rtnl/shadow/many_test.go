@@ -72,7 +72,8 @@ func TestPreferred(t *testing.T) {
 		for range 24 {
 			text := fmt.Sprintf("254 %s metric %d", []string{"10.0.0.0/8", "0.0.0.0/0"}[random.IntN(2)], random.IntN(4))
 			if random.IntN(2) == 0 {
-				text = fmt.Sprintf("254 %s metric %d", []string{"2001:db8::/32", "::/0"}[random.IntN(2)], random.IntN(4))
+				dst := []string{"2001:db8::/32", "::/0"}[random.IntN(2)]
+				text = fmt.Sprintf("254 %s metric %d", dst, random.IntN(4))
 				text += []string{"", " from fd00::/64", " from fd00::/65", " from fd01::/64"}[random.IntN(4)]
 			} else {
 				text += []string{"", " tos 16", " tos 8"}[random.IntN(3)]
@@ -131,6 +132,11 @@ var manyOf = []struct {
 	{"rules for few packets", each, func(i int) object.Rule {
 		return parseRule(object.IPv4, fmt.Sprint(1+i, " 254 fwmark"))
 	}, func(int) int { return 0 }},
+	{"rules for one destination", each, func(i int) object.Rule {
+		r := parseRule(object.IPv4, fmt.Sprint(1+i, " prohibit"))
+		r.Dst = each(i).Dst
+		return r
+	}, func(int) int { return maxBefore }},
 	{"rules that accept no short prefixes", each, func(i int) object.Rule {
 		return parseRule(object.IPv4, fmt.Sprint(1+i, " 254 longer ", i))
 	}, func(int) int { return 0 }},

@@ -30,6 +30,8 @@ func parseRule(f object.Family, text string) object.Rule {
 			r.SuppressPrefixLen = object.Some(number(words[i+2]))
 		case "prohibit":
 			r.Action = object.FR_ACT_PROHIBIT
+		case "to":
+			r.Dst = netip.MustParsePrefix(words[i+2])
 		case "nop":
 			r.Action = object.FR_ACT_NOP
 		case "nowhere":

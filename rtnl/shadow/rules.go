@@ -3,6 +3,7 @@ package shadow
 import (
 	"cmp"
 	"math"
+	"net/netip"
 	"slices"
 
 	"kernelroutes/rtnl"
@@ -36,11 +37,12 @@ const (
 	all               //
 	few               // that are singled out: by a mark, their source, the interface that they came in through
 	butFew            // all that are not singled out
+	allTo             // all to some destinations
 )
 
 func newOrder(snap *rtnl.Snapshot, f object.Family) *order {
 	o := &order{family: f, links: snap.Count(object.Links.Kind) > 0, refusing: -1}
-	var past, fewPast uint32 // the rules of a lower priority may have been gone past, by more packets than few, or by few
+	var past, fewPast uint32 // the rules of a lower priority may have been gone past, the latter by few packets
 	for _, r := range rtnl.RulesInOrder(snap, f) {
 		o.steps = append(o.steps, step{rule: r, shorter: -1, who: whoseRule(&r)})
 	}
@@ -126,9 +128,13 @@ func (o *order) barrier(by []reach) int {
 // whoseRule tells which packets a rule is for.
 func whoseRule(r *object.Rule) who {
 	inverted := r.Flags&object.FIB_RULE_INVERT != 0
+	anywhere := *r
+	anywhere.Dst = netip.Prefix{}
 	switch {
 	case forAll(r):
 		return all
+	case forAll(&anywhere):
+		return allTo
 	case len(r.Unknown) > 0 || !singlesOut(r):
 		return some
 	case inverted:

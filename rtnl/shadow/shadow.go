@@ -19,7 +19,8 @@ type Shadow struct {
 	// packets on to the next rule: the first ones, of so many destinations. nil: it passes none.
 	Own      []int
 	OwnCount int
-	// Rule is the one that refuses all packets, or has them go past the rules that lead to the table (goto).
+	// Rule is the one that refuses all packets, or all to the route's destination, or has them go past the rules
+	// that lead to the table (goto).
 	Rule *object.Rule
 	// Except are rules whose packets the route may decide about all the same, or those that such a rule, which is
 	// inverted, leaves out. nil: there are none.
@@ -110,7 +111,7 @@ func (t *Table) shadowOf(by tiling) Shadow {
 // packet.
 func (t *Table) passedOver(r *route) (found Shadow, ok bool) {
 	for _, e := range t.earlier(r) {
-		if ok && len(e.except) > 0 {
+		if ok && len(e.except) > 0 || !e.to.contains(r.prefix) {
 			continue
 		}
 		if by, decides := t.decidedBy(r, e.step); decides {

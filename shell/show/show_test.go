@@ -383,6 +383,35 @@ func TestGoto(t *testing.T) {
 	}
 }
 
+// TestTo: rules that decide about all packets to some destinations come before the routes to these.
+func TestTo(t *testing.T) {
+	nstest.New(t)
+	nstest.Veth(t, "eth0", "192.0.2.10/24")
+	nstest.Batch(t, "-4", "route add 10.0.0.0/8 dev eth0", "route add 11.1.0.0/16 dev eth0",
+		"route add 11.2.0.0/16 dev eth0",
+		"route add 12.0.0.0/8 dev eth0", "route add 11.1.0.0/16 dev eth0 table 54",
+		"rule add priority 45 to 11.1.0.0/17 prohibit",
+		"rule add priority 50 to 12.0.0.0/9 lookup 54", "rule add priority 40 to 10.0.0.0/8 blackhole",
+		"rule add priority 41 to 11.0.0.0/8 lookup 54")
+	got, _ := shown(t, &rtnl.Kernel{}, Options{Family: object.IPv4, Table: "main"})
+	compare(t, got, wantTo)
+}
+
+const wantTo = `
+ipv4
+
+table main (254)                    rule 32766: from all
+  10.0.0.0/8    dev eth0 proto boot scope link
+      shadowed by rule 40: from all to 10.0.0.0/8 blackhole
+  11.1.0.0/16   dev eth0 proto boot scope link
+      shadowed by table 54 11.1.0.0/16
+  11.2.0.0/16   dev eth0 proto boot scope link
+  12.0.0.0/8    dev eth0 proto boot scope link
+  192.0.2.0/24  dev eth0 proto kernel scope link src 192.0.2.10
+
+5 routes in 1 table, 2 of them shadowed
+`
+
 const wantGoto = `
 rule 40: from all goto 50
 
