@@ -221,13 +221,13 @@ func (e *Explanation) settle(req *LookupRequest, t *tracer) {
 		return
 	}
 	first := fit[0]
-	e.Steps = first.last.steps()
+	e.Steps = t.steps(first.last)
 	for _, other := range fit[1:] {
 		if other.last.len() != len(e.Steps) || !other.endsAs(&first) {
 			return
 		}
 		for p := other.last; p != nil; p = p.before {
-			if !e.Steps[p.length-1].joins(&p.Step) {
+			if step := t.step(p); !e.Steps[p.length-1].joins(&step) {
 				return
 			}
 		}
@@ -340,12 +340,10 @@ func (t *tracer) merged() bool {
 		return false
 	}
 	t.ways = nil
-	var steps [3]Step
 	for i, r := range t.rules {
 		if r.Action != object.FR_ACT_TO_TBL || r.Table != tables[i] || t.judged[i] != (judgement{surely, ""}) {
 			return false
 		}
-		steps[i] = Step{Rule: r, Met: object.Some(true), Table: r.Table, Outcome: NoneFound}
 	}
 	local, main := t.find(tables[0]), t.find(tables[1])
 	if len(local) == 0 || len(main) == 0 || compareCandidates(main[0], local[0]) >= 0 {
@@ -354,8 +352,9 @@ func (t *tracer) merged() bool {
 	if main[0].Type == object.Throw {
 		return false
 	}
-	steps[0].Route, steps[1].Route, steps[1].Outcome = local[0].Route, main[0].Route, Decides
 	var so *path
-	t.add(trail{last: so.with(steps[0]).with(steps[1]), route: &main[0], err: typeErrors[main[0].Type]})
+	so = so.with(path{rule: 0, table: tables[0], route: local[0].Route, outcome: NoneFound})
+	so = so.with(path{rule: 1, table: tables[1], route: main[0].Route, outcome: Decides})
+	t.add(trail{last: so, route: &main[0], err: typeErrors[main[0].Type]})
 	return true
 }
