@@ -221,13 +221,13 @@ func (e *Explanation) settle(req *LookupRequest, t *tracer) {
 		return
 	}
 	first := fit[0]
-	e.Steps = slices.Clone(first.steps)
+	e.Steps = t.steps(first.last)
 	for _, other := range fit[1:] {
-		if len(other.steps) != len(first.steps) || !other.endsAs(&first) {
+		if other.last.len() != len(e.Steps) || !other.endsAs(&first) {
 			return
 		}
-		for i := range other.steps {
-			if !e.Steps[i].joins(&other.steps[i]) {
+		for p := other.last; p != nil; p = p.before {
+			if step := t.step(p); !e.Steps[p.length-1].joins(&step) {
 				return
 			}
 		}
@@ -340,22 +340,21 @@ func (t *tracer) merged() bool {
 		return false
 	}
 	t.ways = nil
-	var steps []Step
 	for i, r := range t.rules {
 		if r.Action != object.FR_ACT_TO_TBL || r.Table != tables[i] || t.judged[i] != (judgement{surely, ""}) {
 			return false
 		}
-		steps = append(steps, Step{Rule: r, Met: object.Some(true), Table: r.Table, Outcome: NoneFound})
 	}
 	local, main := t.find(tables[0]), t.find(tables[1])
 	if len(local) == 0 || len(main) == 0 || compareCandidates(main[0], local[0]) >= 0 {
 		return false
 	}
-	w := trail{steps: steps[:2], route: &main[0], err: typeErrors[main[0].Type]}
 	if main[0].Type == object.Throw {
 		return false
 	}
-	steps[0].Route, steps[1].Route, steps[1].Outcome = local[0].Route, main[0].Route, Decides
-	t.add(w)
+	var so *path
+	so = so.with(path{rule: 0, table: tables[0], route: local[0].Route, outcome: NoneFound})
+	so = so.with(path{rule: 1, table: tables[1], route: main[0].Route, outcome: Decides})
+	t.add(trail{last: so, route: &main[0], err: typeErrors[main[0].Type]})
 	return true
 }

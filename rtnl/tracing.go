@@ -55,7 +55,7 @@ type Step struct {
 
 // A trail is a way that a packet may take.
 type trail struct {
-	steps []Step
+	last  *path       // its steps; nil: none
 	route *candidate  // that decides; nil: none
 	err   LookupError // if it is not a route that the packet goes along
 }
@@ -87,39 +87,54 @@ type judgement struct {
 // maxWays bounds how many ways are found.
 const maxWays = 1000
 
-// add notes a way.
+// add notes a way. Where there are too many, none of them is of use.
 func (t *tracer) add(w trail) {
-	if len(t.ways) == maxWays {
-		t.lost = true
+	if t.lost || len(t.ways) == maxWays {
+		t.ways, t.lost = nil, true
 		return
 	}
 	t.ways = append(t.ways, w)
 }
 
 // A path is the steps so far, the last one first, which several ways may have in common: there may be
-// thousands. nil: none.
+// thousands. nil: none. What all ways have in common of a rule is not in it, see tracer.step.
 type path struct {
-	Step
-	before *path
-	length int
+	before  *path
+	route   *object.Route
+	outcome Outcome
+	rule    int32 // its place
+	table   uint32
+	length  int32
 }
 
 // with returns the steps and one more.
-func (p *path) with(s Step) *path {
-	if p == nil {
-		return &path{Step: s, length: 1}
-	}
-	return &path{Step: s, before: p, length: p.length + 1}
+func (p *path) with(s path) *path {
+	s.before, s.length = p, int32(p.len()+1)
+	return &s
 }
 
-// steps returns them in order.
-func (p *path) steps() []Step {
+// len returns how many they are.
+func (p *path) len() int {
+	if p == nil {
+		return 0
+	}
+	return int(p.length)
+}
+
+// step returns the last step of a path.
+func (t *tracer) step(p *path) Step {
+	return Step{Rule: t.rules[p.rule], Met: object.Some(p.outcome != Skipped), Why: t.judged[p.rule].why,
+		Outcome: p.outcome, Table: p.table, Route: p.route}
+}
+
+// steps returns the steps of a path in order.
+func (t *tracer) steps(p *path) []Step {
 	if p == nil {
 		return nil
 	}
 	all := make([]Step, p.length)
 	for ; p != nil; p = p.before {
-		all[p.length-1] = p.Step
+		all[p.length-1] = t.step(p)
 	}
 	return all
 }
@@ -127,39 +142,44 @@ func (p *path) steps() []Step {
 // from finds the ways from a rule on.
 func (t *tracer) from(i int, so *path) {
 	for !t.lost && i < len(t.rules) {
-		r, j := &t.rules[i], t.judged[i]
-		skip := Step{Rule: *r, Met: object.Some(false), Why: j.why, Outcome: Skipped}
-		if j.verdict == perhaps {
-			t.from(i+1, so.with(skip))
+		r, verdict := &t.rules[i], t.judged[i].verdict
+		skip := path{rule: int32(i), outcome: Skipped}
+		if verdict == perhaps {
+			if t.from(i+1, so.with(skip)); t.lost {
+				return
+			}
 		}
-		if j.verdict == never {
+		if verdict == never {
 			so, i = so.with(skip), i+1
 			continue
 		}
-		step := Step{Rule: *r, Met: object.Some(true), Why: j.why}
+		step := path{rule: int32(i)}
 		switch r.Action {
 		case object.FR_ACT_TO_TBL:
-			t.consult(i, so, step)
-			return
+			if so = t.consult(i, so, step); so == nil {
+				return
+			}
+			i++
+			continue
 		case object.FR_ACT_GOTO:
-			step.Outcome = NoTarget
+			step.outcome = NoTarget
 			next := i + 1
 			if to := t.target(r); to > i {
-				step.Outcome, next = Jumps, to
+				step.outcome, next = Jumps, to
 			}
 			i = next
 		case object.FR_ACT_NOP:
-			step.Outcome = Passed
+			step.outcome = Passed
 			i++
 		default:
-			step.Outcome = Decides
-			t.add(trail{steps: so.with(step).steps(), err: ruleError(r)})
+			step.outcome = Decides
+			t.add(trail{last: so.with(step), err: ruleError(r)})
 			return
 		}
 		so = so.with(step)
 	}
 	if !t.lost {
-		t.add(trail{steps: so.steps(), err: NoRoute})
+		t.add(trail{last: so, err: NoRoute})
 	}
 }
 
@@ -186,46 +206,58 @@ func ruleError(r *object.Rule) LookupError {
 var typeErrors = map[object.RouteType]LookupError{object.Unspec: Blackhole, object.Blackhole: Blackhole,
 	object.NAT: Blackhole, object.XResolve: Blackhole, object.Unreachable: Unreachable, object.Prohibit: Prohibit}
 
-// consult finds the ways from what the table of a rule has.
-func (t *tracer) consult(i int, so *path, step Step) {
-	step.Table = t.flow.table(&step.Rule)
-	found := t.find(step.Table)
-	for s := so; s != nil; s = s.before {
-		if s.Table == step.Table && s.Route != nil { // what a table has does not depend on the rule
-			found = slices.DeleteFunc(found, func(c candidate) bool { return c.Route != s.Route })
+// consult finds the ways from what the table of a rule has. It returns the steps with which the last of them goes
+// on to the next rule, for the caller to follow: there may be thousands of rules. nil: it does not.
+func (t *tracer) consult(i int, so *path, step path) (next *path) {
+	r := &t.rules[i]
+	step.table = t.flow.table(r)
+	found := t.find(step.table)
+	for s := so; s != nil && len(found) > 1; s = s.before {
+		if s.table == step.table && s.route != nil { // what a table has does not depend on the rule
+			found = slices.DeleteFunc(found, func(c candidate) bool { return c.Route != s.route })
 		}
 	}
 	if len(found) == 0 {
-		step.Outcome = NoneFound
-		t.from(i+1, so.with(step))
+		step.outcome = NoneFound
+		return so.with(step)
 	}
 	for n := range found {
+		if next != nil {
+			t.from(i+1, next)
+			next = nil
+		}
 		c := &found[n]
-		step.Route = c.Route
+		step.route = c.Route
 		if c.Type == object.Throw {
-			step.Outcome = Thrown
-			t.from(i+1, so.with(step))
+			step.outcome = Thrown
+			next = so.with(step)
 			continue
 		}
 		err := typeErrors[c.Type]
-		if length, ok := step.Rule.SuppressedPrefixLen(); err == "" && ok && c.Dst.Bits() <= int(length) {
-			step.Outcome = SuppressedByLength
-			t.from(i+1, so.with(step))
+		if length, ok := r.SuppressedPrefixLen(); err == "" && ok && c.Dst.Bits() <= int(length) {
+			step.outcome = SuppressedByLength
+			next = so.with(step)
 			continue
 		}
 		suppressed := never
 		if err == "" {
-			suppressed = t.suppressedByGroup(&step.Rule, c)
+			suppressed = t.suppressedByGroup(r, c)
 		}
 		if suppressed != never {
-			step.Outcome = SuppressedByGroup
-			t.from(i+1, so.with(step))
+			step.outcome = SuppressedByGroup
+			next = so.with(step)
 		}
-		if suppressed != surely {
-			step.Outcome = Decides
-			t.add(trail{steps: so.with(step).steps(), route: c, err: err})
+		if suppressed == surely {
+			continue
 		}
+		if next != nil {
+			t.from(i+1, next)
+			next = nil
+		}
+		step.outcome = Decides
+		t.add(trail{last: so.with(step), route: c, err: err})
 	}
+	return next
 }
 
 // suppressedByGroup reports whether a rule does not accept a route for its interface.

@@ -26,6 +26,8 @@ type scene struct {
 	// with the last one for all (fib6_repair_tree).
 	entangled bool
 	mostly    int // how many were shadowed for all but few packets
+	behind    int // how many were behind a rule for all packets to some destinations
+	passed    int // how many were in tables that a goto for all packets goes past
 }
 
 func (s *scene) one(of ...string) string { return of[s.IntN(len(of))] }
@@ -79,6 +81,37 @@ func (s *scene) add(table string, simple bool) string {
 	proto := uint8(100 + len(s.lines))
 	s.lines[proto] = fmt.Sprintf("%s%s%s proto %d", typ, dst, rest, proto)
 	return "route " + verb + s.lines[proto]
+}
+
+// jumping returns a rule by chance, of a scene in which many jump.
+func (s *scene) jumping() string {
+	priority := 100 * (1 + s.IntN(9))
+	rule := fmt.Sprintf("rule add priority %d ", priority)
+	switch s.IntN(13) {
+	case 0, 7:
+		rule += s.one("fwmark 1 ", "not fwmark 1 ", s.pick("from 10.0.0.1 ", "from fd00::1 "))
+		fallthrough
+	case 1, 2, 3:
+		return rule + fmt.Sprintf("goto %d", priority+100*(1+s.IntN(4)))
+	case 4:
+		return rule + s.one("", "fwmark 1 ", "not fwmark 1 ") + s.one("prohibit", "unreachable", "nop")
+	case 5:
+		return rule + "nop"
+	case 6:
+		rule += s.one("fwmark 1 ", "not fwmark 1 ", s.pick("from 10.0.0.1 ", "from fd00::1 "))
+	case 8:
+		rule += "to " + s.dst() + " "
+	}
+	return rule + "lookup " + s.one("100", "101", "102", "103", "104", "main")
+}
+
+// toward returns a rule by chance for all packets to some destinations, of which the others come after it.
+func (s *scene) toward() string {
+	what := "lookup " + s.one("100", "101", "main")
+	if s.IntN(2) == 0 {
+		what = s.one("blackhole", "prohibit", "unreachable", "goto 150", "goto 200", "nop")
+	}
+	return fmt.Sprintf("rule add priority %d %sto %s %s", 50+s.IntN(80), s.one("", "", "", "not "), s.dst(), what)
 }
 
 // rule returns a rule by chance.
@@ -148,7 +181,14 @@ func (s *scene) claimed(a *Analysis) (shadowed, mostly, used []uint8) {
 			if r.Family != s.family || s.lines[r.Protocol] == "" {
 				continue
 			}
-			switch by, ok := table.Shadow(i); {
+			by, ok := table.Shadow(i)
+			if ok && by.Rule != nil && by.Rule.Action == object.FR_ACT_GOTO {
+				s.passed++
+			}
+			if ok && by.Rule != nil && by.Rule.Dst.IsValid() {
+				s.behind++
+			}
+			switch {
 			case !ok:
 				used = append(used, r.Protocol)
 			case by.Except != nil:
@@ -161,26 +201,34 @@ func (s *scene) claimed(a *Analysis) (shadowed, mostly, used []uint8) {
 	return shadowed, mostly, used
 }
 
-// corners returns an address of each part of the address space in which the same routes match.
+// corners returns an address of each part of the address space in which the same routes match, and rules.
 func (s *scene) corners(a *Analysis) []netip.Addr {
 	all := map[netip.Addr]bool{}
 	for _, more := range []string{s.pick("1.1.1.1", "2000::1"), s.pick("200.0.0.1", "9000::1")} {
 		all[netip.MustParseAddr(more)] = true
 	}
+	add := func(p netip.Prefix) {
+		if p.Bits() < 2 {
+			return
+		}
+		last := p.Addr().AsSlice()
+		for bit := p.Bits(); bit < len(last)*8; bit++ {
+			last[bit/8] |= 0x80 >> (bit % 8)
+		}
+		end, _ := netip.AddrFromSlice(last)
+		all[p.Addr()], all[end.Next()] = true, true
+	}
 	for table := range a.Tables() {
 		for i := range table.Len() {
 			var r object.Route
 			table.Route(i, &r, object.AllFields)
-			if r.Family != s.family || s.lines[r.Protocol] == "" || r.Dst.Bits() < 2 {
-				continue
+			if r.Family == s.family && s.lines[r.Protocol] != "" {
+				add(r.Dst)
 			}
-			last := r.Dst.Addr().AsSlice()
-			for bit := r.Dst.Bits(); bit < len(last)*8; bit++ {
-				last[bit/8] |= 0x80 >> (bit % 8)
-			}
-			end, _ := netip.AddrFromSlice(last)
-			all[r.Dst.Addr()], all[end.Next()] = true, true
 		}
+	}
+	for i := range a.order[s.family].steps {
+		add(a.order[s.family].steps[i].rule.Dst)
 	}
 	return slices.SortedFunc(maps.Keys(all), netip.Addr.Compare)
 }
@@ -261,6 +309,9 @@ func (s *scene) check(t *testing.T, simple bool) int {
 			t.Errorf("decides about nothing, and is not said to be shadowed: %s", line)
 		}
 	}
+	for table := range a.Tables() {
+		s.barred(t, a, table, deciding, ordinary)
+	}
 	if simple || !s.entangled {
 		s.without(t, shadowed, to, before)
 	}
@@ -274,6 +325,24 @@ func (s *scene) check(t *testing.T, simple bool) int {
 		t.Fatalf("shadowed: %v\nroutes: %v", shadowed, s.lines)
 	}
 	return len(shadowed)
+}
+
+// barred checks that no packet, or none that no rule singles out, comes to a table of which that is said.
+func (s *scene) barred(t *testing.T, a *Analysis, table *Table, deciding, ordinary map[string]bool) {
+	t.Helper()
+	by := a.Barred(s.family, table.ID)
+	if table.Family != s.family || by == nil {
+		return
+	}
+	if by.Flags&object.FIB_RULE_INVERT != 0 {
+		deciding = ordinary
+	}
+	for i := range table.Len() {
+		var r object.Route
+		if table.Route(i, &r, object.AllFields); s.lines[r.Protocol] != "" && deciding[fmt.Sprint(r.Protocol)] {
+			t.Errorf("no packet is said to come to it by rule %d, and it decides: %s", by.Priority, s.lines[r.Protocol])
+		}
+	}
 }
 
 // without takes away routes that decide about nothing.
@@ -294,7 +363,7 @@ func (s *scene) without(t *testing.T, shadowed []uint8, to []netip.Addr, before 
 // TestRandom asks the kernel whether what is said to be shadowed decides about anything.
 func TestRandom(t *testing.T) {
 	for _, f := range []object.Family{object.IPv4, object.IPv6} {
-		for _, mode := range []string{"simple", "original rules", "rules"} {
+		for _, mode := range []string{"simple", "original rules", "rules", "jumps", "destinations"} {
 			t.Run(f.String()+" "+mode, func(t *testing.T) {
 				nstest.New(t)
 				nstest.Sysctl(t, "net.ipv6.conf.default.addr_gen_mode", "1")
@@ -302,12 +371,24 @@ func TestRandom(t *testing.T) {
 				nstest.Veth(t, "v1", "10.0.1.1/24", "fd01::1/64")
 				s := &scene{Rand: rand.New(rand.NewPCG(uint64(f), uint64(len(mode)))), family: f}
 				total := 0
-				for n := range nstest.Amount(16, 6) {
+				scenes := nstest.Amount(16, 6)
+				if mode == "jumps" || mode == "destinations" {
+					scenes *= 4 // as few of them have it all
+				}
+				for n := range scenes {
 					total += s.play(t, mode, n)
 				}
 				t.Logf("%d routes were shadowed for all but few packets", s.mostly)
 				if mode == "rules" && s.mostly == 0 {
 					t.Error("no route was shadowed for all but few packets")
+				}
+				t.Logf("%d routes were in tables that all packets go past", s.passed)
+				t.Logf("%d routes were behind rules that refuse all packets to some destinations", s.behind)
+				if mode == "destinations" && s.behind < nstest.Amount(40, 10) {
+					t.Errorf("only %d routes were behind rules for destinations", s.behind)
+				}
+				if mode == "jumps" && s.passed < nstest.Amount(80, 20) {
+					t.Errorf("only %d routes were in tables that all packets go past", s.passed)
 				}
 				if t.Logf("%d routes were shadowed", total); total < nstest.Amount(60, 20) {
 					t.Errorf("only %d routes were shadowed", total)
@@ -325,6 +406,19 @@ func (s *scene) play(t *testing.T, mode string, n int) (shadowed int) {
 	switch mode {
 	case "original rules":
 		tables = []string{"main", "main", "local"}
+	case "jumps":
+		tables = []string{"main", "100", "101", "102", "103", "104"}
+		for range 6 + s.IntN(10) {
+			lines = append(lines, s.jumping())
+		}
+	case "destinations":
+		tables = []string{"main", "100", "101"}
+		for range 1 + s.IntN(4) {
+			lines = append(lines, s.toward())
+		}
+		for range s.IntN(4) {
+			lines = append(lines, s.rule())
+		}
 	case "rules":
 		tables = []string{"main", "100", "101"}
 		for range 1 + s.IntN(5) {

@@ -1,7 +1,9 @@
 package shadow
 
 import (
+	"cmp"
 	"math"
+	"net/netip"
 	"slices"
 
 	"kernelroutes/rtnl"
@@ -12,14 +14,17 @@ import (
 type order struct {
 	family   object.Family
 	steps    []step
-	original bool // whether they are those that the kernel makes itself
-	links    bool // whether it is known which tables are those of VRFs
+	jumps    []int // places of gotos for few packets
+	refusing int   // place of the first rule that refuses all but few packets, which none goes past; -1: none
+	original bool  // whether they are those that the kernel makes itself
+	links    bool  // whether it is known which tables are those of VRFs
 }
 
 // A step is a rule.
 type step struct {
 	rule    object.Rule
 	who     who
+	comes   bool // whether a packet may come to it
 	reached bool // whether every packet that comes so far is asked by it, but those that few skip
 	shorter int  // prefixes up to this length are not accepted; -1: all are
 }
@@ -32,34 +37,104 @@ const (
 	all               //
 	few               // that are singled out: by a mark, their source, the interface that they came in through
 	butFew            // all that are not singled out
+	allTo             // all to some destinations
 )
 
 func newOrder(snap *rtnl.Snapshot, f object.Family) *order {
-	o := &order{family: f, links: snap.Count(object.Links.Kind) > 0}
-	past := uint32(0) // the rules of a lower priority may have been gone past
+	o := &order{family: f, links: snap.Count(object.Links.Kind) > 0, refusing: -1}
+	var past, fewPast uint32 // the rules of a lower priority may have been gone past, the latter by few packets
 	for _, r := range rtnl.RulesInOrder(snap, f) {
-		s := step{rule: r, shorter: -1, who: whoseRule(&r), reached: r.Priority >= past}
+		o.steps = append(o.steps, step{rule: r, shorter: -1, who: whoseRule(&r)})
+	}
+	o.follow()
+	for i := range o.steps {
+		s := &o.steps[i]
+		r := &s.rule
+		s.reached = s.comes && r.Priority >= past
 		if n, ok := r.SuppressedPrefixLen(); ok {
 			s.shorter = int(min(n, math.MaxInt16))
 		}
 		if _, ok := r.SuppressedIfGroup(); ok {
 			s.reached = false // what it decides is not known
 		}
-		if r.Action == object.FR_ACT_GOTO && s.who != few {
+		if o.refusing < 0 && s.reached && s.who == butFew && refuses(r) && r.Priority >= fewPast {
+			o.refusing = i
+		}
+		switch {
+		case !s.comes || r.Action != object.FR_ACT_GOTO:
+		case o.nowhere(r):
+		case s.who == few:
+			o.jumps = append(o.jumps, i)
+			fewPast = max(fewPast, r.Goto.V)
+		default:
 			past = max(past, r.Goto.V)
 		}
-		o.steps = append(o.steps, s)
 	}
 	o.original = originalRules(o.steps)
 	return o
 }
 
+// follow finds the rules that a packet may come to (fib_rules_lookup): those that come after one that does not send
+// all packets elsewhere, or that such a one jumps to. That a table decides about all of them is not looked at.
+func (o *order) follow() {
+	if len(o.steps) > 0 {
+		o.steps[0].comes = true
+	}
+	for i := range o.steps {
+		s := &o.steps[i]
+		if !s.comes {
+			continue
+		}
+		stays := s.who != all || !refuses(&s.rule)
+		if s.rule.Action == object.FR_ACT_GOTO && !o.nowhere(&s.rule) {
+			target, found := o.place(s.rule.Goto.V)
+			if target < len(o.steps) {
+				o.steps[target].comes = true
+			}
+			stays = s.who != all || !found || s.rule.Unresolved() || target <= i
+		}
+		if stays && i+1 < len(o.steps) {
+			o.steps[i+1].comes = true
+		}
+	}
+}
+
+// place returns the place of the first rule of a priority, which is what a goto jumps to; false: of the first after it.
+func (o *order) place(priority uint32) (int, bool) {
+	return slices.BinarySearchFunc(o.steps, priority, func(s step, priority uint32) int {
+		return cmp.Compare(s.rule.Priority, priority)
+	})
+}
+
+// nowhere reports whether there is certainly no rule that a goto can jump to, so that it does nothing.
+func (o *order) nowhere(r *object.Rule) bool {
+	_, found := o.place(r.Goto.V)
+	return !found && r.Unresolved()
+}
+
+// barrier returns the place of the rule for every packet because of which none comes to any of some rules that lead
+// to a table; -1: one may.
+func (o *order) barrier(by []reach) int {
+	if len(by) == 0 || slices.ContainsFunc(by, func(r reach) bool { return o.steps[r.step].comes }) {
+		return -1
+	}
+	at := by[0].step
+	for !o.steps[at].comes {
+		at--
+	}
+	return at
+}
+
 // whoseRule tells which packets a rule is for.
 func whoseRule(r *object.Rule) who {
 	inverted := r.Flags&object.FIB_RULE_INVERT != 0
+	anywhere := *r
+	anywhere.Dst = netip.Prefix{}
 	switch {
 	case forAll(r):
 		return all
+	case forAll(&anywhere):
+		return allTo
 	case len(r.Unknown) > 0 || !singlesOut(r):
 		return some
 	case inverted:

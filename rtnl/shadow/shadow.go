@@ -19,15 +19,13 @@ type Shadow struct {
 	// packets on to the next rule: the first ones, of so many destinations. nil: it passes none.
 	Own      []int
 	OwnCount int
-	// Rule is the one that refuses all packets.
+	// Rule is the one that refuses all packets, or all to the route's destination, or has them go past the rules
+	// that lead to the table (goto).
 	Rule *object.Rule
 	// Except are rules whose packets the route may decide about all the same, or those that such a rule, which is
 	// inverted, leaves out. nil: there are none.
 	Except []*object.Rule
 }
-
-// maxBefore is of how many tables it is worked out whether their routes come before a table's.
-const maxBefore = 16
 
 // Shadow returns what comes before a route, by its place in the table; false: nothing does for certain.
 func (t *Table) Shadow(i int) (Shadow, bool) {
@@ -41,13 +39,13 @@ func (t *Table) Shadow(i int) (Shadow, bool) {
 		return Shadow{}, false
 	}
 	n, _ := search(t.nodes, r.prefix)
-	if before, ok := t.preferred(&t.nodes[n], i); ok {
+	if before, ok := t.preferred(i); ok {
 		return Shadow{Table: t, Routes: []int{before}, Count: 1}, true
 	}
 	if s := &t.own.state[n]; s.tiled {
 		return t.shadowOf(s.tiles), true
 	}
-	return t.before(r)
+	return t.passedOver(r)
 }
 
 // prepare works out what is needed for a table's routes.
@@ -56,8 +54,15 @@ func (t *Table) prepare() {
 		return
 	}
 	t.nodes = nodesOf(t.routes)
+	t.first = t.firsts()
 	t.own = newCover(t.nodes, t.decides)
 	t.reach = t.of.order[t.Family].reaches(t.of.snap, t.ID)
+	t.barrier = t.of.order[t.Family].barrier(t.reach)
+	for _, by := range t.reach {
+		t.lengths = append(t.lengths, by.shorter)
+	}
+	slices.Sort(t.lengths)
+	t.lengths, t.before = slices.Compact(t.lengths), map[int][]earlier{}
 }
 
 // decides reports whether every packet that comes to a node gets no further in the table. Where there are
@@ -93,56 +98,6 @@ func (t *Table) accepted(shorter int) func(*node) class {
 	}
 }
 
-// preferred returns the route of a node that always comes before another one.
-func (t *Table) preferred(n *node, i int) (before int, ok bool) {
-	r := &t.routes[i]
-	if t.Family == object.IPv6 {
-		return t.preferred6(n, i)
-	}
-	for before = int(n.from); before < i; before++ {
-		o := &t.routes[before]
-		if o.tos != r.tos || o.flags&alive == 0 {
-			continue
-		}
-		// Of default routes that are alike the kernel takes one whose gateway answers (fib_select_default).
-		return before, o.metric < r.metric || n.bits > 0
-	}
-	return 0, false
-}
-
-// preferred6 is preferred for IPv6: of the routes with the lowest metric one is taken, if any is alive; else
-// the preference of the router counts more than the metric (find_rr_leaf).
-func (t *Table) preferred6(n *node, i int) (int, bool) {
-	r := &t.routes[i]
-	lowest := -1
-	for o := int(n.from); o < int(n.to); o++ {
-		if !t.sameSource(o, i) {
-			continue
-		}
-		if lowest >= 0 && t.routes[o].metric != t.routes[lowest].metric {
-			break
-		}
-		if lowest < 0 || t.routes[lowest].flags&alive == 0 {
-			lowest = o
-		}
-	}
-	return lowest, lowest >= 0 && t.routes[lowest].flags&alive != 0 && t.routes[lowest].metric < r.metric
-}
-
-// sameSource reports whether two routes are for packets from the same sources.
-func (t *Table) sameSource(a, b int) bool {
-	if t.routes[a].flags&sourced != t.routes[b].flags&sourced {
-		return false
-	}
-	if t.routes[a].flags&sourced == 0 {
-		return true
-	}
-	var x, y object.Route
-	t.Route(a, &x, object.FieldSrc)
-	t.Route(b, &y, object.FieldSrc)
-	return x.Src == y.Src
-}
-
 // shadowOf returns the shadow of some nodes.
 func (t *Table) shadowOf(by tiling) Shadow {
 	s := Shadow{Table: t, Count: int(by.count)}
@@ -152,39 +107,16 @@ func (t *Table) shadowOf(by tiling) Shadow {
 	return s
 }
 
-// before returns what comes before a route of other tables, which are consulted before it; if possible for every
+// passedOver returns what comes before a route of other tables, which are consulted before it; if possible for every
 // packet.
-func (t *Table) before(r *route) (found Shadow, ok bool) {
-	o := t.of.order[t.Family]
-	use, first := t.uses(r)
-	if len(use) == 0 || t.ID == object.RT_TABLE_DEFAULT && o.original {
-		return Shadow{}, false // with the kernel's own rules alone, what refuses packets is no end (fib_lookup)
-	}
-	last := first
-	if last < 0 {
-		last = use[0] // for others than its few packets the route is none anyway
-	}
-	tried := 0
-	for i := range o.steps[:last] {
-		s := &o.steps[i]
-		if !s.reached || s.who != all && s.who != butFew {
+func (t *Table) passedOver(r *route) (found Shadow, ok bool) {
+	for _, e := range t.earlier(r) {
+		if ok && len(e.except) > 0 || !e.to.contains(r.prefix) {
 			continue
 		}
-		if other := t.of.Table(t.Family, s.rule.Table); !refuses(&s.rule) {
-			if s.rule.Action != object.FR_ACT_TO_TBL || other == nil || other == t {
-				continue
-			}
-			if tried++; tried > maxBefore {
-				break
-			}
-		}
-		except := t.exceptions(use, i)
-		if ok && len(except) > 0 || first < 0 && len(except) > 0 {
-			continue
-		}
-		if by, decides := t.decidedBy(r, s); decides {
-			by.Except = except
-			if found, ok = by, true; except == nil {
+		if by, decides := t.decidedBy(r, e.step); decides {
+			by.Except = e.except
+			if found, ok = by, true; e.except == nil {
 				break
 			}
 		}
@@ -192,45 +124,10 @@ func (t *Table) before(r *route) (found Shadow, ok bool) {
 	return found, ok
 }
 
-// uses returns the places of rules by which a route can be used, and the first of those that are for more than
-// few packets, -1: none is. A rule that does not accept short prefixes accepts those that refuse packets
-// (fib_rules_lookup).
-func (t *Table) uses(r *route) (use []int, first int) {
-	first = -1
-	for _, by := range t.reach {
-		if int(r.bits) <= by.shorter && r.flags&rejects == 0 {
-			continue
-		}
-		use = append(use, by.step)
-		if first < 0 && t.of.order[t.Family].steps[by.step].who != few {
-			first = by.step
-		}
-	}
-	return use, first
-}
-
-// exceptions returns the rules for few packets by which these may come to a route, whose uses are given, or past
-// a rule, and that rule if it leaves some out.
-func (t *Table) exceptions(use []int, at int) (except []*object.Rule) {
-	steps := t.of.order[t.Family].steps
-	s := &steps[at]
-	for i := range steps[:at] {
-		r := &steps[i].rule
-		if steps[i].who == few && (slices.Contains(use, i) ||
-			r.Action == object.FR_ACT_GOTO && r.Goto.V > s.rule.Priority) {
-			except = append(except, r)
-		}
-	}
-	if s.who == butFew {
-		except = append(except, &s.rule)
-	}
-	return except
-}
-
 // decidedBy returns what comes before a route of what a rule does with the packets that it is for; false: not all
 // of them end there.
 func (t *Table) decidedBy(r *route, s *step) (Shadow, bool) {
-	if refuses(&s.rule) {
+	if s.rule.Action != object.FR_ACT_TO_TBL {
 		return Shadow{Rule: &s.rule}, true
 	}
 	// As long as there are the kernel's own rules alone, IPv4's tables local and main may be one, of which
@@ -280,27 +177,4 @@ func (t *Table) answer(shorter int) *cover {
 		t.answers[shorter] = c
 	}
 	return c
-}
-
-// Barred returns the rule that refuses every packet before any other rule leads to a table; or all but few, if
-// it is inverted. nil: there is none.
-func (a *Analysis) Barred(f object.Family, table uint32) (barred *object.Rule) {
-	o := a.order[f]
-	if o == nil {
-		return nil
-	}
-	by := o.reaches(a.snap, table)
-	if len(by) == 0 {
-		return nil
-	}
-	for i := range o.steps[:by[0].step] {
-		switch s := &o.steps[i]; {
-		case !s.reached || !refuses(&s.rule):
-		case s.who == all:
-			return &s.rule
-		case s.who == butFew && barred == nil:
-			barred = &s.rule
-		}
-	}
-	return barred
 }

@@ -2,9 +2,7 @@ package shadow
 
 import (
 	"fmt"
-	"net/netip"
 	"slices"
-	"strconv"
 	"strings"
 	"testing"
 
@@ -147,8 +145,45 @@ var cases = []struct {
 		51820 10.0.0.0/8 < 254 10.0.0.0/8 of 1`},
 	{"goto past a table", []string{"0 255", "50 goto 200", "100 51820", "200 51821", "32766 254"}, `
 		254 10.0.0.0/8 < 51821 10.0.0.0/8 of 1
+		51820 10.0.0.0/8 < rule 50
+		51821 10.0.0.0/8`},
+	{"goto past one rule of a table", []string{"0 255", "50 goto 200", "100 254", "200 51821", "32766 254"}, `
+		254 10.0.0.0/8 < 51821 10.0.0.0/8 of 1
+		51821 10.0.0.0/8`},
+	{"goto to the first of two rules", []string{"0 255", "50 goto 100", "100 51820", "100 51821", "32766 254"}, `
+		254 10.0.0.0/8 < 51820 10.0.0.0/8 of 1
+		51820 10.0.0.0/8
+		51821 10.0.0.0/8 < 51820 10.0.0.0/8 of 1
+		51821 11.0.0.0/8`},
+	{"goto, and few packets jump in between", []string{"0 255", "40 goto 100 fwmark", "50 goto 200", "100 51820",
+		"200 51821", "32766 254"}, `
+		254 10.0.0.0/8 < 51821 10.0.0.0/8 of 1
 		51820 10.0.0.0/8
 		51821 10.0.0.0/8`},
+	{"goto, and a jump that no packet comes to", []string{"0 255", "40 goto 200", "50 goto 100 fwmark", "100 51820",
+		"150 goto 250 fwmark", "200 51821", "250 nop", "32766 254"}, `
+		254 10.0.0.0/8 < 51821 10.0.0.0/8 of 1
+		51820 10.0.0.0/8 < rule 40
+		51821 10.0.0.0/8`},
+	{"goto for most packets", []string{"0 255", "50 goto 200 not fwmark", "100 51820", "200 nop", "32766 254"}, `
+		254 10.0.0.0/8
+		51820 10.0.0.0/8`},
+	{"goto nowhere", []string{"0 255", "50 goto 300 nowhere", "100 51820", "200 51821", "32766 254"}, `
+		254 10.0.0.0/8 < 51820 10.0.0.0/8 of 1
+		51820 10.0.0.0/8
+		51821 10.0.0.0/8 < 51820 10.0.0.0/8 of 1`},
+	{"goto a rule that is not known", []string{"0 255", "50 goto 150", "100 51820", "200 51821", "32766 254"}, `
+		254 10.0.0.0/8 < 51821 10.0.0.0/8 of 1
+		51820 10.0.0.0/8
+		51821 10.0.0.0/8`},
+	{"goto past what refuses packets", []string{"0 255", "50 goto 200 fwmark", "100 prohibit", "150 51820", "200 nop",
+		"32766 254"}, `
+		254 10.0.0.0/8 < rule 100 but 50
+		51820 10.0.0.0/8 < rule 100`},
+	{"a table before a goto past others", []string{"0 255", "40 51819", "50 goto 200", "100 51820", "200 nop"}, `
+		51820 10.0.0.0/8 < 51819 10.0.0.0/8 of 1
+		51820 11.0.0.0/8 < rule 50
+		51819 10.0.0.0/8`},
 	{"a rule refuses all", []string{"0 255", "100 51820", "200 prohibit", "32766 254"}, `
 		254 10.0.0.0/8 < 51820 10.0.0.0/8 of 1
 		254 11.0.0.0/8 < rule 200
@@ -156,6 +191,33 @@ var cases = []struct {
 		255 10.0.0.1/32 local`},
 	{"a rule refuses some", []string{"0 255", "200 prohibit fwmark", "32766 254"}, `
 		254 10.0.0.0/8`},
+	{"rules for destinations", []string{"0 255", "50 prohibit to 10.0.0.0/8", "60 51820 to 11.0.0.0/8", "32766 254"}, `
+		254 0.0.0.0/0
+		254 8.0.0.0/6
+		254 10.0.0.0/8 < rule 50
+		254 10.1.0.0/16 < rule 50
+		254 11.0.0.0/8
+		254 11.1.0.0/16 < 51820 11.1.0.0/16 of 1
+		254 11.1.2.0/24 < 51820 11.1.0.0/16 of 1
+		254 11.2.0.0/16
+		254 11.3.0.0/16
+		254 12.1.0.0/16
+		51820 10.0.0.0/8 < rule 50
+		51820 11.1.0.0/16
+		51820 11.2.0.0/16 throw
+		51820 12.1.0.0/16`},
+	{"rules for destinations, and for other packets", []string{"0 255", "10 51820 fwmark", "50 prohibit to 10.0.0.0/8",
+		"60 prohibit not fwmark", "70 prohibit to 11.0.0.0/8", "80 prohibit to 12.0.0.0/8 not",
+		"90 prohibit to 13.0.0.0/8 tos", "95 goto 200 to 14.0.0.0/8", "100 51821", "200 51820", "32766 254"}, `
+		254 10.0.0.0/8 < rule 50
+		254 11.0.0.0/8 < rule 70
+		254 12.0.0.0/8 < rule 60 but 60
+		254 13.0.0.0/8 < rule 60 but 60
+		254 14.0.0.0/8 < rule 60 but 60
+		254 15.0.0.0/8 < rule 60 but 60
+		51820 10.0.0.0/8 < rule 50 but 10
+		51821 14.0.0.0/8 < rule 60 but 60
+		51821 15.0.0.0/8 < rule 60 but 60`},
 	{"local before main where they are two tables", vpn, `
 		254 127.1.0.0/16 < 255 127.0.0.0/8 local of 1
 		254 192.0.2.1/32 < 255 192.0.2.1/32 local of 1
@@ -222,81 +284,6 @@ var cases = []struct {
 		254 255.255.255.254/31 < 254 255.255.255.254/32 255.255.255.255/32 of 2
 		254 255.255.255.254/32
 		254 255.255.255.255/32`},
-}
-
-// parseRule reads a rule.
-func parseRule(f object.Family, text string) object.Rule {
-	words := strings.Fields(text)
-	r := object.Rule{Family: f, Action: object.FR_ACT_TO_TBL, Priority: number(words[0])}
-	for i, word := range words[1:] {
-		switch word {
-		case "not":
-			r.Flags |= object.FIB_RULE_INVERT
-		case "fwmark":
-			r.Mark, r.Mask = object.Some[uint32](1), object.Some[uint32](1<<32-1)
-		case "from":
-			r.Src = netip.MustParsePrefix("192.0.2.0/24")
-		case "iif":
-			r.IIF = "v0"
-		case "tos":
-			r.TOS = 16
-		case "ifgroup":
-			r.SuppressIfGroup = object.Some[uint32](7)
-		case "longer":
-			r.SuppressPrefixLen = object.Some(number(words[i+2]))
-		case "prohibit":
-			r.Action = object.FR_ACT_PROHIBIT
-		case "l3mdev":
-			r.L3MDev = object.Some[uint8](1)
-		case "goto":
-			r.Action, r.Goto = object.FR_ACT_GOTO, object.Some(number(words[i+2]))
-		default:
-			if i == 0 {
-				r.Table = number(word)
-			}
-		}
-	}
-	return r
-}
-
-// parseRoute reads a route.
-func parseRoute(text string) *object.Route {
-	words := strings.Fields(text)
-	r := &object.Route{Type: object.Unicast, Table: number(words[0]), Dst: netip.MustParsePrefix(words[1]).Masked(),
-		OIF: object.Some[uint32](3)}
-	r.Family = object.IPv6
-	if r.Dst.Addr().Is4() {
-		r.Family = object.IPv4
-	}
-	types := map[string]object.RouteType{"blackhole": object.Blackhole, "unreachable": object.Unreachable,
-		"prohibit": object.Prohibit, "throw": object.Throw, "local": object.Local}
-	for i, word := range words[2:] {
-		switch word {
-		case "metric":
-			r.Priority = object.Some(number(words[i+3]))
-		case "tos":
-			r.TOS = uint8(number(words[i+3]))
-		case "from":
-			r.Src = netip.MustParsePrefix(words[i+3])
-		case "dead":
-			r.Flags = 0x1 | 0x10
-		case "expired":
-			r.Cache = object.Some(object.CacheInfo{Expires: -1})
-		default:
-			if typ, ok := types[word]; ok {
-				r.Type = typ
-			}
-		}
-	}
-	return r
-}
-
-func number(s string) uint32 {
-	n, err := strconv.ParseUint(s, 10, 32)
-	if err != nil {
-		panic(err)
-	}
-	return uint32(n)
 }
 
 // TestShadow says of each route of the cases what comes before it.
@@ -372,43 +359,6 @@ func shadowText(table *Table, i int, texts map[uint8]string) (text string) {
 		text += fmt.Sprint(" but ", r.Priority)
 	}
 	return text
-}
-
-// TestBarred: a rule that refuses all packets, or all but few, before any other leads to a table.
-func TestBarred(t *testing.T) {
-	for _, c := range []struct {
-		rules []string
-		want  uint32
-	}{
-		{own4, 0},
-		{[]string{"50 prohibit", "32766 254"}, 50},
-		{[]string{"50 prohibit not fwmark", "32766 254"}, 50},
-		{[]string{"40 prohibit not fwmark", "50 prohibit", "32766 254"}, 50},
-		{[]string{"50 prohibit fwmark", "32766 254"}, 0},
-		{[]string{"40 254 fwmark", "50 prohibit", "32766 254"}, 0},
-		{[]string{"40 goto 60", "50 prohibit", "32766 254"}, 0},
-		{[]string{"50 prohibit"}, 0},
-	} {
-		var rules [][]byte
-		for _, text := range c.rules {
-			r := parseRule(object.IPv4, text)
-			rules = append(rules, nltest.AppendRule(nil, &r))
-		}
-		a, err := Analyze(t.Context(), rtnl.NewSnapshot(true, map[*object.Kind][]object.Run{
-			object.Rules.Kind: nltest.Runs(t, object.Rules.Kind, rules...),
-			object.Links.Kind: nltest.Runs(t, object.Links.Kind, nltest.AppendLink(nil, &object.Link{Index: 1})),
-		}))
-		if err != nil {
-			t.Fatal(err)
-		}
-		var got uint32
-		if r := a.Barred(object.IPv4, object.RT_TABLE_MAIN); r != nil {
-			got = r.Priority
-		}
-		if got != c.want {
-			t.Errorf("%q: rule %d, want %d", c.rules, got, c.want)
-		}
-	}
 }
 
 // TestNexthopObjects: a route that uses a blackhole refuses packets, and one whose object has gone is no

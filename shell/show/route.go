@@ -208,7 +208,9 @@ func (w *writer) shadowedBy(t *shadow.Table, i int, by shadow.Shadow) (text stri
 	rules := by.Except
 	if by.Table == nil {
 		text = w.rule(by.Rule) + " " + outcome(by.Rule) // which says itself what it leaves out
-		rules = slices.DeleteFunc(slices.Clone(rules), func(r *object.Rule) bool { return r == by.Rule })
+		if n := len(rules); n > 0 && rules[n-1] == by.Rule {
+			rules = rules[:n-1]
+		}
 	} else {
 		text = w.before(t, i, by)
 	}

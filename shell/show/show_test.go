@@ -361,3 +361,73 @@ table 254
 
 1 route in 1 table
 `
+
+// TestGoto: to the table of a rule that a goto goes past no packet comes, unless another one jumps to it.
+func TestGoto(t *testing.T) {
+	nstest.New(t)
+	nstest.Veth(t, "eth0", "192.0.2.10/24")
+	nstest.Batch(t, "-4", "route add 10.0.0.0/8 dev eth0 table 54", "route add 11.0.0.0/8 dev eth0 table 54",
+		"route add 10.0.0.0/8 dev eth0 table 55", "route flush table main",
+		"rule add priority 40 goto 50", "rule add priority 45 lookup 54", "rule add priority 46 goto 50",
+		"rule add priority 50 lookup 55")
+	got, _ := shown(t, &rtnl.Kernel{}, Options{Family: object.IPv4})
+	_, got, _ = strings.Cut(got, "\n\nrule 40")
+	compare(t, "rule 40"+got, wantGoto)
+	nstest.IP(t, "rule add priority 39 fwmark 1 goto 46")
+	if got, _ = shown(t, &rtnl.Kernel{}, Options{Family: object.IPv4}); !strings.Contains(got, "no packet comes here") {
+		t.Errorf("as no packet is asked by its rule, none comes to the table. It is all:\n%s", got)
+	}
+	nstest.IP(t, "rule add priority 38 fwmark 1 goto 45")
+	if got, _ = shown(t, &rtnl.Kernel{}, Options{Family: object.IPv4}); strings.Contains(got, "no packet comes here") {
+		t.Errorf("some packets jump to the table's rule. It is all:\n%s", got)
+	}
+}
+
+// TestTo: rules that decide about all packets to some destinations come before the routes to these.
+func TestTo(t *testing.T) {
+	nstest.New(t)
+	nstest.Veth(t, "eth0", "192.0.2.10/24")
+	nstest.Batch(t, "-4", "route add 10.0.0.0/8 dev eth0", "route add 11.1.0.0/16 dev eth0",
+		"route add 11.2.0.0/16 dev eth0",
+		"route add 12.0.0.0/8 dev eth0", "route add 11.1.0.0/16 dev eth0 table 54",
+		"rule add priority 45 to 11.1.0.0/17 prohibit",
+		"rule add priority 50 to 12.0.0.0/9 lookup 54", "rule add priority 40 to 10.0.0.0/8 blackhole",
+		"rule add priority 41 to 11.0.0.0/8 lookup 54")
+	got, _ := shown(t, &rtnl.Kernel{}, Options{Family: object.IPv4, Table: "main"})
+	compare(t, got, wantTo)
+}
+
+const wantTo = `
+ipv4
+
+table main (254)                    rule 32766: from all
+  10.0.0.0/8    dev eth0 proto boot scope link
+      shadowed by rule 40: from all to 10.0.0.0/8 blackhole
+  11.1.0.0/16   dev eth0 proto boot scope link
+      shadowed by table 54 11.1.0.0/16
+  11.2.0.0/16   dev eth0 proto boot scope link
+  12.0.0.0/8    dev eth0 proto boot scope link
+  192.0.2.0/24  dev eth0 proto kernel scope link src 192.0.2.10
+
+5 routes in 1 table, 2 of them shadowed
+`
+
+const wantGoto = `
+rule 40: from all goto 50
+
+table 54                            rule 45: from all
+  no packet comes here: before, rule 40: from all goto 50
+  10.0.0.0/8  dev eth0 proto boot scope link
+  11.0.0.0/8  dev eth0 proto boot scope link
+
+rule 46: from all goto 50
+
+table 55                            rule 50: from all
+  10.0.0.0/8  dev eth0 proto boot scope link
+
+table main (254), no routes         rule 32766: from all
+
+table default (253), no routes      rule 32767: from all
+
+8 routes in 3 tables, 2 of them shadowed
+`
