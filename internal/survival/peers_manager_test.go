@@ -24,10 +24,10 @@ import (
 const managerFolder = "KERNEL_ROUTES_TEST_MANAGER"
 
 const (
-	// pingInterval and pingTimeout are an osquery's that has no time to lose: after one ping without an answer
-	// the extension is dropped.
+	// pingInterval and pingTimeout are an osquery's that has little time to lose: after two pings without an answer
+	// the extension is dropped. An extension that waits for its turn on a busy machine is not.
 	pingInterval = 200 * time.Millisecond
-	pingTimeout  = time.Second
+	pingTimeout  = 5 * time.Second
 )
 
 // manage is an osquery of a process of its own, which can be killed and stopped. It says what becomes of
@@ -67,7 +67,8 @@ func manage(dir string) {
 			next = now.Add(pingInterval)
 		}
 		for uuid := range known {
-			if ping(m, uuid) != nil {
+			// One that was on its way while this process was stopped has had no time to be answered.
+			if ping(m, uuid) != nil && ping(m, uuid) != nil {
 				m.Deregister(uuid)
 			}
 		}
