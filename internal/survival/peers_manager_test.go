@@ -67,12 +67,22 @@ func manage(dir string) {
 			next = now.Add(pingInterval)
 		}
 		for uuid := range known {
-			// One that was on its way while this process was stopped has had no time to be answered.
-			if ping(m, uuid) != nil && ping(m, uuid) != nil {
+			if !pings(m, uuid) {
 				m.Deregister(uuid)
 			}
 		}
 	}
+}
+
+// pings reports whether an extension answers one of two pings: one that was on its way while this process was stopped
+// has had no time to be answered.
+func pings(m *osquerytest.Manager, uuid osquery.ExtensionRouteUUID) bool {
+	for range 2 {
+		if ping(m, uuid) == nil {
+			return true
+		}
+	}
+	return false
 }
 
 func ping(m *osquerytest.Manager, uuid osquery.ExtensionRouteUUID) error {
