@@ -55,7 +55,7 @@ status is 0 if both were compared, whatever has been found.`,
 			if cmd.Flags().Changed("table") && opts.Table == "" {
 				return usage(cmd, "--table is empty: give a name or a number")
 			}
-			opts.Warn = warn
+			opts.Warn, opts.Progress = warn, doing.counter()
 			return runDiff(cmd, args, opts)
 		},
 	}

@@ -34,7 +34,13 @@ func paged(cmd *cobra.Command, f func(ctx context.Context, out io.Writer) error)
 	p := &pager{command: command, parent: ctx}
 	p.ctx, p.cancel = context.WithCancelCause(ctx)
 	defer p.cancel(nil)
-	interrupt := func() { p.cancel(&signalled{syscall.SIGINT}) }
+	told, tell := context.WithCancel(ctx)
+	defer tell()
+	p.told = told
+	interrupt := func() {
+		tell()
+		p.cancel(&signalled{syscall.SIGINT})
+	}
 	before := interrupts.Swap(&interrupt)
 	defer interrupts.Store(before)
 	running.Store(p)
@@ -42,11 +48,12 @@ func paged(cmd *cobra.Command, f func(ctx context.Context, out io.Writer) error)
 	err = f(p.ctx, p)
 	ended, cause := (*signalled)(nil), context.Cause(p.ctx) // or nil: it ends with the pager, too
 	failure := p.end()
+	enough := errors.Is(err, errClosedPipe) || errors.Is(err, shell.ErrInterrupted) && errors.Is(cause, errClosedPipe)
 	switch {
-	case failure != nil:
+	case failure != nil && (err == nil || enough || errors.Is(err, p.err)):
 		return failure
-	case errors.Is(err, errClosedPipe), errors.Is(err, shell.ErrInterrupted) && errors.Is(cause, errClosedPipe):
-		return nil // the user has seen enough
+	case enough: // has the user seen
+		return nil
 	case err != nil && errors.As(cause, &ended):
 		return ended
 	}
@@ -83,8 +90,12 @@ var running atomic.Pointer[pager]
 // leavePager ends the use of the pager, if there is one: it shows the rest, and is waited for, as it has
 // the terminal.
 func leavePager() {
-	if p := running.Load(); p != nil {
-		_ = p.end() // the program ends for another reason
+	p := running.Load()
+	if p == nil {
+		return
+	}
+	if err := p.end(); err != nil && errors.Is(context.Cause(p.ctx), errClosedPipe) { // or it ends for another reason
+		os.Exit(status(err))
 	}
 }
 
@@ -94,6 +105,7 @@ type pager struct {
 	parent  context.Context // the command's
 	ctx     context.Context
 	cancel  context.CancelCauseFunc
+	told    context.Context // ends with parent, and on Ctrl-C
 
 	mu     sync.Mutex
 	cmd    *exec.Cmd // nil: it has not been started
@@ -102,7 +114,8 @@ type pager struct {
 	ended  chan struct{}
 	once   sync.Once
 	over   bool  // nothing more is to be shown
-	err    error // it could not be run
+	err    error // it could not be started
+	failed error // see outcome
 }
 
 func (p *pager) Write(b []byte) (int, error) {
@@ -124,7 +137,7 @@ func (p *pager) start() (err error) {
 	case p.over:
 		return errClosedPipe
 	case p.cmd != nil:
-		return nil
+		return p.err
 	}
 	p.cmd = exec.Command("sh", "-c", p.command)
 	p.cmd.Stdout, p.cmd.Stderr = os.Stdout, os.Stderr
@@ -140,19 +153,52 @@ func (p *pager) start() (err error) {
 		err = p.cmd.Start()
 	}
 	if err != nil {
-		close(p.ended)
 		p.err = fmt.Errorf("starting the pager %q: %w; "+pagerRemedy, p.command, err)
+		close(p.ended)
 		return p.err
 	}
 	go func() {
 		defer close(p.ended)
-		err := p.cmd.Wait()
-		if exit := (*exec.ExitError)(nil); errors.As(err, &exit) && (exit.ExitCode() == 126 || exit.ExitCode() == 127) {
-			p.err = fmt.Errorf("sh cannot run the pager %q; "+pagerRemedy, p.command)
-		}
+		_ = p.cmd.Wait() // outcome looks at how it ended
 		p.cancel(errClosedPipe)
 	}()
 	return nil
+}
+
+// outcome returns why the pager, which has ended, has failed. Who ends it by a key has seen enough; a Ctrl-C that
+// ends it is the program's too.
+func (p *pager) outcome() error {
+	if p.err != nil {
+		return failed(p.err)
+	}
+	how, by := p.cmd.ProcessState.String(), syscall.Signal(0)
+	code := p.cmd.ProcessState.ExitCode()
+	if s := p.cmd.ProcessState.Sys().(syscall.WaitStatus); s.Signaled() {
+		by = s.Signal()
+	} else if code > 128 && code < 128+65 { // so sh says that a signal has ended what it ran
+		by = syscall.Signal(code - 128)
+		how = "signal: " + by.String()
+	}
+	switch {
+	case code == 0 || by == syscall.SIGPIPE:
+		return nil
+	case code == 126 || code == 127:
+		return failed(fmt.Errorf("sh cannot run the pager %q; "+pagerRemedy, p.command))
+	}
+	// A signal of the terminal's is for the pager and for this program, which may hear of it later.
+	const later = 200 * time.Millisecond
+	select {
+	case <-p.told.Done():
+	case <-time.After(later):
+	}
+	switch {
+	case p.parent.Err() != nil: // another signal than SIGINT ends the program
+		return context.Cause(p.parent)
+	case p.told.Err() != nil || by == syscall.SIGINT:
+		return &signalled{syscall.SIGINT}
+	}
+	return failed(fmt.Errorf("the pager %q has ended with %s, perhaps before all was shown; "+pagerRemedy,
+		p.command, how))
 }
 
 // takeTerminal has nobody else write to the terminal until the function that it returns is called.
@@ -168,7 +214,7 @@ func takeTerminal() (giveBack func()) {
 	}
 }
 
-// end waits until the user has seen enough. It returns why the pager could not be run.
+// end waits until the user has seen enough. It returns why the pager has failed, or what ends the program before.
 func (p *pager) end() error {
 	p.once.Do(func() {
 		p.mu.Lock()
@@ -181,16 +227,21 @@ func (p *pager) end() error {
 		if p.in != nil {
 			p.in.Close()
 		}
+		defer p.resume()
 		select {
 		case <-p.ended:
+			p.failed = p.outcome()
+			return
 		case <-p.parent.Done(): // by another signal than SIGINT
-			p.cmd.Process.Signal(syscall.SIGTERM)
-			select {
-			case <-p.ended:
-			case <-time.After(time.Second):
-			}
+			p.failed = context.Cause(p.parent)
 		}
-		p.resume()
+		if p.cmd.Process != nil {
+			p.cmd.Process.Signal(syscall.SIGTERM)
+		}
+		select {
+		case <-p.ended:
+		case <-time.After(time.Second):
+		}
 	})
-	return failed(p.err)
+	return p.failed
 }

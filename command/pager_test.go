@@ -2,14 +2,19 @@ package command
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"os/exec"
 	"strings"
+	"syscall"
 	"testing"
 )
 
 // endless is a query that does not end by itself.
 const endless = "WITH RECURSIVE n(v) AS (SELECT 1 UNION ALL SELECT v + 1 FROM n) SELECT v FROM n"
+
+// sorting is one that prints some rows and then nothing.
+const sorting = "SELECT v FROM (" + endless + " LIMIT 300000); SELECT max(v) FROM (" + endless + ")"
 
 // TestPager: what is printed goes through the user's pager.
 func TestPager(t *testing.T) {
@@ -56,7 +61,6 @@ func TestPagerQuits(t *testing.T) {
 		t.Errorf("got %q", got)
 	}
 	// Also one that prints nothing more.
-	const sorting = "SELECT v FROM (" + endless + " LIMIT 300000); SELECT max(v) FROM (" + endless + ")"
 	got = onScreen(t, 80, []string{"PAGER=head -n 1"}, "query", "--pager", sorting)
 	if !strings.HasPrefix(got, "+--") {
 		t.Errorf("got %q", got)
@@ -80,6 +84,91 @@ func TestPagerFails(t *testing.T) {
 	got := x.Written()
 	if status != exitFailed || strings.Contains(got, "paged") || !strings.Contains(got, "syntax error") {
 		t.Errorf("exit status %d, %q", status, got)
+	}
+}
+
+// TestPagerEnds: of a pager that fails one line says how. One that has been left, or that ends by what ends the
+// program too, has not failed.
+func TestPagerEnds(t *testing.T) {
+	t.Parallel()
+	for pager, want := range map[string]string{
+		"false":                       "exit status 1",
+		"cat; exit 2":                 "exit status 2", // as less has it for Ctrl-C, which nobody has typed
+		`sh -c "kill -9 $$"`:          "signal: killed",
+		`sh -c 'kill -9 $$'; exit $?`: "signal: killed", // as sh has it
+		"cat; kill -TERM $$":          "signal: terminated",
+		"cat; kill -HUP $$":           "signal: hangup",
+		"true":                        "",
+		"head -n 1; kill -PIPE $$":    "",
+		"head -n 1; exit 141":         "",
+	} {
+		for _, sql := range []string{"SELECT 1", endless, sorting} {
+			if sql != "SELECT 1" && strings.HasPrefix(pager, "cat") {
+				continue // which reads to the end
+			}
+			x := inTerminal(t, 80, []string{"PAGER=" + pager}, "query", "--pager", sql)
+			status, line, told := x.Wait(), "", exitOK
+			if want != "" {
+				line = fmt.Sprintf("%s: the pager %q has ended with %s, perhaps before all was shown; %s\n",
+					program, pager, want, pagerRemedy)
+				told = exitFailed
+			}
+			got := drawn.ReplaceAllString(x.Written(), "")
+			if status != told || !strings.HasSuffix(got, line) || strings.Contains(got, program) != (line != "") {
+				t.Errorf("%s: %s: exit status %d, %q", pager, sql, status, got)
+			}
+		}
+	}
+	// The query's own error is the one that is told.
+	x := inTerminal(t, 80, []string{"PAGER=cat; exit 3"}, "query", "--pager", "SELECT 1; SELEC 2")
+	status, got := x.Wait(), x.Written()
+	if status != exitFailed || strings.Contains(got, "has ended") || !strings.Contains(got, "syntax error") {
+		t.Errorf("exit status %d, %q", status, got)
+	}
+}
+
+// TestPagerInterrupted: Ctrl-C that ends the pager is what has ended the program, whether the query was over or not.
+func TestPagerInterrupted(t *testing.T) {
+	t.Parallel()
+	for _, pager := range []string{
+		"PAGER=head -n 1; echo paused; exec sleep 1000",
+		"PAGER=trap 'exit 2' INT; head -n 1; echo paused; sleep 1000", // as less -K
+	} {
+		for _, sql := range []string{"SELECT 1", endless} {
+			x := inTerminal(t, 80, []string{pager}, "query", "--pager", sql)
+			x.WaitFor(0, "paused\n")
+			x.Type("\x03")
+			status := x.Wait()
+			if all := x.Written(); status != 130 || !strings.HasSuffix(all, program+": interrupted\n") {
+				t.Errorf("%s: %s: exit status %d, %q", pager, sql, status, all)
+			}
+		}
+	}
+}
+
+// TestPagerTerminated: who ends the program has not to be told of the pager, which ends with it.
+func TestPagerTerminated(t *testing.T) {
+	t.Parallel()
+	check := func(sql string, both bool) {
+		for _, sig := range []syscall.Signal{syscall.SIGTERM, syscall.SIGHUP} {
+			x := inTerminal(t, 80, []string{"PAGER=head -n 1; echo paused; exec sleep 1000"}, "query", "--pager", sql)
+			x.WaitFor(0, "paused\n")
+			pid := x.Cmd.Process.Pid
+			if both { // as of a terminal that goes away
+				pid = -pid
+			}
+			if err := syscall.Kill(pid, sig); err != nil {
+				t.Fatal(err)
+			}
+			status := x.Wait()
+			if all := x.Written(); status != 128+int(sig) || strings.Contains(all, "has ended") {
+				t.Errorf("%v, both %v: exit status %d, %q", sig, both, status, all)
+			}
+		}
+	}
+	for _, sql := range []string{"SELECT 1", endless} {
+		check(sql, false)
+		check(sql, true)
 	}
 }
 

@@ -45,8 +45,9 @@ var doing progress
 
 // A progress is how far a command is.
 type progress struct {
-	rows    atomic.Int64  // of tables that SQL has gone through
-	reading rtnl.Progress // of the kernel
+	rows    atomic.Int64       // of tables that SQL has gone through
+	reading rtnl.Progress      // of the kernel
+	stage   statusline.Counter // of what has been read
 
 	mu   sync.Mutex
 	from *fileReader // nil: no file is being read
@@ -58,6 +59,14 @@ func (p *progress) kernel() *rtnl.Progress {
 		return nil
 	}
 	return &p.reading
+}
+
+// counter returns what is to count the objects that a command goes through; nil: nothing is.
+func (p *progress) counter() *statusline.Counter {
+	if !tellsProgress() {
+		return nil
+	}
+	return &p.stage
 }
 
 // A fileReader counts what is read from a file.
@@ -104,6 +113,9 @@ func (p *progress) text(since, now time.Time) string {
 			text += " of " + thousands.Of(routes) + " routes"
 		}
 		return fmt.Sprintf("%s, %s/s", text, thousands.Of(rate(rows, took)))
+	}
+	if text := p.stage.Text(now); text != "" {
+		return text
 	}
 	return fmt.Sprintf("at work for %.1f s", took.Seconds())
 }

@@ -1,12 +1,17 @@
 package command
 
 import (
+	"fmt"
+	"io"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
 
 	"kernelroutes/rtnl"
 	"kernelroutes/rtnl/object"
+	"kernelroutes/shell/diff"
+	"kernelroutes/shell/show"
 )
 
 func TestProgressText(t *testing.T) {
@@ -51,7 +56,42 @@ func TestProgressText(t *testing.T) {
 	expect("reading routes.pcap: 4 KiB, 2 KiB/s")
 	p.file(nil, "")
 	expect("1,234,567 rows, 617,283/s")
+	p.rows.Store(0)
+	p.stage.Begin("comparing routes", "", 7)
+	expect("comparing routes")
 	if rate(5, 0) != 5000 {
 		t.Error(rate(5, 0))
+	}
+}
+
+// TestProgressCounts: in the end show and diff have told of all routes that they have gone through.
+func TestProgressCounts(t *testing.T) {
+	const file = promptCapture
+	c, said, err := openCapture(t.Context(), file, func(string) {})
+	if err != nil {
+		t.Fatal(err)
+	}
+	const count = "SELECT count(*) FROM kernel_routes WHERE table_name = 'main' AND family = 'ipv4'"
+	n := strings.TrimSpace(run(t, "", "query", "--from", file, "--csv", "--header=false", count))
+	var p progress
+	text := func() string {
+		return regexp.MustCompile(`, [\d,]+/s`).ReplaceAllString(p.text(time.Now(), time.Now()), "")
+	}
+	silent := func(string) {}
+	if err := show.Write(t.Context(), io.Discard, c, show.Options{Family: object.IPv4, Table: "main", Warn: silent,
+		Progress: &p.stage}); err != nil {
+		t.Fatal(err)
+	}
+	if got, want := text(), fmt.Sprintf("going through the routes: %s of %[1]s, in table main", n); got != want {
+		t.Errorf("show: %q, want %q", got, want)
+	}
+	state := stateOf(c, said)
+	if err := diff.Print(t.Context(), io.Discard, state, state, diff.Options{Family: object.IPv4, Table: "main",
+		Warn: silent, Progress: &p.stage}); err != nil {
+		t.Fatal(err)
+	}
+	want := fmt.Sprintf("comparing kernel_routes: %s of %[1]s, in capture %s", n, said)
+	if got := text(); got != want {
+		t.Errorf("diff: %q, want %q", got, want)
 	}
 }

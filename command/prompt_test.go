@@ -54,13 +54,23 @@ func atPromptIn(t *testing.T, dir string, env []string, args ...string) *typist 
 	return p
 }
 
+// Written returns what has been written, but for the line that tells what is going on, where the machine is slow.
+func (p *typist) Written() string { return drawn.ReplaceAllString(p.Terminal.Written(), "") }
+
 // wait waits for a text, and returns what has been written up to there since it waited last.
 func (p *typist) wait(text string) string {
 	p.t.Helper()
-	since, _ := p.WaitFor(p.at, text)
-	end := strings.Index(since, text) + len(text)
-	p.at += end
-	return since[:end]
+	for end := time.Now().Add(time.Minute); ; time.Sleep(2 * time.Millisecond) {
+		since := p.Written()
+		since = since[min(p.at, len(since)):]
+		if i := strings.Index(since, text); i >= 0 {
+			p.at += i + len(text)
+			return since[:i+len(text)]
+		}
+		if time.Now().After(end) {
+			p.t.Fatalf("%q did not come; since then: %q", text, since)
+		}
+	}
 }
 
 // run types a line and returns what is written until the next prompt.

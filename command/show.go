@@ -55,7 +55,7 @@ All of it is of one time. With --table or --dev less is shown, but all is compar
 			if opts.Namespace, err = tables.ParseNetns(netns); err != nil {
 				return usage(cmd, "--%w", err)
 			}
-			opts.Warn = warn
+			opts.Warn, opts.Progress = warn, doing.counter()
 			if t := terminalOf(cmd); t != nil {
 				if opts.Color = t.Color; !t.Wide {
 					opts.Width = t.Width

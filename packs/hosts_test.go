@@ -130,7 +130,7 @@ func openTunnels(t testing.TB) {
 // waitFor waits until ip with the arguments shows the text.
 func waitFor(t testing.TB, args, text string) {
 	t.Helper()
-	for deadline := time.Now().Add(10 * time.Second); !strings.Contains(nstest.IP(t, args), text); {
+	for deadline := time.Now().Add(time.Minute); !strings.Contains(nstest.IP(t, args), text); {
 		if time.Now().After(deadline) {
 			t.Fatalf("ip %s does not show %s", args, text)
 		}

@@ -77,7 +77,7 @@ func atOnce(t *testing.T, routes int) {
 		case <-done:
 			pinging = false
 		case <-time.After(200 * time.Millisecond):
-			ctx, cancel := context.WithTimeout(x.Context, 5*time.Second)
+			ctx, cancel := context.WithTimeout(x.Context, 20*time.Second)
 			if err := x.Ping(ctx, x.UUID); err != nil {
 				t.Errorf("a ping: %v", err)
 			}

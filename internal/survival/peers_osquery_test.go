@@ -47,7 +47,7 @@ func TestOsqueryHung(t *testing.T) {
 	t.Parallel()
 	newHost(t)
 	o := startOsquery(t, socketFolder(t))
-	x, address := o.extension(t, "--timeout", "4", "--interval", "1")
+	x, address := o.extension(t, "--timeout", "10", "--interval", "1")
 	o.signal(t, syscall.SIGSTOP)
 	time.Sleep(2 * time.Second) // which has a ping in it that waits
 	answers(t, address)

@@ -52,7 +52,7 @@ func (d *differ) compare(t *thing, was, now *state) ([]*difference, error) {
 
 // entries returns the objects of a state, sorted by their keys.
 func (d *differ) entries(t *thing, l *layout, told *told, s *state, snap *rtnl.Snapshot) (all []entry, err error) {
-	r, err := d.open(t, s, snap, d.names)
+	r, err := d.open(t, "comparing", s, snap, d.names)
 	if err != nil {
 		return nil, err
 	}

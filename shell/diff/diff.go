@@ -23,6 +23,7 @@ import (
 	"kernelroutes/rtnl/object"
 	"kernelroutes/shell"
 	"kernelroutes/shell/option"
+	"kernelroutes/shell/statusline"
 	"kernelroutes/tables"
 )
 
@@ -41,6 +42,8 @@ type Options struct {
 	JSON   bool          // an array of objects instead of text
 	// Warn is told what cannot be compared, and what may be wrong.
 	Warn func(text string)
+	// Progress, if not nil, counts the objects that are gone through.
+	Progress *statusline.Counter
 }
 
 // Print prints what is different now from what was. It returns shell.ErrInterrupted if the context has

@@ -10,6 +10,7 @@ import (
 	"kernelroutes/rtnl"
 	"kernelroutes/rtnl/iproute2"
 	"kernelroutes/shell/iptext"
+	"kernelroutes/shell/statusline"
 	"kernelroutes/tables"
 )
 
@@ -60,6 +61,7 @@ func used(t *tables.Table, columns []int) []bool {
 // A reader goes over the objects of a thing in a snapshot.
 type reader struct {
 	*thing
+	progress   *statusline.Counter
 	rows, hops tables.Rows // hops: nil if there are no parts in a table of their own
 	step       func() (int, func(iptext.Describer) []string)
 	describe   func(iptext.Describer) []string // the current object
@@ -71,9 +73,14 @@ type reader struct {
 	has  int // parts
 }
 
-// open returns a reader before the first object.
-func (d *differ) open(t *thing, s *state, snap *rtnl.Snapshot, names *iproute2.Names) (*reader, error) {
-	r := &reader{thing: t}
+// open returns a reader before the first object. doing is what for, as those who wait are told.
+func (d *differ) open(t *thing, doing string, s *state, snap *rtnl.Snapshot, names *iproute2.Names) (*reader, error) {
+	r := &reader{thing: t, progress: d.opts.Progress}
+	count := 0
+	if t.kind != nil {
+		count = snap.Count(t.kind)
+	}
+	d.opts.Progress.Begin(doing+" "+t.Name, s.Name, count)
 	src := &frozen{s.Source, snap, names}
 	all := r.columns
 	if t.parts == nil {
@@ -97,6 +104,7 @@ func (r *reader) next(fill bool) bool {
 	if !r.rows.Next() {
 		return false
 	}
+	r.progress.Next()
 	r.buf, r.ends, r.has = r.buf[:0], r.ends[:0], 0
 	rows := 1
 	if r.step != nil {

@@ -77,7 +77,10 @@ func (d *differ) differences(t *thing, l *layout, told *told, pairs []pair, stat
 
 // take reads the objects that are to be taken.
 func (d *differ) take(t *thing, told *told, from *reading) error {
-	r, err := d.open(t, from.state, from.snap, from.names)
+	if len(from.take) == 0 {
+		return nil
+	}
+	r, err := d.open(t, "describing", from.state, from.snap, from.names)
 	if err != nil {
 		return err
 	}

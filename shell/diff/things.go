@@ -31,6 +31,8 @@ type thing struct {
 	// walk goes over the objects in the order of the rows. What it returns moves to the next object,
 	// and returns how many rows the object has and what describes it. nil: each row is an object.
 	walk func(*rtnl.Snapshot) func() (rows int, describe func(iptext.Describer) []string)
+	// kind is what the kernel has the objects as; nil: it has none that are one each.
+	kind *object.Kind
 	// word is the first one of what describes an object without walk.
 	word string
 
@@ -56,6 +58,7 @@ var things = []*thing{
 		alike: []string{"action", tableID, "goto_priority"},
 		aside: []string{"rule_id", "vrf"},
 		walk:  walkRules,
+		kind:  object.Rules.Kind,
 	}).prepare(),
 	(&thing{
 		Table:  tables.Routes,
@@ -65,6 +68,7 @@ var things = []*thing{
 		parts:  tables.Nexthops,
 		called: "nexthops",
 		walk:   walkRoutes,
+		kind:   object.Routes.Kind,
 	}).prepare(),
 	(&thing{
 		Table:   tables.NexthopObjects,
@@ -74,6 +78,7 @@ var things = []*thing{
 		member:  []string{"group_member_id", "weight"},
 		called:  "members",
 		walk:    walkNexthopObjects,
+		kind:    object.NexthopObjects.Kind,
 	}).prepare(),
 	(&thing{
 		Table: tables.InterfaceConfig,

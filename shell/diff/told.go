@@ -137,7 +137,7 @@ func (t *told) leaveOut(class string, column int) {
 }
 
 func (d *differ) tallies(t *thing, s *state, snap *rtnl.Snapshot) (map[string]*tally, error) {
-	r, err := d.open(t, s, snap, d.names)
+	r, err := d.open(t, "looking through", s, snap, d.names)
 	if err != nil {
 		return nil, err
 	}

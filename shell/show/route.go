@@ -42,7 +42,9 @@ func (w *writer) routesOf(t *shadow.Table) error {
 		}
 	}
 	barred := w.all.Barred(w.family, t.ID)
+	w.opts.Progress.Begin("going through the routes", "table "+w.text.Names.Table(t.ID), t.Len())
 	for i := range t.Len() {
+		w.opts.Progress.Next()
 		if w.ctx.Err() != nil {
 			return fmt.Errorf("print routes: %w", context.Cause(w.ctx))
 		}

@@ -9,24 +9,27 @@ import (
 	"slices"
 	"strconv"
 
+	"kernelroutes/internal/thousands"
 	"kernelroutes/rtnl"
 	"kernelroutes/rtnl/capture"
 	"kernelroutes/rtnl/object"
 	"kernelroutes/rtnl/shadow"
 	"kernelroutes/shell/iptext"
 	"kernelroutes/shell/option"
+	"kernelroutes/shell/statusline"
 	"kernelroutes/tables"
 )
 
 // Options say what is shown, and how.
 type Options struct {
-	Namespace rtnl.Namespace // "": the one that the program is in
-	Family    object.Family  // IPv4 or IPv6, with its multicast routing; 0: all
-	Table     string         // a name or a number; "": all tables
-	Dev       string         // the name of an interface that routes lead through; "": any
-	Color     bool           // whether default routes and those that refuse packets stand out
-	Width     int            // of the terminal, in columns, that routes are to fit in; 0: any
-	Warn      func(string)   // is told of what the text has no place for
+	Namespace rtnl.Namespace      // "": the one that the program is in
+	Family    object.Family       // IPv4 or IPv6, with its multicast routing; 0: all
+	Table     string              // a name or a number; "": all tables
+	Dev       string              // the name of an interface that routes lead through; "": any
+	Color     bool                // whether default routes and those that refuse packets stand out
+	Width     int                 // of the terminal, in columns, that routes are to fit in; 0: any
+	Warn      func(string)        // is told of what the text has no place for
+	Progress  *statusline.Counter // if not nil, counts the routes that are gone through
 }
 
 // families are all that there are, in the order in which they are shown.
@@ -67,6 +70,7 @@ func Write(ctx context.Context, out io.Writer, src tables.Source, opts Options) 
 		opts.Warn("routes and rules changed faster than they could be read: some may be missing, and what is said " +
 			"to be shadowed may not be; ask again")
 	}
+	opts.Progress.Begin("comparing "+thousands.Of(int64(snap.Count(object.Routes.Kind)))+" routes", "", 0)
 	if w.all, err = shadow.Analyze(ctx, snap); err != nil {
 		return err
 	}
