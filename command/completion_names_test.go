@@ -99,7 +99,8 @@ var givenTyped = []given{
 	{before: "show --from ", word: "~/na", bare: "HOME/names.pcap"},
 }
 
-// runs completes a word after a quote, runs the line, and checks which argument the program got.
+// runs completes a word after a quote, runs the line, and checks which argument the program got, and that the
+// shell ran nothing else.
 func (x *terminal) runs(before, quote, word, want string) {
 	x.t.Helper()
 	line := x.line(commandName+" "+before+quote+word+"\t\x18r", "")
@@ -108,6 +109,9 @@ func (x *terminal) runs(before, quote, word, want string) {
 	}
 	if got := x.line("\r", ""); got != want {
 		x.t.Errorf("%s%s%s: %q, which is run as %q, want %q", before, quote, word, line, got, want)
+	}
+	if os.Remove(filepath.Dir(x.lines)+"/files/evil") == nil {
+		x.t.Errorf("%s%s%s: %q runs what is in the name", before, quote, word, line)
 	}
 }
 
@@ -152,7 +156,6 @@ cd ~/files
 					term.runs(g.before, "'", g.word, g.quoted)
 				}
 			}
-			term.end(home)
 		})
 	}
 }
@@ -184,7 +187,6 @@ source ~/script.zsh
 		term.runs("show --from ../names.pcap --table ", quote, "bl", "blue$(>evil)")
 		term.runs("show --from ", quote, "wg", "wg$(>evil)")
 	}
-	term.end(home)
 }
 
 // TestFishGivenNames: so does fish.
