@@ -181,7 +181,8 @@ source ~/script.zsh
 	term := openTerminal(t, env, home, zsh, "-o", "no_global_rcs", "-i")
 	for _, quote := range []string{"", `"`, "'"} {
 		for word, want := range map[string]string{"pl": "plain0", "wg": "wg$(>evil)", "bs": "bs$(>evil)",
-			"co": "co`>evil`", "di": "di;>evil", "gr": "gr'>evil'", "hi": `hi">evil"`} {
+			"co": "co`>evil`", "di": "di;>evil", "gr": "gr'>evil'",
+			"io": `io\;>evil`, "k": "k*", "op": "op&>evil", "hi": `hi">evil"`} {
 			term.runs("show --dev ", quote, word, want)
 		}
 		term.runs("show --from ../names.pcap --table ", quote, "bl", "blue$(>evil)")
