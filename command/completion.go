@@ -155,7 +155,7 @@ func completeTable(cmd *cobra.Command, _ []string, typed string) ([]string, cobr
 	}
 	var names []string
 	for id, name := range host.Tables().All() {
-		if id != 0 { // unspec, in which no route is
+		if id != 0 && typable(name) { // not unspec, in which no route is
 			names = append(names, fmt.Sprintf("%s\ttable %d", name, id))
 		}
 	}
@@ -182,8 +182,7 @@ func completeDevice(wanted func(*object.Link) bool) cobra.CompletionFunc {
 		}
 		var names []string
 		for l := range rtnl.All(snap, object.Links) {
-			typable := string(iptext.Visible([]byte(l.Name), 0)) == l.Name // at a terminal
-			if typable && (wanted == nil || wanted(l)) {
+			if typable(l.Name) && (wanted == nil || wanted(l)) {
 				names = append(names, l.Name)
 			}
 		}
@@ -191,6 +190,9 @@ func completeDevice(wanted func(*object.Link) bool) cobra.CompletionFunc {
 		return beginning(names, typed), nothing
 	}
 }
+
+// typable tells whether a terminal can be given a name as it is.
+func typable(name string) bool { return string(iptext.Visible([]byte(name), 0)) == name }
 
 // maxCompleted bounds the capture that names are taken from while somebody waits for a word.
 const maxCompleted = 64 << 20

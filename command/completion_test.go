@@ -275,7 +275,7 @@ func TestBashFunctions(t *testing.T) {
 		`COMP_WORDBREAKS=' '; call kernel-routes routes --table=ma`:                         "--table=main",
 		`COMP_WORDBREAKS=' '; call kernel-routes query --from=files/x:`:                     "--from=files/x:y=z.pcap",
 		answer(`a;b\tc\n:4\n`) + `call kernel-routes routes --table a`:                      `a\;b`,
-		answer(`a;b\tc\n:4\n`) + `call kernel-routes routes --table '"a'`:                   "a;b",
+		answer(`a;b\tc\n:4\n`) + `call kernel-routes routes --table '"a'`:                   "",
 		answer(`a;b\tc\n:4\n`) + `call kernel-routes routes --table b`:                      "",
 		answer(`a\n:1\n`) + `call kernel-routes routes --table a`:                           "",
 		answer(`a\n`) + `call kernel-routes routes --table f`:                               "",
@@ -286,6 +286,18 @@ func TestBashFunctions(t *testing.T) {
 			"complete -F _kernel_routes kernel_routes.ext",
 		`declare -F | grep -v ' _kernel_routes\| call$\| show$'; :`:                         "",
 		theirs + `source ~/script.bash; declare -f _get_comp_words_by_ref | grep -c theirs`: "1",
+
+		// What would have to be quoted is left out where a quote is typed, and what controls a terminal always.
+		answer(`a;b\n:4\n`) + `call kernel-routes routes --table "'a"`:     "",
+		answer(`a;b\n:4\n`) + `call kernel-routes routes --table "''a"`:    "",
+		answer(`a-b\n:4\n`) + `call kernel-routes routes --table '"a'`:     "a-b",
+		answer(`a\033b\nac\n:4\n`) + `call kernel-routes routes --table a`: "ac",
+
+		// What is inserted is what all have in common: no half of what is quoted, no description.
+		answer(`a(1\na;2\n:4\n`) + `COMP_TYPE=9 call kernel-routes x a`:                   "a\\(1\na\\;2\na",
+		answer(`a(1\na;2\n:4\n`) + `COMP_TYPE=63 call kernel-routes x a`:                  "a\\(1\na\\;2",
+		answer(`a\tx\na\ty\n:4\n`) + `COMP_TYPE=33 call kernel-routes x a`:                "a",
+		answer(`abc\tx\nabcd\tx\n:4\n`) + `COMP_TYPE=33 COLUMNS=6 call kernel-routes x a`: "abc\nabcd",
 	} {
 		cmd := exec.Command("bash", "--norc", "--noprofile", "-c", `source ~/script.bash
 show() { if ((${#COMPREPLY[@]})); then printf '%s\n' "${COMPREPLY[@]}"; fi; }

@@ -38,37 +38,79 @@ _kernel_routes_option() {
     [[ $(type -t compopt) == builtin ]] && compopt -o "$1" 2>/dev/null
 }
 
+# _kernel_routes_quoted quotes word, which may be a name that anybody has given, for the shell that
+# reads the line, and fails where it might be read as more than a name. $1 has the quotes that are
+# typed. A backslash does not protect all characters everywhere: `...` takes it away before the
+# command is read, and within quotes it stays before !, as before most others. Words with such
+# characters are left out, and where a quote is typed all that need any quoting.
+_kernel_routes_quoted() {
+    local plain=$word special='$`\!"'\'
+    [[ $plain == *["$special"]* ]] && return 1
+    printf -v word %q "$plain"
+    [[ $word != \$* && (-z $1 || $word == "$plain") ]] # $'...' has characters that control terminals
+}
+
 # _kernel_routes_files makes files of what is typed the completions. $1 is typed, $2 is what comes
-# before it in the word, and $3 what bash keeps of that.
+# before it in the word, $3 what bash keeps of that, and $4 the quotes that are typed.
 _kernel_routes_files() {
-    local file
-    _kernel_routes_option filenames
+    local file word home quotes=no
+    _kernel_routes_option filenames && quotes=yes
     while IFS= read -r file; do
         [[ -n $file ]] || continue
         file=$2$file
-        COMPREPLY[${#COMPREPLY[@]}]=${file#"$3"}
+        word=${file#"$3"}
+        if [[ $quotes == yes ]]; then
+            # bash quotes them, but for these where it inserts what several have in common.
+            [[ $word == *[\$\`]* ]] && continue
+        else
+            home= # ~ or ~somebody, which stays what it is
+            [[ $1 == '~'*/* && $word == "${1%%/*}"/* ]] && home=${1%%/*}/
+            word=${word#"$home"}
+            [[ -z $word ]] || _kernel_routes_quoted "$4" || continue
+            word=$home$word
+        fi
+        COMPREPLY[${#COMPREPLY[@]}]=$word
     done <<<"$(compgen -f -- "$1")"
 }
 
 # _kernel_routes_list makes lines of a word, a tab and a description the completions. $1 is what
-# comes before the word, $2 what bash keeps of that, $3 the characters that open a quote.
+# comes before the word, $2 what bash keeps of that, $3 the quotes that are typed.
 _kernel_routes_list() {
-    local line word longest=0 i tab=$'\t' described=()
+    local line word before='' common longest=0 i tab=$'\t' described=()
     for line in "${lines[@]}"; do
         word=$1${line%%"$tab"*}
         [[ $word == "$cur"* ]] || continue
+        [[ -n $before && -z ${before#"$word"} ]] && continue # a name of two tables
+        before=$word
         word=${word#"$2"}
-        [[ -n $3 ]] || word=$(printf %q "$word")
+        [[ -z $word ]] || _kernel_routes_quoted "$3" || continue
         COMPREPLY[${#COMPREPLY[@]}]=$word
         [[ $line == *"$tab"* ]] || line=$line$tab
         line=${line#*"$tab"}
         described[${#described[@]}]=${line//\`/}
         ((${#word} > longest)) && longest=${#word}
     done
-    # Descriptions are for when several are listed (TAB TAB). What is inserted then is what all
-    # have in common, of which the descriptions are no part.
-    case ${COMP_TYPE-} in 33 | 63 | 64) ;; *) return ;; esac
     ((${#COMPREPLY[@]} > 1)) || return
+    common=${COMPREPLY[0]}
+    for word in "${COMPREPLY[@]}"; do
+        while [[ -n $common && $word == "${word#"$common"}" ]]; do
+            common=${common%?}
+        done
+    done
+    _kernel_routes_describe
+    # What is inserted is what all have in common. A backslash at its end would quote what is typed
+    # next: one more word has all before it. Nothing is inserted where they are but listed (63), and
+    # where they are offered in turn (37), each as a whole.
+    [[ $common == *\\ && ${COMP_TYPE-} != 63 && ${COMP_TYPE-} != 37 ]] || return
+    COMPREPLY[${#COMPREPLY[@]}]=${common%\\}
+}
+
+# _kernel_routes_describe writes descriptions behind the completions where several are listed (TAB
+# TAB). What is inserted then is what all have in common, of which the descriptions are no part as
+# long as the words are whole.
+_kernel_routes_describe() {
+    case ${COMP_TYPE-} in 33 | 63 | 64) ;; *) return ;; esac
+    ((longest + 8 < ${COLUMNS:-80})) || return
     for ((i = 0; i < ${#COMPREPLY[@]}; i++)); do
         [[ -n ${described[i]} ]] || continue
         line=$(printf '%-*s  (%s)' "$longest" "${COMPREPLY[i]}" "${described[i]}")
@@ -116,7 +158,7 @@ _kernel_routes() {
     fi
     case ${3-} in
     '>' | '<' | '>>' | '>|' | '<>' | '&>' | '>&')
-        _kernel_routes_files "$value" "$flag" "$kept"
+        _kernel_routes_files "$value" "$flag" "$kept" "$quote"
         return
         ;;
     esac
@@ -133,7 +175,7 @@ _kernel_routes() {
     if ((${#lines[@]} > 0)); then
         _kernel_routes_list "$flag" "$kept" "$quote"
     elif (((directive & 4) == 0)); then
-        _kernel_routes_files "$value" "$flag" "$kept"
+        _kernel_routes_files "$value" "$flag" "$kept" "$quote"
     fi
     return 0
 }

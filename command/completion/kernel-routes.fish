@@ -28,7 +28,9 @@ function __kernel_routes_complete
     # What comes is the value of a flag, without the flag.
     set -l flag (string match -r -- '^--[^=]*=' (commandline -ct))
     for line in $lines[1..-2]
-        string replace -a '`' '' -- "$flag$line"
+        set -l word (string split -m 1 \t -- "$flag$line")
+        set -q word[2]; and set word[2] (string replace -a '`' '' -- $word[2])
+        string join \t -- $word
     end
 end
 

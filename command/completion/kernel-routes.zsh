@@ -35,6 +35,7 @@ _kernel_routes_complete() {
     fi
     for line in "${lines[@]}"; do
         word=${line%%$tab*}
+        word=${word//\\/\\\\} # _describe takes them away
         word=${word//:/\\:}
         [[ $line == *$tab* ]] && word+=":${${line#*$tab}//\`/}"
         described+=("$word")
