@@ -175,8 +175,8 @@ var hexadecimal = regexp.MustCompile(`(?:\\x[0-9a-f]{2})+`)
 
 func parseCall(line string) (call, bool) {
 	name, args, ok := strings.Cut(line, "(")
-	if !ok || strings.ContainsAny(name, " -+<") {
-		return call{}, false // a signal, the end
+	if !ok || strings.ContainsAny(name, " -+<") || name == "???" {
+		return call{}, false // a signal, the end; ???: the process ended before strace could look what the call was
 	}
 	return call{name, hexadecimal.ReplaceAllStringFunc(strings.TrimSpace(args), func(s string) string {
 		var b []byte
