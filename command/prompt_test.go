@@ -207,8 +207,8 @@ func TestPromptInterrupts(t *testing.T) {
 			}
 		}
 		p.says("SELECT * FROM v;", "\n| kept |\n", "done")
-		p.Type("CREATE TABLE t AS SELECT sleep(1000);\r") // a single step
-		p.wait("1000);")
+		p.Type(begun + "CREATE TABLE t AS SELECT sleep(1000);\r") // a single step
+		p.wait("| begun |\n")
 		p.Type("\x03")
 		p.wait("\nError: interrupted" + ready)
 		p.says("SELECT * FROM t;", "Error: no such table: t;")

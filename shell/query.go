@@ -125,6 +125,8 @@ func (s *Session) statement(sql string) (tail string, err error) {
 	}
 	if len(columns) > 0 {
 		err = s.printer.end(s.out)
+	} else { // it may have made something
+		s.db.findOwn()
 	}
 	return tail, err
 }

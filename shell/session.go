@@ -169,10 +169,10 @@ func (s *Session) timed(sql string) (tail string, err error) {
 	s.rows = 0
 	transaction := !s.db.GetAutocommit()
 	tail, err = s.statement(sql)
-	if err == nil || transaction { // which SQLite undoes after some errors
-		s.db.findOwn()
-	}
 	if err != nil {
+		if transaction { // which SQLite undoes after some errors
+			s.db.findOwn()
+		}
 		return "", err
 	}
 	if s.Files != nil {

@@ -103,19 +103,16 @@ func LaunchAt(t testing.TB, socket, before string, flags ...string) *Process {
 // Wait waits for the end of the process and returns its exit status.
 func (x *Process) Wait(t testing.TB) int {
 	t.Helper()
-	done := make(chan error, 1)
-	go func() { done <- x.Cmd.Wait() }()
-	select {
-	case err := <-done:
-		var exit *exec.ExitError
-		if err != nil && !errors.As(err, &exit) {
-			t.Fatal(err)
-		}
-		return x.Cmd.ProcessState.ExitCode()
-	case <-x.Context.Done():
+	stop := context.AfterFunc(x.Context, func() { x.Cmd.Process.Kill() })
+	err := x.Cmd.Wait()
+	if !stop() {
 		t.Fatalf("the extension does not end")
-		return 0
 	}
+	var exit *exec.ExitError
+	if err != nil && !errors.As(err, &exit) {
+		t.Fatal(err)
+	}
+	return x.Cmd.ProcessState.ExitCode()
 }
 
 // Request is what osquery sends to generate a table's rows, with constraints written as

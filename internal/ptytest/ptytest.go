@@ -18,10 +18,11 @@ import (
 
 // A Terminal is a pseudo-terminal in which a program runs. What it writes is kept.
 type Terminal struct {
-	t    testing.TB
-	pty  *os.File
-	Cmd  *exec.Cmd
-	done chan struct{} // the program has ended and all has been read
+	t     testing.TB
+	pty   *os.File
+	Cmd   *exec.Cmd
+	ended chan struct{} // the program has ended
+	done  chan struct{} // all that was written has been read
 
 	mu  sync.Mutex
 	out []byte
@@ -79,12 +80,16 @@ func Start(t testing.TB, size Size, cmd *exec.Cmd) *Terminal {
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	x := &Terminal{t: t, pty: pty, Cmd: cmd, done: make(chan struct{})}
+	x := &Terminal{t: t, pty: pty, Cmd: cmd, ended: make(chan struct{}), done: make(chan struct{})}
 	tty.Close() // so that reading ends with the program
 	go x.read()
+	go func() {
+		defer close(x.ended)
+		cmd.Wait()
+	}()
 	t.Cleanup(func() {
 		cmd.Process.Kill()
-		cmd.Wait()
+		<-x.ended
 		pty.Close()
 	})
 	return x
@@ -159,10 +164,8 @@ func (x *Terminal) WaitFor(n int, text string) (since string, behind int) {
 // Wait waits until the program has ended, and returns its exit status.
 func (x *Terminal) Wait() int {
 	x.t.Helper()
-	ended := make(chan error, 1)
-	go func() { ended <- x.Cmd.Wait() }()
 	select {
-	case <-ended:
+	case <-x.ended:
 	case <-time.After(patience):
 		x.t.Fatalf("the program does not end; it wrote %q", x.Written())
 	}

@@ -9,6 +9,7 @@ import (
 	"reflect"
 	"strings"
 	"sync/atomic"
+	"time"
 
 	"github.com/peterh/liner"
 	"golang.org/x/term"
@@ -87,11 +88,18 @@ func (e *editor) read(prompt string) (text string, err error) {
 	return e.state.Prompt(prompt)
 }
 
-// more reports whether keys wait to be read: nobody types as fast as text is pasted. The library does not tell,
-// but has them in a channel.
+// more reports whether keys wait to be read, or come at once: nobody types as fast as text is pasted. The library
+// does not tell, but has them in a channel, which it fills while this looks.
 func (e *editor) more() bool {
+	const atOnce = 10 * time.Millisecond
 	next := reflect.ValueOf(e.state).Elem().FieldByName("next")
-	return next.Kind() == reflect.Chan && next.Len() > 0
+	if next.Kind() != reflect.Chan {
+		return false
+	}
+	for end := time.Now().Add(atOnce); next.Len() == 0 && time.Now().Before(end); {
+		time.Sleep(time.Millisecond)
+	}
+	return next.Len() > 0
 }
 
 func (e *editor) edits() bool { return e.wide.Load() }
