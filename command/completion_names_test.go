@@ -117,30 +117,18 @@ func (x *terminal) runs(before, quote, word, want string) {
 
 // TestBashGivenNames: what bash inserts is what the program gets, or nothing is inserted. No name is run.
 func TestBashGivenNames(t *testing.T) {
-	const rc = `PS1='ready>'
-bind 'set bell-style none' 'set enable-bracketed-paste off'
-bind -x '"\C-xr": printf "%s\n" "$READLINE_LINE" >> ~/lines'
-cd ~/files
-`
-	const library = "/usr/share/bash-completion/bash_completion"
 	const old = "before bash 4"
 	for name, before := range map[string]string{
 		"alone":                "",
 		"strict":               "set -u; shopt -s failglob nocasematch\n",
 		"listed at once":       "bind 'set show-all-if-ambiguous on'\n",
-		"with bash-completion": "source " + library + "\n",
+		"with bash-completion": "source " + bashLibrary + "\n",
 		old:                    "enable -n compopt\n",
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			if _, err := os.Stat(library); err != nil && strings.Contains(before, library) {
-				needtest.Missing(t, "the package bash-completion is not installed")
-			}
 			home, env := givenHome(t)
-			if err := os.WriteFile(home+"/rc", []byte(before+"source ~/script.bash\n"+rc), 0o644); err != nil {
-				t.Fatal(err)
-			}
-			term := openTerminal(t, env, home, "bash", "--noprofile", "--rcfile", home+"/rc", "-i")
+			term := openBash(t, env, home, before)
 			for _, g := range givenTyped {
 				if name == old && g.bareOld != "" {
 					g.bare = g.bareOld

@@ -108,27 +108,15 @@ var typed = []struct{ before, bash, zsh string }{
 // TestBashCompletion types into a bash that has read nothing but the script, and into one
 // with the package bash-completion.
 func TestBashCompletion(t *testing.T) {
-	const rc = `PS1='ready>'
-bind 'set bell-style none' 'set enable-bracketed-paste off'
-bind -x '"\C-xr": printf "%s\n" "$READLINE_LINE" >> ~/lines'
-cd ~/files
-`
-	const library = "/usr/share/bash-completion/bash_completion"
 	for name, before := range map[string]string{
 		"alone":                "",
 		"strict":               "set -u; set -o posix; shopt -s failglob nocasematch\n",
-		"with bash-completion": "source " + library + "\n",
+		"with bash-completion": "source " + bashLibrary + "\n",
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			if _, err := os.Stat(library); err != nil && strings.Contains(before, library) {
-				needtest.Missing(t, "the package bash-completion is not installed")
-			}
 			home, env := completionHome(t)
-			if err := os.WriteFile(home+"/rc", []byte(before+"source ~/script.bash\n"+rc), 0o644); err != nil {
-				t.Fatal(err)
-			}
-			term := openTerminal(t, env, home, "bash", "--noprofile", "--rcfile", home+"/rc", "-i")
+			term := openBash(t, env, home, before)
 			for _, test := range typed {
 				if got := term.line(test.before+"\t\x18r", "\x15"); got != test.bash {
 					t.Errorf("%s: %q, want %q", test.before, got, test.bash)
@@ -378,6 +366,27 @@ func openTerminal(t *testing.T, env []string, home string, argv ...string) *term
 	x := &terminal{Terminal: ptytest.Start(t, ptytest.Size{Rows: 50, Columns: 200}, cmd), t: t, lines: home + "/lines"}
 	x.WaitFor(0, "ready>")
 	return x
+}
+
+// bashLibrary is what the package bash-completion has bash read.
+const bashLibrary = "/usr/share/bash-completion/bash_completion"
+
+// openBash opens a terminal with a bash in it that has run something before it has read the script.
+func openBash(t *testing.T, env []string, home, before string) *terminal {
+	t.Helper()
+	if _, err := os.Stat(bashLibrary); err != nil && strings.Contains(before, bashLibrary) {
+		needtest.Missing(t, "the package bash-completion is not installed")
+	}
+	rc := before + `source ~/script.bash
+PS1='ready>'
+bind 'set bell-style none' 'set enable-bracketed-paste off'
+bind -x '"\C-xr": printf "%s\n" "$READLINE_LINE" >> ~/lines'
+cd ~/files
+`
+	if err := os.WriteFile(home+"/rc", []byte(rc), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	return openTerminal(t, env, home, "bash", "--noprofile", "--rcfile", home+"/rc", "-i")
 }
 
 // line types keys that end with \C-xr and returns the line that the shell has then. after
