@@ -110,7 +110,7 @@ var typed = []struct{ before, bash, zsh string }{
 func TestBashCompletion(t *testing.T) {
 	for name, before := range map[string]string{
 		"alone":                "",
-		"strict":               "set -u; set -o posix; shopt -s failglob nocasematch\n",
+		"strict":               "set -eu; set -o posix; shopt -s failglob nocasematch\n",
 		"with bash-completion": "source " + bashLibrary + "\n",
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -120,6 +120,17 @@ func TestBashCompletion(t *testing.T) {
 			for _, test := range typed {
 				if got := term.line(test.before+"\t\x18r", "\x15"); got != test.bash {
 					t.Errorf("%s: %q, want %q", test.before, got, test.bash)
+				}
+			}
+			for _, test := range [][2]string{ // bash's own completion
+				{"kernel-routes show --from $HOME/files/a\\ b", `kernel-routes show --from $HOME/files/a\ b.pcap `},
+				{"kernel-routes diff ${HOME}/files/a\\ b", `kernel-routes diff ${HOME}/files/a\ b.pcap `},
+				{"kernel-routes show --from=$HOME/files/a\\ b", `kernel-routes show --from=$HOME/files/a\ b.pcap `},
+				{"kernel-routes show --from $(>evil)/f", `kernel-routes show --from $(>evil)/f`},
+				{"kernel-routes show --from $HOME/$(>evil)/f", `kernel-routes show --from $HOME/$(>evil)/f`},
+			} {
+				if got := term.line(test[0]+"\t\x18r", "\x15"); got != test[1] {
+					t.Errorf("%s: %q, want %q", test[0], got, test[1])
 				}
 			}
 			// The cursor is within a word: what comes after it stays.

@@ -54,6 +54,11 @@ _kernel_routes_quoted() {
 # before it in the word, $3 what bash keeps of that, and $4 the quotes that are typed.
 _kernel_routes_files() {
     local file word home quotes=no
+    if [[ $1 =~ ^\$\{?[A-Za-z_][A-Za-z0-9_]*\}?/ ]]; then
+        # bash completes files behind a variable by itself, and runs nothing for that.
+        _kernel_routes_option default
+        return
+    fi
     _kernel_routes_option filenames && quotes=yes
     while IFS= read -r file; do
         [[ -n $file ]] || continue
@@ -139,7 +144,7 @@ _kernel_routes_program() {
     return 1
 }
 
-_kernel_routes() {
+_kernel_routes_reply() {
     local IFS=$' \t\n'
     local cur program words=() lines=() line directive flag= value kept quote word last
     COMPREPLY=()
@@ -178,6 +183,11 @@ _kernel_routes() {
         _kernel_routes_files "$value" "$flag" "$kept" "$quote"
     fi
     return 0
+}
+
+# _kernel_routes is what bash calls. What fails on the way ends no shell that ends when something fails (set -e).
+_kernel_routes() {
+    _kernel_routes_reply "$@" || return 0
 }
 
 complete -F _kernel_routes kernel-routes kernel_routes.ext
