@@ -15,6 +15,7 @@ import (
 	"kernelroutes/internal/thousands"
 	"kernelroutes/rtnl"
 	"kernelroutes/rtnl/object"
+	"kernelroutes/shell"
 	"kernelroutes/shell/statusline"
 )
 
@@ -45,7 +46,7 @@ var doing progress
 
 // A progress is how far a command is.
 type progress struct {
-	rows    atomic.Int64       // of tables that SQL has gone through
+	sql     shell.Progress     // of a statement
 	reading rtnl.Progress      // of the kernel
 	stage   statusline.Counter // of what has been read
 
@@ -59,6 +60,21 @@ func (p *progress) kernel() *rtnl.Progress {
 		return nil
 	}
 	return &p.reading
+}
+
+// statement returns what is to be told how far a statement is; nil: nothing.
+func (p *progress) statement() *shell.Progress {
+	if !tellsProgress() {
+		return nil
+	}
+	p.sql.Begin = p.begin
+	return &p.sql
+}
+
+// begin notes that a statement begins.
+func (p *progress) begin() {
+	p.reading.Forget()
+	waiting.Anew()
 }
 
 // counter returns what is to count the objects that a command goes through; nil: nothing is.
@@ -101,7 +117,7 @@ func (p *progress) text(since, now time.Time) string {
 	p.mu.Unlock()
 	took := now.Sub(since)
 	reading := p.reading.Now()
-	switch rows := p.rows.Load(); {
+	switch rows := p.sql.Rows.Load(); {
 	case from != nil:
 		n := from.read.Load() >> 10
 		return fmt.Sprintf("reading %s: %s KiB, %s KiB/s", from.name, thousands.Of(n), thousands.Of(rate(n, took)))
@@ -109,7 +125,8 @@ func (p *progress) text(since, now time.Time) string {
 		return readingText(reading, now)
 	case rows > 0:
 		text := thousands.Of(rows) + " rows"
-		if _, routes, _ := counted(reading); routes >= rows { // or it goes through them several times
+		// It may go through them several times, and through others.
+		if _, routes, _ := counted(reading); p.sql.Scans.Load() == 1 && routes >= rows {
 			text += " of " + thousands.Of(routes) + " routes"
 		}
 		return fmt.Sprintf("%s, %s/s", text, thousands.Of(rate(rows, took)))

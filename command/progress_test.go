@@ -10,8 +10,10 @@ import (
 
 	"kernelroutes/rtnl"
 	"kernelroutes/rtnl/object"
+	"kernelroutes/shell"
 	"kernelroutes/shell/diff"
 	"kernelroutes/shell/show"
+	"kernelroutes/tables"
 )
 
 func TestProgressText(t *testing.T) {
@@ -47,7 +49,7 @@ func TestProgressText(t *testing.T) {
 		}
 	}
 	expect("at work for 2.0 s")
-	p.rows.Store(1_234_567)
+	p.sql.Rows.Store(1_234_567)
 	expect("1,234,567 rows, 617,283/s")
 	in := p.file(strings.NewReader(strings.Repeat("x", 5000)), "routes.pcap")
 	if n, _ := in.Read(make([]byte, 4096)); n != 4096 {
@@ -56,11 +58,47 @@ func TestProgressText(t *testing.T) {
 	expect("reading routes.pcap: 4 KiB, 2 KiB/s")
 	p.file(nil, "")
 	expect("1,234,567 rows, 617,283/s")
-	p.rows.Store(0)
+	p.sql.Rows.Store(0)
 	p.stage.Begin("comparing routes", "", 7)
 	expect("comparing routes")
 	if rate(5, 0) != 5000 {
 		t.Error(rate(5, 0))
+	}
+}
+
+// TestProgressOf: of how many rows is said where a statement goes through one table once, and the kernel has been
+// read for it.
+func TestProgressOf(t *testing.T) {
+	fixedNamespace(t)
+	const sql = "SELECT unknown_attrs FROM kernel_routes"
+	p := new(progress)
+	p.sql.Begin = p.begin
+	src := &commandSource{rtnl.Cache{Kernel: rtnl.Kernel{Progress: &p.reading}}}
+	after := func(src tables.Source, sql string) string {
+		t.Helper()
+		if err := shell.Query(t.Context(), io.Discard, src, sql, shell.Options{Progress: &p.sql}); err != nil {
+			t.Fatal(err)
+		}
+		p.sql.Rows.Store(2) // so many have been gone through when somebody looks
+		text, _, _ := strings.Cut(p.text(time.Now(), time.Now()), ",")
+		return text
+	}
+	if got := after(src, sql); !regexp.MustCompile(`^2 rows of \d+ routes$`).MatchString(got) {
+		t.Errorf("%q", got)
+	}
+	capture, err := openSource(t.Context(), promptCapture, func(string) {})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, got := range []string{
+		after(src, "SELECT r.* FROM kernel_routes r JOIN kernel_route_nexthops USING (route_id)"),
+		after(src, sql+"; SELECT 1"),
+		after(src, sql+"; .help"),
+		after(capture, sql), // after one of the kernel
+	} {
+		if got != "2 rows" {
+			t.Errorf("%q", got)
+		}
 	}
 }
 

@@ -57,7 +57,7 @@ look at its second term first.`,
 			return err
 		}
 		opts := shell.Options{Format: format, Separator: separator, NoHeader: !header, Warn: warn, Note: say(""),
-			Rows: &doing.rows, Terminal: terminalOf(cmd)}
+			Progress: doing.statement(), Terminal: terminalOf(cmd)}
 		if from, _ := cmd.Flags().GetString("from"); len(args) == 0 && from == standard {
 			return usage(cmd, "no SQL: give it as an argument, as --from - reads standard input")
 		}

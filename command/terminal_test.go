@@ -186,6 +186,25 @@ func TestProgressShown(t *testing.T) {
 	}
 }
 
+// TestProgressOfEach: each statement tells what it does, also when one before has been answered.
+func TestProgressOfEach(t *testing.T) {
+	t.Parallel()
+	p := atPrompt(t, nil)
+	if err := os.WriteFile(filepath.Join(p.dir, "two.sql"), []byte("SELECT 1 AS x;\nSELECT sleep(1000);"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, typed := range []string{"SELECT 1 AS x; SELECT sleep(1000);\r", ".read two.sql\r"} {
+		n := len(p.Terminal.Written())
+		p.Type(typed)
+		_, n = p.WaitFor(n, "| 1 |\n+---+\n")
+		p.WaitFor(n, "\rat work for ")
+		p.Type("\x03")
+		p.wait("\nError: interrupted" + ready)
+	}
+	p.Type("\x04")
+	p.ends(exitOK)
+}
+
 // TestProgressNotShown: nothing is told where nobody waits, or others may write.
 func TestProgressNotShown(t *testing.T) {
 	t.Parallel()

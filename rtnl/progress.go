@@ -116,6 +116,15 @@ func (p *Progress) begin(ns Namespace, count func() [2]int64) (end func(ok bool)
 	}
 }
 
+// Forget has Now tell of nothing that has been read.
+func (p *Progress) Forget() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.readings == 0 {
+		p.forget()
+	}
+}
+
 func (p *Progress) forget() {
 	for i := range p.came {
 		p.came[i].Store(0)

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"io"
 	"strings"
-	"sync/atomic"
 
 	"kernelroutes/tables"
 )
@@ -27,9 +26,8 @@ type Options struct {
 	// Widths are those of Pretty's columns, in their order, in columns of a terminal: what is longer
 	// is cut. 0, and what is missing: as wide as the column is. Negative: to the right.
 	Widths []int
-	// Rows, if not nil, is how many rows of tables the statements of a Run have gone through, by the
-	// thousand or so.
-	Rows *atomic.Int64
+	// Progress, if not nil, has how far each statement of a Run is.
+	Progress *Progress
 	// Note, if not nil, is told what a command wants to be said besides the rows, such as how long a
 	// statement took.
 	Note func(text string)

@@ -71,9 +71,6 @@ func (s *Session) Run(ctx context.Context, out io.Writer, sql string) (err error
 		return ErrInterrupted
 	}
 	s.ctx, s.screen, s.shown, s.reading = ctx, out, s.Terminal, 0
-	if s.Rows != nil {
-		s.Rows.Store(0)
-	}
 	s.begin()
 	defer func() {
 		if e := recover(); e != nil {
@@ -88,7 +85,7 @@ func (s *Session) Run(ctx context.Context, out io.Writer, sql string) (err error
 		}
 	}
 	s.db.begin(ctx, s.src)
-	s.db.warn, s.db.indirect, s.db.counter = once(s.Warn), s.indirect, s.Rows
+	s.db.warn, s.db.indirect, s.db.progress = once(s.Warn), s.indirect, s.Progress
 	err = s.run(sql, "")
 	if err != nil && !errors.Is(err, ErrQuit) {
 		return err
@@ -146,7 +143,10 @@ func (s *Session) lost(panicked any) error {
 func (s *Session) run(sql, file string) error {
 	all := sql
 	for sql = skipBlank(sql); sql != ""; sql = skipBlank(sql) {
-		before, err := all[:len(all)-len(sql)], error(nil)
+		before, err := all[:len(all)-len(sql)], s.begins()
+		if err != nil {
+			return err
+		}
 		if sql[0] == '.' {
 			var line string
 			line, sql, _ = strings.Cut(sql, "\n")
@@ -175,7 +175,7 @@ func (s *Session) timed(sql string) (tail string, err error) {
 		}
 		return "", err
 	}
-	if s.Files != nil {
+	if s.Files != nil || s.timer { // the time stands below what it is about
 		if err := s.turn(); err != nil {
 			return "", err
 		}

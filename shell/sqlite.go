@@ -6,7 +6,6 @@ import (
 	"errors"
 	"slices"
 	"strings"
-	"sync/atomic"
 	"unsafe"
 
 	"github.com/ncruces/go-sqlite3"
@@ -41,8 +40,8 @@ type database struct {
 	opened *cursor    // the last one
 	own    []Relation // see Session.Own
 
-	passed  int64         // rows of tables
-	counter *atomic.Int64 // has so many of them as are known to others; nil: nobody wants to know
+	passed   int64     // rows of tables, by the statement
+	progress *Progress // has so many of them as are known to others; nil: nobody wants to know
 
 	parameter *sqlite3.Stmt // SELECT ?
 	empty     sqlite3.Value
@@ -286,6 +285,9 @@ func (c *cursor) Filter(idxNum int, _ string, arg ...sqlite3.Value) error {
 	p := &c.db.plans[idxNum]
 	c.rows, c.row, c.eof = nil, 0, true
 	c.where = c.where[:0]
+	if c.db.progress != nil {
+		c.db.progress.Scans.Add(1)
+	}
 	for i, a := range p.args {
 		possible, err := c.constrain(a, arg[i])
 		if err != nil || !possible {
@@ -357,8 +359,8 @@ const countedRows = 1024
 // Next moves to the next row.
 func (c *cursor) Next() error {
 	c.row++
-	if c.db.passed++; c.db.passed%countedRows == 0 && c.db.counter != nil {
-		c.db.counter.Add(countedRows)
+	if c.db.passed++; c.db.passed%countedRows == 0 && c.db.progress != nil {
+		c.db.progress.Rows.Add(countedRows)
 	}
 	c.eof = !c.rows.Next()
 	if c.eof {

@@ -126,8 +126,16 @@ func (l *Line) Hush() (resume func()) {
 	})
 }
 
-// Enough has the line be empty until something else begins (Watch, or the end of a Hush): what is waited for
-// comes by itself now.
+// Anew has what is watched begin anew: it takes as long as at first until something is shown.
+func (l *Line) Anew() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.clear()
+	l.since, l.over = time.Now(), false
+}
+
+// Enough has the line be empty until something else begins (Watch, Anew, or the end of a Hush): what is waited
+// for comes by itself now.
 func (l *Line) Enough() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
