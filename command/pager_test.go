@@ -147,11 +147,28 @@ func TestPagerInterrupted(t *testing.T) {
 	}
 }
 
+// TestPagerAtPrompt: Ctrl-C that ends the pager is told in a line of its own, also where all had been printed.
+func TestPagerAtPrompt(t *testing.T) {
+	t.Parallel()
+	for _, sql := range []string{"SELECT 1;", endless + ";"} {
+		p := atPrompt(t, []string{"PAGER=head -n 1; echo paused; exec sleep 1000"}, "--pager")
+		p.Type(sql + "\r")
+		p.wait("paused\n")
+		p.Type("\x03")
+		if got := p.wait(ready); got != "^C\nError: interrupted"+ready {
+			t.Errorf("%s: %q", sql, got)
+		}
+		p.says("SELECT nope;", "\nError: no such column: nope")
+		p.Type("\x04")
+		p.ends(exitOK)
+	}
+}
+
 // TestPagerTerminated: who ends the program has not to be told of the pager, which ends with it.
 func TestPagerTerminated(t *testing.T) {
 	t.Parallel()
 	check := func(sql string, both bool) {
-		for _, sig := range []syscall.Signal{syscall.SIGTERM, syscall.SIGHUP} {
+		for _, sig := range []syscall.Signal{syscall.SIGTERM, syscall.SIGHUP, syscall.SIGQUIT} {
 			x := inTerminal(t, 80, []string{"PAGER=head -n 1; echo paused; exec sleep 1000"}, "query", "--pager", sql)
 			x.WaitFor(0, "paused\n")
 			pid := x.Cmd.Process.Pid

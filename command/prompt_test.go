@@ -233,7 +233,7 @@ func TestPromptLargeAnswer(t *testing.T) {
 // TestPromptSignals: the terminal is given back whatever ends the program.
 func TestPromptSignals(t *testing.T) {
 	t.Parallel()
-	for _, sig := range []syscall.Signal{syscall.SIGTERM, syscall.SIGHUP} {
+	for _, sig := range []syscall.Signal{syscall.SIGTERM, syscall.SIGHUP, syscall.SIGQUIT} {
 		for _, typed := range []string{"", "SELECT 1", begun + "SELECT sleep(1000);\r"} {
 			for _, terminal := range []string{"xterm", "dumb"} {
 				p := atPrompt(t, []string{"TERM=" + terminal})

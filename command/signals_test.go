@@ -16,7 +16,7 @@ import (
 	"kernelroutes/internal/nstest"
 )
 
-// TestSignals: SIGINT, SIGTERM and SIGHUP end the program at once, with one line and its own status.
+// TestSignals: SIGINT, SIGTERM, SIGHUP and SIGQUIT end the program at once, with one line and its own status.
 func TestSignals(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
@@ -37,7 +37,7 @@ func TestSignals(t *testing.T) {
 		{"capture", fifo}, // nobody reads
 		{"monitor"},       // nothing changes
 	} {
-		for _, sig := range []syscall.Signal{syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP} {
+		for _, sig := range []syscall.Signal{syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGQUIT} {
 			cmd := exec.Command(binary(t), args...)
 			var stderr bytes.Buffer
 			cmd.Stderr = &stderr

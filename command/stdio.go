@@ -16,7 +16,8 @@ import (
 // A signalled is the cause with which a signal ends a context.
 type signalled struct{ signal syscall.Signal }
 
-func (s *signalled) Error() string { return shell.ErrInterrupted.Error() }
+func (s *signalled) Error() string        { return shell.ErrInterrupted.Error() }
+func (s *signalled) Is(target error) bool { return target == shell.ErrInterrupted }
 
 // status is the exit status that shells give to a process that a signal ended.
 func (s *signalled) status() int { return 128 + int(s.signal) }
@@ -24,14 +25,16 @@ func (s *signalled) status() int { return 128 + int(s.signal) }
 // interrupts, while it is set, takes every SIGINT, which otherwise ends the program.
 var interrupts atomic.Pointer[func()]
 
-// untilSignal returns a context that ends on SIGINT, SIGTERM and SIGHUP, with a
+// untilSignal returns a context that ends on SIGINT, SIGTERM, SIGHUP and SIGQUIT, with a
 // *signalled as its cause. A second signal ends the process at once.
 func untilSignal() (context.Context, context.CancelFunc) {
 	ctx, cancel := context.WithCancelCause(context.Background())
 	signals := make(chan os.Signal, 1)
 	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM)
-	if !signal.Ignored(syscall.SIGHUP) { // nohup
-		signal.Notify(signals, syscall.SIGHUP)
+	for _, sig := range []os.Signal{syscall.SIGHUP, syscall.SIGQUIT} { // the terminal is to be given back
+		if !signal.Ignored(sig) { // nohup, or in the background
+			signal.Notify(signals, sig)
+		}
 	}
 	go func() {
 		for s := range signals {

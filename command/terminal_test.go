@@ -190,7 +190,8 @@ func TestProgressShown(t *testing.T) {
 func TestProgressOfEach(t *testing.T) {
 	t.Parallel()
 	p := atPrompt(t, nil)
-	if err := os.WriteFile(filepath.Join(p.dir, "two.sql"), []byte("SELECT 1 AS x;\nSELECT sleep(1000);"), 0o600); err != nil {
+	two := []byte("SELECT 1 AS x;\nSELECT sleep(1000);")
+	if err := os.WriteFile(filepath.Join(p.dir, "two.sql"), two, 0o600); err != nil {
 		t.Fatal(err)
 	}
 	for _, typed := range []string{"SELECT 1 AS x; SELECT sleep(1000);\r", ".read two.sql\r"} {

@@ -54,6 +54,11 @@ func TestEmptyColumns(t *testing.T) {
 			}
 		}
 	}
+	// Another column of the name is shown.
+	if _, notes := shown(t, Terminal{Width: 80}, Options{}, "SELECT *, gateway FROM r", r); !slices.Equal(notes,
+		[]string{"not shown, as empty in these rows: mtu; --wide shows all"}) {
+		t.Errorf("%q", notes)
+	}
 	const named = "SELECT id, gateway FROM r"
 	for sql, terminal := range map[string]Terminal{"SELECT * FROM r": {Wide: true, Width: 20}, named: {Width: 80}} {
 		if out, notes := shown(t, terminal, Options{}, sql, r); out != mustAsk(t, Pretty, sql, r) || notes != nil {
@@ -152,6 +157,14 @@ gateway = fe80::1234:5678
 		if width == 43 != (len(notes) == 1 && strings.HasPrefix(notes[0], "4 columns do not fit side by side")) {
 			t.Errorf("%d columns: %q", width, notes)
 		}
+	}
+}
+
+func TestNarrowOne(t *testing.T) {
+	out, notes := shown(t, Terminal{Width: 9}, Options{}, "SELECT '2001:db8::' AS dst")
+	const want = "the terminal's 9 columns have no room for a column; --wide shows a table"
+	if out != "  dst = 2001:db8::\n" || !slices.Equal(notes, []string{want}) {
+		t.Errorf("%q, %q", out, notes)
 	}
 }
 

@@ -139,8 +139,12 @@ func (p *prettyPrinter) release(o *output) {
 	widths, fit := p.fit()
 	switch {
 	case !fit && p.lines == nil:
-		p.note(o, fmt.Sprintf("%d columns do not fit side by side into the terminal's %d, so each is a line; "+
-			"%s shows a table", len(p.shown), p.terminal.Width, p.terminal.remedy()))
+		what := fmt.Sprintf("%d columns do not fit side by side into the terminal's %d, so each is a line",
+			len(p.shown), p.terminal.Width)
+		if len(p.shown) == 1 {
+			what = fmt.Sprintf("the terminal's %d columns have no room for a column", p.terminal.Width)
+		}
+		p.note(o, what+"; "+p.terminal.remedy()+" shows a table")
 		fallthrough
 	case !fit || p.lines != nil:
 		names := make([]string, len(p.shown))
@@ -318,7 +322,7 @@ func (p *prettyPrinter) end(o *output) error {
 	}
 	var hidden []string
 	for _, c := range p.columns {
-		if c.star && c.empty {
+		if c.star && c.empty && !p.shows(c.name) {
 			hidden = append(hidden, string(c.visible))
 		}
 	}
@@ -327,6 +331,11 @@ func (p *prettyPrinter) end(o *output) error {
 			p.terminal.remedy()))
 	}
 	return nil
+}
+
+// shows reports whether a column of a name is shown. Another one of that name, which is empty, is not missed.
+func (p *prettyPrinter) shows(name string) bool {
+	return slices.ContainsFunc(p.shown, func(i int) bool { return p.columns[i].name == name })
 }
 
 // note has the user told what is not shown.

@@ -181,8 +181,22 @@ func (h *history) add(entry string) error {
 	if err != nil {
 		return err
 	}
+	if !endsLine(f) { // somebody has edited it
+		entry = "\n" + entry
+	}
 	_, err = f.WriteString(entry + "\n")
 	return errors.Join(err, f.Close())
+}
+
+// endsLine reports whether the last line of a file has an end, if there is one.
+func endsLine(f *os.File) bool {
+	info, err := f.Stat()
+	if err != nil || info.Size() == 0 {
+		return true
+	}
+	last := make([]byte, 1)
+	_, err = f.ReadAt(last, info.Size()-1)
+	return err != nil || last[0] == '\n'
 }
 
 // owner returns the user whose a file is.

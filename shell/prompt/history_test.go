@@ -58,6 +58,14 @@ func TestHistoryFile(t *testing.T) {
 	if b, err := os.ReadFile(h.path); string(b) != text || err != nil {
 		t.Errorf("%v, the file has changed", err)
 	}
+	for range 2 { // behind a line that has no end
+		if err := h.add("more"); err != nil {
+			t.Error(err)
+		}
+	}
+	if b, err := os.ReadFile(h.path); string(b) != text+"\nmore\nmore\n" || err != nil {
+		t.Errorf("%v, the file ends with %.100q", err, b[max(0, len(b)-50):])
+	}
 }
 
 // TestHistoryBounds: the file is cut, to its last lines, when it has become long.

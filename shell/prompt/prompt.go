@@ -287,7 +287,7 @@ func (p *Prompt) run(base context.Context, text string) error {
 		return fatal.error
 	case err == nil || errors.Is(err, shell.ErrQuit):
 		return err
-	case interrupted:
+	case interrupted || errors.Is(err, shell.ErrInterrupted): // the pager, perhaps
 		fmt.Fprintln(p.Prompts) // the terminal has shown ^C
 	}
 	p.Complain(err.Error())
