@@ -68,8 +68,14 @@ func TestMemoryGoesBack(t *testing.T) {
 	if remembered < before+10<<10 {
 		t.Fatalf("%d KB before and %d after: this proves nothing", before, remembered)
 	}
-	time.Sleep(rtnl.RecallTime + 3*time.Second)
-	if after := resident(); after > before+6<<10 {
+	// Soon after it is forgotten, where the machine has nothing else to do, and in any case before the runtime collects
+	// garbage that nobody asked it to, which it does every two minutes.
+	time.Sleep(rtnl.RecallTime)
+	after := resident()
+	for end := time.Now().Add(time.Minute); after > before+6<<10 && time.Now().Before(end); after = resident() {
+		time.Sleep(100 * time.Millisecond)
+	}
+	if after > before+6<<10 {
 		t.Errorf("the process has %d KB, before a query %d and after it %d", after, before, remembered)
 	}
 }

@@ -19,8 +19,10 @@ func TestPromptCompletes(t *testing.T) {
 	}
 	p.says("sel\t count(*) > 0 as x fr\t kernel_routes_i\t;", "\n| 1 |\n")
 	p.says("SELECT ver FROM kernel_routes_info;"+strings.Repeat("\x1b[D", 25)+"\t", "\n| version ")
-	p.Type("SELECT r.nexthop_\t")
-	p.wait("\x1b[0K") // of the first, or the second one would seem to be pasted
+	p.Type("SELECT r.nexthop_")
+	p.wait("nexthop_")
+	p.Type("\t")
+	p.wait("nexthop_") // as the first has drawn it, or the second one would seem to be pasted
 	p.Type("\t")
 	p.wait("nexthop_count")
 	p.Type("\x03")

@@ -194,8 +194,8 @@ func TestPromptInterrupts(t *testing.T) {
 		p.run("CREATE VIEW v AS SELECT 'kept' AS x;")
 		for _, sql := range []string{
 			"SELECT count(*) AS done FROM n;",
-			"SELECT max(v) AS done FROM (SELECT v FROM n LIMIT 3000000);",
-			"SELECT v AS done FROM (SELECT v, hex(v) FROM n LIMIT 1000000) ORDER BY hex(v);",
+			"SELECT max(v) AS done FROM (SELECT v FROM n LIMIT 3000000000);",
+			"SELECT v AS done FROM (SELECT v, hex(v) FROM n LIMIT 30000000) ORDER BY hex(v);",
 			"SELECT sleep(1000) AS done;",
 		} {
 			p.Type(begun + "WITH RECURSIVE n(v) AS (SELECT 1 UNION ALL SELECT v + 1 FROM n) " + sql + "\r")
@@ -401,6 +401,7 @@ func TestPromptNarrow(t *testing.T) {
 		p.run(".mode csv")
 		p.says(fmt.Sprintf("SELECT %d + 1 AS x;", columns), fmt.Sprintf("\nx\n%d\n", columns+1))
 		p.Type("SELECT")
+		p.wait("SELECT") // until then Ctrl-C may be a signal, with no line to throw away
 		p.Type("\x03")
 		p.wait(ready)
 	}

@@ -42,7 +42,8 @@ type Log struct {
 	err   error  // why changes cannot be followed
 	state *state // what there was, when they could be the last time; nil: they never could
 
-	began func(*follower) // for tests: is called each time when changes are followed
+	began func(*follower)                      // for tests: is called each time when changes are followed
+	after func(time.Duration) <-chan time.Time // time.After, but in tests: when it is tried again
 }
 
 // How long after a failure it is tried again: twice as long each time, up to a bound.
@@ -69,7 +70,7 @@ func newLog(o Options) *Log {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
-	return &Log{options: o, done: make(chan struct{}), begun: make(chan struct{})}
+	return &Log{options: o, done: make(chan struct{}), begun: make(chan struct{}), after: time.After}
 }
 
 func (l *Log) start(k *rtnl.Kernel) {
@@ -115,7 +116,7 @@ func (l *Log) run(ctx context.Context, k *rtnl.Kernel) {
 		begun()
 		select {
 		case <-ctx.Done():
-		case <-time.After(retry):
+		case <-l.after(retry):
 		}
 		retry = min(2*retry, lastRetry)
 	}

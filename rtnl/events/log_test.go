@@ -255,18 +255,20 @@ func TestLogResumes(t *testing.T) {
 	followers := make(chan *follower, 2)
 	l := newLog(Options{Namespace: thisNamespace(), Logger: testLogger(t)})
 	l.began = func(f *follower) { followers <- f }
+	// It is tried again when the routes have changed, however long that takes.
+	failed, again := make(chan time.Duration, 1), make(chan time.Time)
+	l.after = func(retry time.Duration) <-chan time.Time {
+		failed <- retry
+		return again
+	}
 	l.start(&rtnl.Kernel{})
 	defer l.Close()
 	(<-followers).conn.Close()
-	failed := func() error {
-		l.mu.Lock()
-		defer l.mu.Unlock()
-		return l.err
-	}
-	for failed() == nil {
-		time.Sleep(time.Millisecond)
+	if retry := <-failed; retry != firstRetry {
+		t.Errorf("it is tried again after %v", retry)
 	}
 	nstest.Batch(t, "-N", "route del blackhole 20.0.0.0/8", "route add blackhole 21.0.0.0/8")
+	again <- time.Time{}
 	<-followers
 	want := []string{"lost", "gone route 254 20.0.0.0/8", "added route 254 21.0.0.0/8"}
 	deadline := time.Now().Add(30 * time.Second)

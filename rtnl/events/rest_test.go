@@ -4,6 +4,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"kernelroutes/internal/nstest"
@@ -12,6 +13,11 @@ import (
 // TestRest: comparisons that come to nothing are made less and less often, and one that does is soon
 // followed by another one, if it is to be.
 func TestRest(t *testing.T) {
+	// In a bubble no time passes between two lines.
+	synctest.Test(t, testRest)
+}
+
+func testRest(t *testing.T) {
 	f := follower{tried: time.Millisecond}
 	var last time.Duration
 	for n := range 100 {

@@ -143,6 +143,7 @@ func (e *Extension) run(ctx context.Context) error {
 		return err
 	}
 	defer s.stop()
+	e.tellLimit(limit, nil)
 	e.Logger.Info("registered with osquery", "socket", e.Socket, "uuid", uuid, "version", e.Version)
 
 	if who := othersWhoWrite(filepath.Dir(e.Socket)); who != "" {
@@ -234,7 +235,10 @@ func (e *Extension) watch(ctx context.Context, m *manager, s *server) error {
 			}
 		}
 		if time.Since(flags) >= e.flagsInterval {
-			s.limit.Store(e.readLimit(ctx, m, s.limit.Load()))
+			old := s.limit.Load()
+			limit := e.readLimit(ctx, m, old)
+			s.limit.Store(limit)
+			e.tellLimit(limit, old)
 			flags = time.Now()
 		}
 	}
@@ -351,10 +355,14 @@ func (e *Extension) readLimit(ctx context.Context, m *manager, old *memoryLimit)
 		}
 		limit = watchdogLimit(flags)
 	}
-	if old == nil || limit != *old {
+	return &limit
+}
+
+// tellLimit logs a limit for an answer that is a new one, and holds already.
+func (e *Extension) tellLimit(limit, old *memoryLimit) {
+	if old == nil || *limit != *old {
 		e.Logger.Debug("limit for an answer", "MB", limit.bytes/mb, "from", limit.from)
 	}
-	return &limit
 }
 
 // open puts buffers and Thrift's binary protocol on a connection to osquery. What
