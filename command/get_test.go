@@ -302,9 +302,11 @@ func TestGetEscapes(t *testing.T) {
 // TestGetTerminal: at a terminal an explanation fits, and says the same.
 func TestGetTerminal(t *testing.T) {
 	getNamespace(t)
+	nstest.IP(t, "rule add priority 90 from 10.11.12.0/24 to 10.77.0.0/16 fwmark 0x100/0xff00 iif v0 ipproto tcp "+
+		"dport 400-500 lookup 100")
 	args := []string{"get", "31.1.1.1", "fd50::1"}
 	piped := run(t, "", args...)
-	for _, columns := range []uint16{60, 100, 300} {
+	for _, columns := range []uint16{40, 60, 100, 300} {
 		x := ptytest.Start(t, ptytest.Size{Rows: 24, Columns: columns}, exec.Command(binary(t), args...))
 		if status := x.Wait(); status != exitOK {
 			t.Errorf("exit status %d", status)

@@ -38,12 +38,6 @@ func (e *explainer) fill(b []byte, text string, column, indent int) []byte {
 	return append(iptext.Fill(b, iptext.Visible([]byte(text), 0), e.width, column, indent), '\n')
 }
 
-// newLine begins a line with blanks.
-func newLine(b []byte, blanks int) []byte {
-	b = append(b, '\n')
-	return iptext.Pad(b, len(b), blanks)
-}
-
 // subject returns what packet it is.
 func (e *explainer) subject() string {
 	k := e.packet
@@ -93,27 +87,29 @@ func (e *explainer) inVRF() string {
 const maxRule = 60
 
 // appendSteps appends a line for each rule that is tried. Where what comes of them does not fit beside all rules it
-// goes on below itself, or below the rules if these are wide.
+// goes on below itself, or below the rules if these are wide, which go on below themselves where they have to.
 func (e *explainer) appendSteps(b []byte) []byte {
 	rules, outcomes := make([]string, len(e.Steps)), make([]string, len(e.Steps))
-	width, numbers, widest := 0, 0, 0
+	width, long, numbers, widest := 0, 0, 0, 0
 	for i := range e.Steps {
 		r := &e.Steps[i].Rule
 		rules[i], outcomes[i] = string(iptext.Visible([]byte(e.rule(r)), 0)), e.step(&e.Steps[i])
-		if n := iptext.Width([]byte(rules[i])); n <= maxRule {
+		n := iptext.Width([]byte(rules[i]))
+		if long = max(long, n); n <= maxRule {
 			width = max(width, n)
 		}
 		numbers = max(numbers, len(fmt.Sprint(r.Priority)))
 		widest = max(widest, iptext.Width([]byte(outcomes[i])))
 	}
 	column := len("  rule ") + numbers + 2 + width + 2
-	below := e.width > 0 && column > e.width/2 && column+widest > e.width
+	below := e.width > 0 && (column > e.width/2 && column+widest > e.width || column-2-width+long > e.width)
 	b = append(b, '\n')
 	for i := range e.Steps {
 		b = fmt.Appendf(b, "  rule %-*d  ", numbers, e.Steps[i].Rule.Priority)
 		if start := len(b); below {
 			const indent = 6
-			b = e.fill(newLine(append(b, rules[i]...), indent), outcomes[i], indent, indent+2)
+			b = e.fill(b, rules[i], column-2-width, indent+2)
+			b = e.fill(iptext.Pad(b, len(b), indent), outcomes[i], indent, indent+2)
 		} else {
 			b = append(iptext.Pad(append(b, rules[i]...), start, width), "  "...)
 			b = e.fill(b, outcomes[i], column+max(0, iptext.Width([]byte(rules[i]))-width), column)
