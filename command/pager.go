@@ -186,7 +186,7 @@ func (p *pager) outcome() error {
 		return failed(fmt.Errorf("sh cannot run the pager %q; "+pagerRemedy, p.command))
 	}
 	// A signal of the terminal's is for the pager and for this program, which may hear of it later.
-	const later = 200 * time.Millisecond
+	const later = 500 * time.Millisecond
 	select {
 	case <-p.told.Done():
 	case <-time.After(later):
