@@ -6,6 +6,7 @@ import (
 	"flag"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -23,6 +24,9 @@ func TestMain(m *testing.M) {
 		if err := os.Chdir(".."); err != nil {
 			panic(err)
 		}
+	}
+	if signal.Ignored(os.Interrupt) { // as in a shell's background
+		signal.Notify(make(chan os.Signal, 1), os.Interrupt) // so that programs begin as they do elsewhere
 	}
 	nstest.Main(m, buildtest.Remove)
 }

@@ -30,11 +30,9 @@ var interrupts atomic.Pointer[func()]
 func untilSignal() (context.Context, context.CancelFunc) {
 	ctx, cancel := context.WithCancelCause(context.Background())
 	signals := make(chan os.Signal, 1)
-	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM)
-	for _, sig := range []os.Signal{syscall.SIGHUP, syscall.SIGQUIT} { // the terminal is to be given back
-		if !signal.Ignored(sig) { // nohup, or in the background
-			signal.Notify(signals, sig)
-		}
+	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM, syscall.SIGQUIT)
+	if !signal.Ignored(syscall.SIGHUP) { // nohup
+		signal.Notify(signals, syscall.SIGHUP)
 	}
 	go func() {
 		for s := range signals {
