@@ -108,6 +108,26 @@ func TestFlags(t *testing.T) {
 	}
 }
 
+// TestExpires: whether a route has a lifetime is compared, but not how much of it is left.
+func TestExpires(t *testing.T) {
+	hosts(t, "v0")
+	nstest.Batch(t, "-6",
+		"route add fd05::/64 via fd00::2 expires 10000",
+		"route add fd06::/64 via fd00::2 expires 10000",
+	)
+	was := taken(t, "was")
+	nstest.IP(t, "-6 route change fd05::/64 via fd00::2")
+	nstest.IP(t, "-6 route change fd06::/64 via fd00::2 expires 5000")
+	now := taken(t, "now")
+	mirrored(t, was, now)
+	lines, _ := printed(t, was, now, Options{})
+	const route = "changed route ipv6 main fd05::/64 via fd00::2 dev v0 proto boot metric 1024, expires "
+	const end = " -> none"
+	if len(lines) != 2 || !strings.HasPrefix(lines[0], route) || !strings.HasSuffix(lines[0], end) {
+		t.Errorf("%q", lines)
+	}
+}
+
 // TestObjectsAside: what nexthop objects tell is told of their routes where the options leave the objects out.
 func TestObjectsAside(t *testing.T) {
 	hosts(t, "v0")

@@ -152,13 +152,17 @@ func (x *difference) appendOrder(b []byte, r *record) []byte {
 	return b
 }
 
+func (r *record) cell(place int) string { return r.cells[place] }
+
 // changed returns the names of the columns that are others now, with called for the parts.
 func (x *difference) changed() (names []string) {
 	l := x.layout
 	haveObjects := x.was.comparesObject(l) && x.now.comparesObject(l)
 	for i, counts := range l.compared {
 		left := x.now.skip != nil && x.now.skip[i] || haveObjects && l.ofObject[i]
-		if counts && !left && x.was.cells[i] != x.now.cells[i] {
+		differs := counts && x.was.cells[i] != x.now.cells[i] ||
+			i == l.expires && expires(l, x.was.cell) != expires(l, x.now.cell)
+		if differs && !left {
 			names = append(names, x.Columns[x.columns[i]].Name)
 		}
 	}
