@@ -199,7 +199,7 @@ func TestChanges(t *testing.T) {
 	nstest.Sysctl(t, "net.ipv4.conf.v1.forwarding", "1")
 	want := []string{
 		"vanished rule ipv4 99 fwmark 0x1 lookup 8 proto unspec",
-		"changed rule ipv4 100 from 10.9.0.0/16 lookup 9 proto unspec, was lookup 7",
+		"changed rule ipv4 100 from 10.9.0.0/16 lookup 9 proto unspec, was lookup 7, place 1 -> 2",
 		"changed route ipv4 7 blackhole 10.3.0.0/16 proto boot, was via 10.0.0.2 dev v0, type unicast -> blackhole, " +
 			"nexthop_count 1 -> 0",
 		"changed route ipv4 main default via 10.0.0.9 dev v0 proto dhcp metric 100, was via 10.0.0.2",
@@ -333,7 +333,7 @@ func TestOtherHost(t *testing.T) {
 func TestWhichOfSeveral(t *testing.T) {
 	entries := func(text string) (all []entry) {
 		for i, word := range strings.Fields(text) { // key, value, likeness
-			all = append(all, entry{word[:1], uint64(word[1]), uint64(word[2]), i, true})
+			all = append(all, entry{key: word[:1], value: uint64(word[1]), like: uint64(word[2]), index: i, is: true})
 		}
 		return all
 	}
@@ -352,8 +352,9 @@ func TestWhichOfSeveral(t *testing.T) {
 		{"a1x", "a2y a3z", []pair{{0, -1}, {-1, 0}, {-1, 1}}},
 		{"b1x c1x", "a1x c2x d1x", []pair{{-1, 0}, {0, -1}, {1, 1}, {-1, 2}}},
 	} {
-		if got := match(entries(test.was), entries(test.now)); !slices.Equal(got, test.want) {
-			t.Errorf("%q, %q: %v, want %v", test.was, test.now, got, test.want)
+		f := &finder{thing: &thing{}}
+		if f.match(entries(test.was), entries(test.now)); !slices.Equal(f.pairs, test.want) {
+			t.Errorf("%q, %q: %v, want %v", test.was, test.now, f.pairs, test.want)
 		}
 	}
 }
