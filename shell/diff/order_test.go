@@ -192,6 +192,31 @@ func TestPlaces(t *testing.T) {
 	}
 }
 
+// TestAlikeInOrder: of those that are alike one has gone, or come, that leaves the others where they were.
+func TestAlikeInOrder(t *testing.T) {
+	entries := func(text string) (all []entry) {
+		for i, c := range text {
+			all = append(all, entry{key: "x\x00" + string(c) + "\x00", value: uint64(c), index: i, is: true})
+		}
+		return all
+	}
+	for _, test := range []struct {
+		was, now string
+		want     pair
+	}{
+		{"bab", "ab", pair{0, -1}},
+		{"bab", "ba", pair{2, -1}},
+		{"ab", "bab", pair{-1, 0}},
+		{"ab", "aab", pair{-1, 1}},
+		{"abcab", "abab", pair{2, -1}},
+	} {
+		pairs, moved := shifted(entries(test.was), entries(test.now))
+		if !slices.Equal(pairs, []pair{test.want}) || len(moved) > 0 {
+			t.Errorf("%s, %s: %v, %v", test.was, test.now, pairs, moved)
+		}
+	}
+}
+
 // shifted returns which entries of one group differ, and which have moved from which place to which.
 func shifted(was, now []entry) (pairs []pair, moved map[pair][2]int) {
 	f := &finder{thing: &thing{key: []string{"group", "rest"}, shares: 1}, ordered: true}
