@@ -23,10 +23,14 @@ was otherwise; --json prints all columns of the tables, and which are others.
 
 Objects are compared by what they are. A route is the one with the family, table,
 destination, source, TOS and metric, as for the kernel; a rule the one with the
-priority and the selectors. Interfaces are those with the same name, so that hosts
-can be compared, or one before and after a reboot. Indexes, counters, ages and the
-order of nexthops do not count, nor what a kernel or a capture does not tell: a
-warning says what that is. Names of tables and protocols are each capture's own.
+priority and the selectors. Of several routes with all that the same, and of rules
+with one priority, the kernel tries the first one first: one that has moved past
+others is changed, "place 1 -> 2" (but not for link-local and multicast IPv6
+destinations, where the interface decides). Interfaces are those with the same name,
+so that hosts can be compared, or one before and after a reboot. Indexes, counters,
+ages, how long a route is still valid (but whether it expires) and the order of
+nexthops do not count, nor what a kernel or a capture does not tell: a warning says
+what that is. Names of tables and protocols are each capture's own.
 
 A capture is a file that the command capture made, - is standard input. The exit
 status is 0 if both were compared, whatever has been found.`,

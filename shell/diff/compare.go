@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"slices"
 	"strconv"
+	"strings"
 
 	"kernelroutes/rtnl"
 )
@@ -15,6 +16,7 @@ type entry struct {
 	like  uint64 // see reader.likeness
 	index int    // its place among the objects of its state
 	is    bool   // the options let it through
+	kept  bool   // see keep
 }
 
 // A pair is an object that was and the one that is now in its place; -1: there is none.
@@ -46,8 +48,14 @@ func (d *differ) compare(t *thing, was, now *state) ([]*difference, error) {
 	if err != nil {
 		return nil, err
 	}
-	pairs := match(old, current)
-	return d.differences(t, l, told, pairs, [2]*state{was, now}, [2]*rtnl.Snapshot{a, b})
+	f := &finder{thing: t, ordered: a.Consistent && b.Consistent}
+	f.match(old, current)
+	states, snaps := [2]*state{was, now}, [2]*rtnl.Snapshot{a, b}
+	moved, err := d.moved(t, l, told, f, states, snaps)
+	if err != nil {
+		return nil, err
+	}
+	return d.differences(t, l, told, f.pairs, moved, states, snaps)
 }
 
 // entries returns the objects of a state, sorted by their keys.
@@ -66,7 +74,8 @@ func (d *differ) entries(t *thing, l *layout, told *told, s *state, snap *rtnl.S
 			continue
 		}
 		key = r.appendKey(key[:0], l)
-		all = append(all, entry{string(key), r.hash(l, skip), r.likeness(l), i, d.wanted(r, l)})
+		all = append(all, entry{key: string(key), value: r.hash(l, skip), like: r.likeness(l), index: i,
+			is: d.wanted(r, l)})
 	}
 	slices.SortStableFunc(all, func(x, y entry) int { return cmp.Compare(x.key, y.key) })
 	return all, nil
@@ -86,63 +95,97 @@ func (d *differ) wanted(r *reader, l *layout) bool {
 	return err == nil && slices.Contains(d.tables, uint32(id))
 }
 
-// match finds out which object of one state is which of the other, and returns those that differ.
-func match(was, now []entry) (pairs []pair) {
+// A finder finds out which object of one state is which of the other.
+type finder struct {
+	*thing
+	ordered bool // whether the order of both states is known
+
+	pairs  []pair  // those that differ
+	orders []order // those of objects that may stand in another one
+	both   []shift // of a group that may be: those in both states
+}
+
+// match finds those that differ, and those that may stand in another order.
+func (f *finder) match(was, now []entry) {
 	for len(was) > 0 || len(now) > 0 {
-		var key string
+		group := f.group(lowest(was, now))
+		var a, b []entry
+		a, was = cut(was, group)
+		b, now = cut(now, group)
 		switch {
-		case len(was) == 0:
-			key = now[0].key
-		case len(now) == 0:
-			key = was[0].key
+		case len(a) == 1 && len(b) == 1 && a[0].equal(&b[0]): // as nearly all are
+		case len(a) > 1 && len(b) > 1 && f.ordered && f.inOrder(group):
+			f.matchOrdered(a, b)
 		default:
-			key = min(was[0].key, now[0].key)
+			f.matchKeys(a, b)
 		}
+		f.both = f.both[:0]
+	}
+}
+
+// matchKeys matches objects with any keys.
+func (f *finder) matchKeys(was, now []entry) {
+	for len(was) > 0 || len(now) > 0 {
+		key := lowest(was, now)
 		var a, b []entry
 		a, was = cut(was, key)
 		b, now = cut(now, key)
-		pairs = matchAlike(pairs, a, b)
+		f.matchAlike(a, b)
 	}
-	return pairs
 }
 
-// cut splits the entries with a key off.
-func cut(all []entry, key string) (these, rest []entry) {
+// lowest returns the lowest key.
+func lowest(was, now []entry) string {
+	switch {
+	case len(was) == 0:
+		return now[0].key
+	case len(now) == 0:
+		return was[0].key
+	}
+	return min(was[0].key, now[0].key)
+}
+
+// cut splits the entries off whose keys begin with something.
+func cut(all []entry, with string) (these, rest []entry) {
 	n := 0
-	for n < len(all) && all[n].key == key {
+	for n < len(all) && strings.HasPrefix(all[n].key, with) {
 		n++
 	}
 	return all[:n], all[n:]
 }
 
-// matchAlike appends what differs of objects that all have the same key. One that was the only one is
+// matchAlike finds what differs of objects that all have the same key. One that was the only one is
 // the one that is now. Of several those are the same that are equal, then those that are alike.
-func matchAlike(pairs []pair, was, now []entry) []pair {
-	only := len(was) == 1 && len(now) == 1
-	was, now, _ = without(was, now, func(e *entry) uint64 { return e.value })
-	var alike []pair
-	if only {
-		was, now, alike = without(was, now, func(*entry) uint64 { return 0 })
-	} else {
-		was, now, alike = without(was, now, func(e *entry) uint64 { return e.like })
+func (f *finder) matchAlike(was, now []entry) {
+	like := func(e *entry) uint64 { return e.like }
+	if len(was) == 1 && len(now) == 1 {
+		like = func(*entry) uint64 { return 0 }
 	}
-	pairs = append(pairs, alike...)
+	was, now = others(was), others(now)
+	was, now, same := without(was, now, func(e *entry) uint64 { return e.value })
+	was, now, alike := without(was, now, like)
+	f.both = append(f.both, same...)
+	for _, s := range alike {
+		if s.differs = true; s.is {
+			f.pairs = append(f.pairs, s.pair)
+		}
+		f.both = append(f.both, s)
+	}
 	for _, e := range was {
 		if e.is {
-			pairs = append(pairs, pair{e.index, -1})
+			f.pairs = append(f.pairs, pair{e.index, -1})
 		}
 	}
 	for _, e := range now {
 		if e.is {
-			pairs = append(pairs, pair{-1, e.index})
+			f.pairs = append(f.pairs, pair{-1, e.index})
 		}
 	}
-	return pairs
 }
 
 // without returns the entries that have no counterpart with the same hash in the other list, and
 // those that have.
-func without(was, now []entry, hash func(*entry) uint64) (a, b []entry, pairs []pair) {
+func without(was, now []entry, hash func(*entry) uint64) (a, b []entry, both []shift) {
 	if len(was) == 0 || len(now) == 0 {
 		return was, now, nil
 	}
@@ -156,9 +199,8 @@ func without(was, now []entry, hash func(*entry) uint64) (a, b []entry, pairs []
 		h := hash(&was[i])
 		if list := there[h]; len(list) > 0 {
 			there[h], taken[list[0]] = list[1:], true
-			if was[i].is || now[list[0]].is {
-				pairs = append(pairs, pair{was[i].index, now[list[0]].index})
-			}
+			e := &now[list[0]]
+			both = append(both, shift{pair: pair{was[i].index, e.index}, is: was[i].is || e.is})
 		} else {
 			a = append(a, was[i])
 		}
@@ -168,5 +210,5 @@ func without(was, now []entry, hash func(*entry) uint64) (a, b []entry, pairs []
 			b = append(b, now[i])
 		}
 	}
-	return a, b, pairs
+	return a, b, both
 }

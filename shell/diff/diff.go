@@ -7,6 +7,7 @@
 //	state.go     the states, each as of one time
 //	objects.go   reads objects as rows of the tables, so that a new column is compared
 //	compare.go   finds the differences, on hashes
+//	order.go     what has moved past others that are tried with it
 //	told.go      columns that a state cannot tell
 //	record.go    what is shown of the objects that differ
 //	text.go      differences as text and as JSON
@@ -140,6 +141,6 @@ func (d *differ) choose(others *iproute2.Names) error {
 func (d *differ) doubts(s *state) {
 	if !s.consistent {
 		d.warn(s.Name + ": it changed while it was read, or cannot be proved to be whole: what is said to have " +
-			"appeared or vanished may have been there")
+			"appeared or vanished may have been there, and the order of routes and of rules is not compared")
 	}
 }

@@ -108,6 +108,26 @@ func TestFlags(t *testing.T) {
 	}
 }
 
+// TestExpires: whether a route has a lifetime is compared, but not how much of it is left.
+func TestExpires(t *testing.T) {
+	hosts(t, "v0")
+	nstest.Batch(t, "-6",
+		"route add fd05::/64 via fd00::2 expires 10000",
+		"route add fd06::/64 via fd00::2 expires 10000",
+	)
+	was := taken(t, "was")
+	nstest.IP(t, "-6 route change fd05::/64 via fd00::2")
+	nstest.IP(t, "-6 route change fd06::/64 via fd00::2 expires 5000")
+	now := taken(t, "now")
+	mirrored(t, was, now)
+	lines, _ := printed(t, was, now, Options{})
+	const route = "changed route ipv6 main fd05::/64 via fd00::2 dev v0 proto boot metric 1024, expires "
+	const end = " -> none"
+	if len(lines) != 2 || !strings.HasPrefix(lines[0], route) || !strings.HasSuffix(lines[0], end) {
+		t.Errorf("%q", lines)
+	}
+}
+
 // TestObjectsAside: what nexthop objects tell is told of their routes where the options leave the objects out.
 func TestObjectsAside(t *testing.T) {
 	hosts(t, "v0")
@@ -179,7 +199,7 @@ func TestChanges(t *testing.T) {
 	nstest.Sysctl(t, "net.ipv4.conf.v1.forwarding", "1")
 	want := []string{
 		"vanished rule ipv4 99 fwmark 0x1 lookup 8 proto unspec",
-		"changed rule ipv4 100 from 10.9.0.0/16 lookup 9 proto unspec, was lookup 7",
+		"changed rule ipv4 100 from 10.9.0.0/16 lookup 9 proto unspec, was lookup 7, place 1 -> 2",
 		"changed route ipv4 7 blackhole 10.3.0.0/16 proto boot, was via 10.0.0.2 dev v0, type unicast -> blackhole, " +
 			"nexthop_count 1 -> 0",
 		"changed route ipv4 main default via 10.0.0.9 dev v0 proto dhcp metric 100, was via 10.0.0.2",
@@ -313,7 +333,7 @@ func TestOtherHost(t *testing.T) {
 func TestWhichOfSeveral(t *testing.T) {
 	entries := func(text string) (all []entry) {
 		for i, word := range strings.Fields(text) { // key, value, likeness
-			all = append(all, entry{word[:1], uint64(word[1]), uint64(word[2]), i, true})
+			all = append(all, entry{key: word[:1], value: uint64(word[1]), like: uint64(word[2]), index: i, is: true})
 		}
 		return all
 	}
@@ -332,8 +352,9 @@ func TestWhichOfSeveral(t *testing.T) {
 		{"a1x", "a2y a3z", []pair{{0, -1}, {-1, 0}, {-1, 1}}},
 		{"b1x c1x", "a1x c2x d1x", []pair{{-1, 0}, {0, -1}, {1, 1}, {-1, 2}}},
 	} {
-		if got := match(entries(test.was), entries(test.now)); !slices.Equal(got, test.want) {
-			t.Errorf("%q, %q: %v, want %v", test.was, test.now, got, test.want)
+		f := &finder{thing: &thing{}}
+		if f.match(entries(test.was), entries(test.now)); !slices.Equal(f.pairs, test.want) {
+			t.Errorf("%q, %q: %v, want %v", test.was, test.now, f.pairs, test.want)
 		}
 	}
 }

@@ -9,6 +9,7 @@ import (
 
 	"kernelroutes/rtnl"
 	"kernelroutes/rtnl/iproute2"
+	"kernelroutes/rtnl/object"
 	"kernelroutes/shell/iptext"
 	"kernelroutes/shell/statusline"
 	"kernelroutes/tables"
@@ -164,13 +165,18 @@ type layout struct {
 	family, tables int    // places, -1: there is none
 	nexthopID      int    // place in a route; -1: there is none, or no nexthop objects are compared
 	gatewayFamily  int    // place in a part of a route
+	expires        int    // place of which only whether there is a value is compared; -1: there is none
 	only           string // the family of which nexthop objects are compared; "": of all
 	seed           maphash.Seed
 }
 
 // layout returns the layout of a thing as it is compared.
 func (d *differ) layout(t *thing) *layout {
-	l := &layout{family: t.place(family), tables: t.place(tableID), nexthopID: -1, seed: maphash.MakeSeed()}
+	l := &layout{family: t.place(family), tables: t.place(tableID), nexthopID: -1, expires: -1,
+		seed: maphash.MakeSeed()}
+	if t.Table == tables.Routes {
+		l.expires = t.place("expires")
+	}
 	if t.Table == tables.Routes && d.tables == nil {
 		l.nexthopID = t.place(nexthopID)
 		l.gatewayFamily = slices.Index(t.partColumns, t.parts.Column("gateway_family"))
@@ -215,6 +221,9 @@ func (r *reader) hash(l *layout, skip []bool) uint64 {
 			writeCell(&h, r.cell(i))
 		}
 	}
+	if expires(l, r.cell) {
+		h.WriteByte(1)
+	}
 	sum := h.Sum64()
 	if has {
 		return sum
@@ -245,6 +254,12 @@ func comparesObject[T string | []byte](l *layout, id T, gatewayFamilies iter.Seq
 		}
 	}
 	return true
+}
+
+// expires reports whether a route has a lifetime, as IPv6 knows it. How much of it is left does not count. Of
+// multicast routes the column says something else.
+func expires[T string | []byte](l *layout, cell func(place int) T) bool {
+	return l.expires >= 0 && len(cell(l.expires)) > 0 && string(cell(l.family)) == object.IPv6.String()
 }
 
 func writeCell(h *maphash.Hash, cell []byte) {

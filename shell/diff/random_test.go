@@ -3,12 +3,14 @@ package diff
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"os/exec"
 	"slices"
 	"strings"
 	"testing"
 
+	"kernelroutes/internal/nstest"
 	"kernelroutes/tables"
 )
 
@@ -20,8 +22,8 @@ func TestRandomChanges(t *testing.T) {
 	random := rand.New(rand.NewPCG(15, 4))
 	before := taken(t, "before")
 	routes, rules := listed(t, "route", "show", "table", "all"), listed(t, "rule", "show")
-	told := 0
-	for round := range 12 {
+	told, moved := 0, 0
+	for round := range nstest.Amount(60, 30) {
 		var batch strings.Builder
 		for range 1 + random.IntN(12) {
 			fmt.Fprintln(&batch, randomChange(random))
@@ -38,7 +40,7 @@ func TestRandomChanges(t *testing.T) {
 		} {
 			var was, now int
 			for _, x := range all {
-				if x.Table == table {
+				if x.Table == table && !slices.Equal(x.Columns, []string{placed}) {
 					was, now = was+min(len(x.Was), 1), now+min(len(x.Now), 1)
 				}
 			}
@@ -47,13 +49,69 @@ func TestRandomChanges(t *testing.T) {
 					was, now, gone, come, &batch, out, less(ip[0], ip[1]), less(ip[1], ip[0]), all)
 			}
 		}
+		moved += reordered(t, all, routes, moreRoutes) + reordered(t, all, rules, moreRules)
 		mirrored(t, before, after)
 		applied(t, before, after, all)
 		before, routes, rules = after, moreRoutes, moreRules
 	}
-	if told < 20 {
-		t.Errorf("only %d differences in all", told)
+	if told < 60 || moved < 5 {
+		t.Errorf("only %d differences in all, %d of order", told, moved)
 	}
+}
+
+// reordered checks that as many of those that are as they were, but have moved past others, are told as ip has in
+// another order. It returns how many.
+func reordered(t *testing.T, all []jsonDifference, was, now []string) (count int) {
+	t.Helper()
+	group := func(row map[string]any, names ...string) string {
+		var values []string
+		for _, name := range names {
+			value := fmt.Sprint(row[name])
+			if row[name] == nil { // as ip has what nearly all have
+				value = map[string]string{"table": "main", "metric": "0"}[name]
+			}
+			values = append(values, value)
+		}
+		return strings.Join(values, " ")
+	}
+	groups := func(list []string) map[string][]string {
+		in := map[string][]string{}
+		for _, text := range list {
+			var row map[string]any
+			if err := json.Unmarshal([]byte(text), &row); err != nil {
+				t.Fatal(err)
+			}
+			key := "rule " + group(row, "priority")
+			if row["dst"] != nil && row["type"] != nil {
+				key = "route " + group(row, "table", "dst", "metric")
+			}
+			in[key] = append(in[key], text)
+		}
+		return in
+	}
+	told := map[string]int{}
+	for _, x := range all {
+		if !slices.Equal(x.Columns, []string{placed}) {
+			continue
+		}
+		key := "rule " + group(x.Now, "priority")
+		if x.Table == tables.Routes.Name {
+			key = "route " + group(x.Now, "table_name", "dst", "metric")
+		}
+		told[key]++
+	}
+	before, after := groups(was), groups(now)
+	for key, old := range before {
+		current := after[key]
+		both := len(old) - len(less(old, current))
+		want := both - common(old, current)
+		if told[key] != want {
+			t.Errorf("%s: %d have moved, ip has %d:\n%s\n\n%s", key, told[key], want, strings.Join(old, "\n"),
+				strings.Join(current, "\n"))
+		}
+		count += told[key]
+	}
+	return count
 }
 
 func randomChange(r *rand.Rand) string {
@@ -62,21 +120,28 @@ func randomChange(r *rand.Rand) string {
 		return one("via 10.0.0.2", "via 10.0.0.3", "dev v1 scope link", "via 10.0.0.2 mtu 1400",
 			"nexthop via 10.0.0.2 nexthop via 10.0.0.3", "nexthop via 10.0.0.2 weight 3 nexthop via 10.0.0.4")
 	}
-	switch dst := fmt.Sprintf("10.%d.0.0/16", 1+r.IntN(5)); r.IntN(8) {
+	// The nexthops come last, as ip reads it. It sees by the addresses what is of which family.
+	table := " table " + one("main", "7")
+	// again has something put behind all others, if it is there.
+	again := func(object string) string { return "route del " + object + "\nroute append " + object }
+	switch dst := fmt.Sprintf("10.%d.0.0/16", 1+r.IntN(5)); r.IntN(11) {
 	case 0, 1, 2:
-		return "route " + one("add", "replace", "append") + " " + dst + " " + way() + " table " + one("main", "7") +
-			one("", " metric 7") + one("", " proto bgp")
+		return "route " + one("add", "replace", "append", "prepend") + " " + dst + table + one("", " metric 7") +
+			one("", " proto bgp") + " " + way()
 	case 3:
-		return "route replace blackhole " + dst + " table " + one("main", "7")
+		return "route replace blackhole " + dst + table
 	case 4:
-		return "route del " + dst + " table " + one("main", "7")
+		return "route del " + dst + table + one("", " via 10.0.0.3")
 	case 5:
-		return "-6 route " + one("add", "replace", "append", "del") +
-			fmt.Sprintf(" fd%02d::/64 via fd00::%d", r.IntN(5), 2+r.IntN(3))
+		return "route " + one("add", "replace", "append", "del") +
+			fmt.Sprintf(" fd%02d::/64 via fd00::%d", r.IntN(7), 2+r.IntN(3))
 	case 6:
-		return fmt.Sprintf("rule add pref %d from 10.9.0.0/16 lookup %s", 90+r.IntN(20), one("7", "8"))
+		return again(dst + table + " " + way())
+	case 7:
+		return again(fmt.Sprintf("fd%02d::/64 dev %s", 5+r.IntN(2), one("v0", "v0p", "v1", "v1p")))
 	}
-	return fmt.Sprintf("rule del pref %d", 90+r.IntN(20))
+	rule := fmt.Sprintf("pref %d from 10.%d.0.0/16 lookup %s", 90+r.IntN(3), 8+r.IntN(2), one("7", "8"))
+	return one("rule add "+rule, "rule del "+rule, "rule del "+rule+"\nrule add "+rule)
 }
 
 // listed returns what ip lists of both families, each as JSON.
@@ -117,6 +182,8 @@ func applied(t *testing.T, was, now State, all []jsonDifference) {
 	t.Helper()
 	nothing := State{Source: empty{was.Source}, Name: "nothing"}
 	text := func(row map[string]any) string {
+		row = maps.Clone(row)
+		delete(row, placed)
 		b, err := json.Marshal(row)
 		if err != nil {
 			t.Fatal(err)

@@ -29,6 +29,7 @@ type difference struct {
 	was, now *record // nil: there is none
 	own      *record // was, with the names of its own state
 	change   string
+	moved    [2]int // from which place to which: see order.go; zero: it has not
 	order    []byte // by which differences are sorted
 	line     []byte // what is printed
 }
@@ -43,11 +44,11 @@ type reading struct {
 
 // differences returns what is to be printed of pairs, in its order. Of each nothing else is held, as
 // there may be as many as routes.
-func (d *differ) differences(t *thing, l *layout, told *told, pairs []pair, states [2]*state,
-	snaps [2]*rtnl.Snapshot) (all []*difference, err error) {
+func (d *differ) differences(t *thing, l *layout, told *told, pairs []pair, moved map[pair][2]int,
+	states [2]*state, snaps [2]*rtnl.Snapshot) (all []*difference, err error) {
 	common, own, now := map[int]func(*record){}, map[int]func(*record){}, map[int]func(*record){}
 	for _, p := range pairs {
-		x := &difference{thing: t, layout: l, change: changed}
+		x := &difference{thing: t, layout: l, change: changed, moved: moved[p]}
 		all = append(all, x)
 		switch {
 		case p.was < 0:
@@ -152,18 +153,25 @@ func (x *difference) appendOrder(b []byte, r *record) []byte {
 	return b
 }
 
-// changed returns the names of the columns that are others now, with called for the parts.
+func (r *record) cell(place int) string { return r.cells[place] }
+
+// changed returns the names of the columns that are others now, with called for the parts and placed.
 func (x *difference) changed() (names []string) {
 	l := x.layout
 	haveObjects := x.was.comparesObject(l) && x.now.comparesObject(l)
 	for i, counts := range l.compared {
 		left := x.now.skip != nil && x.now.skip[i] || haveObjects && l.ofObject[i]
-		if counts && !left && x.was.cells[i] != x.now.cells[i] {
+		differs := counts && x.was.cells[i] != x.now.cells[i] ||
+			i == l.expires && expires(l, x.was.cell) != expires(l, x.now.cell)
+		if differs && !left {
 			names = append(names, x.Columns[x.columns[i]].Name)
 		}
 	}
 	if !haveObjects && !slices.EqualFunc(x.sortedParts(x.was), x.sortedParts(x.now), slices.Equal) {
 		names = append(names, x.called)
+	}
+	if x.moved != [2]int{} {
+		names = append(names, placed)
 	}
 	return names
 }

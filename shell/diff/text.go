@@ -60,8 +60,8 @@ var tells = map[string][]string{
 	"lookup": {"action", tableID, "table_name", "l3mdev"},
 	"goto":   {"action", "goto_priority"},
 	"group":  {"members"},
-	"nexthop": {"nexthops", hopCount, "gateway", "gateway_family", dev, "weight", "encap", "encap_type", "newdst",
-		nexthopID},
+	"nexthop": {"nexthops", hopCount, "gateway", "gateway_family", dev, "weight", "ttl_threshold", "encap",
+		"encap_type", "newdst", nexthopID},
 }
 
 // appendChanged appends what is there now, what of it was otherwise, and the columns that this does
@@ -89,11 +89,14 @@ func (x *difference) appendChanged(b []byte) []byte {
 	names := x.changed()
 	shown["flags"] = slices.Contains(names, "flag_names") // which tell all of them
 	for _, name := range names {
-		if !shown[name] && name != x.called {
-			i := x.place(name)
+		if i := x.place(name); !shown[name] && i >= 0 {
 			change(name, x.was.cells[i], x.now.cells[i])
 		}
 		shown[name] = shown[name] || name != x.called
+	}
+	if x.moved != [2]int{} {
+		was, now := x.places()
+		change(placed, was, now)
 	}
 	was, now := x.sortedParts(x.was), x.sortedParts(x.now)
 	if !slices.Contains(names, x.called) || shown[x.called] || len(was) != len(now) && len(others) > 0 {
@@ -138,6 +141,9 @@ func (x *difference) appendJSON(b []byte) []byte {
 	one := jsonDifference{Change: x.change, Table: x.Name, Was: x.object(x.own), Now: x.object(x.now)}
 	if x.change == changed {
 		one.Columns = x.changed()
+	}
+	if x.moved != [2]int{} {
+		one.Was[placed], one.Now[placed] = x.places()
 	}
 	b, err := iptext.AppendJSON(b, one)
 	if err != nil {

@@ -13,6 +13,9 @@ type thing struct {
 	// key are the columns that tell objects apart, in the order in which they are sorted. Several
 	// objects may have the same.
 	key []string
+	// shares is how many columns of the key those objects have in common that the kernel tries in the order in
+	// which it has them; 0: it does not.
+	shares int
 	// alike are the columns by which, among several with the same key, one that was is the one now.
 	alike []string
 	// aside are columns that are shown but not compared: numbers that the kernel chooses, and what is
@@ -55,14 +58,16 @@ var things = []*thing{
 		key: []string{family, "priority", "inverted", "src", "dst", "iif", "oif", "fwmark", "fwmask", "tos", "dscp",
 			"dscp_mask", "uid_start", "uid_end", "ip_proto", "sport_start", "sport_end", "sport_mask", "dport_start",
 			"dport_end", "dport_mask", "tun_id", "flowlabel", "flowlabel_mask"},
-		alike: []string{"action", tableID, "goto_priority"},
-		aside: []string{"rule_id", "vrf"},
-		walk:  walkRules,
-		kind:  object.Rules.Kind,
+		shares: 2,
+		alike:  []string{"action", tableID, "goto_priority"},
+		aside:  []string{"rule_id", "vrf"},
+		walk:   walkRules,
+		kind:   object.Rules.Kind,
 	}).prepare(),
 	(&thing{
 		Table:  tables.Routes,
 		key:    []string{family, tableID, "dst", "src", "tos", "metric"},
+		shares: 6,
 		alike:  []string{"type", "gateway", dev, nexthopID},
 		aside:  []string{"route_id", devIndex, "dev_kind", "dev_operstate", "vrf"},
 		parts:  tables.Nexthops,

@@ -36,8 +36,7 @@ func (d Describer) Route(r *object.Route, snap *rtnl.Snapshot) []string {
 	switch hops := Nexthops(snap, r, nil); {
 	case Several(r, hops):
 		for i := range hops {
-			way := d.Way(snap, &hops[i])
-			p = append(p, NexthopWord+strings.Join(append(way, "weight "+number(hops[i].Weight)), " "))
+			p = append(p, NexthopWord+strings.Join(d.Hop(snap, &hops[i]), " "))
 		}
 	case len(hops) == 1:
 		p = append(p, d.Way(snap, &hops[0])...)
@@ -125,6 +124,15 @@ func (d Describer) Way(snap *rtnl.Snapshot, h *object.Nexthop) (p []string) {
 		p = append(p, strings.ReplaceAll(string(flags), ",", " "))
 	}
 	return p
+}
+
+// Hop describes one nexthop of several: Way, and what share of the packets it has or, of a multicast route, which
+// it lets through.
+func (d Describer) Hop(snap *rtnl.Snapshot, h *object.Nexthop) []string {
+	if h.TTLThreshold.OK {
+		return append(d.Way(snap, h), "ttl "+strconv.Itoa(int(h.TTLThreshold.V)))
+	}
+	return append(d.Way(snap, h), "weight "+number(h.Weight))
 }
 
 // NexthopWord begins the part that is one of several nexthops.

@@ -46,3 +46,23 @@ func TestState(t *testing.T) {
 		}
 	}
 }
+
+// TestMulticast: a multicast route shares no packets out, but lets those through whose TTL is large enough.
+func TestMulticast(t *testing.T) {
+	d := Describer{Names: &iproute2.Names{}}
+	hops := []object.Nexthop{
+		{OIF: 7, TTLThreshold: object.Some[uint8](1)},
+		{OIF: 8, TTLThreshold: object.Some[uint8](16)},
+	}
+	r := &object.Route{Family: object.IPMR, Table: 253, Type: object.Multicast, Multipath: hops,
+		Dst: netip.MustParsePrefix("239.1.1.1/32")}
+	const want = "route ipmr 253 multicast 239.1.1.1/32 nexthop dev 7 ttl 1 nexthop dev 8 ttl 16 proto 0"
+	if got := strings.Join(d.Route(r, &rtnl.Snapshot{}), " "); got != want {
+		t.Errorf("%q instead of %q", got, want)
+	}
+	r.Family, hops[0], hops[1] = object.IPv4, object.Nexthop{OIF: 7, Weight: 1}, object.Nexthop{OIF: 8, Weight: 2}
+	got := strings.Join(d.Route(r, &rtnl.Snapshot{}), " ")
+	if !strings.Contains(got, "dev 7 weight 1 nexthop dev 8 weight 2") {
+		t.Errorf("%q", got)
+	}
+}

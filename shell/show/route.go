@@ -127,12 +127,7 @@ func (w *writer) appendParts(parts []string, column, indent int) {
 
 // hop describes one nexthop of several.
 func (w *writer) hop(h *object.Nexthop) []string {
-	p := w.text.Way(w.snap, h)
-	if h.TTLThreshold.OK {
-		p = append(p, "ttl "+strconv.Itoa(int(h.TTLThreshold.V)))
-	} else {
-		p = append(p, "weight "+number(h.Weight))
-	}
+	p := w.text.Hop(w.snap, h)
 	if h.ID.OK {
 		p = append(p, "nhid "+number(h.ID.V))
 	}
