@@ -98,6 +98,9 @@ var badInput = []struct {
 	{"query|--format|", "", exitUsage, []string{`unknown format ""`}},
 	{"query|--format|json|--csv|SELECT 1", "", exitUsage, []string{"--csv and --format json", "choose one"}},
 	{"query|--format|pretty|--csv|SELECT 1", "", exitUsage, []string{"--csv and --format pretty", "choose one"}},
+	{"query|--format|csv|--format=list|SELECT 1", "", exitUsage, []string{"--format csv and --format list", "choose one"}},
+	{"query|--format|pretty|--format|csv|SELECT 1", "", exitUsage, []string{"--format pretty and --format csv exclude"}},
+	{"query|--format|csv|--format|xml|SELECT 1", "", exitUsage, []string{`unknown format "xml"`}},
 	{"query|SELECT gw FROM kernel_routes", "", exitFailed, []string{"no such column: gw", "did you mean gateway?"}},
 	{"query|.schema kernel_rules", "", exitFailed, []string{"no such table: kernel_rules", "mean kernel_route_rules?"}},
 	{"routes|--json", "", exitUsage, []string{"unknown flag: --json", "it prints JSON", "--summary"}},
@@ -219,6 +222,7 @@ func TestGoodInput(t *testing.T) {
 		{"query|--line|--line|SELECT 1 AS a", "", "    a = 1\n"},
 		{"query|--format|csv|SELECT 1 AS a", "", "a\n1\n"},
 		{"query|--csv|--format=csv|SELECT 1 AS a", "", "a\n1\n"},
+		{"query|--format=csv|--format=csv|SELECT 1 AS a", "", "a\n1\n"},
 		{"routes|--table|4294967295", "", "[]\n"},
 	} {
 		stdout, stderr, status := command(t, strings.NewReader(test.stdin), strings.Split(test.args, "|")...)
