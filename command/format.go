@@ -25,7 +25,8 @@ func defineFormat(cmd *cobra.Command) {
 	for f, usage := range formatUsage {
 		cmd.Flags().Bool(f.String(), false, usage)
 	}
-	cmd.Flags().Var(new(formatsNamed), "format", "print in the format with this `name`: "+tables.Listed(shell.FormatNames()))
+	cmd.Flags().Var(new(formatsNamed), "format",
+		"print in the format with this `name`: "+tables.Listed(shell.FormatNames()))
 	completeFlag(cmd, "format", completeFormat)
 }
 
