@@ -92,6 +92,7 @@ func columnsMeant(reads []tableRead, name string) (meant []string, table string)
 
 // noSuchColumn names the columns that may have been meant, or says what else is wrong.
 func (f *fault) noSuchColumn(name string) error {
+	f.locate(name)
 	reads, column := f.reads(), name
 	var qualifier string
 	if i := strings.LastIndexByte(name, '.'); i >= 0 {
@@ -121,7 +122,10 @@ func (f *fault) noSuchColumn(name string) error {
 func (f *fault) insteadOfColumn(reads []tableRead, qualifier, column string) string {
 	isColumn := reads != nil // the table is there
 	if qualifier == "" {
-		isColumn = isNearly(reads, column)
+		isColumn = isNearly(reads, column, 1)
+		if f.clauseOf(f.word) == "ON" { // columns are compared there, rather than texts
+			isColumn = isNearly(reads, column, (len(column)+1)/3) || otherNames[strings.ToLower(column)] != nil
+		}
 	}
 	if text := f.text(); text != "" && !isColumn {
 		return text
@@ -142,12 +146,12 @@ func (f *fault) insteadOfColumn(reads []tableRead, qualifier, column string) str
 	return ""
 }
 
-// isNearly reports whether a name differs from a column's in one character.
-func isNearly(reads []tableRead, name string) bool {
-	const least = 4 // characters of the name
-	return len(name) >= least && len(name) <= 64 && slices.ContainsFunc(reads, func(t tableRead) bool {
+// isNearly reports whether a name differs from a column's in a few characters.
+func isNearly(reads []tableRead, name string, few int) bool {
+	const least, most = 4, 64 // characters of the name
+	return len(name) >= least && len(name) <= most && slices.ContainsFunc(reads, func(t tableRead) bool {
 		return slices.ContainsFunc(t.Columns, func(c string) bool {
-			return nearest.Distance(strings.ToLower(name), strings.ToLower(c)) == 1
+			return nearest.Distance(strings.ToLower(name), strings.ToLower(c)) <= few
 		})
 	})
 }

@@ -65,6 +65,32 @@ func (db *database) faultOf(err error) *fault {
 	return f
 }
 
+// locate finds the column that there is not where SQLite does not tell its place, as of those behind ON: if it is
+// there once.
+func (f *fault) locate(name string) {
+	if f.at >= 0 {
+		return
+	}
+	var parts []string
+	for word := range token.Words(name[:min(len(name), 200)]) {
+		parts = append(parts, word)
+	}
+	found := -1
+	for i := 0; i+len(parts) <= len(f.words); i++ {
+		if !slices.EqualFunc(parts, f.words[i:i+len(parts)], strings.EqualFold) || f.keyword(i-1) == "." ||
+			f.keyword(i+len(parts)) == "." {
+			continue
+		}
+		if found >= 0 {
+			return
+		}
+		found = i
+	}
+	if found >= 0 && len(parts) > 0 {
+		f.word, f.at = found, f.starts[found]
+	}
+}
+
 // keyword returns a word in capitals, and signs as they are; "" if there is none.
 func (f *fault) keyword(i int) string {
 	const longest = 20

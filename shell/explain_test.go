@@ -172,8 +172,10 @@ func TestTexts(t *testing.T) {
 		"metric = ORDER":                     "near \"ORDER\": syntax error; see query",
 		"metric = ":                          "incomplete input",
 		"metric = 'main":                     "is a quote missing?",
-		"EXISTS (SELECT 1 FROM kernel_nexthops n JOIN kernel_route_nexthops ON nhid = device)":        "did you mean ",
-		"EXISTS (SELECT 1 FROM kernel_nexthops n JOIN kernel_route_nexthops m ON 1) AND scope = link": "'link'",
+		"EXISTS (SELECT 1 FROM (SELECT 1) JOIN (SELECT 2) ON r.route_id = rotueid)": "did you mean r",
+		"EXISTS (SELECT 1 FROM (SELECT 1) JOIN (SELECT 2) ON r.dev = iface)":        "did you mean dev? ",
+		"EXISTS (SELECT 1 FROM (SELECT 1) JOIN (SELECT 2) ON r.table_name = main)":  "'main'",
+		"EXISTS (SELECT 1 FROM (SELECT 1) JOIN (SELECT 2) ON 1) AND scope = link":   "'link'",
 	} {
 		sql := "SELECT dst FROM kernel_routes r WHERE " + condition
 		err := Query(t.Context(), &bytes.Buffer{}, nil, sql, Options{})

@@ -44,8 +44,8 @@ func (f *fault) run() (text string, word int) {
 	return text, word
 }
 
-// isCompared reports whether something is compared with a word, as = word, LIKE word or IN (word: that is rather a
-// text than a column, but behind ON.
+// isCompared reports whether something that is no text is compared with a word, as = word, LIKE word or IN (word:
+// that is rather a text than a column.
 func (f *fault) isCompared(i int) bool {
 	operator := i - 1
 	if list := f.listOf(i); list >= 0 {
@@ -68,10 +68,7 @@ func (f *fault) isCompared(i int) bool {
 	for slices.Contains([]string{"=", "<", ">", "!", "NOT", "IS"}, f.keyword(left)) {
 		left--
 	}
-	if left < 0 || f.words[left][0] == '\'' || strings.ContainsRune("0123456789", rune(f.words[left][0])) {
-		return false
-	}
-	return f.clauseOf(left) != "ON"
+	return left >= 0 && !strings.ContainsRune("'0123456789", rune(f.words[left][0]))
 }
 
 // listOf returns where IN is, if a word is in a list behind it; else -1.
