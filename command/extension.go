@@ -75,7 +75,7 @@ func (e *extensionFlags) parse(known *pflag.FlagSet, args []string) error {
 			value, args = args[0], args[1:]
 		}
 		if err := flag.Value.Set(value); err != nil {
-			warn("ignoring --%s=%s: %v", name, value, err)
+			warn("ignoring --%s=%s: %s", name, value, wanted(flag))
 			flag.Value.Set(flag.DefValue) // it may have been changed nevertheless
 		}
 	}

@@ -23,7 +23,10 @@ func TestExtensionFlags(t *testing.T) {
 		{"--socket|/s|--frob|x|--verbose", extensionFlags{"/s", 3, 3, true}, "the unknown flag --frob"},
 		{"--frob=x|--socket|/s", extensionFlags{"/s", 3, 3, false}, "the unknown flag --frob=x"},
 		{"--frob|--socket|/s|x", extensionFlags{"/s", 3, 3, false}, "the unknown flag --frob,the argument \"x\""},
-		{"--socket|/s|--timeout|x|--interval=1", extensionFlags{"/s", 3, 1, false}, "--timeout=x"},
+		{"--socket|/s|--timeout|x|--interval=1", extensionFlags{"/s", 3, 1, false},
+			"--timeout=x: give a whole number of seconds\n"},
+		{"--socket|/s|--interval|3s|--verbose=maybe", extensionFlags{"/s", 3, 3, false},
+			"--interval=3s: give a whole number of seconds\n,--verbose=maybe: give --verbose or --verbose=false\n"},
 	} {
 		args := strings.Split(test.args, "|")
 		if !startedByOsquery(args) {

@@ -48,7 +48,8 @@ func TestInfo(t *testing.T) {
 // where debugging.
 func TestLogJSON(t *testing.T) {
 	nstest.New(t)
-	x := startAt(t, osquerytest.Start(t), "export KERNEL_ROUTES_LOG=json,info KERNEL_ROUTES_EVENTS_MB=junk", "--nosuch")
+	x := startAt(t, osquerytest.Start(t), "export KERNEL_ROUTES_LOG=json,info KERNEL_ROUTES_EVENTS_MB=junk",
+		"--nosuch=10.0.0.1")
 	x.query(t, "SELECT dst FROM kernel_routes WHERE gateway = '10.0.0.1/33'")
 	x.Deregister(x.UUID)
 	if status := x.Wait(t); status != exitFailed {

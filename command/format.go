@@ -2,6 +2,7 @@ package command
 
 import (
 	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -24,9 +25,22 @@ func defineFormat(cmd *cobra.Command) {
 	for f, usage := range formatUsage {
 		cmd.Flags().Bool(f.String(), false, usage)
 	}
-	cmd.Flags().String("format", "", "print in the format with this `name`: "+tables.Listed(shell.FormatNames()))
+	cmd.Flags().Var(new(formatsNamed), "format",
+		"print in the format with this `name`: "+tables.Listed(shell.FormatNames()))
 	completeFlag(cmd, "format", completeFormat)
 }
+
+// formatsNamed are what a flag that is given several times has each time: a second format is not to win without a word.
+type formatsNamed []string
+
+func (n *formatsNamed) Set(name string) error {
+	*n = append(*n, name)
+	return nil
+}
+
+func (n *formatsNamed) String() string { return strings.Join(*n, ",") }
+
+func (n *formatsNamed) Type() string { return "string" }
 
 func completeFormat(_ *cobra.Command, _ []string, typed string) ([]string, cobra.ShellCompDirective) {
 	return beginning(shell.FormatNames(), typed), cobra.ShellCompDirectiveNoFileComp
@@ -51,17 +65,18 @@ func chosenFormat(cmd *cobra.Command) (shell.Format, error) {
 			return format, err
 		}
 	}
-	if !cmd.Flags().Changed("format") {
-		return format, nil
-	}
-	name, _ := cmd.Flags().GetString("format")
-	i := slices.Index(names, name)
-	if i < 0 {
-		hint := nearest.Question(nearest.Of(name, names))
-		if hint != "" {
-			hint += " "
+	for _, name := range *cmd.Flags().Lookup("format").Value.(*formatsNamed) {
+		i := slices.Index(names, name)
+		if i < 0 {
+			hint := nearest.Question(nearest.Of(name, names))
+			if hint != "" {
+				hint += " "
+			}
+			return format, usage(cmd, "unknown format %q: %sthe formats are %s", name, hint, tables.Listed(names))
 		}
-		return format, usage(cmd, "unknown format %q: %sthe formats are %s", name, hint, tables.Listed(names))
+		if err := choose(shell.Format(i), "--format "+name); err != nil {
+			return format, err
+		}
 	}
-	return format, choose(shell.Format(i), "--format "+name)
+	return format, nil
 }

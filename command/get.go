@@ -88,7 +88,7 @@ JSON says why. It is 1 if the kernel gives no answer, 2 if an argument means not
 			return usage(cmd, "%w: it is for captures elsewhere, and a packet is looked up by the kernel that runs; "+
 				"the packet's source is --source ADDRESS", err)
 		}
-		return usage(cmd, "%w", err)
+		return flagError(cmd, err)
 	})
 	completeFlag(cmd, "netns", completeNetns)
 	completeFlag(cmd, "iif", completeDevice(nil))

@@ -270,6 +270,37 @@ func TestGetVRF(t *testing.T) {
 	}
 }
 
+// TestGetZones: the source's zone is the interface as well, and no two are one.
+func TestGetZones(t *testing.T) {
+	getNamespace(t)
+	const another = " is an address at another interface than "
+	for args, want := range map[string]string{
+		"fe80::9 --source fe80::1%v1":             "v1",
+		"fe80::9%v1 --source fe80::1%v1":          "v1",
+		"fe80::9 --source fe80::1%v1 --oif v1":    "v1",
+		"fd01::9 --source fe80::1%v0 --iif v0":    "",
+		"fe80::9%v0 --source fe80::1%v1":          "--source=fe80::1%v1" + another + "fe80::9%v0",
+		"fe80::9 --source fe80::1%v1 --oif v0":    "--source=fe80::1%v1" + another + "--oif=v0",
+		"fd01::9 --source fe80::1%v1 --iif v0":    "--source=fe80::1%v1" + another + "--iif=v0",
+		"fe80::9%v0 --oif v1 --source fe80::1%v1": "through another interface than --oif=v1",
+		"fe80::9 fe80::9%v0 --source fe80::1%v1":  "than fe80::9%v0",
+		"fe80::9%v0 --source fe80::1%nope":        "the zone of --source='nope': there is no such interface",
+	} {
+		all := append([]string{"get", "--json"}, strings.Fields(args)...)
+		stdout, stderr, status := command(t, nil, all...)
+		var e struct {
+			OutDev string `json:"out_dev"`
+		}
+		if len(want) <= 2 {
+			if err := json.Unmarshal([]byte(stdout), &e); err != nil || e.OutDev != want || status != exitOK {
+				t.Errorf("%s: %v, %s%s", args, err, stdout, stderr)
+			}
+		} else if status != exitUsage || stdout != "" || !strings.Contains(stderr, want) {
+			t.Errorf("%s: exit status %d, %s", args, status, stderr)
+		}
+	}
+}
+
 // TestGetCompletion: interfaces of the namespace, and protocols.
 func TestGetCompletion(t *testing.T) {
 	nstest.New(t)

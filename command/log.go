@@ -19,6 +19,10 @@ var stderr io.Writer = spoken
 
 var spoken = &gate{out: waiting.Writer(os.Stderr)}
 
+// collected: what is said is the extension's, and may be collected where its rows do not go, so that no addresses
+// are in it. What a command says is for who has typed them.
+var collected bool
+
 // A gate passes on what is written to it, but keeps it for later while it is held.
 type gate struct {
 	out io.Writer
@@ -56,7 +60,7 @@ func (g *gate) hold() (release func()) {
 // if it can be.
 func waitForNobody() (atEnd func()) {
 	q := logging.NewQueue(os.Stderr)
-	stderr = q
+	stderr, collected = q, true
 	return func() { q.Flush(time.Second) }
 }
 
@@ -77,7 +81,7 @@ func complain(level slog.Level, text string) {
 	o, _ := logging.Options{Level: level}.Parse(os.Getenv(logging.Variable))
 	switch {
 	case o.JSON:
-		o.Level = level // which is for the log
+		o.Level, o.Whole = level, !collected // the variable's level is for the log
 		logging.New(stderr, o).Log(context.Background(), level, text)
 	case level < slog.LevelWarn:
 		fmt.Fprintf(stderr, "%s: %s\n", program, oneLine(text))

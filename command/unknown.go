@@ -2,6 +2,7 @@ package command
 
 import (
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 
@@ -51,9 +52,9 @@ func flagError(cmd *cobra.Command, err error) error {
 	var unknown *pflag.NotExistError
 	var invalid *pflag.InvalidValueError
 	switch {
-	case errors.As(err, &invalid) && invalid.GetFlag().Value.Type() == "bool":
-		name := invalid.GetFlag().Name
-		return usage(cmd, "--%s=%s means nothing: give --%[1]s or --%[1]s=false", name, invalid.GetValue())
+	case errors.As(err, &invalid):
+		f := invalid.GetFlag()
+		return usage(cmd, "--%s=%s means nothing: %s", f.Name, invalid.GetValue(), wanted(f))
 	case !errors.As(err, &unknown):
 		return usage(cmd, "%w", err)
 	}
@@ -64,14 +65,14 @@ func flagError(cmd *cobra.Command, err error) error {
 	flags := flagNames(cmd)
 	meant := nearest.Of(name, flags)
 	if len(name) == 1 {
-		meant = nil
+		meant = slices.DeleteFunc([]string{shorthands[name]}, func(f string) bool { return !slices.Contains(flags, f) })
 	}
 	for i := range meant {
 		meant[i] = "--" + meant[i]
 	}
 	choosing := slices.Contains([]string{"format", "mode", "output", "o"}, name)
 	switch formats := formatFlags(flags); {
-	case meant != nil:
+	case len(meant) > 0:
 		return usage(cmd, "%w; %s", err, nearest.Question(meant))
 	case cmd.Name() == "routes" && (choosing || slices.Contains(shell.FormatNames(), name)):
 		return usage(cmd, "%w: it prints JSON, and with --summary text", err)
@@ -82,6 +83,21 @@ func flagError(cmd *cobra.Command, err error) error {
 		return usage(cmd, "%w, which is one of %s", err, tables.Listed(others))
 	}
 	return usage(cmd, "%w", err)
+}
+
+// shorthands are flags by the letters that ip has for them.
+var shorthands = map[string]string{"4": "ipv4", "6": "ipv6", "j": "json"}
+
+// wanted says what is to be given where a flag's value means nothing.
+func wanted(f *pflag.Flag) string {
+	switch f.Value.Type() {
+	case "bool":
+		return fmt.Sprintf("give --%s or --%[1]s=false", f.Name)
+	case "int":
+		unit, _ := pflag.UnquoteUsage(f)
+		return "give a whole number of " + unit
+	}
+	return "give another value"
 }
 
 // flagNames returns the names of a command's flags.

@@ -12,7 +12,7 @@
 //	print.go      osqueryi's other formats
 //	dot.go, files.go   the commands that begin with a dot; those of them that open files
 //	query.go, session.go   Query, Session: run statements and commands
-//	explain.go    SQLite's errors, with what was probably meant
+//	explain*.go   SQLite's errors, with what was probably meant
 //	rta.go, routejson.go, summary.go, routes.go   Routes: the JSON and the summary of the predecessor
 //	monitor.go, monitor_text.go   Monitor: changes as they come
 //

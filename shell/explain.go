@@ -1,6 +1,7 @@
 package shell
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"slices"
@@ -22,29 +23,33 @@ func (s *Session) explain(err error) error {
 		return s.db.refused
 	}
 	msg := strings.TrimPrefix(strings.TrimPrefix(err.Error(), "sqlite3: "), "SQL logic error: ")
+	f := s.db.faultOf(err)
 	for sign, explained := range map[string]func(string) error{
 		"no such table: ":        s.db.noSuchTable,
-		"no such column: ":       s.db.noSuchColumn,
+		"no such column: ":       f.noSuchColumn,
 		"no such function: ":     noSuchFunction,
-		"ambiguous column name:": s.db.ambiguous,
+		"ambiguous column name:": f.ambiguous,
 	} {
 		if name, ok := strings.CutPrefix(msg, sign); ok {
 			return explained(name)
 		}
 	}
 	if _, name, ok := strings.Cut(msg, " has no column named "); ok { // INSERT
-		return s.db.noSuchColumn(name)
+		return f.noSuchColumn(name)
 	}
 	for _, t := range s.db.tables {
 		if msg == "table "+t.Name+" may not be modified" {
 			return fmt.Errorf("table %s is read-only: it shows what the kernel has; change that with ip", t.Name)
 		}
 	}
+	if name, ok := strings.CutPrefix(msg, "cannot join using column "); ok {
+		return f.notInBoth(msg, name)
+	}
 	msg = shorten(msg)
 	for _, hint := range []struct{ sign, text string }{
-		{"syntax error", s.db.meant(msg) + s.examplesAt()},
+		{"syntax error", f.meant(msg) + s.examplesAt()},
 		{"incomplete input", "the statement ends too early"},
-		{"unrecognized token", "is a quote missing?"},
+		{"unrecognized token", cmp.Or(f.text(), "is a quote missing?")},
 		{"string or blob too big", "ask for shorter values"},
 	} {
 		if strings.Contains(msg, hint.sign) {
@@ -88,178 +93,6 @@ func noSuchFunction(name string) error {
 	return errors.New("no such function: " + shorten(name))
 }
 
-// otherNames are what columns are called elsewhere: in ip, in osquery's tables, by people.
-var otherNames = map[string][]string{
-	"gw":             {"gateway"},
-	"nexthop":        {"gateway"},
-	"next_hop":       {"gateway"},
-	"nh":             {"gateway"},
-	"via":            {"gateway"},
-	"nhid":           {"nexthop_id"},
-	"nh_id":          {"nexthop_id"},
-	"interface":      {"dev"},
-	"interface_name": {"dev"},
-	"iface":          {"dev"},
-	"ifname":         {"dev"},
-	"intf":           {"dev"},
-	"nic":            {"dev"},
-	"device":         {"dev"},
-	"link":           {"dev"},
-	"out_if":         {"dev"},
-	"oif":            {"dev"},
-	"index":          {"dev_index"},
-	"ifindex":        {"dev_index"},
-	"if_index":       {"dev_index"},
-	"table":          {"table_name", "table_id"},
-	"rtable":         {"table_name", "table_id"},
-	"tableid":        {"table_id"},
-	"to":             {"dst", "destination"},
-	"dest":           {"dst", "destination"},
-	"destination":    {"dst"},
-	"dst":            {"destination"},
-	"prefix":         {"dst"},
-	"network":        {"dst"},
-	"cidr":           {"dst"},
-	"netmask":        {"dst_len"},
-	"mask":           {"dst_len", "fwmask"},
-	"prefixlen":      {"dst_len"},
-	"prefix_len":     {"dst_len"},
-	"from":           {"src"},
-	"source":         {"src", "prefsrc"},
-	"src_ip":         {"prefsrc", "src"},
-	"proto":          {"protocol"},
-	"priority":       {"metric"},
-	"prio":           {"priority", "metric"},
-	"preference":     {"priority", "pref", "metric"},
-	"pref":           {"priority"},
-	"metric":         {"priority"},
-	"cost":           {"metric"},
-	"mark":           {"fwmark"},
-	"lookup":         {"table_name"},
-	"goto":           {"goto_priority"},
-	"not":            {"inverted"},
-	"multipath":      {"nexthop_count"},
-	"nexthops":       {"nexthop_count"},
-	"id":             {"route_id", "rule_id", "nexthop_id"},
-	"state":          {"dev_operstate"},
-	"operstate":      {"dev_operstate"},
-	"namespace":      {"netns"},
-}
-
-// A tableRead is a table in a statement, with the name that its columns have there.
-type tableRead struct {
-	Relation
-	as string
-}
-
-// reads returns the tables that the statement names, as far as its words tell.
-func (db *database) reads() (found []tableRead) {
-	there := db.relations()
-	before := [2]string{} // the words before this one
-	for word := range token.Words(db.statement) {
-		if word == ";" {
-			break
-		}
-		name := strings.Trim(word, "\"`[]")
-		i := slices.IndexFunc(there, func(r Relation) bool { return strings.EqualFold(r.Name, name) })
-		last := len(found) - 1
-		switch {
-		case i >= 0:
-			found = append(found, tableRead{there[i], there[i].Name})
-		case last >= 0 && isName(word) && (strings.EqualFold(before[0], found[last].Name) ||
-			strings.EqualFold(before[0], "AS") && strings.EqualFold(before[1], found[last].Name)):
-			found[last].as = name
-		}
-		before = [2]string{name, before[0]}
-	}
-	return found
-}
-
-// isName reports whether a token can be a name: no sign, no text and no keyword.
-func isName(text string) bool {
-	c := text[0]
-	return (c == '"' || c == '`' || c == '[' || token.InWord(rune(c))) &&
-		!slices.Contains(keywords, strings.ToUpper(text))
-}
-
-// columnsMeant returns the columns of tables that may have been meant by a name, and the first of the
-// tables that has them; or else the first one, "" if there is none.
-func columnsMeant(reads []tableRead, name string) (meant []string, table string) {
-	var all []string
-	for _, t := range reads {
-		all = append(all, t.Columns...)
-	}
-	for _, other := range otherNames[strings.ToLower(name)] {
-		if slices.Contains(all, other) {
-			meant = append(meant, other)
-		}
-	}
-	if meant == nil {
-		meant = nearest.Of(name, all)
-	}
-	for _, t := range reads {
-		if len(meant) == 0 || slices.Contains(t.Columns, meant[0]) {
-			return meant, t.Name
-		}
-	}
-	return meant, ""
-}
-
-// noSuchColumn names the columns that may have been meant.
-func (db *database) noSuchColumn(name string) error {
-	reads, column := db.reads(), name
-	var qualifier string
-	if i := strings.LastIndexByte(name, '.'); i >= 0 {
-		qualifier, column = name[:i], name[i+1:]
-		reads, qualifier = qualified(reads, qualifier)
-	}
-	meant, table := columnsMeant(reads, column)
-	for i := range meant {
-		meant[i] = qualifier + meant[i]
-	}
-	schema := ".schema"
-	if table != "" {
-		schema += " " + table
-	}
-	return fmt.Errorf("no such column: %s; %s%s lists the columns", shorten(name), question(meant), schema)
-}
-
-// qualified returns the table that is meant by what stands before a column's dot, and what is to stand
-// there. There is none if it is a subquery.
-func qualified(reads []tableRead, qualifier string) (of []tableRead, prefix string) {
-	var names []string
-	for _, t := range reads {
-		names = append(names, t.as)
-	}
-	is := func(name string) func(tableRead) bool {
-		return func(t tableRead) bool { return strings.EqualFold(t.as, name) || strings.EqualFold(t.Name, name) }
-	}
-	i := slices.IndexFunc(reads, is(qualifier))
-	if i < 0 {
-		near := nearest.Of(qualifier, names)
-		if near == nil {
-			return nil, ""
-		}
-		i = slices.IndexFunc(reads, is(near[0]))
-	}
-	return reads[i : i+1], reads[i].as + "."
-}
-
-// ambiguous says how a column is named that several tables have.
-func (db *database) ambiguous(name string) error {
-	name = strings.TrimSpace(name)
-	var named []string
-	for _, t := range db.reads() {
-		if slices.ContainsFunc(t.Columns, func(c string) bool { return strings.EqualFold(c, name) }) {
-			named = append(named, t.as+"."+name)
-		}
-	}
-	if len(named) < 2 || named[0] == named[1] {
-		return fmt.Errorf("ambiguous column name: %s; write TABLE.COLUMN", shorten(name))
-	}
-	return fmt.Errorf("ambiguous column name: %s; write %s", shorten(name), strings.Join(named[:2], " or "))
-}
-
 // keywords are those of SQLite that a statement about the tables may have.
 var keywords = strings.Fields(`ALL AND AS ASC BETWEEN BY CASE CAST COLLATE CREATE CROSS DELETE DESC DISTINCT DROP ELSE
 	END ESCAPE EXCEPT EXISTS EXPLAIN FROM GLOB GROUP HAVING IN INNER INSERT INTERSECT INTO IS ISNULL JOIN LEFT LIKE
@@ -277,14 +110,21 @@ func (s *Session) examplesAt() string {
 // Keywords returns words of SQL, in the order of the alphabet.
 func Keywords() []string { return slices.Clone(keywords) }
 
-// meant says what was probably meant where a statement is not SQL, with a blank after it: a keyword that
-// is misspelt, or a column whose name is a keyword; "" if that is not known.
-func (db *database) meant(msg string) string {
+// meant says what was probably meant where a statement is not SQL, with a blank after it: a command, a text, a
+// keyword that is misspelt, or a column whose name is a keyword; "" if that is not known.
+func (f *fault) meant(msg string) string {
+	db := f.db
 	_, rest, _ := strings.Cut(msg, `near "`)
 	near, _, _ := strings.Cut(rest, `"`)
+	if c := f.command(); c != "" {
+		return question([]string{c})
+	}
+	if text := f.text(); text != "" {
+		return text + "; "
+	}
 	if slices.Contains(keywords, strings.ToUpper(near)) && otherNames[strings.ToLower(near)] != nil &&
 		!db.isClause(near) {
-		if columns, _ := columnsMeant(db.reads(), near); columns != nil {
+		if columns, _ := columnsMeant(f.reads(), near); columns != nil {
 			return question(columns)
 		}
 	}

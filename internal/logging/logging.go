@@ -1,5 +1,6 @@
 // Package logging is how the program logs: lines of text or of JSON on standard error, of each
-// failure not more than one in a while, and of the host's addresses none unless debugging.
+// failure not more than one in a while, and of the host's addresses none unless debugging,
+// or where who reads them has typed them.
 package logging
 
 import (
@@ -21,6 +22,7 @@ const Variable = "KERNEL_ROUTES_LOG"
 type Options struct {
 	JSON  bool // one object a line; else key=value
 	Level slog.Level
+	Whole bool // with addresses at each level: what is said to who has typed them
 }
 
 // Parse reads options as people write them: words, separated by commas, of which json and text
@@ -51,7 +53,7 @@ func New(w io.Writer, o Options) *slog.Logger {
 		h = slog.NewJSONHandler(w, opts)
 	}
 	q, _ := w.(*Queue)
-	return slog.New(&handler{h, &failures{now: time.Now}, q})
+	return slog.New(&handler{h, &failures{now: time.Now}, q, o.Whole})
 }
 
 // interval is how often a failure of one kind is logged.
@@ -74,13 +76,14 @@ type handler struct {
 	slog.Handler
 	failures *failures
 	queue    *Queue // nil: whoever logs waits for whoever reads
+	whole    bool   // Options.Whole
 }
 
 func (h *handler) Handle(ctx context.Context, r slog.Record) error {
 	if r.Level <= slog.LevelDebug {
 		return h.write(ctx, r)
 	}
-	more, message := 0, hideAddresses(r.Message)
+	more, message := 0, h.shown(slog.String("", r.Message)).Value.String()
 	if r.Level >= slog.LevelWarn {
 		var ok bool
 		if more, ok = h.failures.add(message); !ok {
@@ -89,7 +92,7 @@ func (h *handler) Handle(ctx context.Context, r slog.Record) error {
 	}
 	shown := slog.NewRecord(r.Time, r.Level, message, r.PC)
 	r.Attrs(func(a slog.Attr) bool {
-		shown.AddAttrs(withoutAddresses(a))
+		shown.AddAttrs(h.shown(a))
 		return true
 	})
 	if more > 0 {
@@ -113,13 +116,21 @@ func (h *handler) write(ctx context.Context, r slog.Record) error {
 func (h *handler) WithAttrs(attrs []slog.Attr) slog.Handler {
 	shown := make([]slog.Attr, len(attrs))
 	for i, a := range attrs {
-		shown[i] = withoutAddresses(a)
+		shown[i] = h.shown(a)
 	}
-	return &handler{h.Handler.WithAttrs(shown), h.failures, h.queue}
+	return &handler{h.Handler.WithAttrs(shown), h.failures, h.queue, h.whole}
 }
 
 func (h *handler) WithGroup(name string) slog.Handler {
-	return &handler{h.Handler.WithGroup(name), h.failures, h.queue}
+	return &handler{h.Handler.WithGroup(name), h.failures, h.queue, h.whole}
+}
+
+// shown returns an attribute as the options want it.
+func (h *handler) shown(a slog.Attr) slog.Attr {
+	if h.whole {
+		return a
+	}
+	return withoutAddresses(a)
 }
 
 // failures are those that were logged of late.

@@ -106,6 +106,19 @@ func TestAddresses(t *testing.T) {
 	}
 }
 
+// TestWhole has addresses in each line if that is wanted.
+func TestWhole(t *testing.T) {
+	for _, options := range []Options{{Whole: true}, {Whole: true, JSON: true}} {
+		var b strings.Builder
+		New(&b, options).With("a", "10.0.0.1").WithGroup("g").Error("no 10.0.0.2", "err", errors.New("10.0.0.3"))
+		for _, address := range []string{"10.0.0.1", "10.0.0.2", "10.0.0.3"} {
+			if !strings.Contains(b.String(), address) {
+				t.Errorf("%s is missing: %s", address, &b)
+			}
+		}
+	}
+}
+
 func TestJSON(t *testing.T) {
 	var b strings.Builder
 	New(&b, Options{JSON: true}).Warn("it \"failed\"\n", "err", errors.New("x"), "times", 3)

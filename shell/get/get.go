@@ -91,8 +91,11 @@ func (o *Options) numbers(r *rtnl.LookupRequest) error {
 		if n.value == "" {
 			continue
 		}
-		v, ok := number(n.value)
-		if !ok || v > n.most {
+		v, err := number(n.value)
+		switch {
+		case errors.Is(err, strconv.ErrSyntax):
+			return notNumber(n.flag, n.value, n.most)
+		case err != nil || v > n.most:
 			return option.Errorf("--%s=%q is out of range: it is a whole number from 0 to %d", n.flag, n.value, n.most)
 		}
 		n.set(uint32(v))
@@ -102,8 +105,8 @@ func (o *Options) numbers(r *rtnl.LookupRequest) error {
 	}
 	v, ok := Protocols[strings.ToLower(o.IPProto)]
 	if !ok {
-		n, isNumber := number(o.IPProto)
-		if !isNumber || n > math.MaxUint8 {
+		n, err := number(o.IPProto)
+		if err != nil || n > math.MaxUint8 {
 			return option.Errorf("--ipproto=%q is no protocol that the kernel looks up: give icmp, tcp, udp or "+
 				"icmpv6, or a number from 0 to 255", o.IPProto)
 		}
@@ -113,14 +116,29 @@ func (o *Options) numbers(r *rtnl.LookupRequest) error {
 	return nil
 }
 
-// number reads a number in decimal, or in hexadecimal after 0x.
-func number(s string) (uint64, bool) {
+// notNumber says what is to be given instead of what is no number.
+func notNumber(flag, value string, most uint64) error {
+	how := ""
+	if before, _, found := strings.Cut(value, "/"); found {
+		if _, err := number(before); err == nil {
+			how = " without a mask," // which rules have, but no packet
+		}
+	}
+	return option.Errorf("--%s=%q is no number: give one%s from 0 to %d", flag, value, how, most)
+}
+
+// number reads a number in decimal, or in hexadecimal after 0x. Its error is strconv.ErrSyntax or ErrRange.
+func number(s string) (uint64, error) {
+	if positive, found := strings.CutPrefix(s, "-"); found {
+		if _, err := number(positive); err == nil {
+			return 0, strconv.ErrRange
+		}
+	}
 	digits, base := s, 10
 	if hex, found := strings.CutPrefix(strings.ToLower(s), "0x"); found {
 		digits, base = hex, 16
 	}
-	n, err := strconv.ParseUint(digits, base, 64)
-	return n, err == nil
+	return strconv.ParseUint(digits, base, 64)
 }
 
 // Run explains what becomes of packets to some addresses, one after the other. It returns an
@@ -203,14 +221,8 @@ func (e *explainer) explain(k *packet, o *Options) (err error) {
 	if k.OutDev, err = e.index(outFlag, out); err != nil {
 		return err
 	}
-	zone, err := e.index("the zone of ADDRESS", k.zone)
-	switch {
-	case err != nil:
+	if err = e.setZone(k, o, outFlag, out); err != nil {
 		return err
-	case zone != 0 && k.OutDev != 0 && zone != k.OutDev:
-		return option.Errorf("%s is to be reached through another interface than %s=%s", k.address, outFlag, out)
-	case zone != 0:
-		k.OutDev = zone
 	}
 	if o.VRF != "" {
 		link, _, err := e.lookups.Link(k.OutDev)
@@ -230,6 +242,37 @@ func (e *explainer) explain(k *packet, o *Options) (err error) {
 	e.packet = k
 	e.Explanation, err = e.lookups.Explain(&k.LookupRequest)
 	return err
+}
+
+// setZone has a packet leave through the interface that its addresses name as their zone, which has to be the one
+// that a flag names. The source's is the one that the packet came in through, if it did.
+func (e *explainer) setZone(k *packet, o *Options, outFlag, out string) error {
+	zone, err := e.index("the zone of ADDRESS", k.zone)
+	if err != nil {
+		return err
+	}
+	from, err := e.index("the zone of --source", k.From.Zone())
+	switch {
+	case err != nil:
+		return err
+	case zone != 0 && k.OutDev != 0 && zone != k.OutDev:
+		return option.Errorf("%s is to be reached through another interface than %s=%s", k.address, outFlag, out)
+	case zone != 0:
+		k.OutDev = zone
+	}
+	switch {
+	case from == 0:
+	case k.InDev != 0 && from != k.InDev:
+		return option.Errorf("--source=%s is an address at another interface than --iif=%s", o.Source, o.IIF)
+	case k.InDev != 0:
+	case zone != 0 && from != zone:
+		return option.Errorf("--source=%s is an address at another interface than %s", o.Source, k.address)
+	case k.OutDev != 0 && from != k.OutDev:
+		return option.Errorf("--source=%s is an address at another interface than %s=%s", o.Source, outFlag, out)
+	default:
+		k.OutDev = from
+	}
+	return nil
 }
 
 // index returns the index of an interface that is given for a flag, an *option.Error if there is none.
