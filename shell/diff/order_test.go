@@ -86,7 +86,8 @@ func TestOrder(t *testing.T) {
 // TestOrderOfTable: of rules of one priority those are told that are of the table, whatever they have moved past.
 func TestOrderOfTable(t *testing.T) {
 	hosts(t, "v0")
-	for _, rule := range []string{"from 10.7.0.0/16 lookup 7", "from 10.9.0.0/16 lookup 9", "from 10.8.0.0/16 lookup 8"} {
+	for _, rule := range []string{"from 10.7.0.0/16 lookup 7", "from 10.9.0.0/16 lookup 9",
+		"from 10.8.0.0/16 lookup 8"} {
 		nstest.IP(t, "rule add pref 100 "+rule)
 	}
 	before := taken(t, "before")
