@@ -44,7 +44,7 @@ All of it is of one time. With --table or --dev less is shown, but all is compar
 			}
 			for _, flag := range []struct{ name, value, remedy string }{
 				{"table", opts.Table, "give a name or a number"},
-				{"dev", opts.Dev, "give the name of an interface"},
+				{"dev", opts.Dev, "give a name or a number of an interface"},
 				{"netns", netns, "give a name in /run/netns or a path"},
 			} {
 				if cmd.Flags().Changed(flag.name) && flag.value == "" {
@@ -73,7 +73,7 @@ All of it is of one time. With --table or --dev less is shown, but all is compar
 	defineFamily(cmd, "only IPv4", "only IPv6")
 	cmd.Flags().StringVar(&opts.Table, "table", "", "only this table, a `name or number`")
 	completeFlag(cmd, "table", completeTable)
-	cmd.Flags().StringVar(&opts.Dev, "dev", "", "only routes through this `interface`")
+	cmd.Flags().StringVar(&opts.Dev, "dev", "", "only routes through this `interface`, a name or number")
 	completeFlag(cmd, "dev", completeDevice(nil))
 	cmd.Flags().StringVar(&netns, "netns", "", "in this network namespace, a `name` in /run/netns or a path")
 	completeFlag(cmd, "netns", completeNetns)
