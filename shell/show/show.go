@@ -122,6 +122,7 @@ type writer struct {
 	shown            map[uint32]bool // tables
 	routes, shadowed int
 	mostly           int // shadowed, except for some packets
+	perhaps          int // shadowed, except perhaps for some packets
 	tables           int // that have routes
 
 	line  []byte
@@ -184,7 +185,7 @@ func (w *writer) families() error {
 			continue
 		}
 		w.family, w.rules, w.shown = f.family, rtnl.RulesInOrder(w.snap, f.family), map[uint32]bool{}
-		w.routes, w.shadowed, w.mostly, w.tables = 0, 0, 0, 0
+		w.routes, w.shadowed, w.mostly, w.perhaps, w.tables = 0, 0, 0, 0, 0
 		if f.family != object.IPv4 && f.family != object.IPv6 && !w.has(f.family) {
 			continue
 		}
@@ -230,6 +231,9 @@ func (w *writer) summary() string {
 	}
 	if w.mostly > 0 {
 		s += ", " + strconv.Itoa(w.mostly) + " of them shadowed except for some packets"
+	}
+	if w.perhaps > 0 {
+		s += ", " + strconv.Itoa(w.perhaps) + " of them shadowed except perhaps for some packets"
 	}
 	return s
 }
