@@ -25,12 +25,13 @@ Below a route that is never used it says what comes before it, always: a route t
 the same destination with a lower metric, more specific routes that cover it whole
 (as 0.0.0.0/1 and 128.0.0.0/1 cover a default route), or routes of a table that a
 rule consults before, for every packet, for all to these destinations, or for all
-but those that it names (as with the mark of a VPN's own packets). Of a table to
-which no packet comes it says what refuses them all before, or has them go past it
-(goto). That is said where it is certain, for packets that name no interface to
-leave through: of a socket that is bound to one the kernel passes over routes
-through others. It holds for as long as interfaces and routes stay as they are,
-and IPv6 gateways answer.
+but those that it names (as with the mark of a VPN's own packets), some of which
+come to the route, or perhaps do. Or it says which rules lead to the table, if none
+of them accepts the route (suppress_prefixlength). Of a table to which no packet
+comes it says what refuses them all before, or has them go past it (goto). That is
+said where it is certain, for packets that name no interface to leave through: of a
+socket that is bound to one the kernel passes over routes through others. It holds
+for as long as interfaces and routes stay as they are, and IPv6 gateways answer.
 
 All of it is of one time. With --table or --dev less is shown, but all is compared.`,
 		Example: named(`  kernel_routes.ext show
