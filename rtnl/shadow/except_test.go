@@ -112,6 +112,34 @@ var exceptionCases = []shadowCase{
 		51820 11.0.0.0/9
 		51820 12.0.0.0/8
 		51821 12.0.0.0/8`},
+	{"few packets, but for routes through some interfaces", []string{"0 255", "40 254 fwmark ifgroup", "51 51820",
+		"32766 254"}, `
+		254 10.0.0.0/8 < 51820 10.0.0.0/8 of 1 perhaps 40
+		51820 10.0.0.0/8`},
+	{"few packets skip a table, and may be in a VRF", []string{"0 255", "30 goto 60 fwmark", "40 51820", "60 l3mdev"}, `
+		10 10.0.0.0/8 < 51820 10.0.0.0/8 of 1 perhaps 30
+		51820 10.0.0.0/8`},
+	{"packets that name an interface", []string{"0 255", "51 51820 oif not", "60 51821 oif", "32766 254"}, `
+		254 10.0.0.0/8 < 51820 10.0.0.0/8 of 1 perhaps 51
+		51820 10.0.0.0/8
+		51821 10.0.0.0/8`},
+	{"packets without a source skip a rule for few", []string{"0 255", "30 goto 60 unsourced", "50 254 fwmark",
+		"55 51820", "60 nop", "32766 254"}, `
+		254 10.0.0.0/8 < 51820 10.0.0.0/8 of 1 but 30 perhaps 50
+		51820 10.0.0.0/8`},
+	{"routes that are alike", []string{"0 255", "51 51820 fwmark not", "32766 254"}, `
+		254 0.0.0.0/0 < 51820 0.0.0.0/0 of 1 perhaps 51
+		254 0.0.0.0/0 < 51820 0.0.0.0/0 of 1 perhaps 51
+		51820 0.0.0.0/0`},
+	{"IPv6 routes that are alike, or for some sources", []string{"0 255", "51 51820 fwmark not", "32766 254"}, `
+		254 2001:db8::/32 < 51820 ::/0 of 1 but 51
+		254 2001:db8::/32 < 51820 ::/0 of 1 perhaps 51
+		254 2001:db9::/32 from fd00::/64 < 51820 ::/0 of 1 perhaps 51
+		254 2001:db9::/32 < 51820 ::/0 of 1 perhaps 51
+		51820 ::/0`},
+	{"goto past rules that do not accept a route", []string{"0 255", "40 goto 60", "50 254 longer 8", "60 nop"}, `
+		254 10.0.0.0/8 < rule 40
+		254 11.0.0.0/9 < rule 40`},
 	{"no rule accepts a route", []string{"0 255", "60 254 longer 0", "70 254 longer 8"}, `
 		254 0.0.0.0/0 < refused 60 70
 		254 10.0.0.0/8`},

@@ -20,6 +20,8 @@ func parseRule(f object.Family, text string) object.Rule {
 			r.Mark, r.Mask = object.Some[uint32](1), object.Some[uint32](1<<32-1)
 		case "from":
 			r.Src = netip.MustParsePrefix("192.0.2.0/24")
+		case "oif":
+			r.OIF = "v0"
 		case "unsourced":
 			r.Src = netip.MustParsePrefix("0.0.0.0/8")
 		case "iif":
