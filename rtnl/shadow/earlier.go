@@ -154,19 +154,30 @@ func (t *Table) exceptions(use []int, at int) (all exceptions) {
 }
 
 // Barred returns the rule that refuses every packet before any rule leads to a table, or has them go past all that
-// lead to it; or one that refuses all but few, and is inverted. nil: there is none.
-func (a *Analysis) Barred(f object.Family, table uint32) *object.Rule {
+// lead to it; or one that refuses all but few, and is inverted. nil: there is none. all: none of these few comes there
+// either.
+func (a *Analysis) Barred(f object.Family, table uint32) (rule *object.Rule, all bool) {
 	o := a.order[f]
 	if o == nil {
-		return nil
+		return nil, false
 	}
 	by := o.reaches(a.snap, table)
 	if at := o.barrier(by); at >= 0 {
-		return &o.steps[at].rule
+		return &o.steps[at].rule, true
 	}
 	first := slices.IndexFunc(by, func(r reach) bool { return o.steps[r.step].comes })
 	if first < 0 || o.refusing < 0 || o.refusing > by[first].step {
-		return nil
+		return nil, false
 	}
-	return &o.steps[o.refusing].rule
+	rule = &o.steps[o.refusing].rule
+	t := a.Table(f, table)
+	if t == nil {
+		t = &Table{Family: f, ID: table, of: a} // with no routes
+	}
+	t.prepare()
+	var use []int
+	for _, r := range by {
+		use = append(use, r.step)
+	}
+	return rule, !t.mayAsk(&exception{rule: rule, at: o.refusing}, use)
 }

@@ -118,15 +118,24 @@ func (t *Table) remaining(all exceptions, i int, use []int) (except, possible []
 // mayCome reports whether a packet of an exception may come to a route by its rule: what may become of those that
 // others of its table decide about does not count.
 func (t *Table) mayCome(x *exception, r *route, use []int) bool {
-	var may [maxAsked + 1]bool
-	may[0] = len(x.asked) > 0
-	at, _ := place(x.asked, x.at)
-	w := walk{t: t, x: x, r: r, use: use, may: &may}
-	if w.to(0, at); !may[at] {
+	w := walk{t: t, x: x, r: r, use: use}
+	return w.through()
+}
+
+// mayAsk reports whether the table may be consulted for a packet of an exception by its rule: the routes that it has
+// do not matter.
+func (t *Table) mayAsk(x *exception, use []int) bool {
+	if x.rule.IIFDetached() || x.rule.OIFDetached() {
 		return false
 	}
-	clear(may[at+1:])
-	return w.to(at, len(x.asked))
+	r := route{family: t.Family} // to all destinations
+	if x.rule.Dst.Bits() > 0 {
+		r.prefix = prefixOf(x.rule.Dst.Masked())
+	}
+	var ok bool
+	x.asked, ok = t.of.order[t.Family].askedBy(x, false)
+	w := walk{t: t, x: x, r: &r, use: use, whole: true}
+	return !ok || w.through()
 }
 
 // place returns the first of some rules that is not before a step.
@@ -140,8 +149,20 @@ type walk struct {
 	x      *exception
 	r      *route
 	use    []int
-	may    *[maxAsked + 1]bool // come to which of the rules
-	tables int                 // that have been looked at
+	whole  bool               // all packets matter, not only those for which the table has the route
+	may    [maxAsked + 1]bool // come to which of the rules
+	tables int                // that have been looked at
+}
+
+// through reports whether packets may come to the route that have been asked by the exception's rule.
+func (w *walk) through() bool {
+	w.may[0] = true
+	at, _ := place(w.x.asked, w.x.at)
+	if w.to(0, at); !w.may[at] {
+		return false
+	}
+	clear(w.may[at+1:])
+	return w.to(at, len(w.x.asked))
 }
 
 // to goes from one rule on to another one, and reports whether packets may come to the route in between.
@@ -191,6 +212,10 @@ func (w *walk) act(k int, s *step) (comes, goesOn bool) {
 	// Of packets that name an interface what a table decides is not certain.
 	if w.tables++; other == nil || byGroup || w.x.rule.OIF != "" || w.tables > maxBefore {
 		return false, true
+	}
+	if w.whole {
+		_, ends := other.answer(s.shorter).covers(w.r.prefix, false)
+		return false, !ends
 	}
 	_, ends := w.t.decidedBy(w.r, s)
 	return false, !ends

@@ -83,6 +83,10 @@ func (s *scene) counted(t *testing.T, mode string) {
 	if s.excepted < nstest.Amount(120, 30) || s.possible > s.excepted {
 		t.Error("of too few packets it was certain that they come to a route that is shadowed for all others")
 	}
+	t.Logf("to %d tables no packets came, not even those that a rule leaves out", s.none)
+	if s.none == 0 {
+		t.Error("there were none of them")
+	}
 	if s.refused < nstest.Amount(10, 2) {
 		t.Error("too few routes were accepted by no rule")
 	}
@@ -91,12 +95,15 @@ func (s *scene) counted(t *testing.T, mode string) {
 // barred checks that no packet, or none that no rule singles out, comes to a table of which that is said.
 func (s *scene) barred(t *testing.T, a *Analysis, table *Table, deciding, ordinary map[string]bool) {
 	t.Helper()
-	by := a.Barred(s.family, table.ID)
+	by, all := a.Barred(s.family, table.ID)
 	if table.Family != s.family || by == nil {
 		return
 	}
-	if by.Flags&object.FIB_RULE_INVERT != 0 {
+	if !all {
 		deciding = ordinary
+	}
+	if by.Flags&object.FIB_RULE_INVERT != 0 && all {
+		s.none++
 	}
 	for i := range table.Len() {
 		var r object.Route

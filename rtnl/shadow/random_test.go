@@ -28,6 +28,7 @@ type scene struct {
 	mostly    int // how many were shadowed for all but few packets
 	excepted  int // of how many rules it was said that packets of theirs come to a route all the same,
 	possible  int // and of how many that perhaps they do
+	none      int // to how many tables no packets came, not even those that a rule leaves out
 	refused   int // how many were accepted by no rule
 	behind    int // how many were behind a rule for all packets to some destinations
 	passed    int // how many were in tables that a goto for all packets goes past

@@ -41,7 +41,7 @@ func (w *writer) routesOf(t *shadow.Table) error {
 			width = max(width, n)
 		}
 	}
-	barred := w.all.Barred(w.family, t.ID)
+	barred, _ := w.all.Barred(w.family, t.ID)
 	w.opts.Progress.Begin("going through the routes", "table "+w.text.Names.Table(t.ID), t.Len())
 	for i := range t.Len() {
 		w.opts.Progress.Next()

@@ -132,9 +132,9 @@ func (w *writer) table(id uint32) error {
 	if head != "" {
 		w.print(head)
 	}
-	if r := w.all.Barred(w.family, id); r != nil {
+	if r, all := w.all.Barred(w.family, id); r != nil {
 		who := "  no packet comes here: before, "
-		if r.Flags&object.FIB_RULE_INVERT != 0 {
+		if !all {
 			who = "  no packet comes here but those that a rule leaves out: before, "
 		}
 		w.print(who + w.rule(r) + " " + outcome(r))
