@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"math/rand/v2"
+	"net"
 	"net/netip"
 	"os/exec"
 	"slices"
@@ -243,13 +244,13 @@ func (s *scene) corners(a *Analysis) []netip.Addr {
 
 // A packet is what is asked about.
 type packet struct {
-	to        netip.Addr
-	mark      uint32
-	tos, from bool
+	to            netip.Addr
+	mark          uint32
+	tos, from, in bool // in: it came in through v0
 }
 
 // answers returns what becomes of packets to some destinations, with different marks, types of service and
-// sources: an error, or the protocol of the route that decides.
+// sources, and to those that come in: an error, or the protocol of the route that decides.
 func (s *scene) answers(t *testing.T, to []netip.Addr) map[packet]string {
 	t.Helper()
 	l, err := (&rtnl.Kernel{}).Lookups(t.Context(), "", 0)
@@ -258,12 +259,20 @@ func (s *scene) answers(t *testing.T, to []netip.Addr) map[packet]string {
 	}
 	defer l.Close()
 	all := map[packet]string{}
+	v0, err := net.InterfaceByName("v0")
+	if err != nil {
+		t.Fatal(err)
+	}
 	for _, dst := range to {
-		for variant := range 12 {
-			p := packet{dst, uint32(variant / 4), variant&1 != 0, variant&2 != 0}
+		for variant := range 18 {
+			p := packet{to: dst, mark: uint32(variant / 6), tos: variant&1 != 0, from: variant%6/2 == 1,
+				in: variant%6/2 == 2}
 			req := rtnl.LookupRequest{Destination: dst, Mark: object.Some(p.mark)}
 			if p.tos {
 				req.TOS = object.Some[uint8](0x10)
+			}
+			if p.in {
+				req.InDev, req.From = uint32(v0.Index), netip.MustParseAddr(s.pick("10.0.0.2", "fd00::2"))
 			}
 			if p.from {
 				req.From = netip.MustParseAddr(s.pick("10.0.0.1", "fd00::1"))
@@ -293,7 +302,7 @@ func (s *scene) check(t *testing.T, simple bool) int {
 	deciding, ordinary := map[string]bool{}, map[string]bool{}
 	for packet, answer := range before {
 		deciding[answer] = true
-		if packet.mark == 0 && !packet.from && !packet.tos {
+		if packet.mark == 0 && !packet.from && !packet.tos && !packet.in {
 			ordinary[answer] = true
 		}
 	}
@@ -339,6 +348,10 @@ func TestRandom(t *testing.T) {
 				nstest.Sysctl(t, "net.ipv6.conf.default.addr_gen_mode", "1")
 				nstest.Veth(t, "v0", "10.0.0.1/24", "fd00::1/64")
 				nstest.Veth(t, "v1", "10.0.1.1/24", "fd01::1/64")
+				nstest.Sysctl(t, "net.ipv4.ip_forward", "1")
+				nstest.Sysctl(t, "net.ipv6.conf.all.forwarding", "1")
+				nstest.Sysctl(t, "net.ipv4.conf.all.rp_filter", "0")
+				nstest.Sysctl(t, "net.ipv4.conf.v0.rp_filter", "0")
 				s := &scene{Rand: rand.New(rand.NewPCG(uint64(f), uint64(len(mode)))), family: f}
 				total := 0
 				scenes := nstest.Amount(16, 6)
