@@ -25,12 +25,13 @@ Below a route that is never used it says what comes before it, always: a route t
 the same destination with a lower metric, more specific routes that cover it whole
 (as 0.0.0.0/1 and 128.0.0.0/1 cover a default route), or routes of a table that a
 rule consults before, for every packet, for all to these destinations, or for all
-but those that it names (as with the mark of a VPN's own packets). Of a table to
-which no packet comes it says what refuses them all before, or has them go past it
-(goto). That is said where it is certain, for packets that name no interface to
-leave through: of a socket that is bound to one the kernel passes over routes
-through others. It holds for as long as interfaces and routes stay as they are,
-and IPv6 gateways answer.
+but those that it names (as with the mark of a VPN's own packets), some of which
+come to the route, or perhaps do. Or it says which rules lead to the table, if none
+of them accepts the route (suppress_prefixlength). Of a table to which no packet
+comes it says what refuses them all before, or has them go past it (goto). That is
+said where it is certain, for packets that name no interface to leave through: of a
+socket that is bound to one the kernel passes over routes through others. It holds
+for as long as interfaces and routes stay as they are, and IPv6 gateways answer.
 
 All of it is of one time. With --table or --dev less is shown, but all is compared.`,
 		Example: named(`  kernel_routes.ext show
@@ -44,7 +45,7 @@ All of it is of one time. With --table or --dev less is shown, but all is compar
 			}
 			for _, flag := range []struct{ name, value, remedy string }{
 				{"table", opts.Table, "give a name or a number"},
-				{"dev", opts.Dev, "give the name of an interface"},
+				{"dev", opts.Dev, "give a name or a number of an interface"},
 				{"netns", netns, "give a name in /run/netns or a path"},
 			} {
 				if cmd.Flags().Changed(flag.name) && flag.value == "" {
@@ -73,7 +74,7 @@ All of it is of one time. With --table or --dev less is shown, but all is compar
 	defineFamily(cmd, "only IPv4", "only IPv6")
 	cmd.Flags().StringVar(&opts.Table, "table", "", "only this table, a `name or number`")
 	completeFlag(cmd, "table", completeTable)
-	cmd.Flags().StringVar(&opts.Dev, "dev", "", "only routes through this `interface`")
+	cmd.Flags().StringVar(&opts.Dev, "dev", "", "only routes through this `interface`, a name or number")
 	completeFlag(cmd, "dev", completeDevice(nil))
 	cmd.Flags().StringVar(&netns, "netns", "", "in this network namespace, a `name` in /run/netns or a path")
 	completeFlag(cmd, "netns", completeNetns)

@@ -2,9 +2,11 @@ package command
 
 import (
 	"fmt"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -70,6 +72,39 @@ func TestShowTerminal(t *testing.T) {
 		line := "via 192.0.2.1 dev eth0 proto dhcp src 192.0.2.10 metric 100\n"
 		if got := x.Written(); strings.Contains(got, line) != wide {
 			t.Errorf("wide %t: %s", wide, got)
+		}
+	}
+}
+
+// TestShowDev: an interface has alternative names and a number as well, in captures too.
+func TestShowDev(t *testing.T) {
+	nstest.New(t)
+	nstest.Veth(t, "v0", "192.0.2.10/24")
+	nstest.Veth(t, "v1", "198.51.100.10/24")
+	nstest.IP(t, "link property add dev v1 altname uplink altname second")
+	nstest.IP(t, "link property add dev v1 altname 1") // a name, though it is the number of another one
+	link, err := net.InterfaceByName("v1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	file := filepath.Join(t.TempDir(), "routes.pcap")
+	run(t, "", "capture", file)
+	for _, from := range [][]string{nil, {"--from", file}} {
+		args := append([]string{"show", "--ipv4"}, from...)
+		want := run(t, "", append(args, "--dev", "v1")...)
+		if !strings.Contains(want, "198.51.100.10/32") || !strings.HasSuffix(want, " through v1\n") {
+			t.Fatalf("%q: %s", from, want)
+		}
+		for _, dev := range []string{"uplink", "second", strconv.Itoa(link.Index), "1"} {
+			if got := run(t, "", append(args, "--dev", dev)...); got != want {
+				t.Errorf("%q %s: %s", from, dev, firstDifference(want, got))
+			}
+		}
+		for _, dev := range []string{"0", "99999", "uplin"} {
+			_, stderr, status := command(t, nil, append(args, "--dev", dev)...)
+			if status != exitUsage || !strings.Contains(stderr, "there is no such interface") {
+				t.Errorf("%q %s: exit status %d, %s", from, dev, status, stderr)
+			}
 		}
 	}
 }

@@ -27,14 +27,15 @@ type Table struct {
 
 	of      *Analysis
 	routes  []route
-	nodes   []node            // nil: it has not been worked out yet, as what follows
-	first   []int32           // of each route: the one that is looked at first for its packets, see firsts
-	own     *cover            // what is decided in the table: also that the next rule is asked
-	answers map[int]*cover    // what is decided, by the length up to which prefixes are not accepted
-	reach   []reach           // the rules that lead to it
-	barrier int               // the place of the rule because of which none of these is asked, -1: some may be
-	lengths []int             // up to which rules that lead to it do not accept prefixes, in order
-	before  map[int][]earlier // the rules that are asked before, by the first of the lengths that a route is within
+	nodes   []node         // nil: it has not been worked out yet, as what follows
+	first   []int32        // of each route: the one that is looked at first for its packets, see firsts
+	own     *cover         // what is decided in the table: also that the next rule is asked
+	tos     bool           // some are for a type of service,
+	answers map[int]*cover // what is decided, by the length up to which prefixes are not accepted
+	reach   []reach        // the rules that lead to it
+	barrier int            // the place of the rule because of which none of these is asked, -1: some may be
+	lengths []int          // up to which rules that lead to it do not accept prefixes, in order
+	before  map[int]before // what is asked before, by the first of the lengths that a route is within
 }
 
 type tableID struct {

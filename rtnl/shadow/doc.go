@@ -12,6 +12,8 @@
 //	shadow.go    Shadow: what comes before a route
 //	preferred.go which of the routes to one destination comes before the others
 //	earlier.go   which rules are asked before a table is consulted
+//	except.go    the few packets that come to a route all the same
+//	meets.go     whether the packets of a rule are those of another one
 //	rules.go     the rules, and which of them are certain to be asked
 //	cover.go     which destinations of a table are decided in it for certain
 //	prefix.go    prefixes of both families as numbers

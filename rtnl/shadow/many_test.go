@@ -132,6 +132,30 @@ var manyOf = []struct {
 	{"rules for few packets", each, func(i int) object.Rule {
 		return parseRule(object.IPv4, fmt.Sprint(1+i, " 254 fwmark"))
 	}, func(int) int { return 0 }},
+	{"rules for few packets, before a table for all", second, func(i int) object.Rule {
+		r := parseRule(object.IPv4, fmt.Sprint(1+i, " 254 fwmark"))
+		if r.Mark.V += uint32(i); i == 0 {
+			return parseRule(object.IPv4, "32000 51820")
+		}
+		return r
+	}, func(n int) int { return n - 1 }},
+	{"rules for other packets, before a table for all but few", second, func(i int) object.Rule {
+		r := parseRule(object.IPv4, fmt.Sprint(1+i, " 51821 from"))
+		if r.Src = each(i).Dst; i == 0 {
+			return parseRule(object.IPv4, "32000 51820 not fwmark")
+		}
+		return r
+	}, func(n int) int { return n - 1 }},
+	{"some rules for few packets, before a table for all", second, func(i int) object.Rule {
+		r := parseRule(object.IPv4, fmt.Sprint(1+i%30, " nop fwmark"))
+		switch r.Mark.V += uint32(i % 30); {
+		case i == 0:
+			return parseRule(object.IPv4, "32000 51820")
+		case i < maxExceptions:
+			r.Action, r.Table = object.FR_ACT_TO_TBL, 254
+		}
+		return r
+	}, func(n int) int { return n - 1 }},
 	{"rules for one destination", each, func(i int) object.Rule {
 		r := parseRule(object.IPv4, fmt.Sprint(1+i, " prohibit"))
 		r.Dst = each(i).Dst
@@ -140,6 +164,14 @@ var manyOf = []struct {
 	{"rules that accept no short prefixes", each, func(i int) object.Rule {
 		return parseRule(object.IPv4, fmt.Sprint(1+i, " 254 longer ", i))
 	}, func(int) int { return 0 }},
+}
+
+// second is a route of a table after another one, which has the first.
+func second(i int) *object.Route {
+	if i == 0 {
+		return parseRoute("51820 0.0.0.0/0")
+	}
+	return each(i)
 }
 
 // each is a route to a destination of its own.

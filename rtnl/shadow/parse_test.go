@@ -20,10 +20,16 @@ func parseRule(f object.Family, text string) object.Rule {
 			r.Mark, r.Mask = object.Some[uint32](1), object.Some[uint32](1<<32-1)
 		case "from":
 			r.Src = netip.MustParsePrefix("192.0.2.0/24")
+		case "oif":
+			r.OIF = "v0"
+		case "unsourced":
+			r.Src = netip.MustParsePrefix("0.0.0.0/8")
 		case "iif":
 			r.IIF = "v0"
 		case "tos":
 			r.TOS = 16
+		case "dscp":
+			r.DSCP = object.Some[uint8](0)
 		case "ifgroup":
 			r.SuppressIfGroup = object.Some[uint32](7)
 		case "longer":

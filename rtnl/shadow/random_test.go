@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"math/rand/v2"
+	"net"
 	"net/netip"
 	"os/exec"
 	"slices"
@@ -26,6 +27,10 @@ type scene struct {
 	// with the last one for all (fib6_repair_tree).
 	entangled bool
 	mostly    int // how many were shadowed for all but few packets
+	excepted  int // of how many rules it was said that packets of theirs come to a route all the same,
+	possible  int // and of how many that perhaps they do
+	none      int // to how many tables no packets came, not even those that a rule leaves out
+	refused   int // how many were accepted by no rule
 	behind    int // how many were behind a rule for all packets to some destinations
 	passed    int // how many were in tables that a goto for all packets goes past
 }
@@ -173,7 +178,8 @@ func read(t testing.TB) *rtnl.Snapshot {
 
 // claimed returns the routes of the scene that something comes before, for every packet or for all but few, and
 // those that nothing does.
-func (s *scene) claimed(a *Analysis) (shadowed, mostly, used []uint8) {
+func (s *scene) claimed(a *Analysis) (shadowed []uint8, mostly map[uint8]Shadow, used []uint8) {
+	mostly = map[uint8]Shadow{}
 	for table := range a.Tables() {
 		for i := range table.Len() {
 			var r object.Route
@@ -185,14 +191,17 @@ func (s *scene) claimed(a *Analysis) (shadowed, mostly, used []uint8) {
 			if ok && by.Rule != nil && by.Rule.Action == object.FR_ACT_GOTO {
 				s.passed++
 			}
+			if ok && by.Refused != nil {
+				s.refused++
+			}
 			if ok && by.Rule != nil && by.Rule.Dst.IsValid() {
 				s.behind++
 			}
 			switch {
 			case !ok:
 				used = append(used, r.Protocol)
-			case by.Except != nil:
-				mostly = append(mostly, r.Protocol)
+			case by.Except != nil || by.Perhaps != nil:
+				mostly[r.Protocol] = by
 			default:
 				shadowed = append(shadowed, r.Protocol)
 			}
@@ -235,12 +244,13 @@ func (s *scene) corners(a *Analysis) []netip.Addr {
 
 // A packet is what is asked about.
 type packet struct {
-	to                netip.Addr
-	marked, tos, from bool
+	to            netip.Addr
+	mark          uint32
+	tos, from, in bool // in: it came in through v0
 }
 
 // answers returns what becomes of packets to some destinations, with different marks, types of service and
-// sources: an error, or the protocol of the route that decides.
+// sources, and to those that come in: an error, or the protocol of the route that decides.
 func (s *scene) answers(t *testing.T, to []netip.Addr) map[packet]string {
 	t.Helper()
 	l, err := (&rtnl.Kernel{}).Lookups(t.Context(), "", 0)
@@ -249,15 +259,20 @@ func (s *scene) answers(t *testing.T, to []netip.Addr) map[packet]string {
 	}
 	defer l.Close()
 	all := map[packet]string{}
+	v0, err := net.InterfaceByName("v0")
+	if err != nil {
+		t.Fatal(err)
+	}
 	for _, dst := range to {
-		for variant := range 8 {
-			p := packet{dst, variant&1 != 0, variant&2 != 0, variant&4 != 0}
-			req := rtnl.LookupRequest{Destination: dst}
-			if p.marked {
-				req.Mark = object.Some[uint32](1)
-			}
+		for variant := range 18 {
+			p := packet{to: dst, mark: uint32(variant / 6), tos: variant&1 != 0, from: variant%6/2 == 1,
+				in: variant%6/2 == 2}
+			req := rtnl.LookupRequest{Destination: dst, Mark: object.Some(p.mark)}
 			if p.tos {
 				req.TOS = object.Some[uint8](0x10)
+			}
+			if p.in {
+				req.InDev, req.From = uint32(v0.Index), netip.MustParseAddr(s.pick("10.0.0.2", "fd00::2"))
 			}
 			if p.from {
 				req.From = netip.MustParseAddr(s.pick("10.0.0.1", "fd00::1"))
@@ -287,15 +302,12 @@ func (s *scene) check(t *testing.T, simple bool) int {
 	deciding, ordinary := map[string]bool{}, map[string]bool{}
 	for packet, answer := range before {
 		deciding[answer] = true
-		if !packet.marked && !packet.from {
+		if packet.mark == 0 && !packet.from && !packet.tos && !packet.in {
 			ordinary[answer] = true
 		}
 	}
-	for _, proto := range mostly {
-		if ordinary[fmt.Sprint(proto)] {
-			t.Errorf("is said to be shadowed but for packets that rules single out, and decides: %s", s.lines[proto])
-		}
-		s.mostly++
+	for proto, by := range mostly {
+		s.exceptions(t, proto, &by, before)
 	}
 	for _, proto := range shadowed {
 		if deciding[fmt.Sprint(proto)] {
@@ -327,61 +339,32 @@ func (s *scene) check(t *testing.T, simple bool) int {
 	return len(shadowed)
 }
 
-// barred checks that no packet, or none that no rule singles out, comes to a table of which that is said.
-func (s *scene) barred(t *testing.T, a *Analysis, table *Table, deciding, ordinary map[string]bool) {
-	t.Helper()
-	by := a.Barred(s.family, table.ID)
-	if table.Family != s.family || by == nil {
-		return
-	}
-	if by.Flags&object.FIB_RULE_INVERT != 0 {
-		deciding = ordinary
-	}
-	for i := range table.Len() {
-		var r object.Route
-		if table.Route(i, &r, object.AllFields); s.lines[r.Protocol] != "" && deciding[fmt.Sprint(r.Protocol)] {
-			t.Errorf("no packet is said to come to it by rule %d, and it decides: %s", by.Priority, s.lines[r.Protocol])
-		}
-	}
-}
-
-// without takes away routes that decide about nothing.
-func (s *scene) without(t *testing.T, shadowed []uint8, to []netip.Addr, before map[packet]string) {
-	t.Helper()
-	var lines []string
-	for _, proto := range shadowed {
-		lines = append(lines, "route del "+s.lines[proto])
-	}
-	batch(t, s.family, lines)
-	for packet, answer := range s.answers(t, to) {
-		if answer != before[packet] {
-			t.Errorf("without what is said to be shadowed %v becomes %q, not %q", packet, answer, before[packet])
-		}
-	}
-}
-
 // TestRandom asks the kernel whether what is said to be shadowed decides about anything.
 func TestRandom(t *testing.T) {
 	for _, f := range []object.Family{object.IPv4, object.IPv6} {
-		for _, mode := range []string{"simple", "original rules", "rules", "jumps", "destinations"} {
+		for _, mode := range []string{"simple", "original rules", "rules", "jumps", "destinations", "few packets"} {
 			t.Run(f.String()+" "+mode, func(t *testing.T) {
 				nstest.New(t)
 				nstest.Sysctl(t, "net.ipv6.conf.default.addr_gen_mode", "1")
 				nstest.Veth(t, "v0", "10.0.0.1/24", "fd00::1/64")
 				nstest.Veth(t, "v1", "10.0.1.1/24", "fd01::1/64")
+				nstest.Sysctl(t, "net.ipv4.ip_forward", "1")
+				nstest.Sysctl(t, "net.ipv6.conf.all.forwarding", "1")
+				nstest.Sysctl(t, "net.ipv4.conf.all.rp_filter", "0")
+				nstest.Sysctl(t, "net.ipv4.conf.v0.rp_filter", "0")
 				s := &scene{Rand: rand.New(rand.NewPCG(uint64(f), uint64(len(mode)))), family: f}
 				total := 0
 				scenes := nstest.Amount(16, 6)
-				if mode == "jumps" || mode == "destinations" {
+				switch mode {
+				case "jumps", "destinations":
 					scenes *= 4 // as few of them have it all
+				case "few packets":
+					scenes *= 10
 				}
 				for n := range scenes {
 					total += s.play(t, mode, n)
 				}
-				t.Logf("%d routes were shadowed for all but few packets", s.mostly)
-				if mode == "rules" && s.mostly == 0 {
-					t.Error("no route was shadowed for all but few packets")
-				}
+				s.counted(t, mode)
 				t.Logf("%d routes were in tables that all packets go past", s.passed)
 				t.Logf("%d routes were behind rules that refuse all packets to some destinations", s.behind)
 				if mode == "destinations" && s.behind < nstest.Amount(40, 10) {
@@ -410,6 +393,11 @@ func (s *scene) play(t *testing.T, mode string, n int) (shadowed int) {
 		tables = []string{"main", "100", "101", "102", "103", "104"}
 		for range 6 + s.IntN(10) {
 			lines = append(lines, s.jumping())
+		}
+	case "few packets":
+		tables = []string{"main", "100", "101"}
+		for range 2 + s.IntN(6) {
+			lines = append(lines, s.singling())
 		}
 	case "destinations":
 		tables = []string{"main", "100", "101"}

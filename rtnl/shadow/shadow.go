@@ -22,9 +22,13 @@ type Shadow struct {
 	// Rule is the one that refuses all packets, or all to the route's destination, or has them go past the rules
 	// that lead to the table (goto).
 	Rule *object.Rule
-	// Except are rules whose packets the route may decide about all the same, or those that such a rule, which is
-	// inverted, leaves out. nil: there are none.
-	Except []*object.Rule
+	// Except are rules of whose packets the route decides about some all the same, or about some that such a rule,
+	// which is inverted, leaves out. Of Perhaps that is not certain. nil: there are none. Packets of other rules may
+	// be decided about by something else than is said above, but not by the route.
+	Except, Perhaps []*object.Rule
+	// Refused are the rules that lead to the table if none of them accepts the route, as its prefix is too short for
+	// them; then there is nothing else.
+	Refused []*object.Rule
 }
 
 // Shadow returns what comes before a route, by its place in the table; false: nothing does for certain.
@@ -45,7 +49,7 @@ func (t *Table) Shadow(i int) (Shadow, bool) {
 	if s := &t.own.state[n]; s.tiled {
 		return t.shadowOf(s.tiles), true
 	}
-	return t.passedOver(r)
+	return t.passedOver(i)
 }
 
 // prepare works out what is needed for a table's routes.
@@ -55,6 +59,9 @@ func (t *Table) prepare() {
 	}
 	t.nodes = nodesOf(t.routes)
 	t.first = t.firsts()
+	for i := range t.routes {
+		t.tos = t.tos || t.routes[i].tos != 0
+	}
 	t.own = newCover(t.nodes, t.decides)
 	t.reach = t.of.order[t.Family].reaches(t.of.snap, t.ID)
 	t.barrier = t.of.order[t.Family].barrier(t.reach)
@@ -62,7 +69,7 @@ func (t *Table) prepare() {
 		t.lengths = append(t.lengths, by.shorter)
 	}
 	slices.Sort(t.lengths)
-	t.lengths, t.before = slices.Compact(t.lengths), map[int][]earlier{}
+	t.lengths, t.before = slices.Compact(t.lengths), map[int]before{}
 }
 
 // decides reports whether every packet that comes to a node gets no further in the table. Where there are
@@ -108,17 +115,30 @@ func (t *Table) shadowOf(by tiling) Shadow {
 }
 
 // passedOver returns what comes before a route of other tables, which are consulted before it; if possible for every
-// packet.
-func (t *Table) passedOver(r *route) (found Shadow, ok bool) {
-	for _, e := range t.earlier(r) {
-		if ok && len(e.except) > 0 || !e.to.contains(r.prefix) {
+// packet, and without a look at what becomes of some of them.
+func (t *Table) passedOver(i int) (found Shadow, ok bool) {
+	r := &t.routes[i]
+	b := t.earlier(r)
+	if b.refused != nil {
+		return Shadow{Refused: b.refused}, true
+	}
+	whole := false
+	for _, e := range b.rules {
+		if whole && e.except.any() || !e.to.contains(r.prefix) {
 			continue
 		}
-		if by, decides := t.decidedBy(r, e.step); decides {
-			by.Except = e.except
-			if found, ok = by, true; e.except == nil {
-				break
-			}
+		by, decides := t.decidedBy(r, e.step)
+		if !decides {
+			continue
+		}
+		by.Except, by.Perhaps = t.remaining(e.except, i, b.use)
+		some := by.Except != nil || by.Perhaps != nil
+		if some && (ok || e.all) {
+			continue
+		}
+		found, ok, whole = by, true, !some
+		if !e.except.any() {
+			break
 		}
 	}
 	return found, ok

@@ -41,7 +41,7 @@ func (w *writer) routesOf(t *shadow.Table) error {
 			width = max(width, n)
 		}
 	}
-	barred := w.all.Barred(w.family, t.ID)
+	barred, _ := w.all.Barred(w.family, t.ID)
 	w.opts.Progress.Begin("going through the routes", "table "+w.text.Names.Table(t.ID), t.Len())
 	for i := range t.Len() {
 		w.opts.Progress.Next()
@@ -58,12 +58,18 @@ func (w *writer) routesOf(t *shadow.Table) error {
 		if !ok {
 			continue
 		}
-		if by.Except == nil {
-			w.shadowed++
-		} else {
+		switch {
+		case by.Except != nil:
 			w.mostly++
+		case by.Perhaps != nil:
+			w.perhaps++
+		default:
+			w.shadowed++
 		}
-		if by.Table != nil || barred == nil || by.Rule.Priority != barred.Priority { // else the table's head says it
+		switch {
+		case by.Refused != nil:
+			w.print("      shadowed: not accepted by " + w.refusedBy(by.Refused))
+		case by.Table != nil || barred == nil || by.Rule.Priority != barred.Priority: // else the table's head says it
 			w.print("      shadowed by " + w.shadowedBy(t, i, by))
 		}
 	}
@@ -202,28 +208,57 @@ func (w *writer) style(r *object.Route) iptext.Style {
 
 // shadowedBy names what comes before a route, and for which packets it does not.
 func (w *writer) shadowedBy(t *shadow.Table, i int, by shadow.Shadow) (text string) {
-	rules := by.Except
+	except, perhaps := by.Except, by.Perhaps
 	if by.Table == nil {
 		text = w.rule(by.Rule) + " " + outcome(by.Rule) // which says itself what it leaves out
-		if n := len(rules); n > 0 && rules[n-1] == by.Rule {
-			rules = rules[:n-1]
-		}
+		except, perhaps = without(except, by.Rule), without(perhaps, by.Rule)
 	} else {
 		text = w.before(t, i, by)
 	}
-	const most = 3 // rules that are named
-	var except []string
-	for _, r := range rules[:min(len(rules), most)] {
-		conditions := slices.DeleteFunc(w.text.Conditions(r), func(c string) bool { return c == "not" })
-		except = append(except, strings.Join(conditions, " ")+" (rule "+number(r.Priority)+")")
-	}
-	if more := len(rules) - most; more > 0 {
-		except = append(except, plural(more, "more rule"))
-	}
-	if except != nil {
-		text += ", except for packets " + tables.Listed(except)
+	switch {
+	case len(except) > 0:
+		text += ", except for packets " + w.packets(except)
+		if len(perhaps) > 0 {
+			text += ", and perhaps for packets " + w.packets(perhaps)
+		}
+	case len(perhaps) > 0:
+		text += ", except perhaps for packets " + w.packets(perhaps)
 	}
 	return text
+}
+
+// without returns rules without one of them that may be the last.
+func without(rules []*object.Rule, last *object.Rule) []*object.Rule {
+	if n := len(rules); n > 0 && rules[n-1] == last {
+		return rules[:n-1]
+	}
+	return rules
+}
+
+// packets names those that rules are for, or that they leave out.
+func (w *writer) packets(rules []*object.Rule) string {
+	return firsts(rules, func(r *object.Rule) string {
+		conditions := slices.DeleteFunc(w.text.Conditions(r), func(c string) bool { return c == "not" })
+		return strings.Join(conditions, " ") + " (rule " + number(r.Priority) + ")"
+	})
+}
+
+// refusedBy names rules that do not accept a route, and which they accept.
+func (w *writer) refusedBy(rules []*object.Rule) string {
+	return firsts(rules, func(r *object.Rule) string { return "rule " + number(r.Priority) + " (" + but(r) + ")" })
+}
+
+// firsts lists rules as a function has them, not all if they are many.
+func firsts(rules []*object.Rule, name func(*object.Rule) string) string {
+	const most = 3
+	var names []string
+	for _, r := range rules[:min(len(rules), most)] {
+		names = append(names, name(r))
+	}
+	if more := len(rules) - most; more > 0 {
+		names = append(names, plural(more, "more rule"))
+	}
+	return tables.Listed(names)
 }
 
 // before names the routes that come before a route.

@@ -14,6 +14,7 @@ import (
 	"kernelroutes/rtnl/capture"
 	"kernelroutes/rtnl/object"
 	"kernelroutes/rtnl/shadow"
+	"kernelroutes/rtnl/wire"
 	"kernelroutes/shell/iptext"
 	"kernelroutes/shell/option"
 	"kernelroutes/shell/statusline"
@@ -25,7 +26,7 @@ type Options struct {
 	Namespace rtnl.Namespace      // "": the one that the program is in
 	Family    object.Family       // IPv4 or IPv6, with its multicast routing; 0: all
 	Table     string              // a name or a number; "": all tables
-	Dev       string              // the name of an interface that routes lead through; "": any
+	Dev       string              // any name, or the number, of an interface that routes lead through; "": any
 	Color     bool                // whether default routes and those that refuse packets stand out
 	Width     int                 // of the terminal, in columns, that routes are to fit in; 0: any
 	Warn      func(string)        // is told of what the text has no place for
@@ -57,6 +58,9 @@ func Write(ctx context.Context, out io.Writer, src tables.Source, opts Options) 
 	}
 	req := rtnl.Request{Namespace: opts.Namespace, Kinds: []*object.Kind{object.Routes.Kind, object.Rules.Kind},
 		Along: []*object.Kind{object.Links.Kind}, Referred: []*object.Kind{object.NexthopObjects.Kind}}
+	if opts.Dev != "" { // of which alternative names are wanted too: Along may leave them out
+		req.Kinds = append(req.Kinds, object.Links.Kind)
+	}
 	for _, f := range families {
 		if opts.Family != 0 && f.with == opts.Family {
 			req.Families = append(req.Families, f.family)
@@ -90,7 +94,7 @@ func (w *writer) read(src tables.Source, req rtnl.Request) (*rtnl.Snapshot, erro
 	if !errors.Is(err, capture.ErrCapture) {
 		return snap, err
 	}
-	req.Kinds = []*object.Kind{object.Routes.Kind}
+	req.Kinds = slices.DeleteFunc(slices.Clone(req.Kinds), func(k *object.Kind) bool { return k == object.Rules.Kind })
 	snap, second := src.Read(w.ctx, req)
 	if second != nil {
 		return nil, err
@@ -110,12 +114,15 @@ type writer struct {
 	only []uint32 // tables; nil: all
 	dev  uint32   // index of the interface; 0: any
 
+	devName string // of that interface: --dev may have another one, or its number
+
 	// Of the family that is printed.
 	family           object.Family
 	rules            []object.Rule
 	shown            map[uint32]bool // tables
 	routes, shadowed int
 	mostly           int // shadowed, except for some packets
+	perhaps          int // shadowed, except perhaps for some packets
 	tables           int // that have routes
 
 	line  []byte
@@ -123,20 +130,51 @@ type writer struct {
 	hops  []object.Nexthop
 }
 
-// findDev finds the interface that routes are to lead through.
+// findDev finds the interface that routes are to lead through, by any of its names, else by its number.
 func (w *writer) findDev() error {
 	if w.opts.Dev == "" {
 		return nil
 	}
+	n, err := strconv.ParseUint(w.opts.Dev, 10, 32)
+	numbered := err == nil
 	var there []string
-	for l := range rtnl.All(w.snap, object.Links) {
-		if l.Name == w.opts.Dev {
-			w.dev = l.Index
-			return nil
+	var found, byNumber object.Link
+	object.Each(w.snap.Runs(object.Links.Kind), func(m *object.Message) bool {
+		var l object.Link
+		object.Links.Decode(&l, m)
+		if l.Name == w.opts.Dev || hasName(m, w.opts.Dev) {
+			found = l
+		}
+		if numbered && l.Index == uint32(n) {
+			byNumber = l
 		}
 		there = append(there, l.Name)
+		return found.Index == 0
+	})
+	if found.Index == 0 {
+		found = byNumber
 	}
-	return option.Errorf("--dev='%s': %s", w.opts.Dev, tables.NoInterface(w.opts.Dev, there))
+	if found.Index == 0 {
+		return option.Errorf("--dev='%s': %s", w.opts.Dev, tables.NoInterface(w.opts.Dev, there))
+	}
+	w.dev, w.devName = found.Index, found.Name
+	return nil
+}
+
+// hasName reports whether an interface has an alternative name (rtnl_fill_prop_list, Linux 5.5).
+func hasName(m *object.Message, name string) bool {
+	const iflaPropList, iflaAltIfname = 52, 53
+	for a := wire.Walk(m.Attributes()); a.Next(); {
+		if a.Type != iflaPropList {
+			continue
+		}
+		for p := wire.Walk(a.Data); p.Next(); {
+			if p.Type == iflaAltIfname && wire.String(p.Data) == name {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // families prints all families that are wanted. Those that few hosts have are only shown if they have routes.
@@ -147,7 +185,7 @@ func (w *writer) families() error {
 			continue
 		}
 		w.family, w.rules, w.shown = f.family, rtnl.RulesInOrder(w.snap, f.family), map[uint32]bool{}
-		w.routes, w.shadowed, w.mostly, w.tables = 0, 0, 0, 0
+		w.routes, w.shadowed, w.mostly, w.perhaps, w.tables = 0, 0, 0, 0, 0
 		if f.family != object.IPv4 && f.family != object.IPv6 && !w.has(f.family) {
 			continue
 		}
@@ -186,13 +224,16 @@ func (w *writer) summary() string {
 		}
 	}
 	if w.dev != 0 {
-		s += " through " + w.opts.Dev
+		s += " through " + w.devName
 	}
 	if w.shadowed > 0 {
 		s += ", " + strconv.Itoa(w.shadowed) + " of them shadowed"
 	}
 	if w.mostly > 0 {
 		s += ", " + strconv.Itoa(w.mostly) + " of them shadowed except for some packets"
+	}
+	if w.perhaps > 0 {
+		s += ", " + strconv.Itoa(w.perhaps) + " of them shadowed except perhaps for some packets"
 	}
 	return s
 }

@@ -132,9 +132,9 @@ func (w *writer) table(id uint32) error {
 	if head != "" {
 		w.print(head)
 	}
-	if r := w.all.Barred(w.family, id); r != nil {
+	if r, all := w.all.Barred(w.family, id); r != nil {
 		who := "  no packet comes here: before, "
-		if r.Flags&object.FIB_RULE_INVERT != 0 {
+		if !all {
 			who = "  no packet comes here but those that a rule leaves out: before, "
 		}
 		w.print(who + w.rule(r) + " " + outcome(r))
@@ -171,20 +171,25 @@ func (w *writer) accepts(r *object.Rule, vrf string) (s string) {
 	if r.L3MDev.V != 0 {
 		s += ", in VRF " + vrf + " (l3mdev)"
 	}
-	var but []string
-	switch n, ok := r.SuppressedPrefixLen(); {
-	case ok && n == 0:
-		but = append(but, "no default route")
-	case ok:
-		but = append(but, "only routes longer than /"+number(n))
-	}
-	if group, ok := r.SuppressedIfGroup(); ok {
-		but = append(but, "none through interface group "+number(group))
-	}
-	if but != nil {
-		s += ", but " + strings.Join(but, " and ")
+	if all := but(r); all != "" {
+		s += ", but " + all
 	}
 	return s
+}
+
+// but says which routes a rule accepts, "" for all.
+func but(r *object.Rule) string {
+	var all []string
+	switch n, ok := r.SuppressedPrefixLen(); {
+	case ok && n == 0:
+		all = append(all, "no default route")
+	case ok:
+		all = append(all, "only routes longer than /"+number(n))
+	}
+	if group, ok := r.SuppressedIfGroup(); ok {
+		all = append(all, "none through interface group "+number(group))
+	}
+	return strings.Join(all, " and ")
 }
 
 // outcome says what a rule does that leads to no table.
