@@ -85,7 +85,8 @@ func LaunchAt(t testing.TB, socket, before string, flags ...string) *Process {
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	t.Cleanup(cancel)
 	x := &Process{Context: ctx}
-	args := []string{buildtest.Program(t), "--verbose", "--socket", socket, "--timeout", "3", "--interval", "1"}
+	// A manager of the test's own process has no more than this process has, which may have to wait for its turn.
+	args := []string{buildtest.Program(t), "--verbose", "--socket", socket, "--timeout", "30", "--interval", "1"}
 	args = append(args, flags...)
 	x.Cmd = exec.Command("sh", append([]string{"-c", before + "\nexec \"$@\"", "sh"}, args...)...)
 	x.Cmd.Stderr = &x.Stderr

@@ -97,8 +97,7 @@ func (s *soak) startManager() {
 // start starts the extension, as osquery's watcher does.
 func (s *soak) start() {
 	s.starts++
-	// A machine that has much else to do may keep the manager, which is in this process, from answering.
-	x := exttest.StartAt(s.t, s.manager, "", "--timeout", "30")
+	x := exttest.StartAt(s.t, s.manager, "")
 	ended := make(chan struct{})
 	s.x, s.ended, s.events = x, ended, soakEvents{}
 	go func() {
