@@ -47,9 +47,11 @@ func TestOwnSocketLost(t *testing.T) {
 	} {
 		x := exttest.Start(t)
 		answers(t, x.Address())
+		signal(t, x.Cmd.Process, syscall.SIGSTOP) // it is not to look before something is there
 		must(t, os.Remove(x.Address()))
 		tc.put(x.Address())
 		before, _ := os.Lstat(x.Address())
+		signal(t, x.Cmd.Process, syscall.SIGCONT)
 		all = append(all, lost{tc.word, x, before})
 	}
 	for _, l := range all {
