@@ -116,6 +116,16 @@ func (x *Process) Wait(t testing.TB) int {
 	return x.Cmd.ProcessState.ExitCode()
 }
 
+// Told fails the test if the process, which has ended, is still registered. It gives its manager, which is in the
+// test's process, a second to answer: where that was too little its log says so, and it is registered no more.
+func (x *Process) Told(t testing.TB) {
+	t.Helper()
+	_, why, tried := strings.Cut(x.Stderr.String(), `msg="not deregistered"`)
+	if late := tried && strings.Contains(why, "i/o timeout"); x.Deregister(x.UUID) && !late {
+		t.Errorf("osquery has not been told\n%s", &x.Stderr)
+	}
+}
+
 // Request is what osquery sends to generate a table's rows, with constraints written as
 // "column=value", and for the columns named.
 func Request(constraints []string, used ...string) map[string]string {

@@ -61,9 +61,7 @@ func TestOwnSocketLost(t *testing.T) {
 		if l.before == nil && err == nil || l.before != nil && !os.SameFile(l.before, after) {
 			t.Errorf("what was in its place is not there any more: %v, %v", l.before, err)
 		}
-		if len(l.x.Extensions()) > 0 {
-			t.Error("osquery has not been told")
-		}
+		l.x.Told(t)
 		x := exttest.StartAt(t, l.x.Manager, "")
 		answers(t, x.Address())
 		terminates(t, x)
@@ -189,11 +187,10 @@ func TestSquatter(t *testing.T) {
 			nstest.As(t, func() { err = put(path) })
 			must(t, err)
 			if name != "socket" { // root takes a socket away
-				ends(t, exttest.Launch(t, m, ""), path, "something else is in its place",
-					"who may write to the folder "+dir)
-				if len(m.Extensions()) > 0 {
-					t.Error("osquery has not been told")
-				}
+				x := exttest.Launch(t, m, "")
+				x.UUID = 10001
+				ends(t, x, path, "something else is in its place", "who may write to the folder "+dir)
+				x.Told(t)
 			}
 			x := exttest.StartAt(t, m, "")
 			answers(t, x.Address())
