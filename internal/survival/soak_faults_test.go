@@ -186,10 +186,13 @@ func (s *soak) closeSilent() {
 		c.Close()
 	}
 	s.silent = nil
+	s.sizes.hold(false)
 }
 
-// silence has many connections of which nothing comes, or half a request, until some queries later.
+// silence has many connections of which nothing comes, or half a request, until some queries later, which may be
+// half of a short life of the extension.
 func (s *soak) silence() {
+	s.sizes.hold(true)
 	for range 10 + s.chance.IntN(60) {
 		conn := s.dial()
 		if conn == nil {
