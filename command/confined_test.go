@@ -1,6 +1,7 @@
 package command
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -140,13 +141,13 @@ var descriptors = regexp.MustCompile(`^(socket:.*|pipe:.*|anon_inode:\[(eventpol
 func (x *extensionProcess) checkDescriptors(t *testing.T) {
 	t.Helper()
 	folder := fmt.Sprintf("/proc/%d/", x.Cmd.Process.Pid)
-	var known string
-	for _, name := range []string{"unix", "netlink"} {
-		text, err := os.ReadFile(folder + "net/" + name)
-		if err != nil {
+	known := func(inode string) bool {
+		unix, err := os.ReadFile(folder + "net/unix")
+		netlink, err2 := os.ReadFile(folder + "net/netlink")
+		if err := errors.Join(err, err2); err != nil {
 			t.Fatal(err)
 		}
-		known += string(text)
+		return strings.Contains(string(unix)+string(netlink), " "+inode)
 	}
 	for _, name := range []string{"tcp", "udp", "raw", "packet"} {
 		if text, err := os.ReadFile(folder + "net/" + name); err != nil || strings.Count(string(text), "\n") > 1 {
@@ -163,8 +164,15 @@ func (x *extensionProcess) checkDescriptors(t *testing.T) {
 			continue // it was closed
 		}
 		inode, isSocket := strings.CutPrefix(to, "socket:[")
-		if !descriptors.MatchString(to) || isSocket && !strings.Contains(known, " "+strings.TrimSuffix(inode, "]")) {
-			t.Errorf("descriptor %s is %s", f.Name(), to)
+		// Of lists that change while they are read, part may be missing. What was closed meanwhile is in none.
+		for tries := 0; !descriptors.MatchString(to) || isSocket && !known(strings.TrimSuffix(inode, "]")); tries++ {
+			if now, err := os.Readlink(folder + "fd/" + f.Name()); err != nil || now != to {
+				break
+			}
+			if tries == 20 {
+				t.Errorf("descriptor %s is %s", f.Name(), to)
+				break
+			}
 		}
 	}
 }

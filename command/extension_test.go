@@ -80,9 +80,7 @@ func TestExtension(t *testing.T) {
 		if code := x.Wait(t); code != 0 {
 			t.Errorf("exit status %d\n%s", code, &x.Stderr)
 		}
-		if err := x.WaitDeregistered(x.Context, x.UUID); err != nil {
-			t.Error("it did not deregister")
-		}
+		x.Told(t)
 		if !strings.Contains(x.Stderr.String(), "an_unknown_flag") {
 			t.Errorf("no warning of the unknown flag:\n%s", &x.Stderr)
 		}

@@ -85,7 +85,8 @@ func LaunchAt(t testing.TB, socket, before string, flags ...string) *Process {
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	t.Cleanup(cancel)
 	x := &Process{Context: ctx}
-	args := []string{buildtest.Program(t), "--verbose", "--socket", socket, "--timeout", "3", "--interval", "1"}
+	// A manager of the test's own process has no more than this process has, which may have to wait for its turn.
+	args := []string{buildtest.Program(t), "--verbose", "--socket", socket, "--timeout", "30", "--interval", "1"}
 	args = append(args, flags...)
 	x.Cmd = exec.Command("sh", append([]string{"-c", before + "\nexec \"$@\"", "sh"}, args...)...)
 	x.Cmd.Stderr = &x.Stderr
@@ -113,6 +114,16 @@ func (x *Process) Wait(t testing.TB) int {
 		t.Fatal(err)
 	}
 	return x.Cmd.ProcessState.ExitCode()
+}
+
+// Told fails the test if the process, which has ended, is still registered. It gives its manager, which is in the
+// test's process, a second to answer: where that was too little its log says so, and it is registered no more.
+func (x *Process) Told(t testing.TB) {
+	t.Helper()
+	_, why, tried := strings.Cut(x.Stderr.String(), `msg="not deregistered"`)
+	if late := tried && strings.Contains(why, "i/o timeout"); x.Deregister(x.UUID) && !late {
+		t.Errorf("osquery has not been told\n%s", &x.Stderr)
+	}
 }
 
 // Request is what osquery sends to generate a table's rows, with constraints written as

@@ -26,6 +26,8 @@ func TestOsqueryKilled(t *testing.T) {
 	o := startOsquery(t, dir)
 	old, address := o.extension(t)
 	answers(t, address)
+	// So that it does not notice, nor answer the new osquery before the new extension has taken its place.
+	signal(t, old.Cmd.Process, syscall.SIGSTOP)
 	o.kill()
 
 	o = startOsquery(t, dir)
@@ -33,6 +35,7 @@ func TestOsqueryKilled(t *testing.T) {
 	if again != address {
 		t.Fatalf("the new one is at %s, and the old one was at %s: this proves nothing", again, address)
 	}
+	signal(t, old.Cmd.Process, syscall.SIGCONT)
 	ends(t, old, "osquery is gone", "osqueryd starts it again")
 	answers(t, again)
 	o.signal(t, syscall.SIGKILL)

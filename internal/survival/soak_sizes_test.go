@@ -23,9 +23,10 @@ type soakSizes struct {
 	interval      time.Duration
 	stop, stopped chan struct{}
 
-	mu  sync.Mutex
-	pid int
-	all []soakSize
+	mu   sync.Mutex
+	pid  int
+	held bool // the test has connections open, of which the extension has as many files
+	all  []soakSize
 }
 
 func newSoakSizes(interval time.Duration) *soakSizes {
@@ -40,6 +41,12 @@ func (z *soakSizes) watch(pid int) {
 	z.pid = pid
 }
 
+func (z *soakSizes) hold(held bool) {
+	z.mu.Lock()
+	defer z.mu.Unlock()
+	z.held = held
+}
+
 func (z *soakSizes) run() {
 	defer close(z.stopped)
 	tick := time.NewTicker(z.interval)
@@ -52,7 +59,7 @@ func (z *soakSizes) run() {
 		}
 		z.mu.Lock()
 		size, ok := sizeOf(z.pid)
-		if ok {
+		if ok && !z.held {
 			z.all = append(z.all, size)
 		}
 		z.mu.Unlock()

@@ -97,8 +97,7 @@ func (s *soak) startManager() {
 // start starts the extension, as osquery's watcher does.
 func (s *soak) start() {
 	s.starts++
-	// A machine that has much else to do may keep the manager, which is in this process, from answering.
-	x := exttest.StartAt(s.t, s.manager, "", "--timeout", "30")
+	x := exttest.StartAt(s.t, s.manager, "")
 	ended := make(chan struct{})
 	s.x, s.ended, s.events = x, ended, soakEvents{}
 	go func() {
@@ -255,12 +254,13 @@ func (s *soak) report() {
 		s.parts.Load())
 	s.t.Logf("%d checkpoints, to %d of which events led; %d events, %d losses, %d dropped, %d without an author; "+
 		"%d starts", s.checkpoints, s.replays, s.followed, s.lost, s.dropped, s.unknown, s.starts)
-	s.reportWarnings()
+	s.reportWarnings(took)
 	for _, name := range slices.Sorted(maps.Keys(s.faulted)) {
 		s.t.Logf("%4d %s", s.faulted[name], name)
 	}
 	s.sizes.compare(s.t)
-	if float64(made) < 20*took.Seconds() || s.checkpoints == 0 || s.replays == 0 || s.followed == 0 {
+	// A slow machine may be at checkpoints, where nothing changes, for most of what it took.
+	if float64(made) < 20*s.duration.Seconds() || s.checkpoints == 0 || s.replays == 0 || s.followed == 0 {
 		s.t.Error("so little was done that this proves nothing")
 	}
 	if s.parts.Load()*4 > s.queries.Load() {
@@ -269,7 +269,7 @@ func (s *soak) report() {
 }
 
 // reportWarnings shows of what the extensions have warned, and fails if that is without end.
-func (s *soak) reportWarnings() {
+func (s *soak) reportWarnings(took time.Duration) {
 	warnings, n := map[string]int{}, 0
 	for line := range strings.Lines(s.logs.String()) {
 		if _, rest, ok := strings.Cut(line, "level=WARN msg="); ok {
@@ -285,7 +285,7 @@ func (s *soak) reportWarnings() {
 		faults += times
 	}
 	// What a condition is warned of comes once in a life, other things once in a while.
-	if most := 10*(faults+s.starts) + 2*int(s.duration/time.Second); n > most {
+	if most := 10*(faults+s.starts) + 2*int(took/time.Second); n > most {
 		s.t.Errorf("%d warnings, after %d faults", n, faults)
 	}
 }
