@@ -30,7 +30,7 @@ type Table struct {
 	nodes   []node         // nil: it has not been worked out yet, as what follows
 	first   []int32        // of each route: the one that is looked at first for its packets, see firsts
 	own     *cover         // what is decided in the table: also that the next rule is asked
-	tos     bool           // some are for a type of service,
+	tos     bool           // some are for a type of service
 	answers map[int]*cover // what is decided, by the length up to which prefixes are not accepted
 	reach   []reach        // the rules that lead to it
 	barrier int            // the place of the rule because of which none of these is asked, -1: some may be
