@@ -150,23 +150,8 @@ func TestBashGivenNames(t *testing.T) {
 
 // TestZshGivenNames: zsh inserts all names whole.
 func TestZshGivenNames(t *testing.T) {
-	zsh := needtest.Program(t, "zsh")
 	home, env := givenHome(t)
-	const rc = `PS1='ready>'
-setopt no_beep no_always_last_prompt no_list_beep
-report() { print -r -- "$BUFFER" >> ~/lines }
-zle -N report
-bindkey -e
-bindkey '^Xr' report
-bindkey '^I' complete-word
-cd ~/files
-autoload -Uz compinit && compinit -u -D
-source ~/script.zsh
-`
-	if err := os.WriteFile(home+"/.zshrc", []byte(rc), 0o644); err != nil {
-		t.Fatal(err)
-	}
-	term := openTerminal(t, env, home, zsh, "-o", "no_global_rcs", "-i")
+	term := openZsh(t, env, home, zshCompinit+"source ~/script.zsh\n")
 	for _, quote := range []string{"", `"`, "'"} {
 		for word, want := range map[string]string{"pl": "plain0", "wg": "wg$(>evil)", "bs": "bs$(>evil)",
 			"co": "co`>evil`", "di": "di;>evil", "gr": "gr'>evil'",

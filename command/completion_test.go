@@ -148,30 +148,16 @@ func TestBashCompletion(t *testing.T) {
 }
 
 func TestZshCompletion(t *testing.T) {
-	zsh := needtest.Program(t, "zsh")
-	const rc = `PS1='ready>'
-setopt no_beep no_always_last_prompt no_list_beep
-report() { print -r -- "$BUFFER" >> ~/lines }
-zle -N report
-bindkey -e
-bindkey '^Xr' report
-bindkey '^I' complete-word
-cd ~/files
-`
-	const compinit = "autoload -Uz compinit && compinit -u -D\n"
 	for name, load := range map[string]string{
-		"sourced":    compinit + "source ~/script.zsh\n",
-		"options":    compinit + "setopt ksh_arrays ksh_glob sh_word_split no_unset glob_subst\nsource ~/script.zsh\n",
-		"in a file":  "mkdir ~/f && cp ~/script.zsh ~/f/_kernel-routes\nfpath=(~/f $fpath)\n" + compinit,
-		"other name": "mkdir ~/f && cp ~/script.zsh ~/f/_kr\nfpath=(~/f $fpath)\n" + compinit,
+		"sourced":    zshCompinit + "source ~/script.zsh\n",
+		"options":    zshCompinit + "setopt ksh_arrays ksh_glob sh_word_split no_unset glob_subst\nsource ~/script.zsh\n",
+		"in a file":  "mkdir ~/f && cp ~/script.zsh ~/f/_kernel-routes\nfpath=(~/f $fpath)\n" + zshCompinit,
+		"other name": "mkdir ~/f && cp ~/script.zsh ~/f/_kr\nfpath=(~/f $fpath)\n" + zshCompinit,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			home, env := completionHome(t)
-			if err := os.WriteFile(home+"/.zshrc", []byte(load+rc), 0o644); err != nil {
-				t.Fatal(err)
-			}
-			term := openTerminal(t, env, home, zsh, "-o", "no_global_rcs", "-i")
+			term := openZsh(t, env, home, load)
 			for _, test := range typed {
 				want := test.zsh
 				if want == "" {
@@ -398,6 +384,28 @@ cd ~/files
 		t.Fatal(err)
 	}
 	return openTerminal(t, env, home, "bash", "--noprofile", "--rcfile", home+"/rc", "-i")
+}
+
+// zshCompinit begins zsh's completion.
+const zshCompinit = "autoload -Uz compinit && compinit -u -D\n"
+
+// openZsh opens a terminal with a zsh in it that has loaded the script.
+func openZsh(t *testing.T, env []string, home, load string) *terminal {
+	t.Helper()
+	zsh := needtest.Program(t, "zsh")
+	rc := load + `PS1='ready>'
+setopt no_beep no_always_last_prompt no_list_beep
+report() { print -r -- "$BUFFER" >> ~/lines }
+zle -N report
+bindkey -e
+bindkey '^Xr' report
+bindkey '^I' complete-word
+cd ~/files
+`
+	if err := os.WriteFile(home+"/.zshrc", []byte(rc), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	return openTerminal(t, env, home, zsh, "-o", "no_global_rcs", "-i")
 }
 
 // line types keys that end with \C-xr and returns the line that the shell has then. after

@@ -26,6 +26,9 @@ const (
 	iflaVRFTable = 1
 	iflaExtMask  = 29
 
+	iflaPropList  = 52 // Linux 5.5, as what it holds
+	iflaAltIfName = 53
+
 	rtextFilterSkipStats = 1 << 3 // RTEXT_FILTER_SKIP_STATS, Linux 4.4
 	ifinfomsgLen         = 16
 )
@@ -174,3 +177,20 @@ func LinkMaster(m *Message) uint32 { return m.U32(iflaMaster) }
 
 // LinkGroup returns the group that an interface is in (IFLA_GROUP), 0 for the default one.
 func LinkGroup(m *Message) uint32 { return m.U32(iflaGroup) }
+
+// LinkHasAltName reports whether the link of a message has a name besides IFLA_IFNAME
+// (IFLA_ALT_IFNAME in IFLA_PROP_LIST, rtnl_fill_prop_list, Linux 5.5). Of links that were asked for
+// along others, a snapshot may have left these names out.
+func LinkHasAltName(m *Message, name string) bool {
+	for a := wire.Walk(m.Attributes()); a.Next(); {
+		if a.Type != iflaPropList {
+			continue
+		}
+		for p := wire.Walk(a.Data); p.Next(); {
+			if p.Type == iflaAltIfName && wire.String(p.Data) == name {
+				return true
+			}
+		}
+	}
+	return false
+}

@@ -264,7 +264,7 @@ func next(a *wire.Attributes) bool {
 // LinkRequest is the payload of RTM_GETLINK for one interface by its name, or by another
 // name that it has (Linux 5.5).
 func LinkRequest(name string) []byte {
-	const iflaIfName, iflaAltIfName, maxName = 3, 53, 15
+	const iflaIfName, maxName = 3, 15
 	typ := uint16(iflaIfName)
 	if len(name) > maxName {
 		typ = iflaAltIfName

@@ -14,7 +14,6 @@ import (
 	"kernelroutes/rtnl/capture"
 	"kernelroutes/rtnl/object"
 	"kernelroutes/rtnl/shadow"
-	"kernelroutes/rtnl/wire"
 	"kernelroutes/shell/iptext"
 	"kernelroutes/shell/option"
 	"kernelroutes/shell/statusline"
@@ -142,7 +141,7 @@ func (w *writer) findDev() error {
 	object.Each(w.snap.Runs(object.Links.Kind), func(m *object.Message) bool {
 		var l object.Link
 		object.Links.Decode(&l, m)
-		if l.Name == w.opts.Dev || hasName(m, w.opts.Dev) {
+		if l.Name == w.opts.Dev || object.LinkHasAltName(m, w.opts.Dev) {
 			found = l
 		}
 		if numbered && l.Index == uint32(n) {
@@ -159,22 +158,6 @@ func (w *writer) findDev() error {
 	}
 	w.dev, w.devName = found.Index, found.Name
 	return nil
-}
-
-// hasName reports whether an interface has an alternative name (rtnl_fill_prop_list, Linux 5.5).
-func hasName(m *object.Message, name string) bool {
-	const iflaPropList, iflaAltIfname = 52, 53
-	for a := wire.Walk(m.Attributes()); a.Next(); {
-		if a.Type != iflaPropList {
-			continue
-		}
-		for p := wire.Walk(a.Data); p.Next(); {
-			if p.Type == iflaAltIfname && wire.String(p.Data) == name {
-				return true
-			}
-		}
-	}
-	return false
 }
 
 // families prints all families that are wanted. Those that few hosts have are only shown if they have routes.
